@@ -1,0 +1,1 @@
+"""Measure: phase timers, line records, tables, samplers. Knows nothing of jobs or solvers."""

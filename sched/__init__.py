@@ -1,0 +1,1 @@
+"""The simulation: workload, policies, priorities, placement, progress."""

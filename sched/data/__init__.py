@@ -1,0 +1,1 @@
+"""Tables of published figures, each with its source and licence."""

@@ -1,0 +1,1 @@
+"""State allocation problems, solve them, check the answers. Knows nothing of simulation."""

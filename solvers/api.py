@@ -1,0 +1,148 @@
+"""What a solver backend is: statuses, answers, solutions, sessions.
+
+A `SolverBackend` is stateless. `open` checks every option and returns a `SolverSession`, which owns the native
+model and every cache. A session returns an `Answer`, the backend's own claim; only `phasewise.solvers.certify`
+turns it into a `Solution`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from phasewise.profiling.phases import PhaseTimer
+from phasewise.solvers.problems import Problem
+
+Floats = npt.NDArray[np.float64]
+
+
+class Status(StrEnum):
+    """How a solve ended, in the same words for every backend."""
+
+    OPTIMAL = "optimal"
+    INACCURATE = "inaccurate"
+    ITERATION_LIMIT = "iteration_limit"
+    TIME_LIMIT = "time_limit"
+    INFEASIBLE = "infeasible"
+    UNBOUNDED = "unbounded"
+    FAILED = "failed"
+
+
+class RebuildReason(StrEnum):
+    """Why a session could not reuse its model."""
+
+    FIRST = "first"  # nothing was built yet
+    FRESH = "fresh"  # this backend builds anew every time, by design
+    SHAPE = "shape"  # more jobs than the model has slots
+    TYPES = "types"  # another number of worker types
+    FAMILY = "family"  # another problem family
+    FAILED = "failed"  # the last solve left the model in doubt
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a backend claims about one problem.
+
+    Attributes
+    ----------
+    status
+        The backend's verdict, translated.
+    x
+        (J, W) time fractions, or None where the backend has none.
+    capacity_prices, job_weights
+        Duals of the capacity rows (W,) and of the per-job gain rows (J,), where the backend gives them; signs such
+        that both are non-negative. The certifier computes its own bound from them.
+    iterations
+        Simplex, interior-point or first-order iterations, 0 if unknown.
+    rebuild
+        Why the model was built, None where it was reused.
+    note
+        The native status text, for messages.
+    """
+
+    status: Status
+    x: Floats | None
+    capacity_prices: Floats | None = None
+    job_weights: Floats | None = None
+    iterations: int = 0
+    rebuild: RebuildReason | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """One backend of a chain that did not deliver."""
+
+    backend: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """A certified answer.
+
+    Attributes
+    ----------
+    x
+        (J, W) feasible time fractions (projected).
+    objective
+        Value of the problem's objective at `x`, recomputed here.
+    bound
+        A proven bound on the optimum from the duals, or None where the backend gives none.
+    gap
+        abs(bound - objective) / max(1, abs(bound)), or None without a bound.
+    violation
+        Largest constraint violation of the backend's x before the projection, relative to the constraint's scale.
+    utilization
+        Share of all GPUs that `x` uses.
+    """
+
+    backend: str
+    status: Status
+    x: Floats
+    objective: float
+    bound: float | None
+    gap: float | None
+    violation: float
+    utilization: float
+    iterations: int
+    rebuild: RebuildReason | None
+    fallbacks: tuple[Fallback, ...] = field(default=())
+
+
+class SolverSession(Protocol):
+    """A live solver: owns the native model and every cache; not shared between threads."""
+
+    def solve(self, problem: Problem) -> Answer:
+        """Return the backend's answer; times itself with the phases lp_build and lp_solve."""
+        ...
+
+
+class SolverBackend(Protocol):
+    """A way of solving, stateless, found by its registry.
+
+    Attributes
+    ----------
+    name
+        The registered name, for example ``"highs-direct"``.
+    families
+        Names of the problem families it accepts.
+    requires
+        Distributions that must be importable, as ``{module: "pip name"}``.
+    limits
+        One line for `phasewise list solvers`.
+    """
+
+    name: ClassVar[str]
+    families: ClassVar[frozenset[str]]
+    requires: ClassVar[Mapping[str, str]]
+    limits: ClassVar[str]
+
+    def open(self, options: Mapping[str, object], timer: PhaseTimer) -> SolverSession:
+        """Return a session; raise `OptionError` where an option or its value is wrong."""
+        ...

@@ -1,0 +1,1 @@
+"""Solver backends, one file a way of solving."""

@@ -1,0 +1,33 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")  # one thread: figures and results do not depend on the machine's width
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+
+settings.register_profile("ci", deadline=None, max_examples=40, derandomize=True)
+settings.register_profile("nightly", deadline=None, max_examples=1000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """Return the folder of the originals' figures, beside the checkout."""
+    if not SHARED.is_dir():
+        pytest.skip("needs ../shared (what the original simulators computed) beside the checkout")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def oracle_dir(shared_dir: Path) -> Path:
+    """Return the folder of the Gavel parity cases."""
+    return shared_dir / "oracle" / "gavel"
