@@ -1,0 +1,47 @@
+"""What can go wrong in the simulation, by what the caller can do about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class SchedulingError(Exception):
+    """Base of every error of this package."""
+
+
+class ScenarioError(SchedulingError):
+    """A scenario, a cluster or an option is wrong: name it, say what was got and what is allowed."""
+
+
+class TraceError(SchedulingError):
+    """A trace, a throughput table or a recorded allocation is wrong; names the file and the line."""
+
+
+class UnknownPolicyError(SchedulingError):
+    """No policy of that name is registered."""
+
+
+class UnknownPlacementError(SchedulingError):
+    """No placement of that name is registered."""
+
+
+class InvariantError(SchedulingError):
+    """The state of the simulation broke a rule that must hold after every phase."""
+
+
+class RunFailedError(SchedulingError):
+    """A run that had begun could not go on.
+
+    Attributes
+    ----------
+    round_index
+        The round in which it failed.
+    out
+        The run directory that holds what was computed, or None where nothing is written.
+    """
+
+    def __init__(self, reason: str, round_index: int, out: Path | None) -> None:
+        saved = f"; what was computed is saved in {out}" if out is not None else ""
+        super().__init__(f"the run failed in round {round_index}: {reason}{saved}")
+        self.round_index = round_index
+        self.out = out
