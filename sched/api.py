@@ -89,9 +89,98 @@ class Policy(Protocol):
     """
 
     name: ClassVar[str]
-    type_order: ClassVar[TypeOrder]
-    needs_positive_priority: ClassVar[bool]
+
+    # Read-only properties, because both a constant of the class and a value found at run time (`recorded`) will do.
+    @property
+    def type_order(self) -> TypeOrder:
+        """Whether worker types are filled in fixed or in shuffled order."""
+        ...
+
+    @property
+    def needs_positive_priority(self) -> bool:
+        """Whether only jobs with priority above 0 may run."""
+        ...
 
     def allocate(self, view: ClusterView, solve: Solve, memory: object) -> Allocation:
         """Return the allocation for the jobs in ``view``; ``memory`` is None in the first call."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The jobs chosen for this round, in the order in which they were chosen. K chosen jobs, J rows.
+
+    Attributes
+    ----------
+    row
+        (K,) rows of the job table, the types one after another.
+    worker_type
+        (K,) index of the worker type each is to run on.
+    scale_factor
+        (J,) GPUs each job of the table needs.
+    placeable
+        (J,) whether a chosen job may be placed; one that may not leaves its GPUs idle (defect D6).
+    """
+
+    row: Ints
+    worker_type: Ints
+    scale_factor: Floats
+    placeable: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """The GPUs as a placement sees them. G GPUs, W types, J rows.
+
+    Attributes
+    ----------
+    type_start
+        (W + 1,) first GPU of each type.
+    gpu_node, gpu_index
+        (G,) node of each GPU and index within it.
+    holder
+        (G,) row of the job that held each GPU in the last round, -1 where none still active did.
+    last_type
+        (J,) worker type each job ran on in the last round, -1 where it did not run.
+    """
+
+    type_start: Ints
+    gpu_node: Ints
+    gpu_index: Ints
+    holder: Ints
+    last_type: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Who runs where in this round.
+
+    Attributes
+    ----------
+    holder
+        (G,) row of the job that holds each GPU, -1 where it is idle.
+    worker_type
+        (J,) type each job runs on, -1 where it waits.
+    moved
+        (J,) whether a job that ran in the last round runs on another set of GPUs now.
+    lease_extensions
+        Jobs of the last round that keep exactly their GPUs.
+    lease_opportunities
+        Jobs of the last round that are still active.
+    """
+
+    holder: Ints
+    worker_type: Ints
+    moved: npt.NDArray[np.bool_]
+    lease_extensions: int
+    lease_opportunities: int
+
+
+class Placement(Protocol):
+    """Turns chosen jobs into GPUs; stateless: what it needs of the last round comes in with `NodeView`."""
+
+    name: ClassVar[str]
+
+    def place(self, order: Order, nodes: NodeView) -> Assignment:
+        """Return the GPUs of every chosen job that may be placed."""
         ...

@@ -5,45 +5,57 @@ A scenario resolves completely before a run starts: `run.json` and the `run_star
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+
+LARGEST = 10_000_000  # jobs or GPUs: far above what fits a run, so a slip of the finger is told before memory is gone
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
+AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
+Natural = Annotated[int, msgspec.Meta(ge=0)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0.0)]
+Positive = Annotated[float, msgspec.Meta(gt=0.0)]
+Name = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A section of the scenario file: immutable, and an unknown key is an error."""
 
 
-class Cluster(Section):
+class Cluster(Section, frozen=True):
     """The machines.
 
     Attributes
     ----------
     gpus
-        GPUs of each worker type.
+        GPUs of each worker type, for example ``{ v100 = 36, p100 = 36 }``; a type with 0 is left out.
     gpus_per_node
         GPUs of one node of each type; 1 where a type is not named. A remainder makes a smaller last node.
     """
 
-    gpus: dict[str, int]
-    gpus_per_node: dict[str, int] = {}
+    gpus: dict[Name, Count]
+    gpus_per_node: dict[Name, AtLeastOne] = {}
 
 
-class Workload(Section):
+class Workload(Section, frozen=True):
     """Where jobs come from: a trace, or the generator.
 
     Attributes
     ----------
     trace
-        Path of a Gavel 10-field trace; empty means generate. A trace ignores the generator's keys.
+        Path of a Gavel 10-field trace, relative to the scenario file; empty means generate. A trace ignores the
+        generator's keys.
     throughputs
-        Path of a CSV job_type,scale_factor,gpu_type,steps_per_second; empty means the built-in table.
+        Path of a CSV job_type,scale_factor,gpu_type,steps_per_second, relative to the scenario file; empty means the
+        built-in table.
     jobs
-        Generate this many (or keep the first so many of the trace); 0 means no limit (needs a window or `stop.rounds`).
+        Generate this many besides the initial ones, or keep the first so many of the trace; 0 means no limit. With a
+        rate and a window it does not count: jobs keep coming until the window is complete.
     rate_per_hour
         Mean Poisson arrival rate, jobs/h; 0 puts all jobs at time 0.
     initial_jobs
-        Jobs active at time 0 with length-biased residual work.
+        Jobs active at time 0, numbered before the generated ones: length-biased duration x uniform(0, 1).
     scale_factors
         ``single``: one GPU each; ``gavel``: 1, 2, 4, 8 with probabilities .70, .10, .15, .05.
     scale_factor_cap
@@ -56,16 +68,16 @@ class Workload(Section):
 
     trace: str = ""
     throughputs: str = ""
-    jobs: int = 0
-    rate_per_hour: float = 0.0
-    initial_jobs: int = 0
+    jobs: Count = 0
+    rate_per_hour: NotNegative = 0.0
+    initial_jobs: Count = 0
     scale_factors: Literal["single", "gavel"] = "single"
-    scale_factor_cap: int = 0
+    scale_factor_cap: Natural = 0
     priorities: bool = False
-    reference_type: str = "v100"
+    reference_type: Name = "v100"
 
 
-class PolicyChoice(Section):
+class PolicyChoice(Section, frozen=True):
     """Which policy, and the options that policies share.
 
     Attributes
@@ -76,11 +88,11 @@ class PolicyChoice(Section):
         Add the small linear term that makes a max-min optimum unique.
     """
 
-    name: str = "max_min_fairness_perf"
+    name: Name = "max_min_fairness_perf"
     canonical: bool = False
 
 
-class Recorded(Section):
+class Recorded(Section, frozen=True):
     """The allocations that policy ``recorded`` replays.
 
     Attributes
@@ -95,20 +107,34 @@ class Recorded(Section):
     policy: str = ""
 
 
-class SolverChoice(Section):
-    """Which solver backend (or chain ``A,B``) and its native options."""
+class SolverChoice(Section, frozen=True):
+    """Which solver.
 
-    name: str = "highs-direct"
+    Attributes
+    ----------
+    name
+        A registered backend, or a chain ``A,B``: B answers where A fails.
+    kwargs
+        Native options of the solver, verbatim; checked when its session opens.
+    """
+
+    name: Name = "highs-direct"
     kwargs: dict[str, Any] = {}
 
 
-class PlacementChoice(Section):
-    """Which placement."""
+class PlacementChoice(Section, frozen=True):
+    """Which placement.
 
-    name: str = "strided"
+    Attributes
+    ----------
+    name
+        A registered placement.
+    """
+
+    name: Name = "strided"
 
 
-class TimingChoice(Section):
+class TimingChoice(Section, frozen=True):
     """The round and its rules; ``preset`` sets every rule that is left at None (see `phasewise.sched.timing`).
 
     Attributes
@@ -118,15 +144,15 @@ class TimingChoice(Section):
     round_s
         Longest time a round may last, seconds.
     reallocation_interval_s
-        Least simulated seconds between two allocations.
+        Least simulated seconds between two allocations; none means the preset's.
     """
 
     preset: Literal["gavel", "corrected"] = "corrected"
-    round_s: float = 360.0
-    reallocation_interval_s: float | None = None
+    round_s: Positive = 360.0
+    reallocation_interval_s: NotNegative | None = None
 
 
-class Stop(Section):
+class Stop(Section, frozen=True):
     """When a run ends, besides all jobs (or the window) being complete. None means no such limit.
 
     Attributes
@@ -146,15 +172,15 @@ class Stop(Section):
         while utilisation was above 0.99.
     """
 
-    window: tuple[int, int] | None = None
-    rounds: int | None = None
-    sim_time_s: float | None = None
-    wall_s: float | None = None
-    stragglers: int = 0
+    window: tuple[Natural, Natural] | None = None
+    rounds: AtLeastOne | None = None
+    sim_time_s: Positive | None = None
+    wall_s: Positive | None = None
+    stragglers: Natural = 0
     saturation: bool = True
 
 
-class Output(Section):
+class Output(Section, frozen=True):
     """What is written and how often.
 
     Attributes
@@ -171,19 +197,29 @@ class Output(Section):
         Rounds held in memory before they are written.
     """
 
-    profile_every: int = 100
+    profile_every: AtLeastOne = 100
     debug: bool = False
     trace: bool = True
     check_invariants: bool = False
-    chunk_rounds: int = 512
+    chunk_rounds: AtLeastOne = 512
 
 
-class Scenario(Section, kw_only=True):
-    """A complete, resolved scenario."""
+class Scenario(Section, frozen=True, kw_only=True):
+    """A complete, resolved scenario.
 
-    name: str
+    Attributes
+    ----------
+    name
+        Names the run directory; the file's name where it is not given.
+    description
+        One line for `phasewise list scenarios`.
+    seed
+        Seed of every random stream.
+    """
+
+    name: Name
     description: str = ""
-    seed: int = 0
+    seed: Natural = 0
     cluster: Cluster
     workload: Workload = Workload()
     policy: PolicyChoice = PolicyChoice()

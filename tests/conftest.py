@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
@@ -10,6 +12,8 @@ for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
 
 import pytest
 from hypothesis import settings
+
+from phasewise.bench.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
@@ -31,3 +35,27 @@ def shared_dir() -> Path:
 def oracle_dir(shared_dir: Path) -> Path:
     """Return the folder of the Gavel parity cases."""
     return shared_dir / "oracle" / "gavel"
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command of the command line answered."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def phasewise(capfd: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    """Return a function that runs the command line in this process: `phasewise("run", "toy")`."""
+
+    def answer(*arguments: object) -> Said:
+        capfd.readouterr()  # what was printed before does not count
+        with pytest.raises(SystemExit) as end:
+            main([str(argument) for argument in arguments])
+        said = capfd.readouterr()
+        assert isinstance(end.value.code, int)
+        return Said(end.value.code, said.out, said.err)
+
+    return answer

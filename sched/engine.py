@@ -1,0 +1,376 @@
+"""The loop: one round after another, each a list of phases.
+
+A round goes `arrivals -> policy -> priorities -> worker assignment -> event completion`; what happened is handed to the
+recorder, and the stopper says whether there is another one. The rules that differ between the original simulator and
+the corrected one are asked of `phasewise.sched.timing.Timing`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from phasewise.profiling.phases import Phase, PhaseTimer
+from phasewise.sched import invariants, kernels, priorities, progress, selection
+from phasewise.sched.api import Assignment, ClusterView, NodeView, Placement, Policy, TypeOrder
+from phasewise.sched.cluster import ClusterLayout
+from phasewise.sched.errors import SchedulingError
+from phasewise.sched.recording import Recorder
+from phasewise.sched.records import AllocationRecord, JobRecord, RoundOutcome
+from phasewise.sched.state import JobTable
+from phasewise.sched.stopping import Stopper, StopReason
+from phasewise.sched.timing import MAX_FAILURES, Timing
+from phasewise.sched.workload.arrivals import Arrival, Workload
+from phasewise.solvers.api import Solution
+from phasewise.solvers.problems import Problem
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+class StalledError(SchedulingError):
+    """Jobs wait, nothing runs, and nothing will ever change that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a simulation is made of; see `phasewise.sched.simulate` for who builds each.
+
+    Attributes
+    ----------
+    type_order
+        Indices of the worker types, the preferred first.
+    type_seed
+        Seed of the order's shuffling, for policies that ask for it.
+    job_types
+        Names by `Arrival.type_index`.
+    """
+
+    layout: ClusterLayout
+    timing: Timing
+    workload: Workload
+    policy: Policy
+    solve: Callable[[Problem], Solution]
+    placement: Placement
+    stopper: Stopper
+    type_order: list[int]
+    type_seed: int
+    check_invariants: bool = False
+
+
+@dataclass(slots=True)
+class Clocks:
+    """Simulated time, seconds.
+
+    Attributes
+    ----------
+    round_start_s
+        Where the current micro-tasks' time is counted from.
+    round_end_s
+        End of the last round in which something ran, None before there was one.
+    allocated_s, account_opened_s
+        When the policy last ran, and when the current account of service was opened; 0 lets either happen at once.
+    """
+
+    now_s: float = 0.0
+    round_start_s: float = 0.0
+    round_end_s: float | None = None
+    allocated_s: float = 0.0
+    account_opened_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Service:
+    """Service given. W worker types, G GPUs.
+
+    Attributes
+    ----------
+    worker_time_s
+        (W,) seconds credited on each type since the account was opened.
+    busy_s
+        (G,) seconds each GPU was busy since the start.
+    """
+
+    worker_time_s: Floats
+    busy_s: Floats
+
+
+@dataclass(slots=True)
+class Simulation:
+    """One run: its state, and the loop that alone writes it."""
+
+    parts: Parts
+    recorder: Recorder
+    timer: PhaseTimer
+    jobs: JobTable = field(init=False)
+    clocks: Clocks = field(init=False)
+    service: Service = field(init=False)
+    holder: Ints = field(init=False)
+    round_index: int = field(init=False, default=0)
+    _due: bool = field(init=False, default=False)
+    _memory: object = field(init=False, default=None)
+    _solutions: list[Solution] = field(init=False, default_factory=list)
+    _type_rng: random.Random = field(init=False)
+
+    def __post_init__(self) -> None:
+        layout = self.parts.layout
+        self.jobs = JobTable(layout)
+        self.clocks = Clocks()
+        self.service = Service(np.zeros(len(layout.worker_types)), np.zeros(layout.gpus))
+        self.holder = np.full(layout.gpus, -1, np.int64)
+        self._type_rng = random.Random(self.parts.type_seed)
+
+    def run(self, wall_s: Callable[[], float]) -> StopReason:
+        """Run until a rule ends it; return which. ``wall_s`` is asked only where the scenario limits wall time."""
+        phase = self.timer.phase
+        self._skip_to(self.parts.workload.next_arrival_s() or 0.0)
+        reason: StopReason | None = None
+        while reason is None:
+            outcome = self.run_round()
+            with phase(Phase.TELEMETRY):
+                self.recorder.round(outcome, self.service.busy_s)
+            with phase(Phase.EXIT_CHECKS):
+                reason = self.parts.stopper.decide(
+                    self.round_index, self.clocks.now_s, len(self.jobs), self.recorder.utilization, wall_s()
+                )
+            self.recorder.took(self.timer.take())
+        if self.parts.timing.final_call and reason.status == "complete":
+            self._final_call()
+        return reason
+
+    def active_jobs(self) -> tuple[JobRecord, ...]:
+        """Return a record of every job that is still active."""
+        return self._records(np.arange(len(self.jobs)), "active")
+
+    def run_round(self) -> RoundOutcome:
+        """Advance by one round and return what happened."""
+        phase = self.timer.phase
+        with phase(Phase.ARRIVALS):
+            self._admit()
+        with phase(Phase.POLICY):  # lp_build and lp_solve nest in here and are subtracted
+            allocation = self._allocate_if_due()
+        with phase(Phase.PRIORITIES):
+            priority = self._priorities()
+        with phase(Phase.WORKER_ASSIGNMENT):
+            assignment = self._assign(priority)
+        with phase(Phase.EVENT_COMPLETION):
+            return self._advance(assignment, allocation)
+
+    # -- arrivals ------------------------------------------------------------------------------------------------
+
+    def _admit(self) -> None:
+        next_s = self.parts.workload.next_arrival_s()
+        if next_s is None or next_s > self.clocks.now_s:
+            return
+        admitted: list[tuple[Arrival, Floats]] = []
+        for arrival in self.parts.workload.until(self.clocks.now_s):
+            throughput = self.parts.workload.throughput_row(arrival)
+            if self._fits(arrival, throughput):
+                admitted.append((arrival, throughput))
+                self.recorder.arrived(self.round_index, arrival)
+            else:
+                self._refuse(arrival, throughput)
+        if admitted:
+            self.jobs.admit(admitted, self.parts.timing.prior_s)
+            self._due = True
+        if self.parts.workload.next_arrival_s() is None:
+            self.recorder.last_arrival(self.clocks.now_s, self.service.busy_s)
+        self._check()
+
+    def _fits(self, arrival: Arrival, throughput: Floats) -> bool:
+        """Return whether some worker type can ever run the job (D13: one that none can would wait for ever)."""
+        return bool(((throughput > 0.0) & (self.parts.layout.capacity >= arrival.scale_factor)).any())
+
+    def _refuse(self, arrival: Arrival, throughput: Floats) -> None:
+        layout = self.parts.layout
+        usable = [
+            f"{name}={count:g}"
+            for name, count, rate in zip(layout.worker_types, layout.capacity, throughput, strict=True)
+            if rate > 0.0
+        ]
+        pools = ", ".join(usable) if usable else "none"
+        reason = f"needs {arrival.scale_factor:g} GPUs of one type; types that can run it: {pools}"
+        self.recorder.refused(self.round_index, arrival, reason)
+        self.parts.stopper.observe_gone(arrival.job_id)
+
+    # -- policy --------------------------------------------------------------------------------------------------
+
+    def _allocate_if_due(self) -> AllocationRecord | None:
+        clocks, timing = self.clocks, self.parts.timing
+        since_s = clocks.now_s - clocks.allocated_s
+        if not self._due or (since_s < timing.reallocation_interval_s and clocks.allocated_s != 0.0):
+            return None
+        self._settle_account(since_s)
+        view = self.jobs.view(clocks.now_s)
+        self._solutions.clear()
+        allocation = self.parts.policy.allocate(view, self._solve, self._memory)
+        self._require_valid(allocation.x, view)
+        self._memory = allocation.memory
+        self.jobs.x[:] = allocation.x
+        self.jobs.has_allocation[:] = True
+        self._due = False
+        clocks.allocated_s = clocks.now_s
+        record = AllocationRecord(len(self.jobs), tuple(self._solutions))
+        self.recorder.allocated(self.round_index, clocks.now_s, record)
+        self._check()
+        return record
+
+    def _solve(self, problem: Problem) -> Solution:
+        solution = self.parts.solve(problem)
+        self._solutions.append(solution)
+        return solution
+
+    def _settle_account(self, since_s: float) -> None:
+        """Book what the allocation in force promised; where the account closes, also what was received, and reopen."""
+        jobs, clocks, timing = self.jobs, self.clocks, self.parts.timing
+        promised_s = jobs.x * since_s
+        account_s = clocks.now_s - clocks.account_opened_s
+        if account_s < timing.account_interval_s and clocks.account_opened_s != 0.0:
+            jobs.deficit_s += promised_s
+            return
+        jobs.deficit_s += promised_s - (jobs.job_time_s - timing.prior_s)
+        jobs.job_time_s[:] = timing.prior_s
+        self.service.worker_time_s[:] = timing.prior_s * len(jobs)
+        clocks.account_opened_s = clocks.now_s
+
+    def _require_valid(self, x: Floats, view: ClusterView) -> None:
+        name = self.parts.policy.name
+        if x.shape != view.throughput.shape:
+            raise SchedulingError(f"policy {name} returned X of shape {x.shape}; expected {view.throughput.shape}")
+        if not np.isfinite(x).all() or (x < 0.0).any():
+            raise SchedulingError(f"policy {name} returned an X with entries that are negative or not finite")
+
+    # -- priorities and worker assignment ------------------------------------------------------------------------
+
+    def _priorities(self) -> Floats:
+        jobs, service = self.jobs, self.service
+        if not self.parts.timing.departed_time_counts:
+            service.worker_time_s = priorities.present_worker_time(jobs.job_time_s)
+        return priorities.compute(jobs.x, jobs.throughput, jobs.job_time_s, service.worker_time_s)
+
+    def _assign(self, priority: Floats) -> Assignment:
+        parts = self.parts
+        types = list(parts.type_order)
+        if parts.policy.type_order is TypeOrder.SHUFFLED:
+            self._type_rng.shuffle(types)
+        order = selection.select(
+            self.jobs,
+            priority,
+            np.array(types, np.int64),
+            parts.layout.capacity,
+            positive_only=parts.policy.needs_positive_priority,
+        )
+        layout = parts.layout
+        nodes = NodeView(layout.type_start, layout.gpu_node, layout.gpu_index, self.holder, self.jobs.worker_type)
+        assignment = parts.placement.place(order, nodes)
+        self.jobs.worker_type[:] = assignment.worker_type
+        self.jobs.moves += assignment.moved
+        self.holder = assignment.holder
+        self._check()
+        return assignment
+
+    # -- event completion ----------------------------------------------------------------------------------------
+
+    def _advance(self, assignment: Assignment, allocation: AllocationRecord | None) -> RoundOutcome:
+        """Launch this round's micro-tasks, move the clock to the end of the last one, and credit them: the one write."""
+        jobs, clocks, start_s = self.jobs, self.clocks, self.clocks.now_s
+        flight = progress.launch(jobs, assignment, start_s, self.parts.timing)
+        running = int(np.count_nonzero(assignment.worker_type >= 0))
+        if running:
+            if clocks.round_end_s is not None:
+                clocks.round_start_s = clocks.round_end_s
+            clocks.round_end_s = clocks.now_s = flight.latest_s
+        landing = progress.settle(jobs, flight, clocks.round_start_s, self.service.worker_time_s, self.parts.timing)
+        kernels.credit_gpus(self.holder, landing.executed_s, self.service.busy_s)
+        jobs.rounds_run += assignment.worker_type >= 0
+        job_id, holder = jobs.job_id.copy(), self.holder
+        over = self._retire(landing, flight) if landing.completed.size or landing.failed.size else ()
+        if not running:
+            self._wait_for_arrival()
+        self._check()
+        index, self.round_index = self.round_index, self.round_index + 1
+        return RoundOutcome(
+            index=index,
+            start_s=start_s,
+            end_s=clocks.now_s,
+            running=running,
+            job_id=job_id,
+            holder=holder,
+            busy_gpu_s=landing.busy_gpu_s,
+            moves=int(np.count_nonzero(assignment.moved)),
+            lease_extensions=assignment.lease_extensions,
+            lease_opportunities=assignment.lease_opportunities,
+            allocation=allocation,
+            over=over,
+        )
+
+    def _retire(self, landing: progress.Landing, flight: progress.Flight) -> tuple[JobRecord, ...]:
+        """Remove the jobs that completed, and those whose micro-tasks failed too often."""
+        self._due = True
+        dropped = landing.failed[self.jobs.failures[landing.failed] >= MAX_FAILURES]
+        over = self._records(landing.completed, "complete", flight.finish_s) + self._records(dropped, "failed")
+        if not over:
+            return ()
+        for record in over:
+            if record.completion_s is not None:
+                self.parts.stopper.observe_completion(record.job_id, record.completion_s)
+            else:
+                self.parts.stopper.observe_gone(record.job_id)
+        new_row = self.jobs.remove(np.concatenate((landing.completed, dropped)))
+        self.holder = np.where(self.holder >= 0, new_row[self.holder], -1)
+        return over
+
+    def _records(self, rows: Ints, status: str, finish_s: Floats | None = None) -> tuple[JobRecord, ...]:
+        jobs, names = self.jobs, self.parts.workload.throughputs.names
+        return tuple(
+            JobRecord(
+                job_id=int(jobs.job_id[row]),
+                job_type=names[jobs.type_index[row]],
+                arrival_s=float(jobs.arrival_s[row]),
+                scale_factor=float(jobs.scale_factor[row]),
+                priority_weight=float(jobs.priority_weight[row]),
+                total_steps=float(jobs.total_steps[row]),
+                completion_s=None if finish_s is None else float(finish_s[row]),
+                status=status,
+                rounds_run=int(jobs.rounds_run[row]),
+                moves=int(jobs.moves[row]),
+            )
+            for row in rows
+        )
+
+    # -- idle time and the end -----------------------------------------------------------------------------------
+
+    def _wait_for_arrival(self) -> None:
+        """Nothing ran: go to the next arrival; where none comes, let the policy run at once, and give up after that."""
+        next_s = self.parts.workload.next_arrival_s()
+        if next_s is not None:
+            self._skip_to(next_s)
+        elif len(self.jobs):
+            if not self._due:
+                waiting = ", ".join(map(str, self.jobs.job_id[:8]))
+                raise StalledError(
+                    f"{len(self.jobs)} jobs wait (ids {waiting}{', ...' if len(self.jobs) > 8 else ''}), no job runs "
+                    f"and no further one will arrive: policy {self.parts.policy.name} gives none of them GPUs they fit on"
+                )
+            self.clocks.allocated_s = 0.0
+
+    def _skip_to(self, arrival_s: float) -> None:
+        self.clocks.now_s = arrival_s
+        if not self.parts.timing.idle_gap_counts:
+            self.clocks.round_end_s = arrival_s
+
+    def _final_call(self) -> None:
+        """Ask the policy once more, as the original does before it notices that all is done."""
+        with self.timer.phase(Phase.ARRIVALS):
+            self._admit()
+        with self.timer.phase(Phase.POLICY):
+            self._allocate_if_due()
+        self.recorder.took(self.timer.take())
+
+    def _check(self) -> None:
+        if self.parts.check_invariants:
+            invariants.check(self)

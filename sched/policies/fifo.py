@@ -1,0 +1,96 @@
+"""First in, first out, each job on a random type that has room, where it stays."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from phasewise.sched.api import Allocation, ClusterView, Ints, Solve, TypeOrder
+from phasewise.sched.registry import PolicyOptions, register_policy
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FifoMemory:
+    """Who is being served where: read-only, in order of job id.
+
+    Attributes
+    ----------
+    job_id
+        (K,) int64, ascending.
+    worker_type
+        (K,) int64, index of the type that serves the job.
+    """
+
+    job_id: Ints
+    worker_type: Ints
+
+
+@register_policy
+class Fifo:
+    """Serve jobs in order of id, each on a random worker type with room, where it stays until it completes.
+
+    The queue is strict: where its head has room on no type it can run on, everybody behind it waits. A slot that
+    a completed job leaves therefore goes to the head of the queue.
+
+    Notes
+    -----
+    Each job has its own random stream, derived from the policy's seed and the job's id, so a draw depends neither on
+    the order of earlier draws nor on how often the policy ran; the memory is the assignment alone.
+    Source: OSDI'20 s4.2 (FIFO, heterogeneity-agnostic); the type is drawn among those with room.
+    """
+
+    name: ClassVar[str] = "fifo"
+    type_order: ClassVar[TypeOrder] = TypeOrder.SHUFFLED
+    needs_positive_priority: ClassVar[bool] = True
+
+    def __init__(self, options: PolicyOptions) -> None:
+        self._seed = options.seed
+
+    def allocate(self, view: ClusterView, solve: Solve, memory: object) -> Allocation:
+        """Return ones and zeros: the type each served job runs on, and the `FifoMemory` of it.
+
+        Raises
+        ------
+        TypeError
+            If ``memory`` is neither None nor what an earlier call returned.
+        """
+        del solve
+        order = np.argsort(view.job_id, kind="stable")
+        served = _still_served(view.job_id[order], memory)
+        kept = served >= 0
+        gpus = view.scale_factor[order]
+        free = view.capacity - np.bincount(served[kept], weights=gpus[kept], minlength=view.capacity.size)
+        for position in np.flatnonzero(~kept).tolist():
+            row = order[position]
+            candidates = np.flatnonzero((free >= gpus[position]) & (view.throughput[row] > 0))
+            if candidates.size == 0:
+                break
+            # int, not NumPy's: the seed's text must not depend on NumPy's way of printing
+            draw = random.Random(f"fifo {self._seed} {int(view.job_id[row])}")
+            served[position] = draw.choice(candidates.tolist())
+            free[served[position]] -= gpus[position]
+        kept = served >= 0
+        x = np.zeros(view.throughput.shape)
+        x[order[kept], served[kept]] = 1.0
+        return Allocation(x, _remembered(view.job_id[order[kept]], served[kept]))
+
+
+def _still_served(job_id: Ints, memory: object) -> Ints:
+    """Return the type that serves each of ``job_id`` (ascending) so far, -1 for those that wait."""
+    served = np.full(job_id.size, -1, dtype=np.int64)
+    if memory is None:
+        return served
+    if not isinstance(memory, FifoMemory):
+        raise TypeError(f"policy fifo was given the memory of another policy: {type(memory).__name__}")
+    _, here, there = np.intersect1d(job_id, memory.job_id, assume_unique=True, return_indices=True)
+    served[here] = memory.worker_type[there]
+    return served
+
+
+def _remembered(job_id: Ints, worker_type: Ints) -> FifoMemory:
+    job_id.flags.writeable = False
+    worker_type.flags.writeable = False
+    return FifoMemory(job_id, worker_type)

@@ -1,0 +1,275 @@
+"""From records of what happened to the run directory: tables, lines, summary.
+
+Rounds are gathered in fixed arrays and written in chunks, so that memory does not grow with the run. A chunk's end is
+also a checkpoint: `run.json` then holds the summary so far, marked as interrupted until the run says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from phasewise.profiling.environment import describe_environment
+from phasewise.profiling.errors import OutputError
+from phasewise.profiling.lines import Kind, encode
+from phasewise.profiling.phases import PhaseProfile
+from phasewise.profiling.sinks import FileSink, Sink, TeeSink, write_atomically
+from phasewise.sched import holdings, rounds
+from phasewise.sched.cluster import ClusterLayout
+from phasewise.sched.config import Scenario
+from phasewise.sched.records import AllocationRecord, JobRecord, RoundOutcome
+from phasewise.sched.run_tables import NoTables, RunTables, Tables
+from phasewise.sched.summary import Totals
+from phasewise.sched.workload.arrivals import Arrival
+
+Floats = npt.NDArray[np.float64]
+
+class Recorder:
+    """What the engine tells of a run, kept and written.
+
+    Parameters
+    ----------
+    out
+        The run directory, or None where only lines are wanted.
+    lines
+        Gets every line, besides `lines.log`.
+    command
+        The command line, for `run.json`.
+    """
+
+    def __init__(
+        self, scenario: Scenario, layout: ClusterLayout, out: Path | None, lines: Sink, command: Sequence[str] = ()
+    ) -> None:
+        self._scenario = scenario
+        self._worker_types = layout.worker_types
+        self._log = rounds.RoundLog(layout.worker_types, layout.capacity, scenario.output.chunk_rounds)
+        self._holdings = holdings.Holdings(layout)
+        self._jobs: list[JobRecord] = []
+        self._profile: PhaseProfile | None = None
+        self._solver, self._rebuild, self._iterations = scenario.solver.name, None, 0
+        self._busy_s = np.zeros(layout.gpus)
+        self.totals = Totals(scenario.stop.window)
+        self.out = out
+        self._lines = lines
+        self._file: FileSink | None = None
+        self._tables: Tables = NoTables()
+        self._report: Callable[[], None] | None = None
+        self._report_every = 0
+        if out is not None:
+            self._origin = {"command": list(command), "environment": describe_environment()}
+            self._file = FileSink(out / "lines.log")
+            self._lines = TeeSink(self._file, lines)
+            self._tables = RunTables(out, self._log.schema())
+            self._write_run("interrupted")
+        self._event("run_start", scenario=msgspec.to_builtins(scenario))
+
+    def watch(self, report: Callable[[], None], every: int) -> None:
+        """Call ``report`` after every so many rounds."""
+        self._report, self._report_every = report, every
+
+    # -- what the engine tells -----------------------------------------------------------------------------------
+
+    @property
+    def utilization(self) -> float:
+        """Share of the GPU time that was used in the last round, 0 to 1."""
+        return self._log.utilization
+
+    def arrived(self, round_index: int, job: Arrival) -> None:
+        """Note that a job was admitted."""
+        self.totals.jobs_arrived += 1
+        self._event(
+            "job_arrival",
+            round=round_index,
+            job_id=job.job_id,
+            job_type=job.job_type,
+            scale_factor=job.scale_factor,
+            priority_weight=job.priority_weight,
+            total_steps=job.total_steps,
+            arrival_s=job.arrival_s,
+        )
+
+    def refused(self, round_index: int, job: Arrival, reason: str) -> None:
+        """Note that a job can never run here."""
+        self.totals.jobs_arrived += 1
+        record = JobRecord(
+            job.job_id, job.job_type, job.arrival_s, job.scale_factor, job.priority_weight, job.total_steps,
+            None, "refused", 0, 0,
+        )  # fmt: skip
+        self.totals.over(record)
+        self._jobs.append(record)
+        self._event("job_refused", round=round_index, job_id=job.job_id, job_type=job.job_type, reason=reason)
+
+    def last_arrival(self, now_s: float, busy_s: Floats) -> None:
+        """Note that no further job will come."""
+        self.totals.last_arrival_s = now_s
+        self.totals.busy_until_last_arrival_s = float(busy_s.mean())
+
+    def allocated(self, round_index: int, now_s: float, record: AllocationRecord) -> None:
+        """Note a call of the policy."""
+        self.totals.allocated(record)
+        for solution in record.solutions:
+            for index, fallback in enumerate(solution.fallbacks):
+                behind = solution.fallbacks[index + 1 :]
+                self._event(
+                    "solver_fallback",
+                    round=round_index,
+                    sim_time_s=now_s,
+                    solver=fallback.backend,
+                    reason=fallback.reason,
+                    next=behind[0].backend if behind else solution.backend,
+                )
+            self._solver, self._rebuild = solution.backend, solution.rebuild
+            self._iterations += solution.iterations
+        last = record.solutions[-1] if record.solutions else None
+        self._event(
+            "allocation",
+            round=round_index,
+            sim_time_s=now_s,
+            jobs=record.jobs,
+            solves=len(record.solutions),
+            solver=None if last is None else last.backend,
+            objective=None if last is None else last.objective,
+            utilization=None if last is None else last.utilization,
+        )
+
+    def round(self, outcome: RoundOutcome, busy_s: Floats) -> None:
+        """Note a round; ``busy_s`` (G,) is the busy time of every GPU so far."""
+        self._complete_last_round()
+        totals, log = self.totals, self._log
+        totals.round(outcome)
+        self._busy_s = busy_s
+        for job in outcome.over:
+            self._over(outcome.index, job)
+        log.add(outcome, totals.jobs_completed)
+        self._holdings.observe(outcome.index, outcome.holder, outcome.job_id)
+        active = len(outcome.job_id)
+        self._event(
+            "schedule_round",
+            round=outcome.index,
+            sim_time_s=outcome.start_s,
+            end_s=outcome.end_s,
+            running=outcome.running,
+            moves=outcome.moves,
+            lease_extensions=outcome.lease_extensions,
+        )
+        telemetry = {
+            "round": outcome.index,
+            "sim_time_s": outcome.start_s,
+            "active": active,
+            "running": outcome.running,
+            "queued": active - outcome.running,
+            "completed": totals.jobs_completed,
+            "utilization": log.utilization,
+            "utilization_by_type": dict(zip(self._worker_types, log.utilization_by_type, strict=True)),
+        }
+        self._lines.write(encode(Kind.TELEMETRY, telemetry))
+        if self._report is not None and totals.rounds % self._report_every == 0:
+            self._report()
+
+    def took(self, profile: PhaseProfile) -> None:
+        """Note where the time of the last round went (or of work after it); written with the next round."""
+        if self._profile is not None:
+            self.totals.phases.add(profile)  # the call after the last round belongs to the run, not to a round
+        else:
+            self._profile = profile
+
+    def leave(self, jobs: Sequence[JobRecord]) -> None:
+        """Note the jobs that the end of the run leaves behind."""
+        self._jobs.extend(jobs)
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    def _event(self, event: str, **fields: object) -> None:
+        self._lines.write(encode(Kind.EVENT, {"event": event, **fields}))
+
+    def _over(self, round_index: int, job: JobRecord) -> None:
+        self.totals.over(job)
+        self._jobs.append(job)
+        if job.completion_s is None:
+            self._event("job_failed", round=round_index, job_id=job.job_id)
+            return
+        jct_s = job.completion_s - job.arrival_s
+        self._event(
+            "job_complete", round=round_index, job_id=job.job_id, completion_s=job.completion_s, jct_s=jct_s
+        )
+
+    def _complete_last_round(self) -> None:
+        """Give the last round its times, and write what is due: a PROFILE line, a chunk."""
+        if self._profile is None:
+            return
+        self._log.time(self._profile)
+        self._profile = None
+        output = self._scenario.output
+        if output.debug or self.totals.rounds % output.profile_every == 0:
+            self._write_profile(self._log.since_last_line())
+        if self._log.full:
+            self._write_chunk()
+            self._write_run("interrupted")
+
+    def _write_profile(self, profile: PhaseProfile, **extra: object) -> None:
+        record = {
+            "v": 1,
+            "round": self.totals.rounds - 1,
+            "sim_time_s": self.totals.now_s,
+            "jobs": self.totals.active,
+            "solver": self._solver,
+            "rebuild": self._rebuild,
+            "iterations": self._iterations,
+            "total_s": profile.total_s,
+            "phases_s": profile.phases_s,
+            "phases_cpu_s": profile.phases_cpu_s,
+            "other_s": profile.other_s,
+            **extra,
+        }
+        self._iterations = 0
+        self._lines.write(encode(Kind.PROFILE, record))
+
+    def _write_chunk(self) -> None:
+        columns, profile = self._log.take()
+        self.totals.phases.add(profile)
+        placements, jobs, self._jobs = self._holdings.take(), self._jobs, []
+        self._tables.write(rounds=columns, placements=placements, jobs=jobs)
+
+    def _write_run(self, status: str) -> None:
+        if self.out is None:
+            return
+        run = {
+            "schema": 1,
+            "scenario": msgspec.to_builtins(self._scenario),
+            **self._origin,
+            "summary": self.summary(),
+            "status": status,
+        }
+        write_atomically(self.out / "run.json", msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n")
+
+    def summary(self) -> dict[str, Any]:
+        """Return the summary of the run so far."""
+        return self.totals.summary(self._busy_s)
+
+    def finish(self, status: str, reason: str) -> dict[str, Any]:
+        """Write all that is left and return the summary."""
+        self._complete_last_round()
+        self._holdings.close(self.totals.rounds)
+        self._write_chunk()
+        self._write_profile(self.totals.phases.profile, final=True)
+        self._event(
+            "run_end", status=status, reason=reason, rounds=self.totals.rounds, sim_time_s=self.totals.now_s
+        )
+        if self._file is not None:
+            self._file.close()  # the other sink belongs to the caller
+        self._tables.close()
+        self._write_run(status)
+        return self.summary()
+
+    def abandon(self, status: str, reason: str) -> None:
+        """Write what can still be written of a run that failed or was interrupted."""
+        with suppress(OutputError):
+            self.finish(status, reason)
+        with suppress(OutputError):
+            self._write_run(status)  # a full disk may have kept the tables from being completed, not this

@@ -1,0 +1,144 @@
+"""RoundLog: the figures of each round in fixed arrays, given out in chunks as columns of `rounds.parquet`."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from phasewise.profiling.environment import rss_mib
+from phasewise.profiling.phases import ACCOUNTS, NANOSECONDS, OTHER, PhaseProfile
+from phasewise.sched.records import RoundOutcome
+from phasewise.solvers.api import Solution
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+_COUNTS = ("round", "active", "running", "queued", "completed", "moves", "lp_solved", "lp_jobs", "lp_iterations")
+_FIGURES = ("sim_time_s", "utilization", "frag_rate", "lp_objective", "lp_gap", "rss_mib")
+NULLABLE = ("frag_rate", "lp_objective", "lp_gap")
+WALL_COLUMNS = tuple(f"{name}_s" if name == OTHER else f"phase_{name}_s" for name in ACCOUNTS)
+CPU_COLUMNS = tuple(f"{name}_cpu_s" if name == OTHER else f"phase_{name}_cpu_s" for name in ACCOUNTS)
+_NO_VALUE = float("nan")
+
+
+class RoundLog:
+    """The rounds since the last chunk. W worker types.
+
+    A round is added when it happened and timed when its profile is known, one round later; only timed rounds are given
+    out.
+
+    Parameters
+    ----------
+    worker_types
+        (W,) names, for the columns ``utilization_<type>``.
+    capacity
+        (W,) GPUs of each type.
+    rounds
+        Rounds in a chunk.
+    """
+
+    def __init__(self, worker_types: tuple[str, ...], capacity: Floats, rounds: int) -> None:
+        self._per_type = tuple(f"utilization_{name}" for name in worker_types)
+        self._capacity = capacity
+        self._gpus = float(capacity.sum())
+        self._counts = np.zeros((rounds, len(_COUNTS)), np.int64)
+        self._figures = np.zeros((rounds, len(_FIGURES) + len(worker_types)))
+        self._times_ns = np.zeros((rounds, 3 * len(ACCOUNTS)), np.int64)
+        self._rebuilds: list[str | None] = []
+        self._added = self._timed = self._since_line = 0
+        self._before_ns = np.zeros(3 * len(ACCOUNTS), np.int64)
+        self.utilization = 0.0
+        self.utilization_by_type: list[float] = [0.0] * len(worker_types)
+
+    @property
+    def full(self) -> bool:
+        """Whether a chunk must be taken before another round is added."""
+        return self._added == len(self._counts)
+
+    def schema(self) -> dict[str, str]:
+        """Return the Arrow type by column."""
+        columns = dict.fromkeys(self._order(), "float64")
+        columns |= dict.fromkeys(_COUNTS, "int64") | {"lp_rebuild": "string"}
+        return columns
+
+    def _order(self) -> tuple[str, ...]:
+        lead = ("round", "sim_time_s", "active", "running", "queued", "completed", "utilization", *self._per_type)
+        solver = ("lp_solved", "lp_jobs", "lp_iterations", "lp_rebuild", "lp_objective", "lp_gap", "rss_mib")
+        return (*lead, "frag_rate", "moves", *solver, *WALL_COLUMNS, *CPU_COLUMNS)
+
+    def add(self, outcome: RoundOutcome, completed: int) -> None:
+        """Add a round; ``completed`` counts all jobs that have completed so far."""
+        row, active = self._added, len(outcome.job_id)
+        solutions = outcome.allocation.solutions if outcome.allocation is not None else ()
+        last: Solution | None = solutions[-1] if solutions else None
+        self._counts[row] = (
+            outcome.index,
+            active,
+            outcome.running,
+            active - outcome.running,
+            completed,
+            outcome.moves,
+            len(solutions),
+            last.x.shape[0] if last is not None else 0,
+            sum([solution.iterations for solution in solutions]),
+        )
+        offered_s = outcome.end_s - outcome.start_s
+        busy = outcome.busy_gpu_s
+        scale = 1.0 / offered_s if offered_s > 0.0 else 0.0
+        by_type = (busy * scale / self._capacity).tolist()
+        self.utilization_by_type = by_type
+        self.utilization = float(busy.sum()) * scale / self._gpus
+        self._figures[row] = (
+            outcome.start_s,
+            self.utilization,
+            _NO_VALUE,  # fragmentation has no meaning while every job takes whole GPUs
+            last.objective if last is not None else _NO_VALUE,
+            last.gap if last is not None and last.gap is not None else _NO_VALUE,
+            rss_mib(),
+            *by_type,
+        )
+        self._rebuilds.append(str(last.rebuild) if last is not None and last.rebuild is not None else None)
+        self._added += 1
+
+    def time(self, profile: PhaseProfile) -> None:
+        """Set the times of the oldest round that has none."""
+        self._times_ns[self._timed] = (*profile.wall_ns, *profile.cpu_ns, *profile.entries)
+        self._timed += 1
+
+    def since_last_line(self) -> PhaseProfile:
+        """Return the times added up since the last call of this method."""
+        total_ns = self._before_ns + self._times_ns[self._since_line : self._timed].sum(axis=0)
+        self._before_ns = np.zeros_like(total_ns)
+        self._since_line = self._timed
+        return _profile(total_ns)
+
+    def take(self) -> tuple[dict[str, npt.NDArray[np.generic] | list[str | None]], PhaseProfile]:
+        """Return the timed rounds as columns, with their times added up, and forget them."""
+        end = self._timed
+        columns: dict[str, npt.NDArray[np.generic] | list[str | None]] = {}
+        for index, name in enumerate(_COUNTS):
+            columns[name] = self._counts[:end, index].copy()
+        for index, name in enumerate((*_FIGURES, *self._per_type)):
+            columns[name] = self._figures[:end, index].copy()
+        columns["lp_rebuild"] = self._rebuilds[:end]
+        seconds = self._times_ns[:end] / NANOSECONDS
+        for index, name in enumerate((*WALL_COLUMNS, *CPU_COLUMNS)):
+            columns[name] = seconds[:, index]
+        total = _profile(self._times_ns[:end].sum(axis=0))
+        self._before_ns += self._times_ns[self._since_line : end].sum(axis=0)
+        self._keep_from(end)
+        return columns, total
+
+    def _keep_from(self, end: int) -> None:
+        """Move the rounds that are not timed yet (one at most) to the front."""
+        for table in (self._counts, self._figures):
+            table[: self._added - end] = table[end : self._added]
+        self._rebuilds = self._rebuilds[end:]
+        self._added -= end
+        self._timed = self._since_line = 0
+
+
+def _profile(total_ns: Ints) -> PhaseProfile:
+    """Return a row of times (or a sum of rows) as a profile."""
+    wall_ns, cpu_ns, entries = total_ns.reshape(3, len(ACCOUNTS)).tolist()
+    return PhaseProfile(ACCOUNTS, tuple(wall_ns), tuple(cpu_ns), tuple(entries))

@@ -1,0 +1,249 @@
+"""Scenarios: the built-in ones, TOML files, overrides, and what must hold before a run starts.
+
+Nothing here imports NumPy: `phasewise list scenarios` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from phasewise.sched.checks import consistency_faults
+from phasewise.sched.config import Scenario
+from phasewise.sched.errors import ScenarioError
+from phasewise.sched.faults import Fault, render
+from phasewise.sched.schema import Told, accepts, field_type, structure_faults, written
+from phasewise.sched.workload.fields import nearest
+
+BUILTIN = Path(__file__).resolve().parent / "data" / "scenarios"
+FILE_KEYS = (("workload", "trace"), ("workload", "throughputs"), ("recorded", "allocations"))
+
+
+def builtin_names() -> list[str]:
+    """Return the names of the built-in scenarios, sorted."""
+    return sorted(path.stem for path in BUILTIN.glob("*.toml"))
+
+
+def describe() -> list[dict[str, str]]:
+    """Return the name and description of each built-in scenario."""
+    texts = {name: tomllib.loads((BUILTIN / f"{name}.toml").read_text(encoding="utf-8")) for name in builtin_names()}
+    return [{"name": name, "description": str(raw["description"])} for name, raw in texts.items()]
+
+
+def load_scenario(name_or_path: str | Path, overrides: Mapping[str, object] | None = None) -> Scenario:
+    """Return a resolved scenario.
+
+    Parameters
+    ----------
+    name_or_path
+        A built-in name, or the path of a TOML file.
+    overrides
+        By dotted key, for example ``{"workload.jobs": 50, "cluster.gpus": "v100=4,k80=2"}``; a text is read as
+        the key's type asks. They win over the file. A new trace, or a new number of generated jobs, that comes
+        without a window is run whole: the file's window belongs to the file's workload.
+
+    Raises
+    ------
+    ScenarioError
+        Naming file, line and key of every fault, the value got and what is allowed.
+    """
+    path = _path(name_or_path)
+    raw, lines, unreadable = _read(path)
+    if unreadable:
+        raise ScenarioError(render(path, unreadable))
+    given = dict(overrides or {})
+    if told := _apply(raw, given):
+        raise ScenarioError(_listed(told))
+    if told := _faults(raw):
+        raise ScenarioError("\n".join(_placed(path, lines, given, fault) for fault in told))
+    return _completed(msgspec.convert(raw, Scenario))
+
+
+def resolve(scenario: Scenario) -> Scenario:
+    """Return a scenario with every default in place.
+
+    Worker types with 0 GPUs are left out, and each of the others gets its GPUs per node.
+
+    Raises
+    ------
+    ScenarioError
+        Naming each key that is wrong, the value got and what is allowed.
+    """
+    if told := _faults(msgspec.to_builtins(scenario)):
+        raise ScenarioError(_listed(told))
+    return _completed(scenario)
+
+
+def scan_scenario(path: Path) -> list[Fault]:
+    """Return every fault of a scenario file, with its line where one is to blame."""
+    raw, lines, unreadable = _read(path)
+    told = [] if unreadable else _faults(raw)
+    faults = unreadable + [Fault(_line(lines, key), f"{key}: {message}") for key, message in told]
+    return sorted(faults, key=lambda fault: fault.line or 0)
+
+
+def parse_counts(text: str) -> dict[str, int]:
+    """Return ``{"v100": 36, "p100": 36}`` for ``"v100=36,p100=36"``.
+
+    Raises
+    ------
+    ScenarioError
+        Naming the part that is not ``TYPE=COUNT`` or names a type again.
+    """
+    counts: dict[str, int] = {}
+    for part in text.split(","):
+        name, equals, count = (piece.strip() for piece in part.partition("="))
+        if not name or not equals or not re.fullmatch(r"-?\d{1,12}", count):
+            raise ScenarioError(f"got {part!r} in {text!r}; allowed: TYPE=COUNT,..., for example v100=36,p100=36")
+        if name in counts:
+            raise ScenarioError(f"got {text!r}, which names {name!r} again; allowed: each worker type once")
+        counts[name] = int(count)
+    return counts
+
+
+def _path(name_or_path: str | Path) -> Path:
+    names = builtin_names()
+    if str(name_or_path) in names:
+        return BUILTIN / f"{name_or_path}.toml"
+    path = Path(name_or_path)
+    if path.suffix != ".toml" and not path.is_file():
+        raise ScenarioError(
+            f"no scenario {str(name_or_path)!r}{nearest(str(name_or_path), names)}; "
+            f"built in: {', '.join(names)}; or give the path of a TOML file"
+        )
+    return path
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, int], list[Fault]]:
+    """Return a file's values, with its paths made relative to it, and the line of each key; or why it has none."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+        raw = tomllib.loads(text)
+    except OSError as error:
+        return {}, {}, [Fault(None, f"cannot read the scenario: {error.strerror}")]
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        return {}, {}, [Fault(line, f"byte 0x{error.object[error.start]:02x}; allowed: UTF-8 text")]
+    except tomllib.TOMLDecodeError as error:
+        message, _, place = str(error).partition(" (at ")
+        match = re.match(r"line (\d+)", place)
+        return {}, {}, [Fault(int(match[1]) if match else text.count("\n") + 1, f"not TOML: {message}")]
+    raw.setdefault("name", path.stem)
+    for section, key in FILE_KEYS:
+        named = _table(raw, section).get(key)
+        if isinstance(named, str) and named:
+            raw[section][key] = str(path.parent / named)
+    return raw, _lines(text), []
+
+
+def _table(raw: Mapping[str, Any], section: str) -> dict[str, Any]:
+    """Return a section, or an empty one where the file has none or something else in its place."""
+    named = raw.get(section)
+    return named if isinstance(named, dict) else {}
+
+
+def _lines(text: str) -> dict[str, int]:
+    """Return the line on which each dotted key of a TOML text first stands."""
+    section = ""
+    lines: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := re.match(r"\s*\[\s*([^\[\]]+?)\s*\]", line):
+            section = header[1].replace('"', "") + "."
+            lines.setdefault(section[:-1], number)
+        elif key := re.match(r"\s*([\w.\"'-]+)\s*=", line):
+            lines.setdefault(section + re.sub(r"[\"']", "", key[1]), number)
+    return lines
+
+
+def _line(lines: Mapping[str, int], key: str) -> int | None:
+    """Return the line of a key, else that of the table it is in."""
+    while key and key not in lines:
+        key = key.rpartition(".")[0]
+    return lines.get(key)
+
+
+def _placed(path: Path, lines: Mapping[str, int], given: Mapping[str, object], fault: Told) -> str:
+    """Return a fault with its file and line, unless an override is to blame."""
+    key, message = fault
+    if any(key == name or key.startswith(f"{name}.") for name in given) or path.parent == BUILTIN:
+        return f"{key}: {message}"
+    return render(path, [Fault(_line(lines, key), f"{key}: {message}")])
+
+
+def _listed(told: list[Told]) -> str:
+    return "\n".join(f"{key}: {message}" for key, message in told)
+
+
+def _apply(raw: dict[str, Any], given: Mapping[str, object]) -> list[Told]:
+    """Put the overrides into ``raw``; return what cannot be read."""
+    if given.get("workload.trace") or (given.get("workload.jobs") and not _table(raw, "workload").get("trace")):
+        _table(raw, "stop").pop("window", None)
+    told: list[Told] = []
+    for key, value in given.items():
+        try:
+            _put(raw, key, _typed(key, value) if isinstance(value, str) else value)
+        except ScenarioError as error:
+            told.append((key, str(error)))
+    if "cluster.gpus" in given and not any(key.startswith("cluster.gpus_per_node") for key in given):
+        _keep_known_nodes(_table(raw, "cluster"))
+    return told
+
+
+def _keep_known_nodes(cluster: dict[str, Any]) -> None:
+    """Drop the file's node sizes of worker types that an override took out of the cluster."""
+    gpus, per_node = _table(cluster, "gpus"), _table(cluster, "gpus_per_node")
+    if per_node:
+        cluster["gpus_per_node"] = {name: count for name, count in per_node.items() if name in gpus}
+
+
+def _put(raw: dict[str, Any], key: str, value: object) -> None:
+    *tables, last = key.split(".")
+    if len(tables) > 2:
+        raise ScenarioError(f"got {written(value)}; allowed: section.key, or section.key.name within a table")
+    for name in tables:
+        raw = raw.setdefault(name, {})
+        if not isinstance(raw, dict):
+            raise ScenarioError(f"{name!r} is not a table of the scenario file")
+    raw[last] = list(value) if isinstance(value, tuple) else value
+
+
+def _typed(key: str, text: str) -> object:
+    """Return an override's text as the key's type asks: counts, a window, JSON, or a TOML value; else as it stands."""
+    kind = field_type(key)
+    if key in ("cluster.gpus", "cluster.gpus_per_node") and not text.lstrip().startswith("{"):
+        return parse_counts(text)
+    if text == "none" and accepts(kind, type(None)):
+        return None
+    if key == "stop.window" and (window := re.fullmatch(r"(\d{1,12}):(\d{1,12})", text.strip())):
+        return [int(window[1]), int(window[2])]
+    try:
+        value: object = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = _json(text) if accepts(kind, dict) else text
+    return text if accepts(kind, str) and not isinstance(value, str) else value
+
+
+def _json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ScenarioError(f"got {text!r}, which is neither a TOML table nor JSON: {error.msg}") from error
+
+
+def _faults(raw: Mapping[str, Any]) -> list[Told]:
+    """Return what is wrong in the structure, or else in what the values mean together."""
+    return structure_faults(raw) or consistency_faults(msgspec.convert(raw, Scenario))
+
+
+def _completed(scenario: Scenario) -> Scenario:
+    cluster = scenario.cluster
+    gpus = {name: count for name, count in cluster.gpus.items() if count}
+    per_node = {name: cluster.gpus_per_node.get(name, 1) for name in gpus}
+    cluster = msgspec.structs.replace(cluster, gpus=gpus, gpus_per_node=per_node)
+    return msgspec.structs.replace(scenario, cluster=cluster)

@@ -1,0 +1,185 @@
+"""The scenario file as a list of keys: their types in words, and what is wrong with a file's structure.
+
+Everything comes from the structs of `phasewise.sched.config`: types, bounds, defaults, and the docs from their
+docstrings, so that messages and the reference page cannot fall behind.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, Union, get_args, get_origin
+
+import msgspec
+
+from phasewise.sched.config import Scenario, Section
+from phasewise.sched.workload.fields import nearest
+
+Told: TypeAlias = tuple[str, str]
+"""A dotted key and what is wrong with its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key of the scenario file.
+
+    Attributes
+    ----------
+    path
+        Dotted, for example ``"workload.jobs"``.
+    type
+        What is allowed, in words.
+    default
+        As it is written in the file; ``"none"`` where nothing is the default, ``"required"`` where there is none.
+    doc
+        What it means.
+    """
+
+    path: str
+    type: str
+    default: str
+    doc: str
+
+
+def written(value: object) -> str:
+    """Return a value as a message or a table shows it."""
+    if value is None:
+        return "none"
+    return json.dumps(value, default=str, ensure_ascii=False)
+
+
+def scenario_keys() -> list[Key]:
+    """Return every key of the scenario file, in the order of the sections."""
+    return [
+        Key(path, in_words(field.type), _default(field), _docs(owner).get(field.name, ""))
+        for path, field, owner in _fields()
+    ]
+
+
+def field_type(path: str) -> Any:
+    """Return the type of a dotted key, or None where there is no such key."""
+    return next((field.type for known, field, _ in _fields() if known == path), None)
+
+
+def accepts(kind: Any, wanted: type) -> bool:
+    """Return whether a key's type takes values of the Python type ``wanted`` (also through bounds, unions, choices)."""
+    if get_origin(kind) is Literal:
+        return wanted is str
+    if hasattr(kind, "__metadata__") or get_origin(kind) in (Union, types.UnionType):
+        return any(accepts(part, wanted) for part in get_args(kind))
+    return kind is wanted or get_origin(kind) is wanted
+
+
+def _fields() -> Iterator[tuple[str, msgspec.structs.FieldInfo, type[Section]]]:
+    for field in msgspec.structs.fields(Scenario):
+        if _is_section(field.type):
+            for inner in msgspec.structs.fields(field.type):
+                yield f"{field.name}.{inner.name}", inner, field.type
+        else:
+            yield field.name, field, Scenario
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Section)
+
+
+def _default(field: msgspec.structs.FieldInfo) -> str:
+    if field.required:
+        return "required"
+    if field.default is not msgspec.NODEFAULT:
+        return written(field.default)
+    return written(field.default_factory())
+
+
+def _docs(section: type[Section]) -> dict[str, str]:
+    """Return what the docstring's Attributes say of each field."""
+    _, _, listed = (section.__doc__ or "").partition("Attributes\n    ----------\n")
+    docs: dict[str, list[str]] = {}
+    for line in listed.splitlines():
+        if match := re.fullmatch(r" {4}(\w+)", line):
+            docs[match[1]] = current = []
+        elif line.strip():
+            current.append(line.strip())
+    return {name: " ".join(text) for name, text in docs.items()}
+
+
+def in_words(kind: Any) -> str:
+    """Return what a type allows, in words."""
+    arguments = get_args(kind)
+    if hasattr(kind, "__metadata__"):
+        return _bounded(in_words(arguments[0]), kind.__metadata__[0])
+    if get_origin(kind) is Literal:
+        return "one of " + ", ".join(arguments)
+    if get_origin(kind) in (Union, types.UnionType):
+        return f"{in_words(arguments[0])}, or none"
+    if get_origin(kind) is tuple:
+        return "[A, B] (as an option A:B), two integers of at least 0"
+    if get_origin(kind) is dict:
+        return "a table" if arguments[1] is Any else f"a table, each value {in_words(arguments[1])}"
+    return {bool: "true or false", int: "an integer", float: "a finite number", str: "a text"}[kind]
+
+
+def _bounded(words: str, meta: msgspec.Meta) -> str:
+    if meta.min_length:
+        return f"{words} that is not empty"
+    bounds = [f"of at least {meta.ge:g}"] if meta.ge is not None else []
+    bounds += [f"above {meta.gt:g}"] if meta.gt is not None else []
+    bounds += [f"at most {meta.le}"] if meta.le is not None else []
+    return f"{words} {' and '.join(bounds)}"
+
+
+def structure_faults(raw: Mapping[str, Any]) -> list[Told]:
+    """Return every unknown key, every missing one and every value of the wrong type or out of its bounds."""
+    told: list[Told] = []
+    known = {field.name: field for field in msgspec.structs.fields(Scenario)}
+    for name, value in raw.items():
+        if name not in known:
+            told.append((name, _unknown(name, list(known), "a section or key")))
+        elif not _is_section(known[name].type):
+            told += _value_faults(name, known[name].type, value)
+        elif not isinstance(value, Mapping):
+            told.append((name, f"got {written(value)}; allowed: a section, [{name}]"))
+        else:
+            told += _section_faults(name, known[name].type, value)
+    told += [(name, _missing(field)) for name, field in known.items() if field.required and name not in raw]
+    return told
+
+
+def _section_faults(section: str, kind: type[Section], raw: Mapping[str, Any]) -> list[Told]:
+    told: list[Told] = []
+    known = {field.name: field for field in msgspec.structs.fields(kind)}
+    for name, value in raw.items():
+        if name in known:
+            told += _value_faults(f"{section}.{name}", known[name].type, value)
+        else:
+            told.append((f"{section}.{name}", _unknown(name, list(known), f"a key of [{section}]")))
+    told += [
+        (f"{section}.{name}", _missing(field)) for name, field in known.items() if field.required and name not in raw
+    ]
+    return told
+
+
+def _missing(field: msgspec.structs.FieldInfo) -> str:
+    return "is missing" + ("" if _is_section(field.type) else f"; give {in_words(field.type)}")
+
+
+def _unknown(name: str, known: list[str], what: str) -> str:
+    return f"is not {what}{nearest(name, known)}; allowed: {', '.join(known)}"
+
+
+def _value_faults(path: str, kind: Any, value: Any) -> list[Told]:
+    arguments = get_args(kind)
+    if get_origin(kind) is dict and isinstance(value, Mapping) and arguments[1] is not Any:
+        inner = [told for key, item in value.items() for told in _value_faults(f"{path}.{key}", arguments[1], item)]
+        return inner + [(path, "has an empty name; allowed: a name for each value") for key in value if not key]
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return [(path, f"got {written(value)}; allowed: {in_words(kind)}")]
+    if isinstance(value, float) and not math.isfinite(value):
+        return [(path, f"got {written(value)}; allowed: {in_words(kind)}")]
+    return []

@@ -1,0 +1,47 @@
+"""Priorities -> which jobs run in this round, and on which worker type (pure).
+
+Source: OSDI'20 (Gavel) section 5, algorithm 1, with the original simulator's backfilling and order of ties.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from phasewise.sched import kernels
+from phasewise.sched.api import Order
+from phasewise.sched.state import JobTable
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+def select(jobs: JobTable, priority: Floats, type_order: Ints, capacity: Floats, *, positive_only: bool) -> Order:
+    """Return the jobs chosen for this round.
+
+    Parameters
+    ----------
+    priority
+        (J, W) from `phasewise.sched.priorities.compute`.
+    type_order
+        (W',) worker types in the order in which they are filled.
+    capacity
+        (W,) GPUs of each type.
+    positive_only
+        Leave jobs of priority 0 waiting even where GPUs are free (FIFO policies).
+    """
+    rows = np.empty(len(jobs), np.int64)
+    types = np.empty(len(jobs), np.int64)
+    chosen = kernels.select_jobs(
+        type_order,
+        priority,
+        jobs.deficit_s,
+        jobs.x,
+        jobs.throughput,
+        jobs.scale_factor,
+        capacity,
+        positive_only,
+        rows,
+        types,
+    )
+    return Order(rows[:chosen], types[:chosen], jobs.scale_factor, jobs.has_allocation)

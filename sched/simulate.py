@@ -1,0 +1,175 @@
+"""From a scenario to a finished run directory: builds the parts, runs the engine, saves what there is.
+
+Everything that can be wrong with the input is found before the run directory is touched. From then on, whatever ends
+the run, what was computed is written.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from phasewise.profiling.errors import OutputError
+from phasewise.profiling.phases import PhaseTimer
+from phasewise.profiling.sinks import NullSink, Sink
+from phasewise.sched import kernels, registry
+from phasewise.sched.cluster import ClusterLayout
+from phasewise.sched.config import Scenario
+from phasewise.sched.engine import Parts, Simulation
+from phasewise.sched.errors import RunFailedError, SchedulingError
+from phasewise.sched.recording import Recorder
+from phasewise.sched.run_tables import write_phase_trace
+from phasewise.sched.stopping import Stopper
+from phasewise.sched.timing import Timing, preferred_types
+from phasewise.sched.workload.build import build_workload
+from phasewise.solvers.errors import SolverError
+from phasewise.solvers.session import open_solver
+
+TYPE_SEED_OFFSET = 5  # the original seeds its shuffling of worker types with seed + 5
+PROGRESS_ROUNDS = 32  # rounds between two reports of progress
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is.
+
+    Attributes
+    ----------
+    completed
+        Jobs that are over (completed, failed or refused).
+    target
+        Jobs whose end ends the run, None where another rule will.
+    """
+
+    round_index: int
+    sim_time_s: float
+    active: int
+    completed: int
+    target: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """What a run came to: status and summary as in `run.json`, and the run directory."""
+
+    status: str
+    summary: dict[str, Any]
+    out: Path | None
+
+
+def simulate(
+    scenario: Scenario,
+    out: Path | None,
+    *,
+    lines: Sink | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    command: Sequence[str] = (),
+    notify: Callable[[str], None] = lambda _: None,
+) -> RunOutcome:
+    """Run a scenario and return what it came to.
+
+    Parameters
+    ----------
+    out
+        The run directory, made where it does not exist; None writes nothing.
+    lines
+        Gets every line as it is emitted, besides `lines.log`.
+    on_progress
+        Called every few rounds.
+    command
+        The command line, kept in `run.json`.
+    notify
+        Gets a message where the kernels have to be compiled.
+
+    Raises
+    ------
+    ScenarioError, TraceError, UnknownPolicyError, UnknownPlacementError, SolverError
+        Where the input is wrong; nothing was written.
+    OutputError
+        Where the run directory cannot be made.
+    RunFailedError
+        Where the run had begun; what was computed is saved with status ``failed``.
+    KeyboardInterrupt
+        Let through after saving with status ``interrupted``.
+    """
+    timer = PhaseTimer()
+    parts = build_parts(scenario, timer)
+    kernels.prepare(notify)
+    if out is not None:
+        _make(out)
+    recorder = Recorder(scenario, parts.layout, out, lines or NullSink(), command)
+    if on_progress is not None:
+        recorder.watch(_reporter(scenario, parts, recorder, on_progress), PROGRESS_ROUNDS)
+    outcome = _run(Simulation(parts, recorder, timer), recorder, out)
+    if out is not None and scenario.output.trace:
+        write_phase_trace(out)
+    return outcome
+
+
+def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
+    """Return the parts of a simulation; raises as `simulate` does for wrong input."""
+    layout = ClusterLayout.build(scenario.cluster)
+    timing = Timing.resolve(scenario.timing)
+    workload = build_workload(scenario, layout.worker_types)
+    options = registry.PolicyOptions(
+        canonical=scenario.policy.canonical,
+        seed=scenario.seed,
+        allocations=scenario.recorded.allocations,
+        recorded_policy=scenario.recorded.policy,
+        worker_types=layout.worker_types,
+    )
+    return Parts(
+        layout=layout,
+        timing=timing,
+        workload=workload,
+        policy=registry.policy(scenario.policy.name, options),
+        solve=open_solver(scenario.solver.name, scenario.solver.kwargs, timer).solve,
+        placement=registry.placement(scenario.placement.name),
+        stopper=Stopper(scenario.stop, workload.total),
+        type_order=preferred_types(timing, layout.worker_types, workload.throughputs.mean_rates()),
+        type_seed=scenario.seed + TYPE_SEED_OFFSET,
+        check_invariants=scenario.output.check_invariants,
+    )
+
+
+def _make(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the run directory {out}: {error.strerror}") from error
+
+
+def _run(simulation: Simulation, recorder: Recorder, out: Path | None) -> RunOutcome:
+    began_s = time.perf_counter()
+    simulation.timer.take()  # what building the parts took belongs to no round
+    try:
+        reason = simulation.run(lambda: time.perf_counter() - began_s)
+        recorder.leave(simulation.active_jobs())
+        summary = recorder.finish(reason.status, str(reason))
+    except (SchedulingError, SolverError, OutputError) as error:
+        recorder.leave(simulation.active_jobs())
+        recorder.abandon("failed", str(error))
+        raise RunFailedError(str(error), simulation.round_index, out) from error
+    except KeyboardInterrupt:
+        recorder.leave(simulation.active_jobs())
+        recorder.abandon("interrupted", "interrupted")
+        raise
+    return RunOutcome(reason.status, summary, out)
+
+
+def _reporter(
+    scenario: Scenario, parts: Parts, recorder: Recorder, on_progress: Callable[[Progress], None]
+) -> Callable[[], None]:
+    """Return what to call every few rounds."""
+    window = scenario.stop.window
+    target = parts.workload.total if window is None else window[1] - window[0]
+
+    def report() -> None:
+        totals = recorder.totals
+        done = totals.jobs_completed + totals.jobs_failed + totals.jobs_refused if window is None else totals.in_window
+        on_progress(Progress(totals.rounds, totals.now_s, totals.active, done, target))
+
+    return report

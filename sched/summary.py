@@ -1,0 +1,132 @@
+"""Totals of a run, kept as it goes, and the summary made of them."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from phasewise.profiling.environment import peak_rss_mib
+from phasewise.profiling.phases import PhaseTotals
+from phasewise.sched.metrics import in_window, jct_statistics, worker_utilization
+from phasewise.sched.records import AllocationRecord, JobRecord, RoundOutcome
+
+Floats = npt.NDArray[np.float64]
+
+UTILIZATION_SCOPE = (
+    "mean over all GPUs of busy time over simulated time, from 0 to the end of the run: warm-up and drain-out included"
+)
+
+
+@dataclass(slots=True)
+class Totals:
+    """What a run came to so far. Memory grows by 16 bytes a completed job, nothing else.
+
+    Attributes
+    ----------
+    window
+        Ids A <= id < B whose JCT counts; None counts all completed jobs.
+    active
+        Jobs active in the last round.
+    in_window
+        Jobs of the window that are over.
+    last_arrival_s, busy_until_last_arrival_s
+        When the last job arrived (None while more may come), and the mean busy seconds of a GPU by then.
+    """
+
+    window: tuple[int, int] | None = None
+    phases: PhaseTotals = field(default_factory=PhaseTotals)
+    rounds: int = 0
+    active: int = 0
+    now_s: float = 0.0
+    allocations: int = 0
+    lp_solves: int = 0
+    fallbacks: int = 0
+    jobs_arrived: int = 0
+    jobs_completed: int = 0
+    jobs_failed: int = 0
+    jobs_refused: int = 0
+    in_window: int = 0
+    moves: int = 0
+    lease_extensions: int = 0
+    lease_opportunities: int = 0
+    last_arrival_s: float | None = None
+    busy_until_last_arrival_s: float = 0.0
+    _completed_id: array[int] = field(default_factory=lambda: array("q"))
+    _completed_jct_s: array[float] = field(default_factory=lambda: array("d"))
+
+    def allocated(self, record: AllocationRecord) -> None:
+        """Count one call of the policy."""
+        self.allocations += 1
+        self.lp_solves += len(record.solutions)
+        self.fallbacks += sum(len(solution.fallbacks) for solution in record.solutions)
+
+    def round(self, outcome: RoundOutcome) -> None:
+        """Count one round."""
+        self.rounds += 1
+        self.active = len(outcome.job_id)
+        self.now_s = outcome.end_s
+        self.moves += outcome.moves
+        self.lease_extensions += outcome.lease_extensions
+        self.lease_opportunities += outcome.lease_opportunities
+
+    def over(self, job: JobRecord) -> None:
+        """Count a job that completed, was dropped or was refused."""
+        if self.window is not None and self.window[0] <= job.job_id < self.window[1]:
+            self.in_window += 1
+        if job.completion_s is None:
+            self.jobs_failed += job.status == "failed"
+            self.jobs_refused += job.status == "refused"
+            return
+        self.jobs_completed += 1
+        self._completed_id.append(job.job_id)
+        self._completed_jct_s.append(job.completion_s - job.arrival_s)
+
+    def summary(self, busy_s: Floats) -> dict[str, Any]:
+        """Return the summary of `run.json`; ``busy_s`` (G,) is the busy time of every GPU."""
+        window = self.window
+        ids = np.array(self._completed_id, np.int64)
+        order = np.argsort(ids)
+        counts = in_window(ids[order], window)
+        jct = jct_statistics(np.array(self._completed_jct_s)[order][counts])
+        drained = self.last_arrival_s
+        return {
+            "avg_jct_s": jct.avg_s,
+            "jct_s_p50": jct.p50_s,
+            "jct_s_p95": jct.p95_s,
+            "jct_jobs": jct.completed,
+            "makespan_s": self.now_s,
+            "utilization": worker_utilization(busy_s, self.now_s),
+            "utilization_scope": UTILIZATION_SCOPE,
+            "utilization_until_last_arrival": self.busy_until_last_arrival_s / drained if drained else None,
+            "rounds": self.rounds,
+            "allocations": self.allocations,
+            "lp_solves": self.lp_solves,
+            "solver_fallbacks": self.fallbacks,
+            "jobs_arrived": self.jobs_arrived,
+            "jobs_completed": self.jobs_completed,
+            "jobs_failed": self.jobs_failed,
+            "jobs_refused": self.jobs_refused,
+            "window": None if window is None else list(window),
+            "sim_time_s": self.now_s,
+            "moves": self.moves,
+            "lease_extensions": self.lease_extensions,
+            "lease_extension_opportunities": self.lease_opportunities,
+            **self._cost(),
+        }
+
+    def _cost(self) -> dict[str, Any]:
+        """Return what the loop cost on this machine."""
+        phases = self.phases
+        cpu_s = phases.cpu_s
+        return {
+            "wall_s": phases.wall_s,
+            "cpu_s": cpu_s,
+            "rounds_per_cpu_s": self.rounds / cpu_s if cpu_s > 0.0 else None,
+            "peak_rss_mib": peak_rss_mib(),
+            "phases": phases.phases(),
+            "phase_coverage": phases.coverage,
+        }

@@ -1,0 +1,216 @@
+"""Jobs drawn as the original draws them, so that a seed gives the same jobs.
+
+For seed s, `random.Random(s + 2)` draws the jobs and `random.Random(s + 3)` the gaps between arrivals. For each job, in
+this order: scale factor (drawn even where it is then ignored), duration, job type (again while the job needs several
+GPUs and the type runs on one only), priority weight (only with priorities); the gap to the next job comes after it.
+Source: OSDI'20 s7.1 and the published simulator.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+
+import numpy as np
+
+from phasewise.sched.errors import ScenarioError
+from phasewise.sched.workload.arrivals import Arrival
+from phasewise.sched.workload.throughputs import Floats, ThroughputTable, ThroughputView
+
+MINUTE_S = 60.0
+HOUR_S = 3600.0
+
+
+def _sized(family: str, sizes: tuple[int, ...]) -> tuple[str, ...]:
+    return tuple(f"{family} (batch size {size})" for size in sizes)
+
+
+DISTRIBUTED = (
+    *_sized("ResNet-18", (16, 32, 64, 128, 256)),
+    *_sized("ResNet-50", (16, 32, 64, 128)),
+    *_sized("Transformer", (16, 32, 64, 128, 256)),
+    *_sized("LM", (5, 10, 20, 40, 80)),
+)
+SINGLE_GPU = (*_sized("Recommendation", (512, 1024, 2048, 4096, 8192)), "A3C", "CycleGAN")
+JOB_TYPES = (*DISTRIBUTED, *SINGLE_GPU)  # the order of the draw
+
+# Durations: 60 * 10**U seconds, with U uniform on one of two pieces. (probability, least U, largest U)
+SHORT = (0.8, 1.5, 3.0)
+LONG = (0.2, 3.0, 4.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What the generator draws from.
+
+    Attributes
+    ----------
+    seed
+        The scenario's seed.
+    jobs
+        Number of generated jobs (besides the initial ones), or None: they never stop.
+    mean_gap_s
+        Mean time between arrivals, seconds; 0 puts all jobs at time 0.
+    initial_jobs
+        Jobs that are active at time 0, before the generated ones.
+    multi_gpu
+        Whether the drawn scale factor counts.
+    scale_factor_cap
+        Upper limit of the drawn scale factor; 0 means none.
+    priorities
+        Whether one job in five gets priority weight 5.
+    reference_type
+        Worker type whose throughput turns a duration into steps.
+    """
+
+    seed: int
+    jobs: int | None
+    mean_gap_s: float
+    initial_jobs: int = 0
+    multi_gpu: bool = False
+    scale_factor_cap: int = 0
+    priorities: bool = False
+    reference_type: str = "v100"
+
+    def limited(self, drawn: int) -> int:
+        """Return the scale factor that counts, for the one drawn."""
+        if not self.multi_gpu:
+            return 1
+        return min(drawn, self.scale_factor_cap) if self.scale_factor_cap else drawn
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """A kind of job: its type at a scale factor, with its row in the table and its speed on the reference type."""
+
+    job_type: str
+    scale_factor: int
+    row: int
+    reference_rate: float
+
+
+class GeneratedWorkload:
+    """Jobs drawn as they are asked for; nothing is kept of those given out, so an endless run needs no more memory.
+
+    Raises
+    ------
+    ScenarioError
+        Where the table cannot give every job that may be drawn, or endless jobs would all come at once.
+    """
+
+    def __init__(self, recipe: Recipe, table: ThroughputTable, worker_types: tuple[str, ...]) -> None:
+        if recipe.jobs is None and not recipe.mean_gap_s > 0.0:
+            raise ScenarioError(
+                "jobs that never stop need a rate above 0; give workload.rate_per_hour or workload.jobs"
+            )
+        self._recipe = recipe
+        self.throughputs: ThroughputView = table.for_types(worker_types)
+        self._sorts = _sorts(recipe, table, self.throughputs)
+        self._job_rng = random.Random(recipe.seed + 2)
+        self._arrival_rng = random.Random(recipe.seed + 3)
+        self._given = 0
+        self._next_s = 0.0
+        self._initial = _initial(recipe, self._sorts)
+        self.total: int | None = None if recipe.jobs is None else recipe.initial_jobs + recipe.jobs
+
+    def next_arrival_s(self) -> float | None:
+        """Return when the next job comes, seconds, or None where no more come."""
+        return None if self._given == self.total else self._next_s
+
+    def until(self, now_s: float) -> list[Arrival]:
+        """Return, once, all jobs not yet returned that arrive at or before ``now_s``, by id."""
+        arrivals: list[Arrival] = []
+        while self._next_s <= now_s and self._given != self.total:
+            arrivals.append(self._draw())
+        return arrivals
+
+    def throughput_row(self, arrival: Arrival) -> Floats:
+        """Return the job's throughput on each worker type, (W,) float64, read-only, steps/s of the whole job."""
+        rates: Floats = self.throughputs.rows[arrival.type_index]
+        return rates
+
+    def _draw(self) -> Arrival:
+        job_id, self._given = self._given, self._given + 1
+        if job_id < len(self._initial):
+            return self._initial[job_id]
+        rng, recipe = self._job_rng, self._recipe
+        scale_factor = recipe.limited(_scale_factor(rng.random()))
+        duration_s = _duration_s(rng)
+        job_type = rng.choice(JOB_TYPES)
+        while (job_type, scale_factor) not in self._sorts:  # an undistributed type cannot take several GPUs
+            job_type = rng.choice(JOB_TYPES)
+        sort = self._sorts[job_type, scale_factor]
+        weight = 5.0 if recipe.priorities and rng.random() <= 0.2 else 1.0
+        arrival_s = self._next_s
+        if recipe.mean_gap_s:
+            self._next_s += -math.log(1.0 - self._arrival_rng.random()) * recipe.mean_gap_s
+        steps = duration_s * sort.reference_rate
+        return Arrival(job_id, job_type, sort.row, float(scale_factor), weight, steps, arrival_s)
+
+
+def _scale_factor(drawn: float) -> int:
+    if 0.7 <= drawn <= 0.8:
+        return 2
+    if 0.8 < drawn <= 0.95:
+        return 4
+    return 8 if drawn > 0.95 else 1
+
+
+def _duration_s(rng: random.Random) -> float:
+    if rng.random() >= SHORT[0]:
+        return MINUTE_S * 10 ** rng.uniform(LONG[1], LONG[2])
+    return MINUTE_S * 10 ** rng.uniform(SHORT[1], SHORT[2])
+
+
+def _sorts(recipe: Recipe, table: ThroughputTable, view: ThroughputView) -> dict[tuple[str, int], Sort]:
+    """Return every kind of job that can be drawn; a table that lacks one fails here, before the first round."""
+    if recipe.reference_type not in table.worker_types:
+        raise ScenarioError(
+            f"workload.reference_type is {recipe.reference_type!r}, which is not in {table.source}; "
+            f"allowed: {', '.join(table.worker_types)}"
+        )
+    reference = table.for_types((recipe.reference_type,))
+    factors = sorted({recipe.limited(drawn) for drawn in (1, 2, 4, 8)})
+    sorts: dict[tuple[str, int], Sort] = {}
+    for job_type in JOB_TYPES:
+        for factor in factors if job_type in DISTRIBUTED else [1]:
+            try:
+                row, rate = view.index(job_type, factor), float(reference.row(job_type, factor)[0])
+            except ValueError as error:
+                raise ScenarioError(f"the generator cannot draw its jobs: {error}") from error
+            if rate <= 0.0:
+                raise ScenarioError(
+                    f"workload.reference_type is {recipe.reference_type!r}, on which {job_type!r} with scale factor "
+                    f"{factor} cannot run, so its duration gives no steps; choose another reference type"
+                )
+            sorts[job_type, factor] = Sort(job_type, factor, row, rate)
+    return sorts
+
+
+def _initial(recipe: Recipe, sorts: dict[tuple[str, int], Sort]) -> list[Arrival]:
+    """Return the jobs that are active at time 0.
+
+    A job found running at a random moment has a length-biased duration, of which a uniform share is left. The density
+    of a log-uniform piece is p / (d ln(high/low)), so d times it is constant: length-biased, each piece is uniform in
+    d, and has a weight of p (high - low) / ln(high/low). They have a Generator of their own, the first child of the
+    seed's SeedSequence, so that the jobs generated after them are those of the same seed without them.
+    """
+    rng = np.random.default_rng(np.random.SeedSequence(recipe.seed).spawn(1)[0])
+    bounds = [(MINUTE_S * 10**low, MINUTE_S * 10**high) for _, low, high in (SHORT, LONG)]
+    weights = [
+        share * (high - low) / math.log(high / low)
+        for (share, _, _), (low, high) in zip((SHORT, LONG), bounds, strict=True)
+    ]
+    is_short = weights[0] / sum(weights)
+    jobs: list[Arrival] = []
+    for job_id in range(recipe.initial_jobs):
+        factor = recipe.limited(_scale_factor(float(rng.random())))
+        types = JOB_TYPES if factor == 1 else DISTRIBUTED
+        sort = sorts[types[int(rng.integers(len(types)))], factor]
+        low, high = bounds[0] if rng.random() < is_short else bounds[1]
+        left_s = float(rng.uniform(low, high)) * (1.0 - float(rng.random()))  # in (0, 1]: some work is left
+        weight = 5.0 if recipe.priorities and float(rng.random()) <= 0.2 else 1.0
+        steps = left_s * sort.reference_rate
+        jobs.append(Arrival(job_id, sort.job_type, sort.row, float(factor), weight, steps, 0.0))
+    return jobs
