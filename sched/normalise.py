@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from phasewise.sched.api import ClusterView, Floats
+from phasewise.sched.registry import PolicyOptions
 from phasewise.solvers.problems import Bools, MaxMinProblem
 
 CANONICAL_WEIGHT = 1e-3  # large enough to choose among equal optima, too small to move the least gain
@@ -36,11 +37,11 @@ def runnable_pairs(throughput: Floats, capacity: Floats) -> Bools:
     return pairs
 
 
-def max_min_problem(view: ClusterView, throughput: Floats, linear_weight: float) -> tuple[MaxMinProblem, Bools]:
+def max_min_problem(view: ClusterView, throughput: Floats, options: PolicyOptions) -> tuple[MaxMinProblem, Bools]:
     """Return the max-min fairness problem of the jobs that can run, and which those are, (J,) bool.
 
-    gain_ij = s_i T_ij / (w_i norm_i), and x_ij is fixed at 0 wherever the job makes no progress. A job that can run on
-    no type at all has no row: its gain of 0 would be everybody's.
+    gain_ij = s_i T_ij / (w_i norm_i), and x_ij is fixed at 0 wherever the job makes no progress, unless the options
+    ask for the original's form. A job that can run on no type at all has no row: its gain of 0 would be everybody's.
 
     Parameters
     ----------
@@ -48,8 +49,8 @@ def max_min_problem(view: ClusterView, throughput: Floats, linear_weight: float)
         The active jobs.
     throughput
         (J, W) the throughputs that the policy believes in; `view.throughput` alone decides which pairs are possible.
-    linear_weight
-        Weight of the mean gain in the objective, see `MaxMinProblem`.
+    options
+        Whether the optimum is made unique, and whether impossible pairs are masked.
 
     Notes
     -----
@@ -63,8 +64,8 @@ def max_min_problem(view: ClusterView, throughput: Floats, linear_weight: float)
         gain=factor[:, None] * throughput[rows],
         scale_factor=view.scale_factor[rows],
         capacity=view.capacity,
-        allowed=pairs[rows],
-        linear_weight=linear_weight,
+        allowed=pairs[rows] if options.mask_impossible else np.ones_like(pairs[rows]),
+        linear_weight=CANONICAL_WEIGHT if options.canonical else 0.0,
     )
     return problem, rows
 

@@ -27,6 +27,8 @@ class PolicyOptions:
     ----------
     canonical
         Whether a max-min optimum is made unique by a small linear term.
+    mask_impossible
+        Whether x is fixed at 0 where a job makes no progress; the original does not (D3).
     seed
         Seed of the policy's own draws.
     allocations
@@ -38,6 +40,7 @@ class PolicyOptions:
     """
 
     canonical: bool = False
+    mask_impossible: bool = True
     seed: int = 0
     allocations: str = ""
     recorded_policy: str = ""

@@ -116,6 +116,7 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
     workload = build_workload(scenario, layout.worker_types)
     options = registry.PolicyOptions(
         canonical=scenario.policy.canonical,
+        mask_impossible=timing.mask_impossible,
         seed=scenario.seed,
         allocations=scenario.recorded.allocations,
         recorded_policy=scenario.recorded.policy,

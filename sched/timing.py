@@ -39,6 +39,8 @@ class Timing:
     departed_time_counts
         Whether the service of departed jobs stays in a type's account until it closes, and the prior of jobs that
         arrived since does not enter it (D14).
+    mask_impossible
+        Whether an allocation is kept at 0 where a job makes no progress (D3).
     gavel_types_only
         Whether only v100, p100 and k80 exist, in this order of preference (D8).
     final_call
@@ -52,6 +54,7 @@ class Timing:
     idle_gap_counts: bool
     short_task_fails: bool
     departed_time_counts: bool
+    mask_impossible: bool
     gavel_types_only: bool
     final_call: bool
 
@@ -70,6 +73,7 @@ class Timing:
             idle_gap_counts=original,
             short_task_fails=original,
             departed_time_counts=original,
+            mask_impossible=not original,
             gavel_types_only=original,
             final_call=original,
         )

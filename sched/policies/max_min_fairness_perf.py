@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from phasewise.sched.api import Allocation, ClusterView, Solve, TypeOrder
-from phasewise.sched.normalise import CANONICAL_WEIGHT, max_min_problem, spread
+from phasewise.sched.normalise import max_min_problem, spread
 from phasewise.sched.registry import PolicyOptions, register_policy
 
 
@@ -27,12 +27,12 @@ class MaxMinFairnessPerf:
     needs_positive_priority: ClassVar[bool] = False
 
     def __init__(self, options: PolicyOptions) -> None:
-        self._linear_weight = CANONICAL_WEIGHT if options.canonical else 0.0
+        self._options = options
 
     def allocate(self, view: ClusterView, solve: Solve, memory: object) -> Allocation:
         """Return an optimum of the max-min problem; remembers nothing."""
         del memory
-        problem, rows = max_min_problem(view, view.throughput, self._linear_weight)
+        problem, rows = max_min_problem(view, view.throughput, self._options)
         if not rows.any():
             return Allocation(np.zeros(view.throughput.shape))
         return Allocation(spread(solve(problem).x, rows))
