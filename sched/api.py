@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -106,8 +106,7 @@ class Policy(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """The jobs chosen for this round, in the order in which they were chosen. K chosen jobs, J rows.
 
     Attributes
@@ -128,8 +127,7 @@ class Order:
     placeable: npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True)
-class NodeView:
+class NodeView(NamedTuple):
     """The GPUs as a placement sees them. G GPUs, W types, J rows.
 
     Attributes
@@ -151,8 +149,7 @@ class NodeView:
     last_type: Ints
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
+class Assignment(NamedTuple):
     """Who runs where in this round.
 
     Attributes
@@ -163,6 +160,8 @@ class Assignment:
         (J,) type each job runs on, -1 where it waits.
     moved
         (J,) whether a job that ran in the last round runs on another set of GPUs now.
+    moves
+        How many those are.
     lease_extensions
         Jobs of the last round that keep exactly their GPUs.
     lease_opportunities
@@ -172,6 +171,7 @@ class Assignment:
     holder: Ints
     worker_type: Ints
     moved: npt.NDArray[np.bool_]
+    moves: int
     lease_extensions: int
     lease_opportunities: int
 

@@ -166,24 +166,24 @@ class Simulation:
         next_s = self.parts.workload.next_arrival_s()
         if next_s is None or next_s > self.clocks.now_s:
             return
-        admitted: list[tuple[Arrival, Floats]] = []
-        for arrival in self.parts.workload.until(self.clocks.now_s):
-            throughput = self.parts.workload.throughput_row(arrival)
-            if self._fits(arrival, throughput):
-                admitted.append((arrival, throughput))
-                self.recorder.arrived(self.round_index, arrival)
-            else:
-                self._refuse(arrival, throughput)
-        if admitted:
-            self.jobs.admit(admitted, self.parts.timing.prior_s)
+        workload, capacity = self.parts.workload, self.parts.layout.capacity
+        arrivals = workload.until(self.clocks.now_s)
+        throughput = workload.throughputs.rows[[job.type_index for job in arrivals]]
+        needed = np.array([job.scale_factor for job in arrivals])
+        # D13: a job that no pool can ever hold would wait for ever
+        fits = ((throughput > 0.0) & (capacity >= needed[:, None])).any(axis=1)
+        if not fits.all():
+            for row in np.flatnonzero(~fits):
+                self._refuse(arrivals[row], throughput[row])
+            arrivals, throughput = [arrivals[row] for row in np.flatnonzero(fits)], throughput[fits]
+        for job in arrivals:
+            self.recorder.arrived(self.round_index, job)
+        if arrivals:
+            self.jobs.admit(arrivals, throughput, self.parts.timing.prior_s)
             self._due = True
-        if self.parts.workload.next_arrival_s() is None:
+        if workload.next_arrival_s() is None:
             self.recorder.last_arrival(self.clocks.now_s, self.service.busy_s)
         self._check()
-
-    def _fits(self, arrival: Arrival, throughput: Floats) -> bool:
-        """Return whether some worker type can ever run the job (D13: one that none can would wait for ever)."""
-        return bool(((throughput > 0.0) & (self.parts.layout.capacity >= arrival.scale_factor)).any())
 
     def _refuse(self, arrival: Arrival, throughput: Floats) -> None:
         layout = self.parts.layout
@@ -211,7 +211,7 @@ class Simulation:
         self._require_valid(allocation.x, view)
         self._memory = allocation.memory
         self.jobs.x[:] = allocation.x
-        self.jobs.has_allocation[:] = True
+        self.jobs.has_allocation[:] = 1
         self._due = False
         clocks.allocated_s = clocks.now_s
         record = AllocationRecord(len(self.jobs), tuple(self._solutions))
@@ -268,7 +268,8 @@ class Simulation:
         nodes = NodeView(layout.type_start, layout.gpu_node, layout.gpu_index, self.holder, self.jobs.worker_type)
         assignment = parts.placement.place(order, nodes)
         self.jobs.worker_type[:] = assignment.worker_type
-        self.jobs.moves += assignment.moved
+        if assignment.moves:
+            self.jobs.moves += assignment.moved
         self.holder = assignment.holder
         self._check()
         return assignment
@@ -279,8 +280,7 @@ class Simulation:
         """Launch this round's micro-tasks, move the clock to the end of the last one, and credit them: the one write."""
         jobs, clocks, start_s = self.jobs, self.clocks, self.clocks.now_s
         flight = progress.launch(jobs, assignment, start_s, self.parts.timing)
-        running = int(np.count_nonzero(assignment.worker_type >= 0))
-        if running:
+        if flight.running:
             if clocks.round_end_s is not None:
                 clocks.round_start_s = clocks.round_end_s
             clocks.round_end_s = clocks.now_s = flight.latest_s
@@ -289,7 +289,7 @@ class Simulation:
         jobs.rounds_run += assignment.worker_type >= 0
         job_id, holder = jobs.job_id.copy(), self.holder
         over = self._retire(landing, flight) if landing.completed.size or landing.failed.size else ()
-        if not running:
+        if not flight.running:
             self._wait_for_arrival()
         self._check()
         index, self.round_index = self.round_index, self.round_index + 1
@@ -297,11 +297,11 @@ class Simulation:
             index=index,
             start_s=start_s,
             end_s=clocks.now_s,
-            running=running,
+            running=flight.running,
             job_id=job_id,
             holder=holder,
             busy_gpu_s=landing.busy_gpu_s,
-            moves=int(np.count_nonzero(assignment.moved)),
+            moves=assignment.moves,
             lease_extensions=assignment.lease_extensions,
             lease_opportunities=assignment.lease_opportunities,
             allocation=allocation,
@@ -326,20 +326,13 @@ class Simulation:
 
     def _records(self, rows: Ints, status: str, finish_s: Floats | None = None) -> tuple[JobRecord, ...]:
         jobs, names = self.jobs, self.parts.workload.throughputs.names
+        completion_s: list[float | None] = [None] * len(rows) if finish_s is None else finish_s[rows].tolist()
+        columns = (jobs.job_id, jobs.type_index, jobs.arrival_s, jobs.scale_factor, jobs.priority_weight)
+        counts = (jobs.total_steps, jobs.rounds_run, jobs.moves)
+        listed = zip(*(column[rows].tolist() for column in (*columns, *counts)), completion_s, strict=True)
         return tuple(
-            JobRecord(
-                job_id=int(jobs.job_id[row]),
-                job_type=names[jobs.type_index[row]],
-                arrival_s=float(jobs.arrival_s[row]),
-                scale_factor=float(jobs.scale_factor[row]),
-                priority_weight=float(jobs.priority_weight[row]),
-                total_steps=float(jobs.total_steps[row]),
-                completion_s=None if finish_s is None else float(finish_s[row]),
-                status=status,
-                rounds_run=int(jobs.rounds_run[row]),
-                moves=int(jobs.moves[row]),
-            )
-            for row in rows
+            JobRecord(job_id, names[index], arrival_s, scale, weight, steps, done_s, status, rounds_run, moves)
+            for job_id, index, arrival_s, scale, weight, steps, rounds_run, moves, done_s in listed
         )
 
     # -- idle time and the end -----------------------------------------------------------------------------------

@@ -158,11 +158,13 @@ def place_strided(
     holder: Ints,
     runs_on: Ints,
 ) -> None:
-    """Fill ``holder`` (G,) and ``runs_on`` (J,), both -1 on entry, with the chosen rows (K,), grouped by type.
+    """Write ``holder`` (G,) and ``runs_on`` (J,), -1 where idle or waiting, for the chosen rows (K,), grouped by type.
 
     Per type, the widest jobs first; among equals first the leases that can be extended, then the rest sequentially
     over the GPUs, by one cursor that never goes back.
     """
+    holder[:] = -1
+    runs_on[:] = -1
     start, gpu = gpus_by_row(last_holder, len(runs_on))
     block = 0
     while block < len(row):
@@ -198,12 +200,12 @@ def place_strided(
 
 
 @kernel
-def count_leases(last_holder: Ints, holder: Ints, moved: Bools) -> tuple[int, int]:
-    """Return (extensions, opportunities) among the jobs of the last round; mark in ``moved`` (J,) those that moved."""
+def count_leases(last_holder: Ints, holder: Ints, moved: Bools) -> tuple[int, int, int]:
+    """Return (moves, extensions, opportunities) among the jobs of the last round; mark in ``moved`` (J,) who moved."""
     jobs = len(moved)
     before, gpu = gpus_by_row(last_holder, jobs)
     now = gpus_by_row(holder, jobs)[0]
-    extensions = opportunities = 0
+    moves = extensions = opportunities = 0
     for i in range(jobs):
         moved[i] = False
         held = before[i + 1] - before[i]
@@ -220,7 +222,8 @@ def count_leases(last_holder: Ints, holder: Ints, moved: Bools) -> tuple[int, in
             extensions += 1
         elif now[i + 1] > now[i]:
             moved[i] = True
-    return extensions, opportunities
+            moves += 1
+    return moves, extensions, opportunities
 
 
 @kernel
@@ -233,23 +236,24 @@ def launch(
     remaining_steps: Floats,
     steps: Floats,
     finish_s: Floats,
-) -> float:
-    """Write each running job's steps and finish time (J,); return the latest finish, or ``now_s`` if nothing runs.
+) -> tuple[float, int]:
+    """Write each running job's steps and finish time (J,); return the latest finish (or ``now_s``) and how many run.
 
     Steps are whole. A job too slow for one step a round would never end: unless ``whole_steps``, it does a part of one.
     """
-    latest_s = now_s
+    latest_s, running = now_s, 0
     for i in range(len(worker_type)):
         t = worker_type[i]
         if t < 0:
             continue
+        running += 1
         possible = np.floor(throughput[i, t] * round_s)
         if possible == 0.0 and not whole_steps:
             possible = throughput[i, t] * round_s
         steps[i] = min(possible, remaining_steps[i])
         finish_s[i] = now_s + steps[i] / throughput[i, t]
         latest_s = max(latest_s, finish_s[i])
-    return latest_s
+    return latest_s, running
 
 
 @kernel

@@ -5,7 +5,7 @@ A micro-task is one job's work in one round: as many whole steps as fit into the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
-class Flight:
+class Flight(NamedTuple):
     """The micro-tasks of one round, launched and not yet credited.
 
     Attributes
@@ -33,16 +32,18 @@ class Flight:
         When they start.
     latest_s
         When the last one does: the end of the round.
+    running
+        How many there are.
     """
 
     steps: Floats
     finish_s: Floats
     start_s: float
     latest_s: float
+    running: int
 
 
-@dataclass(frozen=True, slots=True)
-class Landing:
+class Landing(NamedTuple):
     """What a round's micro-tasks came to.
 
     Attributes
@@ -67,7 +68,7 @@ _NONE = np.empty(0, np.int64)
 def launch(jobs: JobTable, assignment: Assignment, now_s: float, timing: Timing) -> Flight:
     """Return the micro-tasks that start now."""
     steps, finish_s = np.empty(len(jobs)), np.empty(len(jobs))
-    latest_s = kernels.launch(
+    latest_s, running = kernels.launch(
         now_s,
         timing.round_s,
         timing.short_task_fails,
@@ -77,7 +78,7 @@ def launch(jobs: JobTable, assignment: Assignment, now_s: float, timing: Timing)
         steps,
         finish_s,
     )
-    return Flight(steps, finish_s, now_s, latest_s)
+    return Flight(steps, finish_s, now_s, latest_s, running)
 
 
 def settle(jobs: JobTable, flight: Flight, round_start_s: float, worker_time_s: Floats, timing: Timing) -> Landing:

@@ -15,6 +15,7 @@ Ints = npt.NDArray[np.int64]
 
 _COUNTS = ("round", "active", "running", "queued", "completed", "moves", "lp_solved", "lp_jobs", "lp_iterations")
 _FIGURES = ("sim_time_s", "utilization", "frag_rate", "lp_objective", "lp_gap", "rss_mib")
+RSS_EVERY = 16  # rounds between two readings of the memory in use: a reading costs as much as a phase
 NULLABLE = ("frag_rate", "lp_objective", "lp_gap")
 WALL_COLUMNS = tuple(f"{name}_s" if name == OTHER else f"phase_{name}_s" for name in ACCOUNTS)
 CPU_COLUMNS = tuple(f"{name}_cpu_s" if name == OTHER else f"phase_{name}_cpu_s" for name in ACCOUNTS)
@@ -47,6 +48,7 @@ class RoundLog:
         self._rebuilds: list[str | None] = []
         self._added = self._timed = self._since_line = 0
         self._before_ns = np.zeros(3 * len(ACCOUNTS), np.int64)
+        self._rss_mib = rss_mib()
         self.utilization = 0.0
         self.utilization_by_type: list[float] = [0.0] * len(worker_types)
 
@@ -82,19 +84,21 @@ class RoundLog:
             last.x.shape[0] if last is not None else 0,
             sum([solution.iterations for solution in solutions]),
         )
+        if outcome.index % RSS_EVERY == 0:
+            self._rss_mib = rss_mib()
         offered_s = outcome.end_s - outcome.start_s
         busy = outcome.busy_gpu_s
         scale = 1.0 / offered_s if offered_s > 0.0 else 0.0
         by_type = (busy * scale / self._capacity).tolist()
         self.utilization_by_type = by_type
-        self.utilization = float(busy.sum()) * scale / self._gpus
+        self.utilization = sum(busy.tolist()) * scale / self._gpus
         self._figures[row] = (
             outcome.start_s,
             self.utilization,
             _NO_VALUE,  # fragmentation has no meaning while every job takes whole GPUs
             last.objective if last is not None else _NO_VALUE,
             last.gap if last is not None and last.gap is not None else _NO_VALUE,
-            rss_mib(),
+            self._rss_mib,
             *by_type,
         )
         self._rebuilds.append(str(last.rebuild) if last is not None and last.rebuild is not None else None)

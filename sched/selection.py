@@ -44,4 +44,4 @@ def select(jobs: JobTable, priority: Floats, type_order: Ints, capacity: Floats,
         rows,
         types,
     )
-    return Order(rows[:chosen], types[:chosen], jobs.scale_factor, jobs.has_allocation)
+    return Order(rows[:chosen], types[:chosen], jobs.scale_factor, jobs.has_allocation > 0)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from phasewise.profiling.errors import OutputError
+from phasewise.profiling.errors import OutputError, cannot_write
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.profiling.sinks import NullSink, Sink
 from phasewise.sched import kernels, registry
@@ -97,7 +97,7 @@ def simulate(
     """
     timer = PhaseTimer()
     parts = build_parts(scenario, timer)
-    kernels.prepare(notify)
+    _prepare_kernels(notify)
     if out is not None:
         _make(out)
     recorder = Recorder(scenario, parts.layout, out, lines or NullSink(), command)
@@ -134,6 +134,13 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
         type_seed=scenario.seed + TYPE_SEED_OFFSET,
         check_invariants=scenario.output.check_invariants,
     )
+
+
+def _prepare_kernels(notify: Callable[[str], None]) -> None:
+    try:
+        kernels.prepare(notify)
+    except OSError as error:
+        raise cannot_write("the compiled kernels (NUMBA_CACHE_DIR names another folder for them)", error) from error
 
 
 def _make(out: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,22 +14,9 @@ from phasewise.sched.workload.arrivals import Arrival
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
-_SCALARS = {
-    "job_id": np.int64,
-    "type_index": np.int64,
-    "scale_factor": np.float64,
-    "priority_weight": np.float64,
-    "total_steps": np.float64,
-    "steps_done": np.float64,
-    "arrival_s": np.float64,
-    "has_allocation": np.bool_,
-    "failures": np.int64,
-    "rounds_run": np.int64,
-    "moves": np.int64,
-    "worker_type": np.int64,
-}
+_FLOATS = ("scale_factor", "priority_weight", "total_steps", "steps_done", "arrival_s")
+_INTS = ("job_id", "type_index", "failures", "rounds_run", "moves", "worker_type", "has_allocation")
 _PER_TYPE = ("throughput", "x", "job_time_s", "deficit_s")
 _FIRST_CAPACITY = 64
 
@@ -43,7 +31,7 @@ class JobTable:
     scale_factor, priority_weight, total_steps, steps_done, arrival_s
         (J,) float64: GPUs, weight, steps, steps, seconds.
     has_allocation
-        (J,) bool: the policy ran since the job arrived.
+        (J,) int64: 1 where the policy ran since the job arrived, else 0.
     failures, rounds_run, moves
         (J,) int64: failed micro-tasks in a row, rounds run, changes of GPUs between consecutive rounds.
     worker_type
@@ -65,7 +53,7 @@ class JobTable:
     total_steps: Floats
     steps_done: Floats
     arrival_s: Floats
-    has_allocation: Bools
+    has_allocation: Ints
     failures: Ints
     rounds_run: Ints
     moves: Ints
@@ -78,10 +66,10 @@ class JobTable:
     def __init__(self, layout: ClusterLayout) -> None:
         self._layout = layout
         width = len(layout.worker_types)
-        self._columns: dict[str, npt.NDArray[np.generic]] = {
-            name: np.zeros(_FIRST_CAPACITY, dtype) for name, dtype in _SCALARS.items()
-        }
-        self._columns |= {name: np.zeros((_FIRST_CAPACITY, width)) for name in _PER_TYPE}
+        # A block holds the columns of one kind, so that removing rows takes three operations and not one a column.
+        self._floats = np.zeros((len(_FLOATS), _FIRST_CAPACITY))
+        self._ints = np.zeros((len(_INTS), _FIRST_CAPACITY), np.int64)
+        self._per_type = np.zeros((len(_PER_TYPE), _FIRST_CAPACITY, width))
         self._resize(0)
 
     def __len__(self) -> int:
@@ -90,39 +78,37 @@ class JobTable:
     def _resize(self, count: int) -> None:
         """Make every attribute a view of its column's first ``count`` rows."""
         self._count = count
-        for name, column in self._columns.items():
-            setattr(self, name, column[:count])
+        for names, block in ((_FLOATS, self._floats), (_INTS, self._ints), (_PER_TYPE, self._per_type)):
+            for name, column in zip(names, block, strict=True):
+                setattr(self, name, column[:count])
 
     def _reserve(self, count: int) -> None:
-        capacity = len(self._columns["job_id"])
+        capacity = self._floats.shape[1]
         if count <= capacity:
             return
         while capacity < count:
             capacity *= 2
-        for name, column in self._columns.items():
-            grown = np.zeros((capacity, *column.shape[1:]), column.dtype)
-            grown[: self._count] = column[: self._count]
-            self._columns[name] = grown
+        self._floats, self._ints = _grown(self._floats, capacity), _grown(self._ints, capacity)
+        self._per_type = _grown(self._per_type, capacity)
 
-    def admit(self, arrivals: Iterable[tuple[Arrival, Floats]], prior_s: float) -> None:
-        """Append jobs, each with its (W,) throughput, credited with ``prior_s`` seconds on every type."""
-        for arrival, throughput in arrivals:
-            row = self._count
-            self._reserve(row + 1)
-            self._resize(row + 1)
-            self.job_id[row] = arrival.job_id
-            self.type_index[row] = arrival.type_index
-            self.scale_factor[row] = arrival.scale_factor
-            self.priority_weight[row] = arrival.priority_weight
-            self.total_steps[row] = arrival.total_steps
-            self.arrival_s[row] = arrival.arrival_s
-            self.throughput[row] = throughput
-            self.steps_done[row] = 0.0
-            self.has_allocation[row] = False
-            self.failures[row] = self.rounds_run[row] = self.moves[row] = 0
-            self.worker_type[row] = -1
-            self.x[row] = self.deficit_s[row] = 0.0
-            self.job_time_s[row] = prior_s
+    def admit(self, arrivals: Sequence[Arrival], throughput: Floats, prior_s: float) -> None:
+        """Append jobs with their (K, W) throughputs, each credited with ``prior_s`` seconds on every type."""
+        first, count = self._count, self._count + len(arrivals)
+        self._reserve(count)
+        self._resize(count)
+        rows = slice(first, count)
+        self.job_id[rows] = [job.job_id for job in arrivals]
+        self.type_index[rows] = [job.type_index for job in arrivals]
+        self.scale_factor[rows] = [job.scale_factor for job in arrivals]
+        self.priority_weight[rows] = [job.priority_weight for job in arrivals]
+        self.total_steps[rows] = [job.total_steps for job in arrivals]
+        self.arrival_s[rows] = [job.arrival_s for job in arrivals]
+        self.throughput[rows] = throughput
+        self.job_time_s[rows] = prior_s
+        self.worker_type[rows] = -1
+        for column in (self.steps_done, self.has_allocation, self.failures, self.rounds_run, self.moves):
+            column[rows] = 0
+        self.x[rows] = self.deficit_s[rows] = 0.0
 
     def remove(self, gone: Ints) -> Ints:
         """Drop rows, keep the order of the others; return (J_old,) the new row of each old one, -1 where dropped."""
@@ -133,8 +119,10 @@ class JobTable:
         new_row[kept] = np.arange(len(kept))
         first = int(gone.min(initial=self._count))  # rows before the first hole stay where they are
         moved = kept[first:]
-        for column in self._columns.values():
-            column[first : len(kept)] = column[moved]
+        rows = slice(first, len(kept))
+        self._floats[:, rows] = self._floats[:, moved]
+        self._ints[:, rows] = self._ints[:, moved]
+        self._per_type[:, rows] = self._per_type[:, moved]
         self._resize(len(kept))
         return new_row
 
@@ -151,6 +139,16 @@ class JobTable:
             steps_remaining=_frozen(self.total_steps - self.steps_done),
             since_arrival_s=_frozen(now_s - self.arrival_s),
         )
+
+
+Block = TypeVar("Block", Floats, Ints)
+
+
+def _grown(block: Block, capacity: int) -> Block:
+    """Return a copy of a block with room for ``capacity`` rows."""
+    grown = np.zeros((block.shape[0], capacity, *block.shape[2:]), block.dtype)
+    grown[:, : block.shape[1]] = block
+    return grown
 
 
 def _frozen(array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:

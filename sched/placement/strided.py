@@ -19,21 +19,21 @@ class Strided:
 
     name: ClassVar[str] = "strided"
 
-    def place(self, order: Order, nodes: NodeView) -> Assignment:
-        """Return the GPUs of every chosen job that may be placed."""
-        # Compiled code is loaded when it is used: listing the placements must be fast.
+    def __init__(self) -> None:
+        # Compiled code is loaded when a placement is made: listing the placements must be fast.
         from phasewise.sched import kernels  # noqa: PLC0415
 
+        self._kernels = kernels
+
+    def place(self, order: Order, nodes: NodeView) -> Assignment:
+        """Return the GPUs of every chosen job that may be placed."""
         rows, types = order.row, order.worker_type
         placeable = order.placeable[rows]
         if not placeable.all():
             rows, types = rows[placeable], types[placeable]
         jobs = len(order.scale_factor)
-        holder = np.full(len(nodes.holder), -1, np.int64)
-        runs_on = np.full(jobs, -1, np.int64)
-        kernels.place_strided(
+        holder, runs_on, moved = np.empty_like(nodes.holder), np.empty(jobs, np.int64), np.empty(jobs, np.bool_)
+        self._kernels.place_strided(
             rows, types, order.scale_factor, nodes.type_start, nodes.holder, nodes.last_type, holder, runs_on
         )
-        moved = np.empty(jobs, np.bool_)
-        extensions, opportunities = kernels.count_leases(nodes.holder, holder, moved)
-        return Assignment(holder, runs_on, moved, extensions, opportunities)
+        return Assignment(holder, runs_on, moved, *self._kernels.count_leases(nodes.holder, holder, moved))

@@ -1,0 +1,131 @@
+"""Recorded allocations of the original, replayed: every time and every GPU equal bit for bit."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from phasewise.sched.scenarios import load_scenario
+from phasewise.sched.simulate import RunOutcome, simulate
+
+ORACLE = Path(__file__).resolve().parents[2].parent / "shared" / "oracle" / "gavel"
+CRASHED_OR_PACKED = ("packed", "gandiva", "gen24")
+
+
+def unpacked_cases() -> list[str]:
+    """Return the names of all recorded runs of single jobs on a trace."""
+    names = sorted(path.name.removesuffix(".json.gz") for path in (ORACLE / "replay").glob("*.json.gz"))
+    return [name for name in names if not any(word in name for word in CRASHED_OR_PACKED)]
+
+
+def read_recording(path: Path) -> dict[str, Any]:
+    """Return a recorded run."""
+    with gzip.open(path) as stream:
+        recording: dict[str, Any] = json.load(stream)
+    return recording
+
+
+def replay(recording: Path, trace: Path, result: dict[str, Any], out: Path, **overrides: object) -> RunOutcome:
+    """Run the original's allocations through our engine."""
+    scenario = load_scenario(
+        "philly",
+        {
+            "workload.trace": str(trace),
+            "cluster.gpus": result["cluster_spec"],
+            "cluster.gpus_per_node": result["num_gpus_per_server"],
+            "policy.name": "recorded",
+            "recorded.allocations": str(recording),
+            "timing.preset": "gavel",
+            "seed": result["seed"],
+            "output.trace": False,
+            **overrides,
+        },
+    )
+    return simulate(scenario, out)
+
+
+def assert_equal_to_the_original(out: Path, outcome: RunOutcome, result: dict[str, Any], recording: dict[str, Any]) -> None:
+    """Compare completion times, round times, GPUs and counts with what the original did."""
+    jct_s = {job["job_id"]: job["jct_s"] for job in pq.read_table(out / "jobs.parquet").to_pylist()}
+    assert jct_s == {job["id"]: job["completion_time_s"] for job in result["jobs"]}
+    times_s = pq.read_table(out / "rounds.parquet", columns=["sim_time_s"])["sim_time_s"].to_pylist()
+    assert times_s == [each["t"] for each in recording["rounds"]][:-1]  # the last call found nothing to schedule
+    assert np.array_equal(our_grid(out, len(times_s), result), their_grid(recording, len(times_s), result))
+    summary = outcome.summary
+    assert summary["makespan_s"] == result["makespan_s"]
+    assert summary["avg_jct_s"] == result["avg_jct_s"]
+    assert summary["utilization"] == pytest.approx(result["utilization"], rel=1e-12)
+    assert summary["allocations"] == result["num_allocations"]
+    assert summary["lease_extensions"] == result["lease_extensions"]
+    assert summary["lease_extension_opportunities"] == result["lease_extension_opportunities"]
+
+
+def our_grid(out: Path, rounds: int, result: dict[str, Any]) -> np.ndarray:
+    """Return (rounds, G) job ids, -1 where idle, from the intervals of `placements.parquet`."""
+    sizes = [
+        min(size, count - first)
+        for name, count in sorted(result["cluster_spec"].items())
+        for size in [result["num_gpus_per_server"][name]]
+        for first in range(0, count, size)
+    ]
+    first_gpu = np.concatenate(([0], np.cumsum(sizes)))
+    grid = np.full((rounds, first_gpu[-1]), -1)
+    held = pq.read_table(out / "placements.parquet").to_pydict()
+    for job, node, gpu, start, end in zip(
+        held["job_id"], held["node"], held["gpu"], held["start_round"], held["end_round"], strict=True
+    ):
+        cell = grid[start:end, first_gpu[node] + gpu]
+        assert (cell == -1).all(), "a GPU is held by two jobs"
+        cell[:] = job
+    return grid
+
+
+def their_grid(recording: dict[str, Any], rounds: int, result: dict[str, Any]) -> np.ndarray:
+    """Return (rounds, G) job ids, -1 where idle, from the recorded workers of every round."""
+    grid = np.full((rounds, sum(result["cluster_spec"].values())), -1)
+    for index, each in enumerate(recording["rounds"][:rounds]):
+        for (job,), _, workers in each["assign"]:
+            grid[index, workers] = job
+    return grid
+
+
+@pytest.mark.oracle
+def test_all_unpacked_runs_are_there(oracle_dir: Path) -> None:
+    assert oracle_dir == ORACLE
+    assert len(unpacked_cases()) == 64
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", unpacked_cases())
+def test_a_replayed_run_equals_the_original_bit_for_bit(name: str, oracle_dir: Path, tmp_path: Path) -> None:
+    result = json.loads((oracle_dir / "results" / f"{name}.json").read_bytes())
+    path = oracle_dir / "replay" / f"{name}.json.gz"
+    outcome = replay(path, oracle_dir / "traces" / result["trace"], result, tmp_path)
+    assert outcome.status == "complete"
+    assert_equal_to_the_original(tmp_path, outcome, result, read_recording(path))
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", ["idle_gap", "multi_gpu_last_step"])
+def test_a_defect_of_the_original_is_reproduced_under_its_preset(name: str, oracle_dir: Path, tmp_path: Path) -> None:
+    folder = oracle_dir / "defects"
+    result = json.loads((folder / f"{name}.json").read_bytes())
+    path = folder / f"{name}.replay.json.gz"
+    chosen = {"recorded.policy": "fifo_perf"}
+    outcome = replay(path, folder / f"{name}.trace", result, tmp_path, **chosen)
+    assert_equal_to_the_original(tmp_path, outcome, result, read_recording(path))
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", ["po_prio4_30_s8--6_6_6--g111--max_min_fairness_perf", "st_multi2_16_s4--4_2_2--g222--fifo"])
+def test_every_phase_of_a_replayed_run_keeps_the_invariants(name: str, oracle_dir: Path, tmp_path: Path) -> None:
+    result = json.loads((oracle_dir / "results" / f"{name}.json").read_bytes())
+    path = oracle_dir / "replay" / f"{name}.json.gz"
+    checked = {"output.check_invariants": True}
+    assert replay(path, oracle_dir / "traces" / result["trace"], result, tmp_path, **checked).status == "complete"
