@@ -1,0 +1,196 @@
+"""Where lines go: files, lists, streams, several places, nowhere. And files that are whole or not there.
+
+A line is bytes without its newline, as `phasewise.profiling.lines.encode` returns it; the sink adds the newline.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol, TextIO
+
+from phasewise.profiling.errors import OutputError, cannot_write
+
+
+class Sink(Protocol):
+    """Takes lines until it is closed."""
+
+    def write(self, line: bytes) -> None:
+        """Take one line (no newline at its end)."""
+        ...
+
+    def close(self) -> None:
+        """Bring every line to its place; closing twice does no harm."""
+        ...
+
+
+class NullSink:
+    """Drops every line."""
+
+    def write(self, line: bytes) -> None:
+        """Drop the line."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class ListSink:
+    """Keeps every line in ``lines``, in order."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self.write = self.lines.append
+
+    def close(self) -> None:
+        """Do nothing: the lines stay."""
+
+
+class TeeSink:
+    """Hands every line to several sinks, in order."""
+
+    def __init__(self, *sinks: Sink) -> None:
+        self._sinks = sinks
+
+    def write(self, line: bytes) -> None:
+        """Hand on the line."""
+        for sink in self._sinks:
+            sink.write(line)
+
+    def close(self) -> None:
+        """Close every sink, even where closing one of them fails; the first failure is raised."""
+        failure: OutputError | None = None
+        for sink in self._sinks:
+            try:
+                sink.close()
+            except OutputError as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
+
+
+class StreamSink:
+    """Writes lines to a text stream, such as ``sys.stderr``, that stays open.
+
+    Parameters
+    ----------
+    stream
+        Where to write.
+    kinds
+        The kinds of lines to let through, such as ``("PROFILE",)``; all where None.
+    """
+
+    def __init__(self, stream: TextIO, kinds: Collection[str] | None = None) -> None:
+        self._stream = stream
+        self._prefixes = None if kinds is None else tuple(f"{kind} ".encode() for kind in kinds)
+
+    def write(self, line: bytes) -> None:
+        """Write the line if its kind is wanted; raises `OutputError`."""
+        if self._prefixes is not None and not line.startswith(self._prefixes):
+            return
+        try:
+            self._stream.write(line.decode() + "\n")
+        except OSError as error:
+            raise cannot_write(getattr(self._stream, "name", "the stream"), error) from error
+
+    def close(self) -> None:
+        """Flush the stream; raises `OutputError`."""
+        try:
+            self._stream.flush()
+        except OSError as error:
+            raise cannot_write(getattr(self._stream, "name", "the stream"), error) from error
+
+
+class FileSink:
+    """Writes lines to a file, many at once, so that the file always ends with a whole line.
+
+    Only a process killed in the middle of a write can leave a torn last line, which `lines.read_lines` ignores. Where
+    the disk is full, the part of a line that still went in is cut off again.
+
+    Parameters
+    ----------
+    path
+        The file; what it held before is lost.
+    flush_bytes
+        Lines are kept until they make up this many bytes.
+
+    Raises
+    ------
+    OutputError
+        Here and in every method, where the file cannot be written.
+    """
+
+    def __init__(self, path: Path | str, flush_bytes: int = 1 << 16) -> None:
+        self.path = Path(path)
+        self._flush_bytes = flush_bytes
+        self._waiting: list[bytes] = []
+        self._size = 0
+        self._end = 0  # bytes in the file, always the end of a line
+        try:
+            self._file = self.path.open("wb", buffering=0)
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+
+    def write(self, line: bytes) -> None:
+        """Take one line; write to the file when enough have gathered."""
+        self._waiting.append(line)
+        self._size += len(line) + 1
+        if self._size >= self._flush_bytes:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write every line taken so far."""
+        if not self._waiting:
+            return
+        self._waiting.append(b"")  # so that the last line, too, gets its newline
+        block = b"\n".join(self._waiting)
+        self._waiting.clear()
+        self._size = 0
+        try:
+            write_all(self._file.fileno(), block)
+        except OSError as error:
+            with suppress(OSError):
+                os.ftruncate(self._file.fileno(), self._end)
+            raise cannot_write(self.path, error) from error
+        self._end += len(block)
+
+    def close(self) -> None:
+        """Write what is left and close the file."""
+        if self._file.closed:
+            return
+        try:
+            self.flush()
+        finally:
+            self._file.close()
+
+
+def write_all(descriptor: int, block: bytes) -> None:
+    """Write the whole block to an open file; raises `OSError` where the system refuses a part of it."""
+    rest = memoryview(block)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def beside(path: Path) -> Path:
+    """Return the name under which a file is written before it is renamed to ``path``: same folder, hidden."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def write_atomically(path: Path | str, content: bytes) -> None:
+    """Write a file that is either whole or, where anything goes wrong, as it was before.
+
+    Raises
+    ------
+    OutputError
+        Where the file cannot be written; nothing is left behind.
+    """
+    final = Path(path)
+    temporary = beside(final)
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(final)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
+        raise cannot_write(final, error) from error

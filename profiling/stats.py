@@ -1,0 +1,183 @@
+"""Figures from noisy samples: medians, paired ratios, intervals by bootstrap, power laws.
+
+Everything is deterministic given the generator that is passed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from phasewise.profiling.errors import SampleError
+
+Floats = npt.NDArray[np.float64]
+Samples = Sequence[float] | Floats
+
+LEVEL = 0.95  # of every interval, unless told otherwise
+RESAMPLES = 4000  # the ends of a 95 % interval then move by about 1 % of its width from seed to seed
+
+
+class Interval(NamedTuple):
+    """An estimate between the ends of its interval."""
+
+    low: float
+    estimate: float
+    high: float
+
+
+class PowerLaw(NamedTuple):
+    """The fit ``y = coefficient * x ** exponent``.
+
+    Attributes
+    ----------
+    coefficient, exponent
+        The fit.
+    exponent_low, exponent_high
+        Interval of the exponent (Student's t, errors of log y independent and of equal spread).
+    r_squared
+        Share of the variance of log y that the fit explains.
+    """
+
+    coefficient: float
+    exponent: float
+    exponent_low: float
+    exponent_high: float
+    r_squared: float
+
+    def at(self, x: float) -> float:
+        """Return the fitted y at ``x``."""
+        return float(self.coefficient * x**self.exponent)
+
+
+def median(samples: Samples) -> float:
+    """Return the median of (n,) finite samples, n at least 1; raises `SampleError`."""
+    return float(np.median(_checked(samples, "samples")))
+
+
+def quantile(samples: Samples, q: float) -> float:
+    """Return the quantile ``q`` (0 to 1) of (n,) finite samples, linear between neighbours; raises `SampleError`."""
+    if not 0.0 <= q <= 1.0:
+        raise SampleError(f"a quantile lies between 0 and 1, not at {q}")
+    return float(np.quantile(_checked(samples, "samples"), q))
+
+
+def median_interval(
+    samples: Samples, rng: np.random.Generator, level: float = LEVEL, resamples: int = RESAMPLES
+) -> Interval:
+    """Return the median of (n,) finite samples and its percentile bootstrap interval; raises `SampleError`."""
+    values = _checked(samples, "samples")
+    low, high = _bootstrap_medians(values, rng, level, resamples)
+    return Interval(low, float(np.median(values)), high)
+
+
+def median_ratio_interval(
+    head: Samples,
+    base: Samples,
+    rng: np.random.Generator,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+) -> Interval:
+    """Return the median of the pairwise ratios head / base and its percentile bootstrap interval.
+
+    Pairs are resampled, not sides: what both samples of a pair share (a busy machine, a hot cache) cancels. Logarithms
+    make the figure symmetric: exchanging head and base gives the reciprocal.
+
+    Parameters
+    ----------
+    head, base
+        (n,) positive samples, ``head[i]`` taken beside ``base[i]``.
+    rng
+        Draws the resamples.
+    level
+        Probability that the interval is meant to cover.
+    resamples
+        How many resamples to draw.
+
+    Raises
+    ------
+    SampleError
+        Where the two differ in length, are empty, or hold anything but positive finite numbers.
+    """
+    above, below = _positive(head, "head"), _positive(base, "base")
+    if above.shape != below.shape:
+        raise SampleError(f"pairs need as many head as base samples, not {above.size} and {below.size}")
+    logs = np.log(above) - np.log(below)
+    low, high = _bootstrap_medians(logs, rng, level, resamples)
+    return Interval(float(np.exp(low)), float(np.exp(np.median(logs))), float(np.exp(high)))
+
+
+def fit_power_law(x: Samples, y: Samples, level: float = LEVEL) -> PowerLaw:
+    """Return the least-squares fit of log y against log x.
+
+    Parameters
+    ----------
+    x, y
+        (n,) positive samples, n at least 3, not all x equal.
+    level
+        Probability that the exponent's interval is meant to cover.
+
+    Raises
+    ------
+    SampleError
+        Where there are fewer than three points, or a line through them is not determined.
+    """
+    from scipy.special import stdtrit  # noqa: PLC0415  (scipy takes long to import, and only fits need it)
+
+    log_x, log_y = np.log(_positive(x, "x")), np.log(_positive(y, "y"))
+    if log_x.shape != log_y.shape:
+        raise SampleError(f"a fit needs as many x as y, not {log_x.size} and {log_y.size}")
+    _check_level(level)
+    freedom = log_x.size - 2
+    if freedom < 1:
+        raise SampleError(f"a power law with an interval needs at least 3 points, not {log_x.size}")
+    offset = log_x - log_x.mean()
+    spread = float(offset @ offset)
+    if np.ptp(log_x) == 0.0:
+        raise SampleError(f"a power law needs different x; all are {float(np.exp(log_x[0])):g}")
+    exponent = float(offset @ log_y) / spread
+    intercept = float(log_y.mean() - exponent * log_x.mean())
+    residual = log_y - (intercept + exponent * log_x)
+    unexplained = float(residual @ residual)
+    margin = float(stdtrit(freedom, 0.5 + level / 2)) * (unexplained / freedom / spread) ** 0.5
+    variation = float(np.sum((log_y - log_y.mean()) ** 2))
+    r_squared = 1.0 - unexplained / variation if variation > 0.0 else 1.0
+    return PowerLaw(float(np.exp(intercept)), exponent, exponent - margin, exponent + margin, r_squared)
+
+
+def _bootstrap_medians(values: Floats, rng: np.random.Generator, level: float, resamples: int) -> tuple[float, float]:
+    """Return the ends of the central interval of the medians of resamples of ``values`` (n,)."""
+    _check_level(level)
+    if resamples < 1:
+        raise SampleError(f"a bootstrap needs at least 1 resample, not {resamples}")
+    medians = np.median(values[rng.integers(values.size, size=(resamples, values.size))], axis=1)
+    low, high = np.quantile(medians, [0.5 - level / 2, 0.5 + level / 2])
+    return float(low), float(high)
+
+
+def _check_level(level: float) -> None:
+    """Raise `SampleError` unless the level of an interval is a probability between 0 and 1."""
+    if not 0.0 < level < 1.0:
+        raise SampleError(f"the level of an interval lies between 0 and 1, not at {level}")
+
+
+def _checked(samples: Samples, name: str) -> Floats:
+    """Return the samples as a float array (n,), or raise `SampleError` naming what is wrong with them."""
+    values = np.asarray(samples, dtype=np.float64)
+    if values.ndim != 1 or values.size == 0:
+        raise SampleError(f"{name}: one or more numbers in a row are needed, not an array of shape {values.shape}")
+    if not np.isfinite(values).all():
+        index = int(np.argmin(np.isfinite(values)))
+        raise SampleError(f"{name}[{index}] is {values[index]}; only finite numbers can be summarised")
+    return values
+
+
+def _positive(samples: Samples, name: str) -> Floats:
+    """Return the samples as `_checked` does, and raise `SampleError` where one is not above 0."""
+    values = _checked(samples, name)
+    if values.min() <= 0.0:
+        index = int(np.argmin(values))
+        raise SampleError(f"{name}[{index}] is {values[index]}; ratios and power laws need numbers above 0")
+    return values

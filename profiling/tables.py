@@ -1,0 +1,233 @@
+"""Parquet tables that grow while a run goes on, and are readable whenever it dies.
+
+While rows arrive, each block of them becomes one complete file in a folder beside the table, written under a temporary
+name in that folder and renamed: ``rounds.parquet.parts/000000.parquet`` and so on. Closing merges these parts into
+``rounds.parquet``, again by a rename, and removes the folder. So there are three states to find, and no others:
+
+* the parts alone: the run, or the merge, was killed; the parts hold every row that was written;
+* the table and (some of) the parts: killed after the merge; the table holds every row, the parts do not count;
+* the table alone: the run was closed.
+
+`read_table` knows all three. The table's bytes depend on its rows only, not on how they came in blocks.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from phasewise.profiling.errors import OutputError, RecordError, cannot_read, cannot_write
+
+__all__ = ["ROW_GROUP", "OutputError", "RecordError", "TableSink", "parts_folder", "read_table"]
+
+ROW_GROUP = 1 << 14  # rows; 5 MiB of 40 columns: enough to compress well, little enough to hold during the merge
+
+Column = np.ndarray | Sequence[object]
+
+
+def parts_folder(path: Path | str) -> Path:
+    """Return the folder that holds the parts of a table while it grows."""
+    final = Path(path)
+    return final.with_name(final.name + ".parts")
+
+
+class TableSink:
+    """Writes a table block by block; see the module for what a killed run leaves.
+
+    Parameters
+    ----------
+    path
+        Where the table goes; an earlier table of that name, and its parts, are removed.
+    schema
+        Arrow type by column, such as ``{"round": "int64", "utilization": "float64"}``, or a `pyarrow.Schema`.
+    nan_as_null
+        Float columns in which NaN means "no value" and is written as null.
+
+    Raises
+    ------
+    OutputError
+        Here and in every method, where a file cannot be written.
+    """
+
+    def __init__(
+        self, path: Path | str, schema: Mapping[str, str] | pa.Schema, nan_as_null: Collection[str] = ()
+    ) -> None:
+        self.path = Path(path)
+        self.schema = schema if isinstance(schema, pa.Schema) else _schema(schema)
+        self.rows = 0
+        self._nan_as_null = frozenset(nan_as_null)
+        self._parts = parts_folder(self.path)
+        self._count = 0
+        self._closed = False
+        try:
+            _remove_earlier(self.path)
+            self._parts.mkdir(parents=True)
+        except OSError as error:
+            raise cannot_write(self._parts, error) from error
+        self._write_part(self.schema.empty_table())  # so that even a run without rows leaves a table with columns
+
+    def write(self, columns: Mapping[str, Column]) -> None:
+        """Write one block of rows as a complete part.
+
+        Parameters
+        ----------
+        columns
+            One array of equal length for each column of the schema, in any order.
+
+        Raises
+        ------
+        RecordError
+            Where columns are missing, unknown or of unequal length, or values do not fit the column's type.
+        """
+        block = self._table(columns)
+        if block.num_rows:
+            self._write_part(block)
+            self.rows += block.num_rows
+
+    def close(self) -> None:
+        """Merge the parts into the table and remove them; closing twice does no harm."""
+        if self._closed:
+            return
+        merged = self._parts / "merged.tmp"
+        try:
+            _merge(_part_files(self._parts), self.schema, merged)
+            merged.replace(self.path)
+        except OSError as error:
+            with suppress(OSError):
+                merged.unlink()
+            raise cannot_write(self.path, error) from error
+        self._closed = True
+        shutil.rmtree(self._parts, ignore_errors=True)  # what stays does no harm: the table counts
+
+    def _table(self, columns: Mapping[str, Column]) -> pa.Table:
+        """Return the block as a table of this schema."""
+        if columns.keys() != set(self.schema.names):
+            missing = [name for name in self.schema.names if name not in columns]
+            unknown = [name for name in columns if name not in self.schema.names]
+            raise RecordError(f"{self.path}: wrong columns: missing {missing}, unknown {unknown}")
+        arrays = [self._array(field, columns[field.name]) for field in self.schema]
+        lengths = {field.name: len(array) for field, array in zip(self.schema, arrays, strict=True)}
+        if len(set(lengths.values())) > 1:
+            raise RecordError(f"{self.path}: columns of unequal length: {lengths}")
+        return pa.Table.from_arrays(arrays, schema=self.schema)
+
+    def _array(self, field: pa.Field, values: Column) -> pa.Array:
+        """Return one column in its Arrow type."""
+        try:
+            return pa.array(values, type=field.type, from_pandas=field.name in self._nan_as_null)
+        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+            raise RecordError(f"{self.path}, column {field.name} ({field.type}): {error}") from error
+
+    def _write_part(self, block: pa.Table) -> None:
+        """Write the next part: plain and quick, since it lives only until the merge."""
+        part = self._parts / f"{self._count:06d}.parquet"
+        temporary = part.with_suffix(".tmp")
+        try:
+            pq.write_table(block, temporary, compression="none", use_dictionary=False, write_statistics=False)
+            temporary.replace(part)
+        except OSError as error:
+            with suppress(OSError):
+                temporary.unlink()
+            raise cannot_write(self.path, error) from error
+        self._count += 1
+
+
+def read_table(path: Path | str, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return a table, from its file or, where the run was killed, from the parts it left.
+
+    Parameters
+    ----------
+    path
+        The table's final place.
+    columns
+        Which columns to read; all where None.
+
+    Raises
+    ------
+    RecordError
+        Where there is neither table nor parts, or they cannot be read.
+    """
+    final = Path(path)
+    names = None if columns is None else list(columns)
+    if final.exists():
+        return _read(final, names)
+    folder = parts_folder(final)
+    if not folder.is_dir() or not (parts := _part_files(folder)):
+        raise RecordError(f"no table at {final}, and no parts of one in {folder.name}")
+    return pa.concat_tables([_read(part, names) for part in parts]).combine_chunks()
+
+
+def _schema(types: Mapping[str, str]) -> pa.Schema:
+    """Return the schema with these Arrow types by column."""
+    try:
+        return pa.schema([pa.field(name, pa.type_for_alias(alias)) for name, alias in types.items()])
+    except ValueError as error:
+        raise RecordError(f"a table cannot have these columns: {error}") from error
+
+
+def _remove_earlier(path: Path) -> None:
+    """Remove what an earlier run left here.
+
+    The parts are put out of the way in one step, so that nobody ever reads half of them; the table goes first, because
+    it would otherwise count more than the new run's parts.
+    """
+    path.unlink(missing_ok=True)
+    folder = parts_folder(path)
+    if folder.is_dir():
+        stale = folder.with_suffix(".stale")
+        shutil.rmtree(stale, ignore_errors=True)
+        folder.rename(stale)
+        shutil.rmtree(stale)
+
+
+def _part_files(folder: Path) -> list[Path]:
+    """Return the complete parts in the order in which they were written."""
+    parts = sorted(folder.glob("*.parquet"), key=lambda part: int(part.stem))
+    for expected, part in enumerate(parts):
+        if int(part.stem) != expected:
+            raise RecordError(f"{folder}: part {expected:06d}.parquet is missing")
+    return parts
+
+
+def _read(path: Path, columns: list[str] | None) -> pa.Table:
+    """Return one Parquet file."""
+    try:
+        with pq.ParquetFile(path) as file:
+            unknown = [name for name in columns or () if name not in file.schema_arrow.names]
+            if unknown:
+                raise RecordError(f"{path} has no columns {unknown}; it has {file.schema_arrow.names}")
+            return file.read(columns=columns, use_threads=False)
+    except pa.ArrowInvalid as error:
+        raise RecordError(f"cannot read {path}: {error}") from error
+    except OSError as error:
+        raise cannot_read(path, error) from error
+
+
+def _merge(parts: Sequence[Path], schema: pa.Schema, target: Path) -> None:
+    """Write the rows of all parts into one file, holding one row group and one part in memory at a time."""
+    with pq.ParquetWriter(target, schema, compression="zstd") as writer:
+        for group in _row_groups(parts):
+            writer.write_table(group, row_group_size=ROW_GROUP)
+
+
+def _row_groups(parts: Sequence[Path]) -> Iterator[pa.Table]:
+    """Yield the rows of all parts in pieces of exactly `ROW_GROUP` rows; the last one is shorter."""
+    waiting: list[pa.Table] = []
+    rows = 0
+    for part in parts:
+        block = _read(part, None)
+        while rows + block.num_rows >= ROW_GROUP:
+            head = block.slice(0, ROW_GROUP - rows)
+            yield pa.concat_tables([*waiting, head]).combine_chunks()
+            block = block.slice(ROW_GROUP - rows)
+            waiting, rows = [], 0
+        waiting.append(block)
+        rows += block.num_rows
+    if rows:
+        yield pa.concat_tables(waiting).combine_chunks()

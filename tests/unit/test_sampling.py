@@ -1,0 +1,89 @@
+"""Running under pyinstrument and line_profiler."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+import pytest
+
+from phasewise.profiling import stats
+from phasewise.profiling.errors import OutputError, SamplingError
+from phasewise.profiling.sampling import profile_lines, sample_stacks
+
+
+def work() -> float:
+    total = 0.0
+    for index in range(20_000):
+        total += math.sqrt(index)
+    return total
+
+
+class Worker:
+    def work(self) -> float:
+        return work()
+
+
+def test_sampling_returns_the_result_and_writes_one_page_that_names_the_function(tmp_path: Path) -> None:
+    def call() -> float:
+        return sum(work() for _ in range(20))
+
+    assert sample_stacks(call, tmp_path / "stacks.html") == pytest.approx(20 * work())
+    page = (tmp_path / "stacks.html").read_text(encoding="utf-8")
+    assert "<html" in page.lower()
+    assert "work" in page
+    assert [path.name for path in tmp_path.iterdir()] == ["stacks.html"]
+
+
+def test_line_times_are_written_to_the_one_file_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = tmp_path / "cwd"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert profile_lines(work, [work], tmp_path / "lines.txt") == work()
+    text = (tmp_path / "lines.txt").read_text(encoding="utf-8")
+    assert "total += math.sqrt(index)" in text
+    assert os.listdir(elsewhere) == []  # noqa: PTH208
+
+
+def test_a_module_stands_for_the_functions_written_in_it(tmp_path: Path) -> None:
+    profile_lines(lambda: stats.median([1.0, 2.0, 4.0]), ["phasewise.profiling.stats"], tmp_path / "lines.txt")
+    text = (tmp_path / "lines.txt").read_text(encoding="utf-8")
+    assert "return float(np.median(" in text
+    assert "errors.py" not in text
+
+
+def test_functions_and_methods_may_be_named_or_bound(tmp_path: Path) -> None:
+    worker = Worker()
+    profile_lines(worker.work, [worker.work, "phasewise.profiling.stats:PowerLaw.at"], tmp_path / "lines.txt")
+    assert "return work()" in (tmp_path / "lines.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("target", "named"),
+    [
+        ("phasewise.profiling.nowhere", "nowhere"),
+        ("phasewise.profiling.stats:mode", "stats has no mode"),
+        (math.sqrt, "sqrt"),
+    ],
+)
+def test_a_target_that_cannot_be_profiled_is_named(target: str, named: str, tmp_path: Path) -> None:
+    with pytest.raises(SamplingError, match=named):
+        profile_lines(work, [target], tmp_path / "lines.txt")
+    assert not (tmp_path / "lines.txt").exists()
+
+
+def test_the_error_of_the_callable_passes_through_and_nothing_is_written(tmp_path: Path) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        profile_lines(fail, [work], tmp_path / "lines.txt")
+    with pytest.raises(ZeroDivisionError):
+        sample_stacks(fail, tmp_path / "stacks.html")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"cannot write .*lines\.txt: No such file or directory"):
+        profile_lines(work, [work], tmp_path / "missing" / "lines.txt")

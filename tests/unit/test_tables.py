@@ -1,0 +1,207 @@
+"""Tables that grow in parts: every state in which a run may die is read correctly."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from phasewise.profiling import tables
+from phasewise.profiling.errors import OutputError, RecordError
+from phasewise.profiling.tables import TableSink, parts_folder, read_table
+
+SCHEMA = {"round": "int64", "load": "float64", "rebuild": "string"}
+
+
+def rows(start: int, end: int) -> dict[str, np.ndarray | list[str | None]]:
+    index = np.arange(start, end)
+    return {
+        "round": index,
+        "load": index / 7.0,
+        "rebuild": [None if i % 3 else f"reason {i % 5}" for i in range(start, end)],
+    }
+
+
+def written(path: Path, *cuts: int) -> TableSink:
+    sink = TableSink(path, SCHEMA)
+    for start, end in zip((0, *cuts), cuts, strict=False):
+        sink.write(rows(start, end))
+    return sink
+
+
+def rounds(path: Path) -> list[int]:
+    return read_table(path).column("round").to_pylist()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "rounds.parquet"
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_closed_table_is_one_file_with_all_rows(path: Path) -> None:
+    sink = written(path, 3, 4, 10)
+    sink.close()
+    sink.close()
+    assert sink.rows == 10
+    assert [entry.name for entry in path.parent.iterdir()] == ["rounds.parquet"]
+    assert pq.read_table(path).to_pydict() == pa.table(rows(0, 10)).to_pydict()
+
+
+def test_a_run_killed_while_writing_leaves_every_row_in_complete_parts(path: Path) -> None:
+    written(path, 3, 10)
+    (parts_folder(path) / "000003.tmp").write_bytes(b"PAR1 half a part")
+    assert rounds(path) == list(range(10))
+    for part in parts_folder(path).glob("*.parquet"):
+        pq.read_table(part)
+    assert not path.exists()
+
+
+def test_a_run_killed_during_the_merge_loses_no_row(path: Path) -> None:
+    written(path, 3, 10)
+    (parts_folder(path) / "merged.tmp").write_bytes(b"PAR1 half a table")
+    assert rounds(path) == list(range(10))
+
+
+def test_a_run_killed_after_the_rename_repeats_no_row(path: Path, tmp_path: Path) -> None:
+    sink = written(path, 3, 10)
+    kept = tmp_path / "kept"
+    shutil.copytree(parts_folder(path), kept)
+    sink.close()
+    shutil.copytree(kept, parts_folder(path))
+    assert rounds(path) == list(range(10))
+    (parts_folder(path) / "000001.parquet").unlink()  # killed in the middle of the removal
+    assert rounds(path) == list(range(10))
+
+
+def test_a_run_killed_before_its_first_row_leaves_an_empty_table_with_its_columns(path: Path) -> None:
+    TableSink(path, SCHEMA)
+    assert read_table(path).schema == pa.schema(
+        [("round", pa.int64()), ("load", pa.float64()), ("rebuild", pa.string())]
+    )
+    assert rounds(path) == []
+
+
+def test_a_table_without_rows_has_its_columns(path: Path) -> None:
+    written(path).close()
+    assert pq.read_table(path).column_names == list(SCHEMA)
+    assert rounds(path) == []
+
+
+def test_a_new_table_replaces_an_old_one_and_its_parts(path: Path) -> None:
+    written(path, 10).close()
+    written(path, 5, 7)
+    assert rounds(path) == list(range(7))
+    written(path, 2)
+    assert rounds(path) == [0, 1]
+
+
+def test_the_bytes_do_not_depend_on_how_rows_came_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "ROW_GROUP", 64)
+    contents = set()
+    for number, cuts in enumerate([(300,), (1, 2, 63, 64, 65, 128, 300), (150, 150, 300), tuple(range(1, 301))]):
+        path = tmp_path / f"{number}.parquet"
+        written(path, *cuts).close()
+        contents.add(path.read_bytes())
+    assert len(contents) == 1
+    groups = pq.ParquetFile(tmp_path / "0.parquet").metadata
+    assert [groups.row_group(i).num_rows for i in range(groups.num_row_groups)] == [64, 64, 64, 64, 44]
+
+
+def test_nan_is_null_only_in_the_columns_that_say_so(path: Path) -> None:
+    sink = TableSink(path, {"a": "float64", "b": "float64"}, nan_as_null=["b"])
+    sink.write({"a": np.array([1.0, np.nan]), "b": np.array([np.nan, 2.0])})
+    sink.close()
+    table = read_table(path)
+    assert table.column("a").null_count == 0
+    assert table.column("b").to_pylist() == [None, 2.0]
+
+
+def test_some_columns_can_be_read_alone(path: Path) -> None:
+    sink = written(path, 2, 4)
+    assert read_table(path, ["load", "round"]).column_names == ["load", "round"]
+    sink.close()
+    assert read_table(path, ["round"]).to_pydict() == {"round": [0, 1, 2, 3]}
+    with pytest.raises(RecordError, match=r"no columns \['speed'\]"):
+        read_table(path, ["speed"])
+
+
+@pytest.mark.parametrize(
+    ("columns", "named"),
+    [
+        ({"round": [1], "load": [1.0]}, r"missing \['rebuild'\]"),
+        (rows(0, 1) | {"speed": [1]}, r"unknown \['speed'\]"),
+        (rows(0, 2) | {"load": [1.0]}, "unequal length: {'round': 2, 'load': 1, 'rebuild': 2}"),
+        (rows(0, 1) | {"round": np.array([0.5])}, r"column round \(int64\)"),
+        (rows(0, 1) | {"rebuild": [3]}, r"column rebuild \(string\)"),
+    ],
+)
+def test_a_block_that_does_not_fit_is_refused_by_name(columns: dict[str, object], named: str, path: Path) -> None:
+    sink = written(path, 3)
+    with pytest.raises(RecordError, match=named):
+        sink.write(columns)  # type: ignore[arg-type]
+    assert rounds(path) == [0, 1, 2]
+
+
+def test_an_unknown_type_is_refused(path: Path) -> None:
+    with pytest.raises(RecordError, match="rational"):
+        TableSink(path, {"a": "rational"})
+
+
+def test_a_full_disk_is_named_and_the_rows_so_far_are_kept(full_disk: None, path: Path) -> None:
+    sink = written(path, 3)
+    with pytest.raises(OutputError, match=r"cannot write .*rounds\.parquet: File too large"):
+        sink.write(rows(3, 5000))
+    assert rounds(path) == [0, 1, 2]
+    assert not list(parts_folder(path).glob("*.tmp"))
+
+
+def test_a_disk_that_fills_during_the_merge_keeps_the_parts(
+    path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    sink = written(path, *range(100, 2001, 100))
+    request.getfixturevalue("full_disk")
+    with pytest.raises(OutputError, match=r"cannot write .*rounds\.parquet: File too large"):
+        sink.close()
+    assert not list(parts_folder(path).glob("*.tmp"))
+    assert rounds(path) == list(range(2000))
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OutputError, match=r"cannot write .*Not a directory"):
+        TableSink(tmp_path / "file" / "rounds.parquet", SCHEMA)
+
+
+def test_a_table_that_is_not_there_is_named(path: Path) -> None:
+    with pytest.raises(RecordError, match=r"no table at .*rounds\.parquet"):
+        read_table(path)
+
+
+def test_a_missing_part_is_named(path: Path) -> None:
+    written(path, 3, 10)
+    (parts_folder(path) / "000001.parquet").unlink()
+    with pytest.raises(RecordError, match=r"part 000001\.parquet is missing"):
+        read_table(path)
+
+
+def test_a_file_that_is_no_table_is_named(path: Path) -> None:
+    path.write_bytes(b"this is no Parquet file")
+    with pytest.raises(RecordError, match=r"cannot read .*rounds\.parquet"):
+        read_table(path)
