@@ -1,0 +1,107 @@
+"""What every registered policy and placement keeps to; a new one is picked up by itself."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from phasewise.profiling.phases import PhaseTimer
+from phasewise.sched import registry
+from phasewise.sched.api import ClusterView, Policy, TypeOrder
+from phasewise.sched.registry import PolicyOptions
+from phasewise.solvers.session import open_solver
+
+POLICIES = registry.policy_names()
+
+
+def view_of(jobs: int, seed: int = 3) -> ClusterView:
+    """Return a view whose arrays nobody may write to, as the engine hands them out."""
+    rng = np.random.default_rng(seed)
+    throughput = rng.uniform(0.5, 20.0, (jobs, 3)).round(3)
+    throughput[::4, 0] = 0.0
+    view = ClusterView(
+        now_s=720.0,
+        worker_types=("k80", "p100", "v100"),
+        capacity=np.array([4.0, 3.0, 2.0]),
+        job_id=np.cumsum(rng.integers(1, 4, jobs)).astype(np.int64),
+        scale_factor=rng.choice([1.0, 2.0], jobs),
+        priority_weight=rng.choice([1.0, 5.0], jobs),
+        throughput=throughput,
+        steps_remaining=rng.uniform(1.0, 1e6, jobs),
+        since_arrival_s=rng.uniform(0.0, 1e5, jobs),
+    )
+    for name in (field.name for field in fields(view)):
+        value = getattr(view, name)
+        if isinstance(value, np.ndarray):
+            value.flags.writeable = False
+    return view
+
+
+def options_for(view: ClusterView, folder: Path, seed: int = 0) -> PolicyOptions:
+    """Return options that serve any policy, with a recording of an even split for the one that replays."""
+    shares = np.full(view.throughput.shape, 0.05).tolist()
+    recording = {
+        "case": "made--4_3_2--g111--isolated",
+        "worker_types": list(view.worker_types),
+        "allocations": [{"t": 720.0, "round": 2, "jobs": [[job] for job in view.job_id.tolist()], "x": shares}],
+    }
+    path = folder / "recording.json"
+    path.write_text(json.dumps(recording))
+    return PolicyOptions(seed=seed, allocations=str(path))
+
+
+def policy_for(name: str, view: ClusterView, folder: Path) -> Policy:
+    return registry.policy(name, options_for(view, folder))
+
+
+@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("jobs", [0, 1, 2, 17])
+def test_an_allocation_has_a_row_a_job_and_is_feasible(name: str, jobs: int, tmp_path: Path) -> None:
+    view = view_of(jobs)
+    solver = open_solver("highs-direct", {}, PhaseTimer())
+    x = policy_for(name, view, tmp_path).allocate(view, solver.solve, None).x
+    assert x.shape == (jobs, 3)
+    assert x.dtype == np.float64
+    assert (x >= 0).all()
+    assert (x.sum(axis=1) <= 1 + 1e-9).all()
+    assert (view.scale_factor @ x <= view.capacity + 1e-8).all()
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_policy_is_pure_so_equal_inputs_give_equal_answers(name: str, tmp_path: Path) -> None:
+    view = view_of(9)
+    policy, other = (policy_for(name, view, tmp_path) for _ in range(2))
+    answers = []
+    for each in (policy, policy, other):
+        solver = open_solver("highs-direct", {}, PhaseTimer())
+        answers.append(each.allocate(view, solver.solve, None).x)
+    assert np.array_equal(answers[0], answers[1])
+    assert np.array_equal(answers[0], answers[2])
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_policy_bears_its_name_and_states_its_selection_rules(name: str, tmp_path: Path) -> None:
+    policy = policy_for(name, view_of(1), tmp_path)
+    assert policy.name == name
+    assert isinstance(policy.type_order, TypeOrder)
+    assert isinstance(policy.needs_positive_priority, bool)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_what_a_policy_remembers_may_be_given_back(name: str, tmp_path: Path) -> None:
+    view = view_of(6)
+    solver = open_solver("highs-direct", {}, PhaseTimer())
+    policy = policy_for(name, view, tmp_path)
+    memory = policy.allocate(view, solver.solve, None).memory
+    nobody = view_of(0)
+    assert policy.allocate(nobody, solver.solve, memory).x.shape == (0, 3)
+
+
+@pytest.mark.parametrize("name", registry.placement_names())
+def test_a_placement_bears_its_name_and_describes_itself(name: str) -> None:
+    assert registry.placement(name).name == name
+    assert registry.describe_placements()[name]

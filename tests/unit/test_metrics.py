@@ -1,0 +1,103 @@
+"""What a run is judged by, against figures worked out by hand and the original's own."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from phasewise.sched.metrics import (
+    JctStatistics,
+    finish_time_fairness,
+    gpu_utilization,
+    in_window,
+    jain_index,
+    jct_statistics,
+    worker_utilization,
+)
+
+
+def test_jct_statistics_are_those_of_the_jobs_that_completed() -> None:
+    assert jct_statistics(np.array([10.0, np.nan, 30.0, 20.0])) == JctStatistics(3, 20.0, 20.0, 29.0)
+
+
+@pytest.mark.parametrize("jct_s", [[], [np.nan, np.nan]])
+def test_without_a_completed_job_there_is_no_figure(jct_s: list[float]) -> None:
+    assert jct_statistics(np.array(jct_s)) == JctStatistics(0, None, None, None)
+
+
+@pytest.mark.parametrize("wrong", [np.inf, -1.0])
+def test_an_impossible_jct_is_refused(wrong: float) -> None:
+    with pytest.raises(ValueError, match="finite and not negative"):
+        jct_statistics(np.array([1.0, wrong]))
+
+
+def test_a_window_counts_from_its_first_id_to_before_its_end() -> None:
+    ids = np.array([0, 1, 2, 3])
+    assert in_window(ids, (1, 3)).tolist() == [False, True, True, False]
+    assert in_window(ids, None).all()
+
+
+def test_worker_utilization_is_the_mean_over_gpus_of_the_whole_run() -> None:
+    assert worker_utilization(np.array([50.0, 100.0, 0.0, 50.0]), 100.0) == 0.5
+
+
+def test_nothing_is_utilised_before_time_passes() -> None:
+    assert worker_utilization(np.zeros(4), 0.0) == 0.0
+    assert worker_utilization(np.zeros(0), 10.0) == 0.0
+
+
+def test_gpu_utilization_is_per_type_and_zero_where_there_are_no_gpus() -> None:
+    shares = gpu_utilization(np.array([100.0, 0.0, 300.0]), np.array([2.0, 0.0, 3.0]), 100.0)
+    assert shares.tolist() == [0.5, 0.0, 1.0]
+
+
+def test_rho_is_above_one_where_sharing_cost_time() -> None:
+    assert finish_time_fairness(np.array([30.0, 10.0]), np.array([20.0, 20.0])).tolist() == [1.5, 0.5]
+    with pytest.raises(ValueError, match="above 0"):
+        finish_time_fairness(np.array([1.0]), np.array([0.0]))
+
+
+@pytest.mark.parametrize(
+    ("shares", "index"),
+    [([3.0, 3.0, 3.0], 1.0), ([5.0, 0.0, 0.0, 0.0], 0.25), ([0.0, 0.0], 1.0), ([1e200, 1e200], 1.0), ([], None)],
+)
+def test_jains_index_runs_from_one_taking_all_to_equal_shares(shares: list[float], index: float | None) -> None:
+    assert jain_index(np.array(shares)) == index
+
+
+@pytest.mark.oracle
+def test_the_mean_jct_equals_the_original_bit_for_bit(oracle_dir: Path) -> None:
+    compared = 0
+    for file in sorted((oracle_dir / "results").glob("*.json")):
+        result = json.loads(file.read_text())
+        if result.get("avg_jct_s") is None:
+            continue
+        times = [job["completion_time_s"] for job in result["jobs"]]
+        jct_s = np.array([np.nan if time is None else time for time in times])
+        assert jct_statistics(jct_s).avg_s == result["avg_jct_s"]
+        compared += 1
+    assert compared == 74
+
+
+@pytest.mark.oracle
+def test_utilization_equals_the_original_bit_for_bit(oracle_dir: Path) -> None:
+    compared = 0
+    for file in sorted((oracle_dir / "replay").glob("*_perf.json.gz")):
+        result = json.loads((oracle_dir / "results" / file.name.removesuffix(".gz")).read_text())
+        busy_s = np.zeros(sum(result["cluster_spec"].values()))
+        start_s, end_s = 0.0, None
+        for one in json.loads(gzip.decompress(file.read_bytes()))["rounds"]:
+            if not one.get("steps"):
+                continue
+            start_s = start_s if end_s is None else end_s
+            workers = {tuple(job): gpus for job, _, gpus in one["assign"]}
+            for job, _, finish_s in one["steps"]:
+                busy_s[workers[tuple(job)]] += finish_s - start_s
+            end_s = max(finish_s for _, _, finish_s in one["steps"])
+        assert worker_utilization(busy_s, result["makespan_s"]) == result["utilization"]
+        compared += 1
+    assert compared > 20
