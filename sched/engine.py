@@ -277,7 +277,7 @@ class Simulation:
     # -- event completion ----------------------------------------------------------------------------------------
 
     def _advance(self, assignment: Assignment, allocation: AllocationRecord | None) -> RoundOutcome:
-        """Launch this round's micro-tasks, move the clock to the end of the last one, and credit them: the one write."""
+        """Launch this round's micro-tasks, move the clock to the end of the last one, and credit them."""
         jobs, clocks, start_s = self.jobs, self.clocks, self.clocks.now_s
         flight = progress.launch(jobs, assignment, start_s, self.parts.timing)
         if flight.running:
@@ -294,7 +294,7 @@ class Simulation:
         self._check()
         index, self.round_index = self.round_index, self.round_index + 1
         return RoundOutcome(
-            index=index,
+            round_index=index,
             start_s=start_s,
             end_s=clocks.now_s,
             running=flight.running,
@@ -347,7 +347,7 @@ class Simulation:
                 waiting = ", ".join(map(str, self.jobs.job_id[:8]))
                 raise StalledError(
                     f"{len(self.jobs)} jobs wait (ids {waiting}{', ...' if len(self.jobs) > 8 else ''}), no job runs "
-                    f"and no further one will arrive: policy {self.parts.policy.name} gives none of them GPUs they fit on"
+                    f"and no further one will arrive: policy {self.parts.policy.name} gives them no GPUs they fit on"
                 )
             self.clocks.allocated_s = 0.0
 

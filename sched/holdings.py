@@ -49,9 +49,7 @@ class Holdings:
     def take(self) -> dict[str, Ints]:
         """Return the intervals that ended since the last call, as columns, by end and then GPU."""
         none = np.empty(0, np.int64)
-        job, gpu, start = (
-            np.concatenate([none, *(piece[column] for piece in self._ended)]) for column in range(3)
-        )
+        job, gpu, start = (np.concatenate([none, *(piece[column] for piece in self._ended)]) for column in range(3))
         end = np.concatenate([none, *(np.full(len(piece[0]), piece[3], np.int64) for piece in self._ended)])
         self._ended = []
         return {

@@ -105,7 +105,8 @@ def select_jobs(
         order = order[:candidates]
         sort_descending(order, priority[:, t], deficit_s[:, t], x[:, t])
         left = capacity[t]
-        for i in order:
+        for k in range(candidates):
+            i = order[k]
             if left <= 0.0:
                 break
             if scale_factor[i] <= left:

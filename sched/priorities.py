@@ -38,4 +38,5 @@ def present_worker_time(job_time_s: Floats) -> Floats:
 
     Counting GPU-seconds would multiply a job's time and its allocation by the same scale factor, which cancels.
     """
-    return job_time_s.sum(axis=0)
+    given_s: Floats = job_time_s.sum(axis=0)
+    return given_s

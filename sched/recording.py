@@ -27,8 +27,10 @@ from phasewise.sched.records import AllocationRecord, JobRecord, RoundOutcome
 from phasewise.sched.run_tables import NoTables, RunTables, Tables
 from phasewise.sched.summary import Totals
 from phasewise.sched.workload.arrivals import Arrival
+from phasewise.solvers.api import RebuildReason
 
 Floats = npt.NDArray[np.float64]
+
 
 class Recorder:
     """What the engine tells of a run, kept and written.
@@ -52,7 +54,8 @@ class Recorder:
         self._holdings = holdings.Holdings(layout)
         self._jobs: list[JobRecord] = []
         self._profile: PhaseProfile | None = None
-        self._solver, self._rebuild, self._iterations = scenario.solver.name, None, 0
+        self._solver, self._iterations = scenario.solver.name, 0
+        self._rebuild: RebuildReason | None = None
         self._busy_s = np.zeros(layout.gpus)
         self.totals = Totals(scenario.stop.window)
         self.out = out
@@ -145,13 +148,13 @@ class Recorder:
         totals.round(outcome)
         self._busy_s = busy_s
         for job in outcome.over:
-            self._over(outcome.index, job)
+            self._over(outcome.round_index, job)
         log.add(outcome, totals.jobs_completed)
-        self._holdings.observe(outcome.index, outcome.holder, outcome.job_id)
+        self._holdings.observe(outcome.round_index, outcome.holder, outcome.job_id)
         active = len(outcome.job_id)
         self._event(
             "schedule_round",
-            round=outcome.index,
+            round=outcome.round_index,
             sim_time_s=outcome.start_s,
             end_s=outcome.end_s,
             running=outcome.running,
@@ -159,7 +162,7 @@ class Recorder:
             lease_extensions=outcome.lease_extensions,
         )
         telemetry = {
-            "round": outcome.index,
+            "round": outcome.round_index,
             "sim_time_s": outcome.start_s,
             "active": active,
             "running": outcome.running,
@@ -195,9 +198,7 @@ class Recorder:
             self._event("job_failed", round=round_index, job_id=job.job_id)
             return
         jct_s = job.completion_s - job.arrival_s
-        self._event(
-            "job_complete", round=round_index, job_id=job.job_id, completion_s=job.completion_s, jct_s=jct_s
-        )
+        self._event("job_complete", round=round_index, job_id=job.job_id, completion_s=job.completion_s, jct_s=jct_s)
 
     def _complete_last_round(self) -> None:
         """Give the last round its times, and write what is due: a PROFILE line, a chunk."""
@@ -258,9 +259,7 @@ class Recorder:
         self._holdings.close(self.totals.rounds)
         self._write_chunk()
         self._write_profile(self.totals.phases.profile, final=True)
-        self._event(
-            "run_end", status=status, reason=reason, rounds=self.totals.rounds, sim_time_s=self.totals.now_s
-        )
+        self._event("run_end", status=status, reason=reason, rounds=self.totals.rounds, sim_time_s=self.totals.now_s)
         if self._file is not None:
             self._file.close()  # the other sink belongs to the caller
         self._tables.close()

@@ -61,7 +61,7 @@ class RoundOutcome(NamedTuple):
 
     Attributes
     ----------
-    index
+    round_index
         Rounds count from 0.
     start_s, end_s
         Simulated seconds.
@@ -83,7 +83,7 @@ class RoundOutcome(NamedTuple):
         The jobs that completed or were dropped in this round.
     """
 
-    index: int
+    round_index: int
     start_s: float
     end_s: float
     running: int

@@ -74,7 +74,7 @@ class RoundLog:
         solutions = outcome.allocation.solutions if outcome.allocation is not None else ()
         last: Solution | None = solutions[-1] if solutions else None
         self._counts[row] = (
-            outcome.index,
+            outcome.round_index,
             active,
             outcome.running,
             active - outcome.running,
@@ -84,7 +84,7 @@ class RoundLog:
             last.x.shape[0] if last is not None else 0,
             sum([solution.iterations for solution in solutions]),
         )
-        if outcome.index % RSS_EVERY == 0:
+        if outcome.round_index % RSS_EVERY == 0:
             self._rss_mib = rss_mib()
         offered_s = outcome.end_s - outcome.start_s
         busy = outcome.busy_gpu_s

@@ -151,6 +151,6 @@ def _grown(block: Block, capacity: int) -> Block:
     return grown
 
 
-def _frozen(array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+def _frozen(array: Block) -> Block:
     array.flags.writeable = False
     return array

@@ -50,7 +50,9 @@ def replay(recording: Path, trace: Path, result: dict[str, Any], out: Path, **ov
     return simulate(scenario, out)
 
 
-def assert_equal_to_the_original(out: Path, outcome: RunOutcome, result: dict[str, Any], recording: dict[str, Any]) -> None:
+def assert_equal_to_the_original(
+    out: Path, outcome: RunOutcome, result: dict[str, Any], recording: dict[str, Any]
+) -> None:
     """Compare completion times, round times, GPUs and counts with what the original did."""
     jct_s = {job["job_id"]: job["jct_s"] for job in pq.read_table(out / "jobs.parquet").to_pylist()}
     assert jct_s == {job["id"]: job["completion_time_s"] for job in result["jobs"]}
@@ -123,7 +125,9 @@ def test_a_defect_of_the_original_is_reproduced_under_its_preset(name: str, orac
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("name", ["po_prio4_30_s8--6_6_6--g111--max_min_fairness_perf", "st_multi2_16_s4--4_2_2--g222--fifo"])
+@pytest.mark.parametrize(
+    "name", ["po_prio4_30_s8--6_6_6--g111--max_min_fairness_perf", "st_multi2_16_s4--4_2_2--g222--fifo"]
+)
 def test_every_phase_of_a_replayed_run_keeps_the_invariants(name: str, oracle_dir: Path, tmp_path: Path) -> None:
     result = json.loads((oracle_dir / "results" / f"{name}.json").read_bytes())
     path = oracle_dir / "replay" / f"{name}.json.gz"
