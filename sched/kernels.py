@@ -32,30 +32,39 @@ RUNS, COMPLETED, TASK_FAILED = 0, 1, 2
 
 
 @kernel
+def stands_before(a: int, b: int, first: Floats, second: Floats, third: Floats) -> bool:
+    """Return whether index a comes strictly before index b by (first, second, third), all descending."""
+    if first[a] != first[b]:
+        return bool(first[a] > first[b])
+    if second[a] != second[b]:
+        return bool(second[a] > second[b])
+    return bool(third[a] > third[b])
+
+
+@kernel
 def sort_descending(order: Ints, first: Floats, second: Floats, third: Floats) -> None:
-    """Sort the indices in ``order`` in place, stably, by (first, second, third), all descending: a merge sort."""
+    """Sort the indices in ``order`` in place, stably, by (first, second, third), all descending.
+
+    A merge sort; halves that are in order already, such as those of equal keys, are not merged.
+    """
     count = len(order)
     spare = np.empty(count, np.int64)
     width = 1
     while width < count:
-        for low in range(0, count, 2 * width):
-            middle, high = min(low + width, count), min(low + 2 * width, count)
-            left, right = low, middle
-            for k in range(low, high):
-                take_right = left >= middle
-                if not take_right and right < high:
-                    a, b = order[left], order[right]
-                    take_right = first[b] > first[a] or (
-                        first[b] == first[a]
-                        and (second[b] > second[a] or (second[b] == second[a] and third[b] > third[a]))
-                    )
-                if take_right:
-                    spare[k] = order[right]
+        for low in range(0, count - width, 2 * width):
+            middle, high = low + width, min(low + 2 * width, count)
+            if not stands_before(order[middle], order[middle - 1], first, second, third):
+                continue
+            spare[low:middle] = order[low:middle]
+            left, right, k = low, middle, low
+            while left < middle:
+                if right < high and stands_before(order[right], spare[left], first, second, third):
+                    order[k] = order[right]
                     right += 1
                 else:
-                    spare[k] = order[left]
+                    order[k] = spare[left]
                     left += 1
-        order[:] = spare
+                k += 1
         width *= 2
 
 
