@@ -1,0 +1,339 @@
+"""Charts as plain records: what is drawn, with titles, units and series. The page's script only draws them.
+
+Every series is downsampled here, by bins of rounds, so that a page stays small however long a run was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from phasewise.reports import figures, palette
+from phasewise.reports.columns import ColumnTable
+from phasewise.reports.figures import Bins, Floats
+from phasewise.reports.quantities import count, duration
+from phasewise.reports.run_directory import Run
+
+_HOUR_S = 3600.0
+# A certified gap of 0 has no place on a logarithmic axis; it is drawn at the resolution of a double.
+GAP_FLOOR = 1e-16
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """An axis: its title with the unit, and how it is scaled (``log``; ``low``/``high`` fix its range)."""
+
+    title: str
+    log: bool = False
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One line or area: values per x, their unit for the read-out, and the alternative values of a switch."""
+
+    label: str
+    colour: str
+    values: Floats
+    unit: str = ""
+    draw: str = "line"  # line, area (stacked where the chart is), steps
+    dash: bool = False
+    values_cpu: Floats | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A chart, or the sentence that says why there is none (``absent``).
+
+    Attributes
+    ----------
+    key
+        Unique within the page.
+    x
+        (B,) ascending.
+    marks
+        Vertical rules as (x, label).
+    sync
+        Charts of one such group share their cursor.
+    """
+
+    key: str
+    title: str
+    note: str
+    x_axis: Axis
+    y_axis: Axis
+    x: Floats
+    series: Sequence[Series] = ()
+    stacked: bool = False
+    marks: Sequence[tuple[float, str]] = ()
+    sync: str = ""
+    height: int = 240
+    absent: str = ""
+
+    def payload(self) -> dict[str, Any]:
+        """Return what the page's script needs, as JSON-ready values with five significant figures."""
+        return {
+            "key": self.key,
+            "x": _plain(self.x),
+            "xAxis": _axis(self.x_axis),
+            "yAxis": _axis(self.y_axis),
+            "stacked": self.stacked,
+            "marks": [[float(f"{at:.5g}"), label] for at, label in self.marks],
+            "sync": self.sync,
+            "height": self.height,
+            "series": [_series(item) for item in self.series],
+        }
+
+
+def missing(key: str, title: str, reason: str) -> Chart:
+    """Return a chart that says why it does not exist."""
+    nothing = np.empty(0)
+    return Chart(key, title, "", Axis(""), Axis(""), nothing, absent=reason)
+
+
+def _plain(values: Floats) -> list[float | None]:
+    return [float(f"{value:.5g}") if np.isfinite(value) else None for value in values.tolist()]
+
+
+def _axis(axis: Axis) -> dict[str, Any]:
+    return {"title": axis.title, "log": axis.log, "low": axis.low, "high": axis.high}
+
+
+def _series(item: Series) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        "label": item.label,
+        "colour": item.colour,
+        "values": _plain(item.values),
+        "unit": item.unit,
+        "draw": item.draw,
+    }
+    if item.dash:
+        content["dash"] = True
+    if item.values_cpu is not None:
+        content["cpu"] = _plain(item.values_cpu)
+    return content
+
+
+def binned(bins: Bins) -> str:
+    """Return the sentence that states the bin size."""
+    if bins.size == 1:
+        return "One point a round."
+    return f"Means over bins of {count(bins.size)} rounds."
+
+
+def time_per_round(rounds: ColumnTable, bins: Bins, prefix: str) -> Chart:
+    """Return the stacked time of a round by phase, over the run, wall and CPU."""
+    key, title = f"{prefix}time", "Time per round, by phase"
+    names = figures.phase_names(rounds)
+    if not names or not len(rounds):
+        return missing(key, title, "The table of rounds has no phase columns or no rows.")
+    series = []
+    for name in names:
+        wall = bins.mean(rounds.numbers(figures.phase_column(name))) * 1e3
+        cpu = figures.phase_column(name, "cpu_")
+        values_cpu = bins.mean(rounds.numbers(cpu)) * 1e3 if cpu in rounds else None
+        series.append(Series(name, palette.phase_colour(name), wall, "ms", "area", values_cpu=values_cpu))
+    return Chart(
+        key,
+        title,
+        f"{binned(bins)} Exclusive time, so the layers add up to the round. Drag to zoom, double-click to return.",
+        Axis("Round"),
+        Axis("Time per round (ms)", low=0.0),
+        bins.first(rounds.numbers("round")),
+        series,
+        stacked=True,
+        sync=f"{prefix}rounds",
+        height=340,
+    )
+
+
+def memory(rounds: ColumnTable, bins: Bins, prefix: str) -> Chart:
+    """Return resident memory over rounds."""
+    rss = rounds.numbers("rss_mib")
+    if not np.isfinite(rss).any():
+        return missing(f"{prefix}memory", "Resident memory", "This run did not record resident memory.")
+    growth = figures.memory_growth(rss[np.isfinite(rss)])
+    grown = "" if growth is None else f" From round {count(1000)} to the end it changed by {growth * 100:+.2f} %."
+    peak = bins.largest(rss)
+    return Chart(
+        f"{prefix}memory",
+        "Resident memory",
+        f"Largest resident set size in each bin of {count(bins.size)} rounds.{grown}"
+        if bins.size > 1
+        else f"Resident set size.{grown}",
+        Axis("Round"),
+        Axis("Resident memory (MiB)", low=0.0),
+        bins.first(rounds.numbers("round")),
+        [Series("resident", "blue", peak, "MiB")],
+        sync=f"{prefix}rounds",
+    )
+
+
+def solver_charts(rounds: ColumnTable, bins: Bins, prefix: str) -> list[Chart]:
+    """Return building against solving, iterations, gap and objective over the run; empty where no LP was solved."""
+    solved = figures.solved_rows(rounds)
+    if not solved.any():
+        return []
+    x = bins.first(rounds.numbers("round"))
+    only = f"{binned(bins)} Rounds that solved an LP only."
+
+    def chart(key: str, title: str, note: str, y_axis: Axis, series: Sequence[Series]) -> Chart:
+        if not any(np.isfinite(item.values).any() for item in series):
+            return missing(prefix + key, title, f"The solver of this run reported no {title.lower()}.")
+        return Chart(prefix + key, title, note, Axis("Round"), y_axis, x, series, key == "lp", sync=f"{prefix}rounds")
+
+    def over(name: str) -> Floats:
+        return np.where(solved, rounds.numbers(name) if name in rounds else np.nan, np.nan)
+
+    gap = bins.largest(np.maximum(over("lp_gap"), GAP_FLOOR))
+    parts = [
+        Series(
+            name, palette.phase_colour(name), bins.mean(over(figures.phase_column(name, "cpu_"))) * 1e3, "ms", "area"
+        )
+        for name in ("lp_build", "lp_solve")
+    ]
+    return [
+        chart("lp", "Building and solving", only, Axis("CPU time per solve (ms)", low=0.0), parts),
+        chart(
+            "iterations",
+            "Iterations",
+            only,
+            Axis("Iterations per solve", low=0.0),
+            [Series("iterations", "blue", bins.mean(over("lp_iterations")))],
+        ),
+        chart(
+            "gap",
+            "Certified gap",
+            "Worst relative gap in each bin; a gap of 0 is drawn at 1e-16.",
+            Axis("Relative gap", log=True),
+            [Series("worst gap", "wine", gap)],
+        ),
+        chart(
+            "objective",
+            "Objective",
+            f"{only} The value of the policy's own objective.",
+            Axis("Objective"),
+            [Series("objective", "green", bins.mean(over("lp_objective")))],
+        ),
+    ]
+
+
+def cluster_charts(rounds: ColumnTable, bins: Bins, prefix: str) -> list[Chart]:
+    """Return jobs, utilisation and moves over simulated time."""
+    if not len(rounds):
+        return [missing(f"{prefix}jobs", "Jobs", "The run has no rounds.")]
+    hours = bins.first(rounds.numbers("sim_time_s")) / _HOUR_S
+    x_axis, sync = Axis("Simulated time (h)"), f"{prefix}cluster"
+    jobs = [
+        Series(name, colour, bins.mean(rounds.numbers(name)), "", shape)
+        for name, colour, shape in (
+            ("active", "grey", "area"),
+            ("running", "blue", "line"),
+            ("queued", "vermilion", "line"),
+        )
+    ]
+    usage = [
+        Series(name, palette.cycle_colour(index), 100 * bins.mean(rounds.numbers(f"utilization_{name}")), "%")
+        for index, name in enumerate(figures.worker_types(rounds))
+    ]
+    usage.append(Series("all", "ink", 100 * bins.mean(rounds.numbers("utilization")), "%", dash=True))
+    moves = [Series("moves", "pink", bins.mean(rounds.numbers("moves")), "per round", "steps")]
+    note = binned(bins)
+    return [
+        Chart(f"{prefix}jobs", "Jobs", note, x_axis, Axis("Jobs", low=0.0), hours, jobs, sync=sync),
+        Chart(
+            f"{prefix}utilisation",
+            "Utilisation by worker type",
+            note,
+            x_axis,
+            Axis("GPUs in use (%)", low=0.0, high=100.0),
+            hours,
+            usage,
+            sync=sync,
+        ),
+        Chart(f"{prefix}moves", "Moves", note, x_axis, Axis("Moves per round", low=0.0), hours, moves, sync=sync),
+    ]
+
+
+def solve_time_charts(rounds: ColumnTable, prefix: str) -> list[Chart]:
+    """Return the distributions of building and solving time on one logarithmic axis."""
+    statistics = figures.solver_figures(rounds)
+    parts = {"lp_build": statistics.build_s * 1e3, "lp_solve": statistics.solve_s * 1e3}
+    parts = {name: values[np.isfinite(values) & (values > 0)] for name, values in parts.items()}
+    seen = np.concatenate(list(parts.values()))
+    if not len(seen):
+        return []
+    edges = figures.log_edges(seen, _histogram_bins(len(seen)))
+    axis = Axis("CPU time per solve (ms, logarithmic)", log=True, low=float(edges[0]), high=float(edges[-1]))
+    return [
+        Chart(
+            f"{prefix}dist_{name}",
+            f"Distribution of {name}",
+            f"{count(len(values))} solves.",
+            axis,
+            Axis("Solves", low=0.0),
+            edges,
+            [Series("solves", palette.phase_colour(name), _steps(figures.log_histogram(values, edges)), draw="steps")],
+            marks=_quantile_marks(values, lambda value: duration(value / 1e3)),
+            height=190,
+        )
+        if len(values)
+        else missing(f"{prefix}dist_{name}", f"Distribution of {name}", f"This run spent no measurable time in {name}.")
+        for name, values in parts.items()
+    ]
+
+
+def jct_charts(run: Run, prefix: str) -> list[Chart]:
+    """Return the JCT histogram and its cumulative share, on one logarithmic axis."""
+    hours = figures.counted_jct_s(run) / _HOUR_S
+    if not len(hours):
+        return [missing(f"{prefix}jct", "Job completion time", "No job that counts was completed in this run.")]
+    edges = figures.log_edges(hours, _histogram_bins(len(hours)))
+    axis = Axis("Job completion time (h, logarithmic)", log=True, low=float(edges[0]), high=float(edges[-1]))
+    marks = _quantile_marks(hours, lambda value: duration(value * _HOUR_S))
+    levels = np.linspace(0.0, 1.0, min(200, len(hours)) if len(hours) > 1 else 2)
+    window = run.summary.window
+    which = "Completed jobs" if window is None else f"Completed jobs of the window {window[0]} ≤ id < {window[1]}"
+    histogram = _steps(figures.log_histogram(hours, edges))
+    return [
+        Chart(
+            f"{prefix}jct",
+            "Job completion time",
+            f"{which}: {count(len(hours))}.",
+            axis,
+            Axis("Jobs", low=0.0),
+            edges,
+            [Series("jobs", "blue", histogram, "", "steps")],
+            marks=marks,
+        ),
+        Chart(
+            f"{prefix}jct_share",
+            "Cumulative share of jobs",
+            "The share of the same jobs that took at most so long.",
+            axis,
+            Axis("Jobs complete (%)", low=0.0, high=100.0),
+            np.quantile(hours, levels),
+            [Series("share", "blue", 100 * levels, "%")],
+            marks=marks,
+        ),
+    ]
+
+
+def _histogram_bins(values: int) -> int:
+    """Return how many bins show the shape of so many values without splitting it into single ones."""
+    return int(np.clip(3 * np.sqrt(values), 8, 60))
+
+
+def _steps(counts: Floats) -> Floats:
+    """Return counts with a closing 0, so that the steps return to the axis at the last edge."""
+    return np.append(counts, 0.0)
+
+
+def _quantile_marks(values: Floats, text: Any) -> list[tuple[float, str]]:
+    marks = ((float(np.quantile(values, level)), name) for level, name in ((0.5, "p50"), (0.95, "p95")))
+    labels = {value: f"{name} {text(value)}" for value, name in marks}
+    return sorted(labels.items())  # one mark where both are the same

@@ -1,0 +1,237 @@
+"""Runs side by side: metrics, phases, solver statistics, and whether they may be compared at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from phasewise.reports.errors import ComparisonError
+from phasewise.reports.figures import (
+    OTHER,
+    PIPELINE,
+    PhaseRow,
+    SolverFigures,
+    phase_rows,
+    quantile,
+    solver_figures,
+)
+from phasewise.reports.run_directory import Run, Summary
+
+# A difference here means that the runs did other work; elsewhere (policy, solver, placement) it is the experiment.
+_WORK = ("cluster", "workload", "seed", "timing", "stop", "recorded", "migration")
+_LABELS = ("name", "description", "output")
+# What may differ between two runs on one machine without touching their times.
+_INCIDENTAL = ("commit", "dirty", "branch", "date", "started", "load", "hostname", "pid", "git")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a comparison.
+
+    Attributes
+    ----------
+    label, unit
+        What it is, and the unit of the values; an empty unit is a plain number or a text.
+    values
+        One a run, None where a run has no such figure.
+    relative
+        Whether a ratio to the first run means something (not for a rounding error).
+    """
+
+    label: str
+    unit: str
+    values: tuple[float | None, ...]
+    relative: bool = True
+
+    @property
+    def ratios(self) -> tuple[float | None, ...]:
+        """Return each value over the first run's, None where that means nothing."""
+        first = self.values[0] if self.relative else None
+        return tuple(value / first if value is not None and first else None for value in self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A key whose values are not the same in all runs (None where a run does not have it)."""
+
+    key: str
+    values: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Runs side by side; the first is what the others are measured against.
+
+    Attributes
+    ----------
+    names, statuses
+        One a run.
+    scenario, environment
+        Keys that differ.
+    cautions
+        Sentences saying what may not be compared; empty where everything may.
+    metrics, wall_ms, cpu_ms, shares, solver
+        The tables: metrics; phases as wall and CPU ms a round and as share of the loop's wall time; solver statistics.
+    rebuilds
+        Solves by the reason for which the model was built anew, one mapping a run.
+    """
+
+    names: tuple[str, ...]
+    statuses: tuple[str, ...]
+    scenario: tuple[Difference, ...]
+    environment: tuple[Difference, ...]
+    cautions: tuple[str, ...]
+    metrics: tuple[Row, ...]
+    wall_ms: tuple[Row, ...]
+    cpu_ms: tuple[Row, ...]
+    shares: tuple[Row, ...]
+    solver: tuple[Row, ...]
+    rebuilds: tuple[Mapping[str, int], ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the comparison as plain lists, mappings, text and numbers, units in the keys' neighbours."""
+        tables = {name: getattr(self, name) for name in ("metrics", "wall_ms", "cpu_ms", "shares", "solver")}
+        return {
+            "runs": list(self.names),
+            "status": list(self.statuses),
+            "comparable": not self.cautions,
+            "cautions": list(self.cautions),
+            "scenario_differences": {item.key: list(item.values) for item in self.scenario},
+            "environment_differences": {item.key: list(item.values) for item in self.environment},
+            **{
+                name: {
+                    row.label: {"unit": row.unit, "values": list(row.values), "ratios": list(row.ratios)}
+                    for row in rows
+                }
+                for name, rows in tables.items()
+            },
+            "rebuilds": [dict(reasons) for reasons in self.rebuilds],
+        }
+
+
+def compare_runs(runs: Sequence[Run]) -> Comparison:
+    """Return the runs side by side, measured against the first.
+
+    Raises
+    ------
+    ComparisonError
+        With fewer than two runs.
+    RunDirectoryError
+        Where a run's table of rounds cannot be read.
+    """
+    if len(runs) < 2:
+        raise ComparisonError(f"{len(runs)} run given; a comparison needs at least two run directories")
+    scenario = _differences([_flat(run.scenario) for run in runs], _LABELS)
+    environment = _differences([_flat(run.environment) for run in runs], _INCIDENTAL)
+    phases = [{row.name: row for row in phase_rows(run.summary)} for run in runs]
+    solvers = [solver_figures(run.rounds) for run in runs]
+    return Comparison(
+        names=_names(runs),
+        statuses=tuple(run.status for run in runs),
+        scenario=scenario,
+        environment=environment,
+        cautions=_cautions(runs, scenario, environment),
+        metrics=tuple(Row(label, unit, tuple(read(run.summary) for run in runs)) for label, unit, read in _METRICS),
+        wall_ms=_phase_table(phases, "ms", lambda row: _milli(row.wall_round_s)),
+        cpu_ms=_phase_table(phases, "ms", lambda row: _milli(row.cpu_round_s)),
+        shares=_phase_table(phases, "%", lambda row: 100 * row.share),
+        solver=tuple(
+            Row(label, unit, tuple(read(item) for item in solvers), relative=label != _GAP)
+            for label, unit, read in _SOLVER
+        ),
+        rebuilds=tuple(item.rebuilds for item in solvers),
+    )
+
+
+def _names(runs: Sequence[Run]) -> tuple[str, ...]:
+    names = [run.name for run in runs]
+    return tuple(name if names.count(name) == 1 else str(run.path) for name, run in zip(names, runs, strict=True))
+
+
+def _milli(seconds: float | None) -> float | None:
+    return None if seconds is None else seconds * 1e3
+
+
+def _over(value: float | None, size: float) -> float | None:
+    return None if value is None else value / size
+
+
+_METRICS: tuple[tuple[str, str, Callable[[Summary], float | None]], ...] = (
+    ("average JCT", "h", lambda s: _over(s.avg_jct_s, 3600)),
+    ("JCT p50", "h", lambda s: _over(s.jct_s_p50, 3600)),
+    ("JCT p95", "h", lambda s: _over(s.jct_s_p95, 3600)),
+    ("makespan", "h", lambda s: _over(s.makespan_s, 3600)),
+    ("utilisation", "%", lambda s: _over(s.utilization, 0.01)),
+    ("rounds", "", lambda s: s.rounds),
+    ("jobs completed", "", lambda s: s.jobs_completed),
+    ("jobs failed", "", lambda s: s.jobs_failed),
+    ("moves", "", lambda s: s.moves),
+    ("LP solves", "", lambda s: s.lp_solves),
+    ("lease extensions", "%", lambda s: _over(s.lease_extension_rate, 0.01)),
+    ("rounds per CPU second", "/s", lambda s: s.rounds_per_cpu_s),
+    ("wall time", "s", lambda s: s.wall_s),
+    ("CPU time", "s", lambda s: s.cpu_s),
+    ("peak RSS", "MiB", lambda s: s.peak_rss_mib),
+)
+
+_GAP = "worst gap"
+_SOLVER: tuple[tuple[str, str, Callable[[SolverFigures], float | None]], ...] = (
+    ("rounds with a solve", "", lambda s: s.solves),
+    ("iterations, median", "", lambda s: s.iterations_median),
+    ("build CPU, median", "ms", lambda s: _milli(quantile(s.build_s, 0.5))),
+    ("build CPU, p95", "ms", lambda s: _milli(quantile(s.build_s, 0.95))),
+    ("solve CPU, median", "ms", lambda s: _milli(quantile(s.solve_s, 0.5))),
+    ("solve CPU, p95", "ms", lambda s: _milli(quantile(s.solve_s, 0.95))),
+    (_GAP, "", lambda s: s.worst_gap),
+    ("solves without a bound", "", lambda s: s.uncertified),
+)
+
+
+def _phase_table(
+    phases: Sequence[Mapping[str, PhaseRow]], unit: str, read: Callable[[PhaseRow], float | None]
+) -> tuple[Row, ...]:
+    known = set().union(*phases)
+    order = [name for name in PIPELINE if name in known]
+    order += sorted(known - set(order) - {OTHER}) + [OTHER] * (OTHER in known)
+    rows = [Row(name, unit, tuple(read(run[name]) if name in run else None for run in phases)) for name in order]
+    totals = tuple(
+        sum(value for row in rows if (value := row.values[index]) is not None) for index in range(len(phases))
+    )
+    return (*rows, Row("total", unit, totals)) if rows else ()
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
+    leaves: dict[str, object] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            leaves |= _flat(value, f"{prefix}{key}.")
+        else:
+            leaves[f"{prefix}{key}"] = value
+    return leaves
+
+
+def _differences(trees: Sequence[Mapping[str, object]], ignored: Sequence[str]) -> tuple[Difference, ...]:
+    keys = sorted(set().union(*trees))
+    rows = (Difference(key, tuple(tree.get(key) for tree in trees)) for key in keys if _top(key) not in ignored)
+    return tuple(row for row in rows if any(value != row.values[0] for value in row.values[1:]))
+
+
+def _top(key: str) -> str:
+    return key.split(".", 1)[0]
+
+
+def _cautions(
+    runs: Sequence[Run], scenario: Sequence[Difference], environment: Sequence[Difference]
+) -> tuple[str, ...]:
+    cautions = []
+    if work := [row.key for row in scenario if _top(row.key) in _WORK]:
+        cautions.append(f"not comparable: the runs simulate other work (differing: {', '.join(work)})")
+    if environment:
+        keys = ", ".join(row.key for row in environment)
+        cautions.append(f"times are not comparable: the runs were made in other environments (differing: {keys})")
+    if partial := [run.name for run in runs if run.status in {"saturated", "failed", "interrupted", "stopped"}]:
+        cautions.append(
+            f"JCT covers finished jobs only (a lower bound) in runs that did not complete: {', '.join(partial)}"
+        )
+    return tuple(cautions)

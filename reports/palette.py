@@ -1,0 +1,31 @@
+"""Colours that colour-blind readers tell apart (Okabe and Ito's set, and two of Paul Tol's for the smallest phases).
+
+Each colour is a CSS variable name; the light and the dark value stand in the page's style sheet, so that one page
+serves both. Colour is never the only sign: every use has a label or a legend beside it.
+"""
+
+from __future__ import annotations
+
+_PHASES = {
+    "arrivals": "wine",
+    "policy": "sky",
+    "lp_build": "orange",
+    "lp_solve": "vermilion",
+    "priorities": "pink",
+    "worker_assignment": "blue",
+    "event_completion": "green",
+    "telemetry": "yellow",
+    "exit_checks": "olive",
+    "other": "grey",
+}
+CYCLE = ("blue", "orange", "green", "pink", "sky", "vermilion", "olive", "wine", "yellow", "grey")
+
+
+def phase_colour(name: str) -> str:
+    """Return the colour name of a phase; a phase of a plug-in gets one by its name's letters, always the same."""
+    return _PHASES.get(name) or CYCLE[sum(name.encode()) % len(CYCLE)]
+
+
+def cycle_colour(index: int) -> str:
+    """Return the colour name of the series at ``index``."""
+    return CYCLE[index % len(CYCLE)]

@@ -1,0 +1,257 @@
+// Draws the charts of the payload with uPlot and shows read-outs. It computes nothing but the stacking.
+"use strict";
+(() => {
+  const THIN = "\u202f";
+  const charts = new Map(JSON.parse(document.getElementById("payload").textContent).map((c) => [c.key, c]));
+  const tip = document.getElementById("tip");
+  const FONT = getComputedStyle(document.body).fontFamily;
+  const live = [];
+
+  const css = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
+  const fade = (colour, share) => `color-mix(in srgb, ${colour} ${share}%, transparent)`;
+
+  function number(value) {
+    if (value === null || value === undefined || !isFinite(value)) return "–";
+    if (Number.isInteger(value)) return tick(value);
+    const size = Math.abs(value);
+    if (size < 1e-4) return value.toExponential(2).replace("e-", "e−");
+    const decimals = Math.max(0, 2 - Math.floor(Math.log10(size)));
+    const [whole, part] = value.toFixed(decimals).split(".");
+    return whole.replace(/\B(?=(\d{3})+$)/g, THIN) + (part ? "." + part : "");
+  }
+
+  function tick(value) {
+    if (value === 0) return "0";
+    if (Math.abs(value) < 1e-3) return (+value.toPrecision(2)).toExponential().replace("e-", "e−");
+    const [whole, part] = String(+value.toPrecision(6)).split(".");
+    return whole.replace(/\B(?=(\d{3})+$)/g, THIN) + (part ? "." + part : "");
+  }
+
+  // Ticks of a logarithmic axis: decades where they fill it, else 1-2-5, else finer steps for a narrow range.
+  function logTicks(low, high, room) {
+    const every = Math.max(1, Math.ceil(Math.log10(high / low) / room));
+    let ticks = [];
+    for (const steps of [[1], [1, 2, 5], [1, 1.5, 2, 3, 4, 5, 6, 8]]) {
+      const finer = [];
+      for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++) {
+        if (power % every) continue;
+        for (const step of steps) {
+          const value = +(step * 10 ** power).toPrecision(3);
+          if (value >= low * 0.9999 && value <= high * 1.0001) finer.push(value);
+        }
+      }
+      if (ticks.length > 1 && (finer.length > room || ticks.length > 3)) break;
+      ticks = finer;
+    }
+    return ticks;
+  }
+
+  // The whole decades around a range, at least one.
+  function decades(low, high) {
+    const first = Math.floor(Math.log10(low) + 1e-9), last = Math.ceil(Math.log10(high) - 1e-9);
+    return [10 ** first, 10 ** Math.max(last, first + 1)];
+  }
+
+  function rows(chart, which) {
+    return chart.series.map((s) => (which === "cpu" && s.cpu ? s.cpu : s.values));
+  }
+
+  // Running sums from the first series up, drawn from the top down so that each paints over the one above it.
+  function stack(values) {
+    const sums = [];
+    let below = values[0].map(() => 0);
+    for (const row of values) {
+      below = row.map((v, i) => (v === null ? null : v + (below[i] || 0)));
+      sums.push(below);
+    }
+    return sums.reverse();
+  }
+
+  function seriesOptions(chart, item) {
+    const colour = css(item.colour);
+    const option = { label: item.label, spanGaps: true, points: { show: chart.x.length === 1 }, stroke: colour, width: 1.6 };
+    if (chart.stacked) Object.assign(option, { fill: colour, width: 0 });
+    if (item.draw === "steps") Object.assign(option, { paths: uPlot.paths.stepped({ align: 1 }), fill: fade(colour, 32), width: 1.2 });
+    if (item.draw === "area" && !chart.stacked) Object.assign(option, { fill: fade(colour, 30), width: 0 });
+    if (item.dash) option.dash = [6, 4];
+    return option;
+  }
+
+  function axisOptions(axis, title, horizontal) {
+    const option = {
+      label: title, labelSize: 22, labelGap: horizontal ? 2 : 4, font: `12px ${FONT}`, labelFont: `12px ${FONT}`,
+      stroke: css("soft"), grid: { show: !horizontal, stroke: css("grid"), width: 1 }, ticks: { stroke: css("rule"), width: 1, size: 4 }, gap: 4,
+      values: (_, splits) => splits.map((v) => (v === null ? null : tick(v))),
+    };
+    if (horizontal) option.size = 30;
+    else option.size = (_, values) => 14 + 7.2 * Math.max(2, ...(values || []).map((v) => (v || "").length));
+    if (axis.log) {
+      option.splits = (u, index, low, high) => logTicks(low, high, horizontal ? Math.max(3, u.width / 62) : Math.max(3, u.height / 34));
+      option.filter = (_, splits) => splits;
+    } else option.space = horizontal ? 64 : 38;
+    return option;
+  }
+
+  function scale(axis, values, time) {
+    const option = { time: false };
+    if (axis.log) option.distr = 3;
+    if (axis.log && axis.low === null) {
+      option.range = (_, low, high) => low === null ? [1, 10] : decades(low, high);
+    } else if (axis.low !== null && axis.high !== null && !time) option.range = [axis.low, axis.high];
+    else if (axis.low !== null && !time) option.range = (_, low, high) => [axis.low, high > axis.low ? axis.low + (high - axis.low) * 1.06 : axis.low + 1];
+    else if (axis.log) option.range = (_, low, high) => low === high ? [axis.low, axis.high] : [Math.max(low, axis.low), Math.min(high, axis.high)];
+    return option;
+  }
+
+  function marksPlugin(chart) {
+    const draw = (u) => {
+      const { ctx, bbox } = u, ratio = devicePixelRatio;
+      ctx.save();
+      ctx.font = `${11.5 * ratio}px ${FONT}`;
+      ctx.textBaseline = "top";
+      ctx.textAlign = "left";
+      const shown = chart.marks.map(([at, label]) => ({ x: u.valToPos(at, "x", true), label, width: ctx.measureText(label).width }))
+        .filter(({ x }) => x >= bbox.left && x <= bbox.left + bbox.width);
+      shown.forEach(({ x, label, width }, index) => {
+        const pad = 4 * ratio, next = shown[index + 1];
+        // A label stands to the right of its rule, and to the left where the next rule is too near.
+        const right = !next || next.x - x > width + 3 * pad;
+        const left = Math.max(2 * ratio, Math.min(right ? x - pad : x + pad - width, u.ctx.canvas.width - width - ratio));
+        ctx.strokeStyle = ctx.fillStyle = css("soft");
+        ctx.lineWidth = ratio;
+        ctx.setLineDash([3 * ratio, 3 * ratio]);
+        ctx.beginPath();
+        ctx.moveTo(x, bbox.top);
+        ctx.lineTo(x, bbox.top + bbox.height);
+        ctx.stroke();
+        ctx.fillText(label, left, bbox.top - 17 * ratio);
+      });
+      ctx.restore();
+    };
+    return { hooks: { draw: [draw] } };
+  }
+
+  function place(x, y) {
+    tip.hidden = false;
+    const box = tip.getBoundingClientRect();
+    const left = x + 16 + box.width > innerWidth ? x - 16 - box.width : x + 16;
+    tip.style.left = Math.max(6, Math.min(left, innerWidth - box.width - 6)) + "px";
+    tip.style.top = Math.max(6, Math.min(y + 14, innerHeight - box.height - 6)) + "px";
+  }
+
+  const text = (tag, content) => Object.assign(document.createElement(tag), { textContent: content });
+
+  function readout(state, u) {
+    const { chart } = state, index = u.cursor.idx;
+    if (index === null || index === undefined) return false;
+    const name = chart.xAxis.title.replace(/ ?\((.*?)(, logarithmic)?\)$/, "");
+    const unit = (/\(([^,)]*)/.exec(chart.xAxis.title) || [])[1] || "";
+    const last = chart.series[0].draw === "steps" && chart.xAxis.log;
+    if (last && index >= chart.x.length - 1) return false;
+    const span = last ? `${number(chart.x[index])}–${number(chart.x[index + 1])}` : name === "Round" ? tick(chart.x[index]) : number(chart.x[index]);
+    tip.replaceChildren(text("p", `${name} ${span}${unit ? THIN + unit : ""}`));
+    const table = document.createElement("table");
+    const values = rows(chart, state.which).map((row) => row[index]);
+    const order = chart.series.map((_, i) => i);
+    if (chart.stacked) order.reverse();
+    for (const i of order) {
+      const line = table.insertRow(), dot = document.createElement("i"), item = chart.series[i];
+      dot.style.background = css(item.colour);
+      line.insertCell().append(dot, item.label);
+      line.insertCell().textContent = number(values[i]) + (item.unit && values[i] !== null ? THIN + item.unit : "");
+    }
+    if (chart.stacked) {
+      const line = table.insertRow();
+      line.className = "sum";
+      line.insertCell().textContent = "sum";
+      line.insertCell().textContent = number(values.reduce((a, b) => a + (b || 0), 0)) + THIN + chart.series[0].unit;
+    }
+    tip.append(table);
+    return true;
+  }
+
+  function tipPlugin(state) {
+    const move = (u) => {
+      const over = u.over.matches(":hover");
+      if (!over) return;
+      const box = u.over.getBoundingClientRect();
+      if (u.cursor.left < 0 || !readout(state, u)) tip.hidden = true;
+      else place(box.left + u.cursor.left, box.top + u.cursor.top);
+    };
+    const ready = (u) => u.over.addEventListener("mouseleave", () => { tip.hidden = true; });
+    return { hooks: { setCursor: [move], ready: [ready] } };
+  }
+
+  function legend(figure, chart) {
+    const box = figure.querySelector(".legend");
+    box.replaceChildren();
+    if (chart.series.length < 2) return;
+    const items = chart.stacked ? [...chart.series].reverse() : chart.series;
+    for (const item of items) {
+      const entry = document.createElement("span"), dot = document.createElement("i");
+      dot.className = chart.stacked || item.draw === "area" ? "" : item.dash ? "dash" : "line";
+      dot.style.background = dot.style.borderColor = css(item.colour);
+      entry.append(dot, item.label);
+      box.append(entry);
+    }
+  }
+
+  function draw(state) {
+    const { chart, figure } = state, holder = figure.querySelector(".plot");
+    if (state.plot) state.plot.destroy();
+    const values = rows(chart, state.which);
+    const drawn = chart.stacked ? [...chart.series].reverse() : chart.series;
+    const title = state.which === "cpu" ? chart.yAxis.title.replace(/^Time/, "CPU time") : state.cpu ? chart.yAxis.title.replace(/^Time/, "Wall time") : chart.yAxis.title;
+    const xLog = chart.xAxis.log;
+    state.plot = new uPlot({
+      width: holder.clientWidth, height: chart.height, drawOrder: chart.stacked ? ["series", "axes"] : ["axes", "series"],
+      legend: { show: false }, padding: [chart.marks.length ? 22 : 8, 24, 0, 0],
+      cursor: { y: false, points: { show: !chart.stacked, size: 6 }, drag: { x: !xLog, y: false }, sync: chart.sync ? { key: chart.sync } : undefined },
+      scales: { x: scale(chart.xAxis, chart.x, !xLog), y: scale(chart.yAxis) },
+      axes: [axisOptions(chart.xAxis, chart.xAxis.title, true), axisOptions(chart.yAxis, title, false)],
+      series: [{}, ...drawn.map((item) => seriesOptions(chart, item))],
+      plugins: [marksPlugin(chart), tipPlugin(state)],
+    }, [chart.x, ...(chart.stacked ? stack(values) : values)], holder);
+  }
+
+  function switcher(state) {
+    const box = state.figure.querySelector(".switch");
+    if (!state.cpu) return;
+    box.hidden = false;
+    for (const [which, label] of [["wall", "wall"], ["cpu", "CPU"]]) {
+      const button = Object.assign(text("button", label), { type: "button" });
+      button.setAttribute("aria-pressed", String(which === state.which));
+      button.addEventListener("click", () => {
+        state.which = which;
+        for (const other of box.children) other.setAttribute("aria-pressed", String(other === button));
+        draw(state);
+      });
+      box.append(button);
+    }
+  }
+
+  for (const figure of document.querySelectorAll("figure[data-chart]")) {
+    const chart = charts.get(figure.dataset.chart);
+    const state = { figure, chart, which: "wall", cpu: chart.series.some((s) => s.cpu), plot: null };
+    live.push(state);
+    legend(figure, chart);
+    switcher(state);
+    draw(state);
+    new ResizeObserver(([entry]) => {
+      const width = Math.floor(entry.contentRect.width);
+      if (width && width !== state.plot.width) state.plot.setSize({ width, height: chart.height });
+    }).observe(figure.querySelector(".plot"));
+  }
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => live.forEach((s) => { legend(s.figure, s.chart); draw(s); }));
+  addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
+
+  // Read-outs of the bars, which are plain elements.
+  document.addEventListener("pointermove", (event) => {
+    const target = event.target.closest ? event.target.closest("[data-tip]") : null;
+    if (target) {
+      tip.textContent = target.dataset.tip;
+      place(event.clientX, event.clientY);
+    } else if (!event.target.closest || !event.target.closest(".u-over")) tip.hidden = true;
+  });
+  document.documentElement.dataset.ready = "true";
+})();

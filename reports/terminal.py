@@ -1,0 +1,240 @@
+"""Runs on a terminal: the summary after a run, and the comparison of several. Plain text where there is no terminal."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from phasewise.reports.compare import Comparison, Difference, Row
+from phasewise.reports.figures import OTHER, PhaseRow, phase_rows
+from phasewise.reports.quantities import ABSENT, count, duration, number, percent
+from phasewise.reports.run_directory import Run, Summary
+
+_GROUP = " "  # a plain space: terminals have no narrow one
+_LEAST_BAR, _MOST_BAR = 6, 24  # cells
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+_ASCII = str.maketrans(
+    {
+        "·": "-",
+        "µ": "u",
+        "–": "-",
+        "×": "x",
+        "─": "-",
+        "█": "#",
+        **dict.fromkeys("▏▎▍▌", " "),
+        **dict.fromkeys("▋▊▉", "#"),
+    }
+)
+_STATUS_STYLE = {"complete": "green", "saturated": "yellow", "stopped": "yellow", "failed": "red", "interrupted": "red"}
+# Nearest terminal colours of the page's palette.
+_PHASE_STYLE = {
+    "lp_solve": "#d55e00",
+    "lp_build": "#e69f00",
+    "worker_assignment": "#2f8fd0",
+    "event_completion": "#009e73",
+    "policy": "#56b4e9",
+    "telemetry": "#e6d32e",
+    "priorities": "#cc79a7",
+    OTHER: "bright_black",
+}
+
+
+def render_summary(run: Run | Summary, console: Console) -> None:
+    """Print the figures of a run and its phase table, fitting 80 columns."""
+    _drawn(console, lambda target: _print_summary(run, target))
+
+
+def render_comparison(comparison: Comparison, console: Console) -> None:
+    """Print runs side by side: what differs, metrics, phases, solver statistics."""
+    _drawn(console, lambda target: _print_comparison(comparison, target))
+
+
+def _drawn(console: Console, draw: Callable[[Console], None]) -> None:
+    """Draw on the console; in plain ASCII where its encoding has nothing else."""
+    if "utf" in console.encoding.lower():
+        draw(console)
+        return
+
+    canvas = Console(file=io.StringIO(), width=console.width, color_system=None)
+    with canvas.capture() as captured:
+        draw(canvas)
+    text = captured.get().translate(_ASCII).encode("ascii", "replace").decode("ascii")
+    console.print(text, markup=False, highlight=False, end="", crop=False, soft_wrap=True)
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text.rstrip(), highlight=False, soft_wrap=True)
+
+
+def _print_summary(run: Run | Summary, console: Console) -> None:
+    summary = run.summary if isinstance(run, Run) else run
+    if isinstance(run, Run):
+        style = _STATUS_STYLE[run.status]
+        _say(console, f"[bold]{escape(run.scenario_name)}[/]  [{style}]{run.status}[/]  {_setup(run)}")
+        console.print()
+    console.print(_facts(summary, isinstance(run, Run) and run.status == "saturated"))
+    console.print()
+    rows = phase_rows(summary)
+    if not rows:
+        _say(console, "No phases were recorded: there is no phase table.")
+        return
+    console.print(_phase_table(rows, summary, console.width))
+    if summary.phase_coverage is not None:
+        coverage = percent(summary.phase_coverage, group=_GROUP)
+        _say(console, f"[dim]Exclusive times. Named phases cover {coverage} of the loop's wall time.[/]")
+
+
+def _setup(run: Run) -> str:
+    names = (str(run.section(key).get("name", "")) for key in ("policy", "solver", "placement"))
+    return f"[dim]{escape(' · '.join(name for name in names if name))}[/]"
+
+
+def _facts(summary: Summary, lower_bound: bool) -> Table:
+    """Return the key figures in two columns of name and value."""
+
+    def seconds(value: float | None) -> str:
+        return duration(value, group=_GROUP)
+
+    speed = number(summary.rounds_per_cpu_s, group=_GROUP)
+    extended = percent(summary.lease_extension_rate, group=_GROUP)
+    memory = number(summary.peak_rss_mib, group=_GROUP)
+    bound = " (lower bound)" if lower_bound else ""
+    left = [
+        ("rounds", count(summary.rounds, _GROUP)),
+        ("rounds per CPU s", speed),
+        ("wall, CPU", f"{seconds(summary.wall_s)}, {seconds(summary.cpu_s)}"),
+        ("LP solves", count(summary.lp_solves, _GROUP)),
+        ("allocations", count(summary.allocations, _GROUP)),
+        ("peak memory", memory if memory == ABSENT else f"{memory} MiB"),
+    ]
+    failed = f", {count(summary.jobs_failed, _GROUP)} failed" if summary.jobs_failed else ""
+    right = [
+        ("jobs completed", count(summary.jobs_completed, _GROUP) + failed),
+        ("average JCT", seconds(summary.avg_jct_s) + (bound if summary.avg_jct_s is not None else "")),
+        ("JCT p50, p95", f"{seconds(summary.jct_s_p50)}, {seconds(summary.jct_s_p95)}"),
+        ("makespan", seconds(summary.makespan_s)),
+        ("utilisation", percent(summary.utilization, group=_GROUP)),
+        ("moves, leases kept", f"{count(summary.moves, _GROUP)}, {extended}"),
+    ]
+    table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
+    for style in ("dim", "bold", "dim", "bold"):
+        table.add_column(style=style, no_wrap=True, min_width=18 if style == "dim" else 16)
+    for one, other in zip(left, right, strict=True):
+        table.add_row(*one, *other)
+    return table
+
+
+def _phase_table(rows: Sequence[PhaseRow], summary: Summary, width: int) -> Table:
+    """Return the phase table; its bars take what the figures leave of ``width`` columns."""
+    wall = sum(row.wall_s for row in rows)
+    cpu = sum(row.cpu_s for row in rows if row.cpu_s is not None)
+    a_round = wall / summary.rounds if summary.rounds else None
+    figures = [(row.wall_s, row.cpu_s, row.calls, row.wall_round_s) for row in rows] + [(wall, cpu, None, a_round)]
+    cells = [
+        (_scaled(wall_s, 1e3), _scaled(cpu_s, 1e3), count(calls, _GROUP), _scaled(round_s, 1e6))
+        for wall_s, cpu_s, calls, round_s in figures
+    ]
+    heads = ("wall ms", "CPU ms", "calls", "µs/round")
+    taken = sum(max(map(len, column)) + 2 for column in zip(heads, *cells, strict=True))
+    taken += max(len(row.name) for row in rows) + 2
+    bar = max(_LEAST_BAR, min(_MOST_BAR, width - taken - len(" 99.9 %")))
+    table = _ruled("phase")
+    table.add_column("share of wall time", no_wrap=True, width=bar + len(" 99.9 %"))
+    for head in heads:
+        table.add_column(head, justify="right", no_wrap=True)
+    largest = max(row.share for row in rows) or 1.0
+    for row, texts in zip(rows, cells, strict=False):
+        share = Text(_bar(row.share / largest, bar), style=_PHASE_STYLE.get(row.name, "default"))
+        share.append(f" {row.share * 100:4.1f} %", style="default")
+        table.add_row(Text(row.name), share, *texts)
+    table.add_section()
+    table.add_row("loop", "", *cells[-1][:2], "", cells[-1][3], style="bold")
+    return table
+
+
+def _ruled(first: str) -> Table:
+    """Return an empty table with a rule under its head and two spaces between columns."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1), show_edge=False, header_style="dim")
+    table.add_column(first, no_wrap=True)
+    return table
+
+
+def _scaled(value: float | None, factor: float) -> str:
+    return number(None if value is None else value * factor, group=_GROUP)
+
+
+def _bar(fraction: float, cells: int) -> str:
+    """Return a bar of at most ``cells`` cells, in eighths of a cell, padded."""
+    full, rest = divmod(round(fraction * cells * 8), 8)
+    return ("█" * full + (_EIGHTHS[rest] if rest else "")).ljust(cells)
+
+
+def _print_comparison(comparison: Comparison, console: Console) -> None:
+    for index, (name, status) in enumerate(zip(comparison.names, comparison.statuses, strict=True)):
+        _say(console, f"[bold]{_letter(index)}[/]  {escape(name)}  [{_STATUS_STYLE[status]}]{status}[/]")
+    for caution in comparison.cautions:
+        _say(console, f"[yellow]! {escape(caution)}[/]")
+    console.print()
+    differing = [*comparison.scenario, *comparison.environment]
+    if differing:
+        console.print(_difference_table(differing))
+        console.print()
+    groups = _groups(len(comparison.names), console.width)
+    for title, rows in (
+        ("metric", comparison.metrics),
+        ("phase, wall time a round", comparison.wall_ms),
+        ("phase, CPU time a round", comparison.cpu_ms),
+        ("phase, share of wall time", comparison.shares),
+        ("solver", comparison.solver),
+    ):
+        for group in groups if rows else ():
+            console.print(_side_by_side(title, rows, group))
+            console.print()
+    for index, reasons in enumerate(comparison.rebuilds):
+        told = ", ".join(f"{count(times, _GROUP)} {reason}" for reason, times in reasons.items())
+        _say(console, f"{_letter(index)}  models built: {told or 'none'}")
+
+
+def _letter(index: int) -> str:
+    return chr(ord("A") + index) if index < 26 else f"#{index + 1}"
+
+
+def _difference_table(rows: Sequence[Difference]) -> Table:
+
+    table = _ruled("differs")
+    for index in range(len(rows[0].values)):
+        table.add_column(_letter(index), overflow="fold")
+    for row in rows:
+        table.add_row(Text(row.key), *(Text(ABSENT if value is None else str(value)) for value in row.values))
+    return table
+
+
+def _groups(runs: int, width: int) -> list[Sequence[int]]:
+    """Return the runs beside the first, in as many groups as ``width`` columns ask for."""
+    each = max(1, (width - 42) // 19)  # label, unit and first run; then value and ratio of each further one
+    return [range(start, min(start + each, runs)) for start in range(1, runs, each)]
+
+
+def _side_by_side(title: str, rows: Sequence[Row], group: Sequence[int]) -> Table:
+    table = _ruled(title.ljust(26))
+    table.add_column("", style="dim", no_wrap=True, min_width=3)
+    table.add_column(_letter(0), justify="right", no_wrap=True)
+    for index in group:
+        table.add_column(_letter(index), justify="right", no_wrap=True)
+        table.add_column(f"{_letter(index)}/A", justify="right", no_wrap=True, style="dim")
+    for row in rows:
+        cells = [number(row.values[0], group=_GROUP)]
+        for index in group:
+            ratio = row.ratios[index]
+            cells += [
+                number(row.values[index], group=_GROUP),
+                "" if ratio is None else f"×{number(ratio, group=_GROUP)}",
+            ]
+        table.add_row(row.label, row.unit, *cells, style="bold" if row.label == "total" else "")
+    return table
