@@ -13,12 +13,18 @@ name in that folder and renamed: ``rounds.parquet.parts/000000.parquet`` and so 
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+
+# Arrow reads this once, when it is loaded. Its own pools keep what they once had; the system's gives it back, so that
+# the memory of a long run stays flat.
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.profiling.environment import describe_environment
+from phasewise.profiling.environment import describe_environment, release_memory
 from phasewise.profiling.errors import OutputError
 from phasewise.profiling.lines import Kind, encode
 from phasewise.profiling.phases import PhaseProfile
@@ -212,6 +212,7 @@ class Recorder:
         if self._log.full:
             self._write_chunk()
             self._write_run("interrupted")
+            release_memory()
 
     def _write_profile(self, profile: PhaseProfile, **extra: object) -> None:
         record = {

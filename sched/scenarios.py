@@ -46,7 +46,7 @@ def load_scenario(name_or_path: str | Path, overrides: Mapping[str, object] | No
     overrides
         By dotted key, for example ``{"workload.jobs": 50, "cluster.gpus": "v100=4,k80=2"}``; a text is read as
         the key's type asks. They win over the file. A new trace, or a new number of generated jobs, that comes
-        without a window is run whole: the file's window belongs to the file's workload.
+        without a window is run whole: the file's window, and its number of jobs, belong to the file's workload.
 
     Raises
     ------
@@ -184,6 +184,8 @@ def _apply(raw: dict[str, Any], given: Mapping[str, object]) -> list[Told]:
     """Put the overrides into ``raw``; return what cannot be read."""
     if given.get("workload.trace") or (given.get("workload.jobs") and not _table(raw, "workload").get("trace")):
         _table(raw, "stop").pop("window", None)
+    if given.get("workload.trace"):
+        _table(raw, "workload").pop("jobs", None)
     told: list[Told] = []
     for key, value in given.items():
         try:

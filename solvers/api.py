@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -55,8 +55,9 @@ class Answer:
     x
         (J, W) time fractions, or None where the backend has none.
     capacity_prices, job_weights
-        Duals of the capacity rows (W,) and of the per-job gain rows (J,), where the backend gives them; signs such
-        that both are non-negative. The certifier computes its own bound from them.
+        Duals of the capacity rows (W,), objective per GPU, and of the per-job gain rows (J,), which sum to about 1,
+        where the backend gives them; signs such that both are non-negative. The certifier computes its own bound
+        from them.
     iterations
         Simplex, interior-point or first-order iterations, 0 if unknown.
     rebuild
@@ -95,7 +96,7 @@ class Solution:
     bound
         A proven bound on the optimum from the duals, or None where the backend gives none.
     gap
-        abs(bound - objective) / max(1, abs(bound)), or None without a bound.
+        abs(bound - objective) / abs(bound), so that no unit of gain matters; None without a bound.
     violation
         Largest constraint violation of the backend's x before the projection, relative to the constraint's scale.
     utilization
@@ -130,18 +131,35 @@ class SolverBackend(Protocol):
     ----------
     name
         The registered name, for example ``"highs-direct"``.
+    aliases
+        Shorter names it answers to as well.
     families
         Names of the problem families it accepts.
     requires
         Distributions that must be importable, as ``{module: "pip name"}``.
     limits
         One line for `phasewise list solvers`.
+    tolerance
+        The relative gap that its answers keep at default options on well-formed problems.
     """
 
-    name: ClassVar[str]
-    families: ClassVar[frozenset[str]]
-    requires: ClassVar[Mapping[str, str]]
-    limits: ClassVar[str]
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def aliases(self) -> tuple[str, ...]: ...  # noqa: D102
+
+    @property
+    def families(self) -> frozenset[str]: ...  # noqa: D102
+
+    @property
+    def requires(self) -> Mapping[str, str]: ...  # noqa: D102
+
+    @property
+    def limits(self) -> str: ...  # noqa: D102
+
+    @property
+    def tolerance(self) -> float: ...  # noqa: D102
 
     def open(self, options: Mapping[str, object], timer: PhaseTimer) -> SolverSession:
         """Return a session; raise `OptionError` where an option or its value is wrong."""

@@ -1,0 +1,114 @@
+"""One certifier for every answer: a backend's own claim is not trusted.
+
+The certifier projects x to feasibility, recomputes the objective there, computes a bound from the duals by weak
+duality (valid whatever the backend did), and decides by these figures alone whether the answer is accepted.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from phasewise.solvers.api import Answer, Floats, Solution, Status
+from phasewise.solvers.problems import Problem
+
+VIOLATION_LIMIT: Final = 1e-6
+"""Largest accepted violation of a constraint, relative to its scale, before the projection."""
+
+GAP_LIMIT: Final = 1e-6
+"""Largest accepted relative gap between the bound and the objective after the projection."""
+
+_USABLE: Final = frozenset({Status.OPTIMAL, Status.INACCURATE})
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why an answer was not accepted, in words for the user."""
+
+    reason: str
+
+
+def certify(
+    problem: Problem,
+    answer: Answer,
+    backend: str,
+    *,
+    violation_limit: float = VIOLATION_LIMIT,
+    gap_limit: float = GAP_LIMIT,
+) -> Solution | Rejection:
+    """Return the certified solution, or why the answer is not one.
+
+    Parameters
+    ----------
+    problem
+        A problem that passed its ``validate()``.
+    answer
+        The backend's claim.
+    backend
+        Its name, for the solution.
+    violation_limit
+        Largest accepted relative violation of x before it is projected.
+    gap_limit
+        Largest accepted ``(bound - objective) / abs(bound)``; without duals there is no bound and no such test.
+    """
+    if answer.status not in _USABLE:
+        return Rejection(f"status {answer.status.value}" + (f" ({answer.note})" if answer.note else ""))
+    fault = _shape_fault(problem, answer.x)
+    if fault is not None or answer.x is None:
+        return Rejection(fault or "no x")
+    violation = problem.violation(answer.x)
+    if violation > violation_limit:
+        return Rejection(f"x violates a constraint by {violation:.3g} (relative; allowed {violation_limit:g})")
+    x = problem.project(answer.x) if violation > 0.0 else answer.x.copy()
+    x.flags.writeable = False
+    objective = problem.objective(x)
+    bound = _bound(problem, answer)
+    gap = None if bound is None else relative_gap(bound, objective)
+    if gap is not None and gap > gap_limit:
+        return Rejection(
+            f"objective {objective:.9g} is short of the proven bound {bound:.9g} by {gap:.3g} "
+            f"(relative; allowed {gap_limit:g})"
+        )
+    return Solution(
+        backend=backend,
+        status=answer.status,
+        x=x,
+        objective=objective,
+        bound=bound,
+        gap=gap,
+        violation=violation,
+        utilization=problem.utilization(x),
+        iterations=answer.iterations,
+        rebuild=answer.rebuild,
+    )
+
+
+def relative_gap(bound: float, objective: float) -> float:
+    """Return ``abs(bound - objective) / abs(bound)``, 0 where both are 0: no unit matters, tiny gains included."""
+    difference = abs(bound - objective)
+    return difference / abs(bound) if bound != 0.0 else (0.0 if difference == 0.0 else math.inf)
+
+
+def _shape_fault(problem: Problem, x: Floats | None) -> str | None:
+    """Say what makes ``x`` unusable, or None."""
+    if x is None:
+        return "no x"
+    if x.shape != (problem.jobs, problem.types):
+        return f"x has shape {x.shape}, expected {(problem.jobs, problem.types)}"
+    if not math.isfinite(float(x.sum())) and not np.isfinite(x).all():
+        return "x is not finite"
+    return None
+
+
+def _bound(problem: Problem, answer: Answer) -> float | None:
+    """Return the bound that the answer's duals prove, or None where there are no usable duals."""
+    weights, prices = answer.job_weights, answer.capacity_prices
+    if weights is None or prices is None:
+        return None
+    if weights.shape != (problem.jobs,) or prices.shape != (problem.types,):
+        return None
+    bound = problem.bound(np.maximum(weights, 0.0), np.maximum(prices, 0.0))
+    return bound if math.isfinite(bound) else None

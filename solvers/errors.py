@@ -1,0 +1,36 @@
+"""What can go wrong between a stated problem and a certified answer, by what the caller can do about it."""
+
+from __future__ import annotations
+
+__all__ = [
+    "OptionError",
+    "ProblemError",
+    "SolveFailedError",
+    "SolverError",
+    "UnknownBackendError",
+    "UnsupportedProblemError",
+]
+
+
+class SolverError(Exception):
+    """Base of every error this package raises on purpose; its text is one message fit for a user."""
+
+
+class UnknownBackendError(SolverError):
+    """The named backend is not registered, or what it requires is not installed."""
+
+
+class OptionError(SolverError):
+    """A solver option has an unknown name or a value the solver does not take; raised when the session opens."""
+
+
+class ProblemError(SolverError):
+    """The stated problem is malformed: a wrong shape, NaN, a negative capacity."""
+
+
+class UnsupportedProblemError(SolverError):
+    """The backend does not solve this problem family, or not at this size."""
+
+
+class SolveFailedError(SolverError):
+    """No backend of the chain delivered an answer that passes the certifier."""

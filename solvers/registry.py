@@ -1,0 +1,130 @@
+"""Solver backends by name: found, never listed by hand.
+
+Every module in ``backends/`` is imported once and each backend in its ``BACKENDS`` is registered; then the entry points
+of group ``phasewise.solvers``, each a class that makes a backend without arguments. Backend modules import their native
+solver only when opened, so that finding them all costs milliseconds.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from typing import Final
+
+from phasewise.solvers import backends
+from phasewise.solvers.api import SolverBackend
+from phasewise.solvers.errors import UnknownBackendError
+
+ENTRY_POINTS: Final = "phasewise.solvers"
+
+_ADDED: Final[dict[str, SolverBackend]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class BackendDescription:
+    """One line of `phasewise list solvers`.
+
+    Attributes
+    ----------
+    name, aliases
+        What it answers to.
+    missing
+        What ``pip install`` would have to add, empty where the backend is usable.
+    families
+        Problem families it accepts, sorted.
+    limits
+        What to know before choosing it.
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    missing: tuple[str, ...]
+    families: tuple[str, ...]
+    limits: str
+
+    @property
+    def installed(self) -> bool:
+        """Whether nothing is missing."""
+        return not self.missing
+
+
+def names(*, installed: bool = True) -> tuple[str, ...]:
+    """Return the sorted names of the usable backends, or of all of them."""
+    return tuple(name for name, backend in sorted(_backends().items()) if not installed or not missing(backend))
+
+
+def aliases() -> Mapping[str, str]:
+    """Return what each alias stands for."""
+    return {alias: name for name, backend in sorted(_backends().items()) for alias in backend.aliases}
+
+
+def get(name: str) -> SolverBackend:
+    """Return the backend registered as ``name`` or by that alias; raise `UnknownBackendError` saying what there is."""
+    backend = _backends().get(aliases().get(name, name))
+    if backend is None:
+        if reason := _discovered()[1].get(name):
+            raise UnknownBackendError(f"solver backend {name!r} cannot be loaded: {reason}")
+        listed = ", ".join([*names(installed=False), *aliases()])
+        raise UnknownBackendError(f"no solver backend {name!r}; choose one of: {listed}; or a chain such as ecos,scs")
+    if lacks := missing(backend):
+        raise UnknownBackendError(f"solver backend {name!r} needs: pip install {' '.join(lacks)}")
+    return backend
+
+
+def missing(backend: SolverBackend) -> tuple[str, ...]:
+    """Return what ``pip install`` would have to add before ``backend`` can be opened; imports nothing."""
+    return tuple(dist for module, dist in backend.requires.items() if importlib.util.find_spec(module) is None)
+
+
+def describe() -> tuple[BackendDescription, ...]:
+    """Return what is known of every backend without importing any solver, sorted by name."""
+    return tuple(
+        BackendDescription(name, backend.aliases, missing(backend), tuple(sorted(backend.families)), backend.limits)
+        for name, backend in sorted(_backends().items())
+    )
+
+
+@contextmanager
+def registered(backend: SolverBackend) -> Iterator[None]:
+    """Register ``backend`` for the length of a ``with`` block: for a notebook or a test, without a package."""
+    previous = _ADDED.get(backend.name)
+    _ADDED[backend.name] = backend
+    try:
+        yield
+    finally:
+        if previous is None:
+            del _ADDED[backend.name]
+        else:
+            _ADDED[backend.name] = previous
+
+
+def _backends() -> Mapping[str, SolverBackend]:
+    """Return every backend by name."""
+    return {**_discovered()[0], **_ADDED}
+
+
+@cache
+def _discovered() -> tuple[Mapping[str, SolverBackend], Mapping[str, str]]:
+    """Import every module in ``backends/`` and every entry point, once; return backends, and why others did not load.
+
+    A name that a built-in backend has is not given to a plug-in.
+    """
+    found: dict[str, SolverBackend] = {}
+    broken: dict[str, str] = {}
+    for module in sorted(each.name for each in pkgutil.iter_modules(backends.__path__)):
+        for backend in importlib.import_module(f"{backends.__name__}.{module}").BACKENDS:
+            found[backend.name] = backend
+    for entry in metadata.entry_points(group=ENTRY_POINTS):
+        try:
+            backend = entry.load()()
+        except (ImportError, AttributeError, TypeError) as error:
+            broken[entry.name] = f"entry point {entry.value}: {error}"
+        else:
+            found.setdefault(backend.name, backend)
+    return found, broken

@@ -1,0 +1,141 @@
+"""`open_solver`: one backend or a chain of them behind one call that returns certified answers only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from phasewise.profiling.phases import PhaseTimer
+from phasewise.solvers import registry
+from phasewise.solvers.api import Fallback, Solution, SolverSession, Status
+from phasewise.solvers.certify import Rejection, certify
+from phasewise.solvers.errors import OptionError, SolveFailedError, SolverError, UnsupportedProblemError
+from phasewise.solvers.problems import Problem
+
+NATIVE_ERRORS: Final = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+"""What native solvers and their bindings are known to raise in a solve; anything else is a bug and propagates."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """One backend of the chain, opened."""
+
+    name: str
+    families: frozenset[str]
+    session: SolverSession
+    options: Mapping[str, object]
+
+
+class Solver:
+    """An open chain of backends; `solve` returns certified solutions only. Not to be shared between threads.
+
+    Attributes
+    ----------
+    name
+        The backends' registered names, joined by commas.
+    """
+
+    def __init__(self, links: tuple[_Link, ...]) -> None:
+        self._links = links
+        self.name = ",".join(link.name for link in links)
+
+    def solve(self, problem: Problem) -> Solution:
+        """Return the first certified answer of the chain, with what went wrong before it.
+
+        Raises
+        ------
+        ProblemError
+            Where the problem itself is malformed.
+        SolveFailedError
+            Where no backend delivers; the message has every backend's reason.
+        """
+        problem.validate()
+        if not problem.allowed_mask.any():
+            return _nothing_to_do(problem, self._links[0].name)
+        fallbacks: list[Fallback] = []
+        for link in self._links:
+            outcome = _attempt(link, problem)
+            if isinstance(outcome, Solution):
+                return replace(outcome, fallbacks=tuple(fallbacks)) if fallbacks else outcome
+            fallbacks.append(Fallback(link.name, outcome.reason))
+        raise SolveFailedError(self._all_failed(problem, fallbacks))
+
+    def _all_failed(self, problem: Problem, fallbacks: list[Fallback]) -> str:
+        """Return the message that says what every backend did."""
+        reasons = "; ".join(
+            f"{failed.backend}: {failed.reason} (options {dict(link.options)})"
+            for failed, link in zip(fallbacks, self._links, strict=True)
+        )
+        size = f"{problem.jobs} jobs x {problem.types} worker types"
+        return f"no certified answer to {problem.family} with {size}: {reasons}"
+
+
+def open_solver(spec: str, options: Mapping[str, object], timer: PhaseTimer) -> Solver:
+    """Return a solver for ``spec``, with every option checked.
+
+    Parameters
+    ----------
+    spec
+        A backend's name or alias, or a fallback chain ``"A,B"``.
+    options
+        Native options, verbatim. For a chain: ``{"A": {...}, "B": {...}}`` by the names used in ``spec``; a backend
+        that is left out gets none.
+    timer
+        Where the sessions account lp_build and lp_solve.
+
+    Raises
+    ------
+    UnknownBackendError
+        Where a name is not registered or its solver not installed.
+    OptionError
+        Where an option or its value is wrong, before any problem is solved.
+    """
+    parts = [part.strip() for part in spec.split(",")]
+    backends = [registry.get(part) for part in parts]
+    if len({backend.name for backend in backends}) < len(backends):
+        raise OptionError(f"solver chain {spec!r} names the same backend twice")
+    links = []
+    for part, backend in zip(parts, backends, strict=True):
+        own = _options_of(part, backend.name, parts, options)
+        links.append(_Link(backend.name, backend.families, backend.open(own, timer), own))
+    return Solver(tuple(links))
+
+
+def _options_of(part: str, name: str, parts: list[str], options: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the options of one part of the chain, or raise `OptionError` where they are not told apart."""
+    if len(parts) == 1:
+        own = options.get(part, options.get(name))
+        return own if isinstance(own, Mapping) and len(options) == 1 else options
+    strangers = sorted(key for key, value in options.items() if key not in parts or not isinstance(value, Mapping))
+    if strangers:
+        example = json.dumps({known: {} for known in parts})
+        raise OptionError(
+            f"options of the chain {','.join(parts)} are given by backend, as {example}; "
+            f"got {', '.join(f'{key}={options[key]!r}' for key in strangers)}"
+        )
+    own = options.get(part, {})
+    return own if isinstance(own, Mapping) else {}
+
+
+def _attempt(link: _Link, problem: Problem) -> Solution | Rejection:
+    """Return one backend's certified answer, or why there is none."""
+    try:
+        if problem.family not in link.families:
+            raise UnsupportedProblemError(f"does not solve problem family {problem.family!r}")
+        answer = link.session.solve(problem)
+    except SolverError as error:
+        return Rejection(str(error))
+    except NATIVE_ERRORS as error:
+        return Rejection(f"raised {type(error).__name__}: {error}")
+    return certify(problem, answer, link.name)
+
+
+def _nothing_to_do(problem: Problem, backend: str) -> Solution:
+    """Return the solution of a problem without jobs, or without any allowed pair, which no backend needs to see."""
+    x = np.zeros((problem.jobs, problem.types))
+    x.flags.writeable = False
+    return Solution(backend, Status.OPTIMAL, x, problem.objective(x), 0.0, 0.0, 0.0, 0.0, 0, None)

@@ -1,0 +1,128 @@
+"""Every backend that is installed, on every kind of instance: a new backend is picked up by itself."""
+
+from __future__ import annotations
+
+import math
+import os
+
+import numpy as np
+import pytest
+from hypothesis import given, note
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from phasewise.profiling.phases import PhaseTimer
+from phasewise.solvers import registry
+from phasewise.solvers.api import RebuildReason, Solution, Status
+from phasewise.solvers.instances import Trait, random_problem
+from phasewise.solvers.problems import MaxMinProblem
+from phasewise.solvers.session import Solver, open_solver
+
+BACKENDS = [name for name in registry.names() if "max_min" in registry.get(name).families]
+NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
+EXAMPLES = 2000 if NIGHTLY else 50  # times the number of backends: 250 instances in all at least
+
+SHAPES = st.tuples(st.sampled_from([1, 2, 3, 5, 8, 13, 24]), st.integers(1, 4))
+# a first-order method loses its way where both the units and the objective's two terms are decades apart
+TRAITS = st.sets(st.sampled_from(Trait), max_size=4).filter(lambda traits: not {Trait.UNITS, Trait.CANONICAL} <= traits)
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def solver(backend: str) -> Solver:
+    return open_solver(backend, {}, PhaseTimer())
+
+
+def check(problem: MaxMinProblem, solution: Solution, tolerance: float) -> None:
+    """Assert everything that a certified solution promises."""
+    assert solution.status in {Status.OPTIMAL, Status.INACCURATE}
+    assert solution.x.shape == (problem.jobs, problem.types)
+    assert problem.violation(solution.x) <= 1e-12
+    assert solution.objective == problem.objective(solution.x)
+    assert solution.bound is not None
+    assert solution.gap is not None
+    assert solution.gap <= tolerance
+    assert math.isclose(solution.objective, solution.bound, rel_tol=max(tolerance, 1e-12), abs_tol=0.0)
+    assert 0.0 <= solution.utilization <= 1.0 + 1e-12
+
+
+@hypothesis_settings(max_examples=EXAMPLES)
+@given(seed=st.integers(0, 2**32 - 1), shape=SHAPES, traits=TRAITS)
+def test_any_valid_instance_is_solved_within_the_backends_tolerance(
+    backend: str, solver: Solver, seed: int, shape: tuple[int, int], traits: set[Trait]
+) -> None:
+    note(f"random_problem({seed}, *{shape}, {sorted(traits)})")
+    problem = random_problem(seed, *shape, traits)
+    check(problem, solver.solve(problem), registry.get(backend).tolerance)
+
+
+@pytest.mark.parametrize("trait", list(Trait))
+def test_each_difficulty_alone_is_mastered(backend: str, solver: Solver, trait: Trait) -> None:
+    problem = random_problem(11, 16, 3, {trait})
+    check(problem, solver.solve(problem), registry.get(backend).tolerance)
+
+
+@pytest.mark.parametrize(("jobs", "types"), [(0, 3), (1, 1), (1, 4), (7, 1)])
+def test_the_smallest_instances_are_ordinary(backend: str, solver: Solver, jobs: int, types: int) -> None:
+    problem = random_problem(2, jobs, types)
+    check(problem, solver.solve(problem), registry.get(backend).tolerance)
+
+
+def test_a_known_optimum_is_found(backend: str, solver: Solver) -> None:
+    # two jobs that are twice as fast on different types, one GPU each
+    problem = MaxMinProblem(np.array([[1.0, 2.0], [2.0, 1.0]]), np.ones(2), np.ones(2))
+    solution = solver.solve(problem)
+    assert solution.objective == pytest.approx(2.0, rel=1e-6)
+    np.testing.assert_allclose(solution.x, [[0.0, 1.0], [1.0, 0.0]], atol=1e-6)
+
+
+def test_a_cluster_without_gpus_gives_nothing_to_anybody(backend: str, solver: Solver) -> None:
+    solution = solver.solve(MaxMinProblem(np.ones((3, 2)), np.ones(3), np.zeros(2)))
+    assert solution.objective == 0.0
+    assert not solution.x.any()
+    assert solution.utilization == 0.0
+
+
+def test_a_job_gets_no_time_where_it_is_not_allowed(backend: str, solver: Solver) -> None:
+    allowed = np.array([[True, False], [True, True]])
+    solution = solver.solve(MaxMinProblem(np.ones((2, 2)), np.ones(2), np.ones(2), allowed))
+    assert solution.x[0, 1] == 0.0
+    assert solution.objective == pytest.approx(1.0, rel=1e-6)
+
+
+def test_the_linear_term_fills_what_the_least_gain_leaves_free(backend: str, solver: Solver) -> None:
+    gain = np.array([[1.0, 1.0], [5.0, 5.0]])  # job 0's ceiling is 1, job 1 may have up to 5
+    solution = solver.solve(MaxMinProblem(gain, np.ones(2), np.ones(2), None, 1e-3))
+    assert solution.x.sum() == pytest.approx(2.0, abs=1e-4)
+
+
+def test_sessions_share_nothing_and_remember_nothing(backend: str, solver: Solver) -> None:
+    problem = random_problem(4, 9, 3)
+    alone = open_solver(backend, {}, PhaseTimer()).solve(problem)
+    solver.solve(random_problem(5, 12, 3))
+    after_another = solver.solve(problem)
+    if alone.rebuild is RebuildReason.FRESH:  # nothing is carried over by design: the very same x
+        np.testing.assert_array_equal(after_another.x, alone.x)
+    assert after_another.objective == pytest.approx(alone.objective, rel=1e-6)
+
+
+def test_build_and_solve_are_timed_apart_and_nothing_else_is(backend: str) -> None:
+    timer = PhaseTimer()
+    solver = open_solver(backend, {}, timer)
+    timer.take()
+    solver.solve(random_problem(6, 10, 3))
+    phases = timer.take().phases_s
+    assert set(phases) == {"lp_build", "lp_solve"}
+    assert min(phases.values()) > 0.0
+
+
+def test_what_a_problem_states_is_not_written_to(backend: str, solver: Solver) -> None:
+    problem = random_problem(7, 6, 3, {Trait.MASKED, Trait.ZEROS})
+    assert problem.allowed is not None
+    for array in (problem.gain, problem.scale_factor, problem.capacity, problem.allowed):
+        array.flags.writeable = False
+    solver.solve(problem)

@@ -1,0 +1,86 @@
+"""A malformed problem is refused in one sentence; a well-formed one judges its own answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from phasewise.solvers.errors import ProblemError
+from phasewise.solvers.problems import MaxMinProblem
+
+
+def problem(**changes: object) -> MaxMinProblem:
+    fields: dict[str, object] = {
+        "gain": np.array([[2.0, 1.0], [1.0, 3.0], [0.0, 1.0]]),
+        "scale_factor": np.array([1.0, 2.0, 0.5]),
+        "capacity": np.array([1.0, 2.0]),
+    }
+    return MaxMinProblem(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+NAN = np.array([[2.0, 1.0], [1.0, np.nan], [0.0, 1.0]])
+NEGATIVE = np.array([[2.0, 1.0], [1.0, 3.0], [-0.5, 1.0]])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"gain": NAN}, r"gain\[1, 1\] is nan; expected a finite number of at least 0"),
+        ({"gain": NEGATIVE}, r"gain\[2, 0\] is -0.5"),
+        ({"gain": np.ones((2, 2))}, r"gain has shape \(2, 2\); expected .*\(3, 2\)"),
+        ({"gain": np.ones((3, 2), dtype=np.int64)}, r"gain has dtype int64; expected float64"),
+        ({"scale_factor": np.array([1.0, 0.0, 1.0])}, r"scale_factor\[1\] is 0.0; expected a finite number above 0"),
+        ({"scale_factor": np.array([1.0, np.inf, 1.0])}, r"scale_factor\[1\] is inf"),
+        ({"capacity": np.array([1.0, -1.0])}, r"capacity\[1\] is -1.0"),
+        ({"capacity": np.zeros(0)}, r"at least one type"),
+        ({"allowed": np.ones((3, 2))}, r"allowed is float64 .* expected bool"),
+        ({"linear_weight": -1.0}, r"linear_weight is -1.0"),
+        ({"linear_weight": float("nan")}, r"linear_weight is nan"),
+    ],
+)
+def test_a_malformed_problem_is_refused_naming_the_entry(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ProblemError, match=message):
+        problem(**changes).validate()
+
+
+def test_a_well_formed_problem_passes_even_without_jobs() -> None:
+    problem().validate()
+    MaxMinProblem(np.zeros((0, 3)), np.zeros(0), np.ones(3)).validate()
+
+
+def test_the_objective_is_the_least_gain() -> None:
+    x = np.array([[0.5, 0.0], [0.0, 0.5], [0.0, 0.75]])
+    assert problem().objective(x) == 0.75
+    assert problem(linear_weight=0.1).objective(x) == pytest.approx(0.75 + 0.1 * (1.0 + 1.5 + 0.75) / 3)
+
+
+@pytest.mark.parametrize(
+    ("x", "violation"),
+    [
+        ([[0.5, 0.5], [0.0, 0.5], [0.0, 0.5]], 0.0),
+        ([[0.7, 0.5], [0.0, 0.5], [0.0, 0.5]], 0.2),  # job 0 runs more than all the time
+        ([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]], 0.25),  # 2.5 of 2 GPUs of type 1
+        ([[0.5, -0.1], [0.0, 0.0], [0.0, 0.0]], 0.1),
+        ([[0.0, 0.0], [0.0, 0.0], [0.3, 0.0]], 0.3),  # job 2 cannot run on type 0
+    ],
+)
+def test_the_violation_is_the_worst_constraint_in_its_own_scale(x: list[list[float]], violation: float) -> None:
+    assert problem().violation(np.array(x)) == pytest.approx(violation)
+
+
+def test_a_type_without_gpus_is_allowed_to_nobody() -> None:
+    mask = problem(capacity=np.array([0.0, 2.0]), allowed=np.ones((3, 2), dtype=np.bool_)).allowed_mask
+    np.testing.assert_array_equal(mask, [[False, True]] * 3)
+
+
+def test_the_bound_follows_the_dual_formula_and_needs_no_unit() -> None:
+    stated = problem(gain=np.array([[2.0, 1.0], [1.0, 3.0], [0.0, 8.0]]), capacity=np.array([0.2, 0.2]))
+    weights, prices = np.array([0.5, 0.4375, 0.0625]), np.array([0.5, 1.0])
+    # job 0: max(1 - 0.5, 0.5 - 1); job 1: max(0.4375 - 1, 1.3125 - 2); job 2: max(0 - 0.25, 0.5 - 0.5); GPUs: 0.1 + 0.2
+    assert stated.bound(weights, prices) == pytest.approx(0.5 + 0.0 + 0.0 + 0.3)
+    assert stated.bound(7.0 * weights, 7.0 * prices) == pytest.approx(0.8)
+
+
+def test_without_duals_the_bound_is_the_smallest_ceiling() -> None:
+    assert problem().bound(np.zeros(3), np.zeros(2)) == 1.0
+    assert problem(linear_weight=0.3).bound(np.zeros(3), np.zeros(2)) == pytest.approx(1.0 + 0.3 * 2.0)
