@@ -6,8 +6,10 @@ constraint per forbidden pair would make a solve many times slower, and columns 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import singledispatch
+from typing import Any, Final
 
 import cvxpy as cp
 import numpy as np
@@ -19,6 +21,13 @@ from phasewise.solvers.lp import gain_scale
 from phasewise.solvers.problems import AllocationProblem, Floats, MaxMinProblem
 
 
+WELL_SCALED: Final = (1e-2, 1e2)
+"""Gains of the worst-off job that a solver's absolute tolerances suit as they are."""
+
+Duals = Mapping[int, Any]
+"""CVXPY's duals by the id of their constraint."""
+
+
 @dataclass(frozen=True, slots=True)
 class CvxProgram:
     """A CVXPY program and where to find our x and duals in its solution.
@@ -27,29 +36,27 @@ class CvxProgram:
     ----------
     program
         The `cvxpy.Problem`.
-    x_id, gain_id, capacity_id
-        CVXPY's ids of the variable and of the constraints whose duals bound the optimum.
+    x_id
+        CVXPY's id of the variable.
     pairs
-        (k,) flat indices into (J, W) of the variable's entries.
+        (k,) flat indices into (J, W) of the variable's entries, in its order.
     shape
         (J, W).
-    weight_unit, price_unit
-        What the program's job weights and capacity prices are multiplied by to give those of the problem.
+    bounding
+        Makes job weights (J,) and capacity prices (W,), the duals that bound the optimum, of the solution's duals;
+        raises KeyError where one is missing.
     """
 
     program: cp.Problem
     x_id: int
-    gain_id: int
-    capacity_id: int
     pairs: npt.NDArray[np.intp]
     shape: tuple[int, int]
-    weight_unit: float
-    price_unit: float
+    bounding: Callable[[Duals], tuple[Floats, Floats]]
 
-    def x_from(self, entries: Floats) -> Floats:
-        """Return the (J, W) allocation of the variable's (k,) value."""
+    def x_from(self, value: npt.ArrayLike) -> Floats:
+        """Return the (J, W) allocation of the variable's value."""
         x = np.zeros(self.shape)
-        x.reshape(-1)[self.pairs] = entries
+        x.reshape(-1)[self.pairs] = np.asarray(value, dtype=np.float64).reshape(-1)
         return x
 
 
@@ -61,8 +68,39 @@ def to_cvx(problem: AllocationProblem) -> CvxProgram:
 
 @to_cvx.register
 def _max_min(problem: MaxMinProblem) -> CvxProgram:
-    jobs, types = shape = (problem.jobs, problem.types)
     scale = gain_scale(problem)
+    if problem.allowed_mask.all() and not problem.linear_weight and scale == np.clip(scale, *WELL_SCALED):
+        return _as_the_original(problem)
+    return _scaled(problem, scale)
+
+
+def _as_the_original(problem: MaxMinProblem) -> CvxProgram:
+    """Return the plain problem stated term by term as the original states it.
+
+    An interior point ends somewhere on the face of optima, and where depends on the statement: another form of the same
+    problem gives another schedule. In this form ECOS retraces the original's runs.
+    """
+    jobs, types = problem.gain.shape
+    x = cp.Variable((jobs, types))
+    capacity_rows = cp.sum(cp.multiply(problem.scale_factor[:, None], x), axis=0) <= problem.capacity
+    time_rows = cp.sum(x, axis=1) <= 1
+    least = cp.min(cp.sum(cp.multiply(problem.gain, x), axis=1))
+    program = cp.Problem(cp.Maximize(least), [x >= 0, capacity_rows, time_rows])
+
+    def bounding(duals: Duals) -> tuple[Floats, Floats]:
+        # The epigraph's duals stay inside CVXPY; the largest weights that the other duals admit prove the same bound.
+        prices = np.maximum(_vector(duals, capacity_rows.id), 0.0)
+        time = np.maximum(_vector(duals, time_rows.id), 0.0)
+        cost = time[:, None] + problem.scale_factor[:, None] * prices
+        gain = problem.gain
+        return np.divide(cost, gain, out=np.full(gain.shape, np.inf), where=gain > 0.0).min(axis=1), prices
+
+    return CvxProgram(program, x.id, np.arange(jobs * types), (jobs, types), bounding)
+
+
+def _scaled(problem: MaxMinProblem, scale: float) -> CvxProgram:
+    """Return any max-min problem with gains near 1, the whole objective times J, and impossible pairs left out."""
+    jobs, types = shape = (problem.jobs, problem.types)
     pairs = np.flatnonzero(problem.allowed_mask)
     entries = np.arange(pairs.size)
     job, kind = np.divmod(pairs, types)
@@ -75,8 +113,17 @@ def _max_min(problem: MaxMinProblem) -> CvxProgram:
     least = cp.Variable()
     gain_rows = gain @ x >= least
     capacity_rows = gpus @ x <= problem.capacity
-    objective = jobs * least  # the whole objective times J, as in `phasewise.solvers.lp`
+    objective = jobs * least  # as in `phasewise.solvers.lp`
     if problem.linear_weight:
         objective = objective + (problem.linear_weight * gains) @ x
     program = cp.Problem(cp.Maximize(objective), [gain_rows, time @ x <= 1, capacity_rows])
-    return CvxProgram(program, x.id, gain_rows.id, capacity_rows.id, pairs, shape, 1.0 / jobs, scale / jobs)
+
+    def bounding(duals: Duals) -> tuple[Floats, Floats]:
+        return _vector(duals, gain_rows.id) / jobs, _vector(duals, capacity_rows.id) * (scale / jobs)
+
+    return CvxProgram(program, x.id, pairs, shape, bounding)
+
+
+def _vector(duals: Duals, constraint_id: int) -> Floats:
+    """Return one constraint's duals as a vector."""
+    return np.atleast_1d(np.asarray(duals[constraint_id], dtype=np.float64)).reshape(-1)
