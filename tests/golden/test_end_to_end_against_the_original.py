@@ -1,0 +1,89 @@
+"""Whole runs with our own allocations against those of the original."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from phasewise.sched.scenarios import load_scenario
+from phasewise.sched.simulate import simulate
+
+ORACLE = Path(__file__).resolve().parents[2].parent / "shared" / "oracle" / "gavel"
+EXACT = ("isolated", "fifo_perf")
+MAX_MIN = ("max_min_fairness", "max_min_fairness_perf")
+
+
+def cases(policies: tuple[str, ...]) -> list[str]:
+    """Return the names of the original's runs of these policies."""
+    names = sorted(path.stem for path in (ORACLE / "results").glob("*.json"))
+    return [name for name in names if name.split("--")[3] in policies]
+
+
+def run_case(name: str, solver: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return our summary of a case, and the original's result."""
+    result = json.loads((ORACLE / "results" / f"{name}.json").read_bytes())
+    overrides = {
+        "workload.trace": str(ORACLE / "traces" / result["trace"]),
+        "cluster.gpus": result["cluster_spec"],
+        "cluster.gpus_per_node": result["num_gpus_per_server"],
+        "policy.name": result["policy"],
+        "solver.name": solver,
+        "timing.preset": "gavel",
+        "seed": result["seed"],
+    }
+    return simulate(load_scenario("philly", overrides), None).summary, result
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", cases(EXACT))
+def test_a_policy_without_a_solver_is_equal_to_the_original(name: str, oracle_dir: Path) -> None:
+    assert oracle_dir == ORACLE
+    ours, theirs = run_case(name, "highs-direct")
+    assert ours["avg_jct_s"] == pytest.approx(theirs["avg_jct_s"], rel=1e-9)
+    assert ours["makespan_s"] == pytest.approx(theirs["makespan_s"], rel=1e-9)
+    assert ours["allocations"] == theirs["num_allocations"]
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", cases(MAX_MIN))
+def test_max_min_fairness_with_ecos_retraces_the_original(name: str, oracle_dir: Path) -> None:
+    # Far tighter than the 0.5 % that is asked for: same solver, same statement of the problem, same schedule.
+    assert oracle_dir == ORACLE
+    ours, theirs = run_case(name, "ecos")
+    assert ours["avg_jct_s"] == pytest.approx(theirs["avg_jct_s"], rel=1e-9)
+    assert ours["allocations"] == theirs["num_allocations"]
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", cases(MAX_MIN))
+def test_max_min_fairness_with_clarabel_is_within_half_a_per_cent(name: str, oracle_dir: Path) -> None:
+    assert oracle_dir == ORACLE
+    ours, theirs = run_case(name, "clarabel")
+    assert ours["avg_jct_s"] == pytest.approx(theirs["avg_jct_s"], rel=5e-3)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", cases(MAX_MIN))
+def test_max_min_fairness_at_a_vertex_is_within_five_per_cent(name: str, oracle_dir: Path) -> None:
+    assert oracle_dir == ORACLE
+    ours, theirs = run_case(name, "highs-direct")
+    assert ours["avg_jct_s"] == pytest.approx(theirs["avg_jct_s"], rel=5e-2)
+
+
+@pytest.mark.parametrize(
+    ("policy", "published_s"),
+    [("max_min_fairness_perf", 57171.41), ("max_min_fairness", 73063.45)],
+)
+def test_the_50_job_check_of_the_publication_holds(policy: str, published_s: float) -> None:
+    # 50 generated jobs at once on 36 GPUs of each type, seed 0. The agnostic problem is degenerate, and the original
+    # itself gives 73057.50 on another machine: a tenth of a per cent covers all six solvers tried with it.
+    overrides = {
+        "workload.jobs": 50, "workload.rate_per_hour": 0, "policy.name": policy, "solver.name": "ecos", "seed": 0,
+        "cluster.gpus": "v100=36,p100=36,k80=36", "timing.preset": "gavel",
+    }  # fmt: skip
+    summary = simulate(load_scenario("philly", overrides), None).summary
+    assert summary["jobs_completed"] == 50
+    assert summary["avg_jct_s"] == pytest.approx(published_s, rel=1e-3 if policy == "max_min_fairness" else 1e-6)
