@@ -124,8 +124,14 @@ class Simulation:
         self.holder = np.full(layout.gpus, -1, np.int64)
         self._type_rng = random.Random(self.parts.type_seed)
 
-    def run(self, wall_s: Callable[[], float]) -> StopReason:
-        """Run until a rule ends it; return which. ``wall_s`` is asked only where the scenario limits wall time."""
+    def run(self, wall_s: Callable[[], float], interrupted: Callable[[], bool]) -> StopReason:
+        """Run until a rule ends it; return which. ``wall_s`` is asked only where the scenario limits wall time.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            After a round at whose end ``interrupted`` says so: between two rounds every record is whole.
+        """
         phase = self.timer.phase
         self._skip_to(self.parts.workload.next_arrival_s() or 0.0)
         reason: StopReason | None = None
@@ -138,6 +144,8 @@ class Simulation:
                     self.round_index, self.clocks.now_s, len(self.jobs), self.recorder.utilization, wall_s()
                 )
             self.recorder.took(self.timer.take())
+            if reason is None and interrupted():
+                raise KeyboardInterrupt
         if self.parts.timing.final_call and reason.status == "complete":
             self._final_call()
         return reason
@@ -349,7 +357,7 @@ class Simulation:
                     f"{len(self.jobs)} jobs wait (ids {waiting}{', ...' if len(self.jobs) > 8 else ''}), no job runs "
                     f"and no further one will arrive: policy {self.parts.policy.name} gives them no GPUs they fit on"
                 )
-            self.clocks.allocated_s = 0.0
+            self.clocks.allocated_s = self.clocks.account_opened_s = 0.0  # the original settles accounts then, too
 
     def _skip_to(self, arrival_s: float) -> None:
         self.clocks.now_s = arrival_s

@@ -52,6 +52,26 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Callbacks:
+    """What a run tells, and asks, whoever started it.
+
+    Attributes
+    ----------
+    progress
+        Called every few rounds.
+    notify
+        Gets a message where the kernels have to be compiled.
+    interrupted
+        Asked after every round whether to save and end with KeyboardInterrupt. A signal handler that raises by itself
+        may strike in the middle of a record, of which the run directory then has a part.
+    """
+
+    progress: Callable[[Progress], None] | None = None
+    notify: Callable[[str], None] = lambda _: None
+    interrupted: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True, slots=True)
 class RunOutcome:
     """What a run came to: status and summary as in `run.json`, and the run directory."""
 
@@ -65,9 +85,8 @@ def simulate(
     out: Path | None,
     *,
     lines: Sink | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
     command: Sequence[str] = (),
-    notify: Callable[[str], None] = lambda _: None,
+    callbacks: Callbacks = Callbacks(),
 ) -> RunOutcome:
     """Run a scenario and return what it came to.
 
@@ -77,12 +96,10 @@ def simulate(
         The run directory, made where it does not exist; None writes nothing.
     lines
         Gets every line as it is emitted, besides `lines.log`.
-    on_progress
-        Called every few rounds.
     command
         The command line, kept in `run.json`.
-    notify
-        Gets a message where the kernels have to be compiled.
+    callbacks
+        What the run tells and asks its caller.
 
     Raises
     ------
@@ -97,13 +114,13 @@ def simulate(
     """
     timer = PhaseTimer()
     parts = build_parts(scenario, timer)
-    _prepare_kernels(notify)
+    _prepare_kernels(callbacks.notify)
     if out is not None:
         _make(out)
     recorder = Recorder(scenario, parts.layout, out, lines or NullSink(), command)
-    if on_progress is not None:
-        recorder.watch(_reporter(scenario, parts, recorder, on_progress), PROGRESS_ROUNDS)
-    outcome = _run(Simulation(parts, recorder, timer), recorder, out)
+    if callbacks.progress is not None:
+        recorder.watch(_reporter(scenario, parts, recorder, callbacks.progress), PROGRESS_ROUNDS)
+    outcome = _run(Simulation(parts, recorder, timer), recorder, out, callbacks.interrupted)
     if out is not None and scenario.output.trace:
         write_phase_trace(out)
     return outcome
@@ -150,11 +167,11 @@ def _make(out: Path) -> None:
         raise OutputError(f"cannot make the run directory {out}: {error.strerror}") from error
 
 
-def _run(simulation: Simulation, recorder: Recorder, out: Path | None) -> RunOutcome:
+def _run(simulation: Simulation, recorder: Recorder, out: Path | None, interrupted: Callable[[], bool]) -> RunOutcome:
     began_s = time.perf_counter()
     simulation.timer.take()  # what building the parts took belongs to no round
     try:
-        reason = simulation.run(lambda: time.perf_counter() - began_s)
+        reason = simulation.run(lambda: time.perf_counter() - began_s, interrupted)
         recorder.leave(simulation.active_jobs())
         summary = recorder.finish(reason.status, str(reason))
     except (SchedulingError, SolverError, OutputError) as error:

@@ -1,0 +1,76 @@
+# Every target makes the virtual environment it needs. PYTHON chooses the interpreter it is made with.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
+SCENARIO ?= philly
+ARGS ?=
+PYTEST_ARGS ?=
+
+# One thread: figures and results do not depend on the width of the machine.
+export OPENBLAS_NUM_THREADS := 1
+export OMP_NUM_THREADS := 1
+export MKL_NUM_THREADS := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help profile test check lint format types layers tests browser clean
+.DEFAULT_GOAL := help
+
+help:  ## Say what there is.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+
+profile: $(RUN_STAMP)  ## Simulate at Philly scale, profile it, and say where the report is.
+	@$(BIN)/phasewise profile $(SCENARIO) $(ARGS)
+
+test: check browser tests  ## All checks: lint, types, layers, tests.
+
+check: lint types layers
+
+lint: $(DEV_STAMP)  ## Style and format.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(DEV_STAMP)  ## Format in place.
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+types: $(DEV_STAMP)  ## Static types, strict.
+	$(BIN)/mypy
+
+layers: $(DEV_STAMP)  ## Who may import whom.
+	$(BIN)/lint-imports
+
+tests: $(DEV_STAMP)  ## The tests alone.
+	$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadgroup -m "not slow" $(PYTEST_ARGS)
+
+browser:  ## Chromium and playwright-core for the browser tests, where this machine can have them.
+	@.ci/browser tests/browser
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "phasewise needs Python 3.11 or later; name one: make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV) \
+	  || { rm -rf $(VENV); echo "$(PYTHON) cannot make a virtual environment (on Debian: apt-get install python3-venv)" >&2; exit 2; }
+
+# pip's words are shown only where it fails.
+INSTALL_LOG := $(VENV)/install.log
+define install
+@$(BIN)/python -m pip install --editable $(1) >$(INSTALL_LOG) 2>&1 \
+  || { tail -n 40 $(INSTALL_LOG) >&2; echo "installing failed; all of it is in $(INSTALL_LOG)" >&2; exit 1; }
+endef
+
+$(RUN_STAMP): pyproject.toml | $(VENV)/bin/python
+	@echo "installing phasewise into $(VENV): a minute or two, once"
+	$(call install,.)
+	@touch $@
+
+$(DEV_STAMP): pyproject.toml | $(VENV)/bin/python
+	@echo "installing phasewise and its development tools into $(VENV): a minute or two, once"
+	$(call install,'.[dev]')
+	@touch $@ $(RUN_STAMP)
+
+clean:  ## Remove the virtual environment and everything that was generated, but not runs/.
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis .benchmarks
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

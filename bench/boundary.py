@@ -1,0 +1,133 @@
+"""The one place where an error becomes a message and an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from enum import IntEnum
+from types import FrameType
+
+import click
+
+from phasewise.profiling.errors import ProfilingError
+from phasewise.reports.errors import ReportError
+from phasewise.sched.errors import InvariantError, RunFailedError, SchedulingError
+from phasewise.solvers.errors import SolverError
+
+
+class ExitCode(IntEnum):
+    """What the shell is told."""
+
+    DONE = 0
+    BAD_INPUT = 2
+    FAILED = 3
+    INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+
+class InterruptedRunError(Exception):
+    """A run was interrupted; the message says what it left."""
+
+
+_EXPECTED = (
+    InterruptedRunError,
+    click.ClickException,
+    ProfilingError,
+    ReportError,
+    SchedulingError,
+    SolverError,
+)
+
+
+def guarded(call: Callable[[], object]) -> int:
+    """Return the exit code of ``call``, having printed one message on stderr where it did not succeed.
+
+    Errors of these packages and wrong usage are messages. Anything else is a defect of the program and keeps its
+    traceback.
+    """
+    try:
+        result = call()
+        sys.stdout.flush()
+    except (KeyboardInterrupt, click.Abort):
+        return _say(InterruptedRunError())
+    except SystemExit:  # click and rich: the reader of our output (`head`, a pager) has seen enough
+        return ExitCode.DONE
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return ExitCode.BAD_INPUT
+    except _EXPECTED as error:
+        return _say(error)
+    except OSError as error:
+        if _output_stands():
+            raise
+        return _lost_output(error)
+    return result if isinstance(result, int) else ExitCode.DONE
+
+
+class Interruption:
+    """Ctrl-C and SIGTERM as a wish, granted between two rounds; whoever asks twice is obeyed at once."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def asked(self) -> bool:
+        """Return whether a signal has come."""
+        return self._asked
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """Take both signals within the block."""
+        previous = {number: signal.signal(number, self._take) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _take(self, _number: int, _frame: FrameType | None) -> None:
+        if self._asked:
+            raise KeyboardInterrupt
+        self._asked = True
+
+
+def _say(error: BaseException) -> int:
+    """Print the one message for ``error`` and return its exit code."""
+    match error:
+        case InterruptedRunError():
+            text, code = ": ".join(["interrupted", *map(str, error.args)]), ExitCode.INTERRUPTED
+        case RunFailedError() | InvariantError():
+            text, code = f"error: {error}", ExitCode.FAILED
+        case click.UsageError():
+            text, code = f"error: {_usage(error)}", ExitCode.BAD_INPUT
+        case click.ClickException():
+            text, code = f"error: {error.format_message()}", ExitCode.BAD_INPUT
+        case _:
+            text, code = f"error: {error}", ExitCode.BAD_INPUT
+    print(f"phasewise: {text}", file=sys.stderr)
+    return code
+
+
+def _usage(error: click.UsageError) -> str:
+    """Return click's complaint with the way to the help of the command it was raised in."""
+    where = error.ctx.command_path if error.ctx is not None else "phasewise"
+    return f"{error.format_message().rstrip('.')} (see `{where} --help`)"
+
+
+def _output_stands() -> bool:
+    """Return whether standard output still takes an empty line."""
+    try:
+        print(flush=True)
+    except OSError:
+        return False
+    return True
+
+
+def _lost_output(error: OSError) -> int:
+    """Say that standard output takes no more; say nothing where its reader (`head`, a pager) has seen enough."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the last flush, at exit, needs a place to go
+    if isinstance(error, BrokenPipeError):
+        return ExitCode.DONE
+    print(f"phasewise: error: cannot write to standard output: {error.strerror}", file=sys.stderr)
+    return ExitCode.FAILED

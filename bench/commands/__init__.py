@@ -1,0 +1,1 @@
+"""The commands of `phasewise`, one file each; every module has a `command`, named like the module."""

@@ -1,0 +1,87 @@
+"""`phasewise list`: what there is, one a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import click
+
+Record = dict[str, Any]
+
+
+def _scenarios() -> list[Record]:
+    from phasewise.sched.scenarios import describe
+
+    return [dict(scenario) for scenario in describe()]
+
+
+def _policies() -> list[Record]:
+    from phasewise.sched.registry import describe_policies
+
+    return _described(describe_policies())
+
+
+def _placements() -> list[Record]:
+    from phasewise.sched.registry import describe_placements
+
+    return _described(describe_placements())
+
+
+def _solvers() -> list[Record]:
+    from phasewise.solvers.registry import describe
+
+    return [
+        {
+            "name": backend.name,
+            "aliases": list(backend.aliases),
+            "installed": backend.installed,
+            "missing": list(backend.missing),
+            "families": list(backend.families),
+            "limits": backend.limits,
+        }
+        for backend in describe()
+    ]
+
+
+def _described(lines: Mapping[str, str]) -> list[Record]:
+    return [{"name": name, "description": line} for name, line in lines.items()]
+
+
+SUBJECTS: Mapping[str, Callable[[], list[Record]]] = {
+    "scenarios": _scenarios,
+    "policies": _policies,
+    "solvers": _solvers,
+    "placements": _placements,
+}
+
+
+@click.command()
+@click.argument("subject", type=click.Choice(list(SUBJECTS)))
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list, for machines.")
+def command(subject: str, as_json: bool) -> None:
+    """List the scenarios, policies, solvers or placements there are, one a line.
+
+    A solver's line says whether it is installed, which problem families it takes, and its limits.
+    """
+    records = SUBJECTS[subject]()
+    if as_json:
+        click.echo(json.dumps(records, indent=2, ensure_ascii=False))
+        return
+    width = max((len(record["name"]) for record in records), default=0)
+    for record in records:
+        click.echo(f"{record['name']:<{width}}  {_line(record)}")
+
+
+def _line(record: Record) -> str:
+    """Return what stands after the name."""
+    if "description" in record:
+        return str(record["description"])
+    state = "installed" if record["installed"] else f"missing (pip install {_words(record['missing'], ' ')})"
+    also = f"; also {_words(record['aliases'])}" if record["aliases"] else ""
+    return f"{state}{also}; {_words(record['families'])}; {record['limits']}"
+
+
+def _words(words: Iterable[str], between: str = ", ") -> str:
+    return between.join(words)

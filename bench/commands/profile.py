@@ -1,0 +1,47 @@
+"""`phasewise profile`: a run for the figures, the same run under two profilers for reading, and a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from phasewise.bench.options import Overrides, run_options, scenario_options
+
+
+@click.command()
+@scenario_options
+@click.option(
+    "--profile-rounds",
+    type=click.IntRange(min=1),
+    default=500,
+    show_default=True,
+    metavar="N",
+    help="Rounds of each profiled run; the run that supplies the figures is not shortened.",
+)
+@run_options
+def command(
+    scenario: str, overrides: Overrides, profile_rounds: int, out: Path | None, quiet: bool, overwrite: bool
+) -> None:
+    """Simulate SCENARIO as `run` does, then again under pyinstrument and line_profiler, and write a report.
+
+    Every figure comes from the first run: a profiler slows what it watches. The profiled runs are for reading.
+    """
+    from phasewise.bench.output import console
+    from phasewise.bench.profiled import profile_again
+    from phasewise.bench.runs import perform
+    from phasewise.reports.html import write_report
+    from phasewise.reports.run_directory import load_run
+    from phasewise.reports.terminal import render_summary
+    from phasewise.sched.scenarios import load_scenario
+
+    loaded = load_scenario(scenario, overrides)
+    path = perform(loaded, out, quiet=quiet, overwrite=overwrite)
+    run = load_run(path)
+    render_summary(run, console())
+    written = profile_again(loaded, path, rounds=profile_rounds, quiet=quiet)
+    report = write_report([run], path / "report.html")
+    click.echo(f"run directory: {path}")
+    for profile in written:
+        click.echo(f"profile: {profile}")
+    click.echo(f"report: {report}")

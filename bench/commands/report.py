@@ -1,0 +1,29 @@
+"""`phasewise report`: an HTML report of existing run directories."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+NAME = "report.html"
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE.html",
+    help=f"Where to write; {NAME} in the run directory for one run, in the current folder for several.",
+)
+def command(runs: tuple[Path, ...], out: Path | None) -> None:
+    """Write an HTML report of run directories: phases, time per round, solver statistics, cluster metrics."""
+    from phasewise.reports.html import write_report
+    from phasewise.reports.run_directory import load_run
+
+    loaded = [load_run(path) for path in runs]
+    if out is None:
+        out = loaded[0].path / NAME if len(loaded) == 1 else Path(NAME)
+    write_report(loaded, out)
+    click.echo(f"report: {out}")

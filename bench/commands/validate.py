@@ -1,0 +1,27 @@
+"""`phasewise validate`: every fault of an input file, with its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from phasewise.bench.boundary import ExitCode
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def command(file: Path) -> int:
+    """Check a trace, a scenario or a cluster file and print every fault with its line.
+
+    Exits with 0 where there is none, with 2 otherwise.
+    """
+    from phasewise.sched.faults import render
+    from phasewise.sched.validate import validate_file
+
+    faults = validate_file(file)
+    if faults:
+        click.echo(render(file, faults, shown=len(faults)), err=True)
+        return ExitCode.BAD_INPUT
+    click.echo(f"{file}: no fault found")
+    return ExitCode.DONE

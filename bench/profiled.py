@@ -1,0 +1,87 @@
+"""The same run again, under profilers: for reading, never for timing."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from phasewise.bench import progress
+from phasewise.bench.boundary import Interruption
+
+if TYPE_CHECKING:
+    from phasewise.sched.config import Scenario
+
+STACKS, LINES = "pyinstrument.html", "line_profile.txt"
+
+# The modules that every round runs through; those of the policy, the placement and the solver are found by name.
+EVERY_ROUND = (
+    "phasewise.sched.engine",
+    "phasewise.sched.state",
+    "phasewise.sched.priorities",
+    "phasewise.sched.selection",
+    "phasewise.sched.progress",
+    "phasewise.sched.holdings",
+    "phasewise.sched.stopping",
+    "phasewise.sched.recording",
+    "phasewise.sched.normalise",
+    "phasewise.solvers.session",
+    "phasewise.solvers.certify",
+)
+
+
+def profile_again(scenario: Scenario, out: Path, *, rounds: int, quiet: bool) -> tuple[Path, ...]:
+    """Run ``scenario`` under pyinstrument and again under line_profiler, and return what was written into ``out``.
+
+    Parameters
+    ----------
+    rounds
+        A longer run is stopped after so many rounds.
+
+    Raises
+    ------
+    phasewise.profiling.errors.ProfilingError
+        Where a profiler cannot start, or its page cannot be written.
+    """
+    from phasewise.profiling import sampling
+
+    shortened, interruption = _shortened(scenario, rounds), Interruption()
+    written = (out / STACKS, out / LINES)
+    with interruption.watched(), tempfile.TemporaryDirectory(prefix="phasewise-") as scratch:
+        with progress.shown(f"{scenario.name} under pyinstrument", quiet=quiet) as report:
+            sampling.sample_stacks(_run(shortened, Path(scratch, "stacks"), report, interruption), written[0])
+        with progress.shown(f"{scenario.name} under line_profiler", quiet=quiet) as report:
+            sampling.profile_lines(
+                _run(shortened, Path(scratch, "lines"), report, interruption), _modules(scenario), written[1]
+            )
+    return written
+
+
+def _shortened(scenario: Scenario, rounds: int) -> Scenario:
+    """Return the scenario with at most so many rounds."""
+    least = rounds if scenario.stop.rounds is None else min(rounds, scenario.stop.rounds)
+    return msgspec.structs.replace(scenario, stop=msgspec.structs.replace(scenario.stop, rounds=least))
+
+
+def _run(
+    scenario: Scenario, out: Path, report: progress.Report | None, interruption: Interruption
+) -> Callable[[], object]:
+    """Return the run as a profiler takes it; its own run directory is of no further use."""
+    from phasewise.sched.simulate import Callbacks, simulate
+
+    return partial(simulate, scenario, out, callbacks=Callbacks(report, interrupted=interruption.asked))
+
+
+def _modules(scenario: Scenario) -> tuple[str, ...]:
+    """Return the modules whose lines are worth timing in this scenario."""
+    from phasewise.profiling.phases import PhaseTimer
+    from phasewise.sched.simulate import build_parts
+    from phasewise.solvers import registry
+
+    parts = build_parts(scenario, PhaseTimer())
+    chosen = (parts.policy, parts.placement, *(registry.get(name.strip()) for name in scenario.solver.name.split(",")))
+    return (*EVERY_ROUND, *(type(part).__module__ for part in chosen))

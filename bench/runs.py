@@ -1,0 +1,87 @@
+"""Run a scenario from the command line: the folder, the display, the signals, and what is said when it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from phasewise.bench import progress
+from phasewise.bench.boundary import InterruptedRunError, Interruption
+from phasewise.bench.directories import claimed
+
+if TYPE_CHECKING:
+    from phasewise.profiling.sinks import Sink
+    from phasewise.sched.config import Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """What may be said on standard error.
+
+    Attributes
+    ----------
+    quiet
+        Nothing at all.
+    """
+
+    quiet: bool
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        if not self.quiet:
+            click.echo(text, err=True)
+
+    def lines(self) -> Sink:
+        """Return the sink for standard error: PROFILE lines where nobody watches a bar there."""
+        from phasewise.profiling.sinks import NullSink, StreamSink
+
+        if self.quiet or sys.stderr.isatty():
+            return NullSink()
+        return StreamSink(sys.stderr, kinds=("PROFILE",))
+
+
+def perform(scenario: Scenario, out: Path | None, *, quiet: bool, overwrite: bool) -> Path:
+    """Run ``scenario`` and return its run directory.
+
+    Raises
+    ------
+    InterruptedRunError
+        On Ctrl-C or SIGTERM, after what was computed has been saved.
+    phasewise.sched.errors.SchedulingError, phasewise.solvers.errors.SolverError
+        As `phasewise.sched.simulate.simulate`.
+    """
+    from phasewise.sched.simulate import Callbacks, simulate
+
+    voice, interruption = Voice(quiet), Interruption()
+    with (
+        claimed(out, scenario.name, overwrite=overwrite) as path,
+        _told_where(path),
+        interruption.watched(),
+        progress.shown(scenario.name, quiet=quiet) as report,
+    ):
+        simulate(
+            scenario,
+            path,
+            lines=voice.lines(),
+            command=["phasewise", *sys.argv[1:]],
+            callbacks=Callbacks(report, voice.say, interruption.asked),
+        )
+    return path
+
+
+@contextlib.contextmanager
+def _told_where(path: Path) -> Iterator[None]:
+    """Turn an interruption into the error that says what the run has left."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        saved = any(path.iterdir())
+        raise InterruptedRunError(
+            f"what was computed is saved in {path}" if saved else "the run had not begun"
+        ) from interrupt

@@ -1,0 +1,60 @@
+"""Asking for help or for a list is quick, because no solver, compiler or table library is loaded for it."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LIMIT_CPU_S = 0.3
+YARDSTICK = [sys.executable, "-c", "import numpy"]
+YARDSTICK_CPU_S = 0.12  # on an idle core of the machine that the limit was set on
+HEAVY = ("cvxpy", "numba", "pyarrow", "highspy", "scipy", "jinja2", "rich", "pyinstrument", "line_profiler")
+QUESTIONS = {
+    "--help": ["--help"],
+    "run --help": ["run", "--help"],
+    "list scenarios": ["list", "scenarios"],
+    "list policies": ["list", "policies"],
+    "list solvers": ["list", "solvers"],
+    "list placements": ["list", "placements"],
+}
+
+pytestmark = pytest.mark.xdist_group("timing")
+
+
+def cpu_s(command: list[str], cwd: Path) -> float:
+    """Return user and system seconds of one run of the command."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=cwd)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_question_costs_less_than_three_tenths_of_a_cpu_second(question: str, tmp_path: Path) -> None:
+    command = [str(Path(sys.executable).with_name("phasewise")), *QUESTIONS[question]]
+    figures = []
+    for _ in range(6):  # neighbours only ever add: one quiet moment is enough
+        slowness = max(1.0, cpu_s(YARDSTICK, tmp_path) / YARDSTICK_CPU_S)
+        figures.append(cpu_s(command, tmp_path) / slowness)
+        if figures[-1] < LIMIT_CPU_S:
+            return
+    pytest.fail(f"CPU seconds of each run, over the machine's slowness at that moment: {figures}")
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_question_loads_no_heavy_library(question: str, tmp_path: Path) -> None:
+    script = (
+        "import sys\n"
+        "from phasewise.bench.cli import main\n"
+        "try:\n"
+        f"    main({QUESTIONS[question]!r})\n"
+        "except SystemExit as end:\n"
+        "    assert end.code == 0, end.code\n"
+        f"print('loaded:', *[name for name in {HEAVY!r} if name in sys.modules])\n"
+    )
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert answer.stdout.splitlines()[-1] == "loaded:"
