@@ -1,0 +1,211 @@
+"""The documentation: links lead somewhere, names and options exist, and the worked examples run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from os import environ
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pytest
+
+from phasewise.bench.boundary import ExitCode
+from phasewise.bench.cli import cli
+from phasewise.profiling.lines import read_lines
+from phasewise.sched import holdings
+from phasewise.sched.registry import placement_names, policy_names
+from phasewise.sched.rounds import RoundLog
+from phasewise.sched.run_tables import JOBS_SCHEMA
+from phasewise.sched.scenarios import builtin_names, load_scenario
+from phasewise.sched.simulate import simulate
+from phasewise.solvers import registry as solvers
+from phasewise.solvers.api import RebuildReason
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")])
+EXAMPLES = ("add-a-policy", "add-a-placement", "add-a-solver-backend")
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMANDS = {name: cli.get_command(click.Context(cli), name) for name in cli.list_commands(click.Context(cli))}
+
+
+def page_id(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """Return the fenced blocks of a page in one language."""
+    return [text for found, text in FENCE.findall(page.read_text()) if found == language]
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as code hosts make them."""
+    prose = FENCE.sub("", page.read_text())
+    headings = re.findall(r"^#+ (.*)$", prose, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def console_commands() -> Iterator[tuple[Path, list[str]]]:
+    """Yield every `phasewise` command that a page shows, with its page."""
+    for page in PAGES:
+        for block in blocks(page, "console"):
+            for line in block.splitlines():
+                if line.startswith("$ phasewise "):
+                    yield page, shlex.split(line.removeprefix("$ phasewise "), comments=True)
+
+
+# -- links and names -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_every_relative_link_leads_to_a_file_and_a_heading(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", page.read_text())):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        assert there.exists(), f"{page_id(page)} links to {target}, which does not exist"
+        assert not anchor or anchor in anchors(there), f"{page_id(page)} links to {target}, a heading that is not there"
+
+
+def test_every_page_is_reached_from_the_index() -> None:
+    index = (DOCS / "README.md").read_text()
+    missing = [page_id(page) for page in DOCS.rglob("*.md") if f"({page.relative_to(DOCS)})" not in index]
+    assert missing == ["docs/README.md"]
+
+
+def test_the_page_on_policies_describes_policies_that_exist() -> None:
+    named = re.findall(r"^## (\w+)$", (DOCS / "reference" / "policies.md").read_text(), re.MULTILINE)
+    assert named
+    assert set(named) <= set(policy_names())
+
+
+def test_the_page_on_solvers_describes_solvers_and_aliases_that_exist() -> None:
+    text = (DOCS / "howto" / "choose-a-solver.md").read_text()
+    rows = re.findall(r"^\| `([^`]+)` \|(?: `(\w+)`)? \|", text, re.MULTILINE)
+    assert rows
+    for name, alias in rows:
+        assert name in solvers.names(installed=False)
+        assert not alias or solvers.aliases()[alias] == name
+
+
+def test_every_command_shown_exists_with_its_options_and_names() -> None:
+    ours = {"--policy": "aged_max_min", "--placement": "fewest_nodes", "--solver": "scipy-linprog"}  # worked examples
+    known = {
+        "--policy": {*policy_names(), ours["--policy"]},
+        "--placement": {*placement_names(), ours["--placement"]},
+        "--solver": {*solvers.names(installed=False), *solvers.aliases(), ours["--solver"]},
+    }
+    for page, words in console_commands():
+        where = f"{page_id(page)}: phasewise {shlex.join(words)}"
+        if words[0].startswith("-"):
+            continue
+        command = COMMANDS.get(words[0])
+        assert command is not None, where
+        flags = {flag for option in command.params for flag in (*option.opts, *option.secondary_opts)}
+        for index, word in enumerate(words):
+            assert not word.startswith("--") or word in flags, f"{where}: {word}"
+            if word in known:
+                assert set(words[index + 1].split(",")) <= known[word], where
+        if words[0] in {"run", "profile"}:
+            assert words[1] in builtin_names() or words[1].endswith(".toml"), where
+
+
+# -- run directories -------------------------------------------------------------------------------------------------
+
+
+def described(heading: str) -> set[str]:
+    """Return what the tables under a heading of the page on run directories have in their first column."""
+    text = (DOCS / "reference" / "run-directory.md").read_text().partition(f"# {heading}\n")[2]
+    return set(re.findall(r"^\| `([^`]+)` \|", re.split(r"\n##? ", text)[0], re.MULTILINE))
+
+
+def rounds_columns() -> set[str]:
+    """Return the columns of `rounds.parquet`, with what depends on cluster and phase put in general terms."""
+    found = RoundLog(("k80",), np.ones(1), 1).schema()
+    names = {"utilization_<type>" if name == "utilization_k80" else name for name in found}
+    return {re.sub(r"^phase_[a-z_]+?(_cpu_s|_s)$", r"phase_<name>\1", name) for name in names}
+
+
+@pytest.mark.parametrize(
+    ("table", "columns"),
+    [
+        ("jobs.parquet", set(JOBS_SCHEMA)),
+        ("placements.parquet", set(holdings.SCHEMA)),
+        ("rounds.parquet", rounds_columns() | {str(reason) for reason in RebuildReason}),
+    ],
+    ids=["jobs", "placements", "rounds"],
+)
+def test_the_page_on_run_directories_has_every_column(table: str, columns: set[str]) -> None:
+    assert columns - described(table) == set()
+
+
+def test_the_page_on_run_directories_has_every_key_of_the_summary() -> None:
+    summary = simulate(load_scenario("toy", {"stop.rounds": 3}), None).summary
+    assert set(summary) - described("Summary") == set()
+
+
+def test_the_page_on_exit_codes_has_every_code() -> None:
+    text = (DOCS / "reference" / "exit-codes.md").read_text()
+    assert [code for code in ExitCode if f"| {code.value} |" not in text] == []
+
+
+def test_the_page_on_lines_has_every_field_of_a_run(phasewise: Callable[..., Any], tmp_path: Path) -> None:
+    assert phasewise("run", "toy", "--rounds", "40", "-q", "--out", tmp_path / "run").code == ExitCode.DONE
+    text = (DOCS / "reference" / "lines.md").read_text()
+    for kind, record in read_lines(tmp_path / "run" / "lines.log"):
+        section = text.partition(f"## {kind}\n")[2].partition("\n## ")[0]
+        assert [name for name in record if f"`{name}`" not in section] == []
+        if kind == "EVENT":
+            assert f"| `{record['event']}` |" in section
+
+
+# -- worked examples -------------------------------------------------------------------------------------------------
+
+
+def install(page: Path, folder: Path) -> None:
+    """Put a page's Python file and the entry points of its project file where Python finds an installed package."""
+    (source,) = blocks(page, "python")
+    (project,) = (tomllib.loads(text) for text in blocks(page, "toml"))
+    (module,) = re.findall(r"[Ss]ave it as `(\w+\.py)`", page.read_text())
+    folder.joinpath(module).write_text(source)
+    metadata = folder / "example-1.0.dist-info"
+    metadata.mkdir()
+    metadata.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: example\nVersion: 1.0\n")
+    groups = project["project"]["entry-points"]
+    lines = [line for group, points in groups.items() for line in (f"[{group}]", *map(" = ".join, points.items()))]
+    metadata.joinpath("entry_points.txt").write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_worked_example_installed_as_shown_runs_the_command_shown(name: str, tmp_path: Path) -> None:
+    page = DOCS / "howto" / f"{name}.md"
+    install(page, tmp_path)
+    (command,) = (words for where, words in console_commands() if where == page)
+    words = [*command, "--set", "output.check_invariants=true", "-q", "--out", str(tmp_path / "run")]
+    code = "from phasewise.bench.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-P", "-W", "error", "-c", code, *words],
+        env={**environ, "PYTHONPATH": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == ExitCode.DONE, done.stderr
+    assert "toy  complete" in done.stdout
+    assert words[3] in done.stdout
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_worked_example_fits_the_width_of_our_code(name: str) -> None:
+    (source,) = blocks(DOCS / "howto" / f"{name}.md", "python")
+    assert max(map(len, source.splitlines())) <= 120
+    compile(source, name, "exec")
