@@ -12,10 +12,16 @@ from phasewise.sched.workload.throughputs import ThroughputTable, scan_csv
 __all__ = ["Fault", "validate_file"]
 
 
-def validate_file(path: Path) -> list[Fault]:
+def validate_file(path: Path, throughputs: Path | None = None) -> list[Fault]:
     """Return every fault of a trace, a scenario (``.toml``) or a throughput table (``.csv``), in order of lines.
 
-    A file with another suffix is a trace. Its job types are judged by the built-in throughput table.
+    A file with another suffix is a trace. Its job types are judged by the table in the CSV file ``throughputs``, or by
+    the built-in one.
+
+    Raises
+    ------
+    TraceError
+        Where ``throughputs`` itself is wrong, with the line of every fault.
     """
     if not path.is_file():
         found = "is a folder" if path.is_dir() else "does not exist"
@@ -25,5 +31,5 @@ def validate_file(path: Path) -> list[Fault]:
         return scan_scenario(path)
     if suffix == ".csv":
         return scan_csv(path)[1]
-    table = ThroughputTable.builtin()
+    table = ThroughputTable.from_csv(throughputs) if throughputs else ThroughputTable.builtin()
     return scan_trace(path, table.for_types(table.worker_types))[1]

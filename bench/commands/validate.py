@@ -11,15 +11,16 @@ from phasewise.bench.boundary import ExitCode
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-def command(file: Path) -> int:
-    """Check a trace, a scenario or a cluster file and print every fault with its line.
+@click.option("--throughputs", type=click.Path(path_type=Path), help="Judge a trace's job types by this table (CSV).")
+def command(file: Path, throughputs: Path | None) -> int:
+    """Check a trace, a scenario or a throughput table and print every fault with its line.
 
     Exits with 0 where there is none, with 2 otherwise.
     """
     from phasewise.sched.faults import render
     from phasewise.sched.validate import validate_file
 
-    faults = validate_file(file)
+    faults = validate_file(file, throughputs)
     if faults:
         click.echo(render(file, faults, shown=len(faults)), err=True)
         return ExitCode.BAD_INPUT

@@ -49,3 +49,12 @@ def test_a_file_that_is_missing_or_a_folder_is_one_fault_without_a_line(tmp_path
     assert missing.line is folder.line is None
     assert "does not exist" in str(missing)
     assert "is a folder" in str(folder)
+
+
+def test_a_trace_is_judged_by_the_table_that_is_named(tmp_path: Path) -> None:
+    trace, table = tmp_path / "own.trace", tmp_path / "own.csv"
+    trace.write_text(GOOD_LINE.replace("A3C", "encoder"))
+    table.write_text("job_type,scale_factor,gpu_type,steps_per_second\nencoder,1,new,1.5\n")
+    (unknown,) = validate_file(trace)
+    assert "unknown job type 'encoder'" in str(unknown)
+    assert validate_file(trace, table) == []
