@@ -1,0 +1,404 @@
+"""Every compiled kernel against a plain reference, written from the rules with lists and dicts, bit for bit."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from phasewise.sched import kernels
+
+SEEDS = st.integers(0, 2**32 - 1)
+FEW = (0.0, 0.25, 0.5, 1.0)  # many ties, and zeros
+SIGNED = (*FEW, -0.25, -1.0)
+SCALES = (1.0, 1.0, 2.0, 3.0, 4.0)
+many = settings(max_examples=5 * settings.default.max_examples)  # an example takes a millisecond
+
+
+def jobs_in(rng: np.random.Generator) -> int:
+    """Return how many jobs there are: often none or one."""
+    return int(rng.choice([0, 1, *range(2, 13)]))
+
+
+def some(
+    rng: np.random.Generator, few: tuple[float, ...], *shape: int, low: float = 0.0, high: float = 0.0
+) -> np.ndarray:
+    """Return values out of a few, and where there is a range, in half of the cases half of them out of that."""
+    values = rng.choice(few, shape).astype(float)
+    if high > low and rng.random() < 0.5:
+        spread = rng.random(shape) < 0.5
+        values[spread] = rng.uniform(low, high, spread.sum())
+    return values
+
+
+def same_bits(first: np.ndarray, second: np.ndarray) -> bool:
+    return first.dtype == second.dtype and first.shape == second.shape and first.tobytes() == second.tobytes()
+
+
+# -- sorting -------------------------------------------------------------------------------------------------------
+
+
+@many
+@given(SEEDS)
+def test_sorting_is_stable_and_descending_by_three_keys(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    jobs = jobs_in(rng)
+    keys = [some(rng, SIGNED, jobs, low=-1e6, high=1e6) for _ in range(3)]
+    order = rng.permutation(jobs)[: rng.integers(0, jobs + 1)]
+    expected = sorted(order.tolist(), key=lambda i: tuple(key[i] for key in keys), reverse=True)
+    kernels.sort_descending(order, *keys)
+    assert order.tolist() == expected
+
+
+# -- priorities ----------------------------------------------------------------------------------------------------
+
+
+def plain_priority(x: float, speed: float, job_time_s: float, worker_time_s: float) -> float:
+    if x == 0 or speed == 0:
+        return 0.0
+    if worker_time_s == 0 or job_time_s / worker_time_s == 0:
+        return x * 1e9
+    return x / (job_time_s / worker_time_s)
+
+
+@many
+@given(SEEDS)
+def test_priorities_are_the_allocation_over_the_share_received(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    jobs, types = jobs_in(rng), int(rng.integers(1, 5))
+    x, speed, job_time_s = (some(rng, FEW, jobs, types, high=1e6) for _ in range(3))
+    worker_time_s = some(rng, FEW, types, high=1e6)
+    priority = np.full((jobs, types), np.nan)
+    kernels.fill_priorities(x, speed, job_time_s, worker_time_s, priority)
+    expected = [
+        [plain_priority(x[i, j], speed[i, j], job_time_s[i, j], worker_time_s[j]) for j in range(types)]
+        for i in range(jobs)
+    ]
+    assert same_bits(priority, np.array(expected, float).reshape(jobs, types))
+
+
+# -- selection -----------------------------------------------------------------------------------------------------
+
+
+def plain_selection(
+    type_order: list[int], keys: list[np.ndarray], speed: np.ndarray, scale: np.ndarray, left: list[float], fifo: bool
+) -> list[tuple[int, int]]:
+    chosen: list[tuple[int, int]] = []
+    for t in type_order:
+        by_key = sorted(range(len(scale)), key=lambda i: tuple(key[i, t] for key in keys), reverse=True)
+        for i in by_key:
+            waits = i not in [row for row, _ in chosen]
+            if waits and speed[i, t] > 0 and (keys[0][i, t] > 0 or not fifo) and scale[i] <= left[t]:
+                chosen.append((i, t))
+                left[t] -= scale[i]
+    return chosen
+
+
+@many
+@given(SEEDS)
+def test_selection_takes_the_first_jobs_that_fit_type_by_type(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    jobs, types = jobs_in(rng), int(rng.integers(1, 5))
+    priority, deficit_s = some(rng, FEW, jobs, types, high=1e6), some(rng, SIGNED, jobs, types, low=-1e6, high=1e6)
+    x, speed = some(rng, FEW, jobs, types), some(rng, FEW, jobs, types)
+    scale, capacity = some(rng, SCALES, jobs), rng.integers(0, 10, types).astype(float)
+    order, fifo = rng.permutation(types)[: rng.integers(0, types + 1)], bool(rng.integers(2))
+    row, worker_type = np.full(jobs, -7), np.full(jobs, -7)
+    count = kernels.select_jobs(order, priority, deficit_s, x, speed, scale, capacity, fifo, row, worker_type)
+    expected = plain_selection(order.tolist(), [priority, deficit_s, x], speed, scale, capacity.tolist(), fifo)
+    assert list(zip(row[:count].tolist(), worker_type[:count].tolist(), strict=True)) == expected
+
+
+# -- placement -----------------------------------------------------------------------------------------------------
+
+
+class Drawn(NamedTuple):
+    """Scale factors, the first GPU of each type, the last holders and types, and the jobs chosen now with types."""
+
+    scale: np.ndarray
+    start: np.ndarray
+    last: np.ndarray
+    ran: np.ndarray
+    row: np.ndarray
+    worker_type: np.ndarray
+
+
+def two_rounds(rng: np.random.Generator) -> Drawn:
+    """Return a round that was, its jobs anywhere within a type, and whom the next one chose."""
+    sizes = rng.integers(0, 8, rng.integers(1, 4))
+    start = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
+    jobs = jobs_in(rng)
+    scale = some(rng, SCALES, jobs)
+    last, ran = np.full(start[-1], -1), np.full(jobs, -1)
+    for i in rng.permutation(jobs):
+        t = rng.integers(len(sizes))
+        free = [g for g in range(start[t], start[t + 1]) if last[g] < 0]
+        if rng.random() < 0.8 and len(free) >= scale[i]:
+            where = free if rng.random() < 0.5 else rng.permutation(free)
+            last[where[: int(scale[i])]], ran[i] = i, t
+    waiting, chosen = rng.permutation(jobs).tolist(), []
+    for t in rng.permutation(len(sizes)).tolist():  # whoever fits, types one after another
+        left = sizes[t]
+        for i in list(waiting):
+            if rng.random() < 0.7 and scale[i] <= left:
+                left -= int(scale[i])
+                waiting.remove(i)
+                chosen.append((i, t))
+    row, worker_type = np.array(chosen, np.int64).reshape(-1, 2).T.copy()
+    return Drawn(scale, start, last, ran, row, worker_type)
+
+
+def gpus_of(row: int, holder: np.ndarray) -> list[int]:
+    return [g for g, each in enumerate(holder.tolist()) if each == row]
+
+
+def plain_placement(
+    row: list[int], worker_type: list[int], scale: np.ndarray, start: np.ndarray, last: np.ndarray, ran: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    holder, runs_on = np.full(len(last), -1), np.full(len(scale), -1)
+    for t in dict.fromkeys(worker_type):
+        mine = [i for i, kind in zip(row, worker_type, strict=True) if kind == t]
+        cursor = start[t]
+        for wide in sorted({scale[i] for i in mine}, reverse=True):
+            equals = [i for i in mine if scale[i] == wide]
+            for i in equals:
+                held = gpus_of(i, last)
+                if held and ran[i] == t and all(holder[g] == -1 for g in held):
+                    holder[held], runs_on[i] = i, t
+            for i in [i for i in equals if runs_on[i] == -1]:
+                while len(gpus_of(i, holder)) < wide:
+                    if holder[cursor] == -1:
+                        holder[cursor] = i
+                    cursor += 1
+                runs_on[i] = t
+    return holder, runs_on
+
+
+@many
+@given(SEEDS)
+def test_placement_extends_leases_and_fills_the_rest_in_order(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scale, start, last, ran, row, worker_type = two_rounds(rng)
+    holder, runs_on = np.full(len(last), -9), np.full(len(scale), -9)
+    kernels.place_strided(row, worker_type, scale, start, last, ran, holder, runs_on)
+    expected = plain_placement(row.tolist(), worker_type.tolist(), scale, start, last, ran)
+    assert same_bits(holder, expected[0])
+    assert same_bits(runs_on, expected[1])
+
+
+@many
+@given(SEEDS)
+def test_gpus_are_listed_by_the_job_that_holds_them(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scale, _, holder, *_ = two_rounds(rng)
+    start, gpu = kernels.gpus_by_row(holder, len(scale))
+    assert [gpu[start[i] : start[i + 1]].tolist() for i in range(len(scale))] == [
+        gpus_of(i, holder) for i in range(len(scale))
+    ]
+
+
+@many
+@given(SEEDS)
+def test_a_lease_is_extended_only_while_all_its_gpus_are_free(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scale, _, last, *_ = two_rounds(rng)
+    held = [i for i in range(len(scale)) if gpus_of(i, last)]
+    if not held:
+        return
+    row = int(rng.choice(held))
+    holder = rng.choice([-1] * 5 + [99], len(last))
+    expected = holder.copy()
+    free = all(holder[g] == -1 for g in gpus_of(row, last))
+    if free:
+        expected[gpus_of(row, last)] = row
+    assert kernels.extend_lease(row, *kernels.gpus_by_row(last, len(scale)), holder) is free
+    assert same_bits(holder, expected)
+
+
+@many
+@given(SEEDS)
+def test_leases_are_counted_among_the_jobs_of_the_last_round(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scale, start, last, ran, row, worker_type = two_rounds(rng)
+    holder, _ = plain_placement(row.tolist(), worker_type.tolist(), scale, start, last, ran)
+    moved = np.ones(len(scale), np.bool_)
+    counts = kernels.count_leases(last, holder, moved)
+    before = [set(gpus_of(i, last)) for i in range(len(scale))]
+    now = [set(gpus_of(i, holder)) for i in range(len(scale))]
+    expected = [bool(old and new and old != new) for old, new in zip(before, now, strict=True)]
+    kept = sum(bool(old) and old == new for old, new in zip(before, now, strict=True))
+    assert moved.tolist() == expected
+    assert tuple(counts) == (sum(expected), kept, sum(map(bool, before)))
+
+
+# -- progress ------------------------------------------------------------------------------------------------------
+
+
+@many
+@given(SEEDS)
+def test_micro_tasks_are_whole_steps_that_fit_into_the_round(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    jobs, types, whole = jobs_in(rng), int(rng.integers(1, 4)), bool(rng.integers(2))
+    now_s, round_s = rng.uniform(0.0, 1e7), float(rng.choice([360.0, 600.0, 12.5]))
+    speed = some(rng, (1.0, 0.001, 1 / 360), jobs, types, low=1e-3, high=200.0)
+    remaining = some(rng, (1.0, 360.0), jobs, low=1e-6, high=1e6)
+    worker_type = rng.integers(-1, types, jobs)
+    steps, finish_s = np.full(jobs, np.nan), np.full(jobs, np.nan)
+    latest_s, running = kernels.launch(now_s, round_s, whole, worker_type, speed, remaining, steps, finish_s)
+    finishes = []
+    for i, t in enumerate(worker_type.tolist()):
+        if t < 0:
+            continue
+        possible = float(int(speed[i, t] * round_s))
+        if possible == 0 and not whole:
+            possible = speed[i, t] * round_s
+        assert steps[i] == min(possible, remaining[i])
+        assert finish_s[i] == now_s + steps[i] / speed[i, t]
+        finishes.append(finish_s[i])
+    assert (latest_s, running) == (max(finishes, default=now_s), len(finishes))
+
+
+def plain_settlement(flight: dict[str, np.ndarray], clocks: tuple[float, float], short_fails: bool) -> list[str]:
+    """Credit the micro-tasks to the arrays of ``flight``; return what became of each job."""
+    launched_s, round_start_s = clocks
+    jobs = range(len(flight["worker_type"]))
+    told = ["waits"] * len(jobs)
+    for i in sorted((i for i in jobs if flight["worker_type"][i] >= 0), key=lambda i: (-flight["finish_s"][i], i)):
+        t, workers, steps = flight["worker_type"][i], int(flight["scale"][i]), float(flight["steps"][i])
+        elapsed_s = flight["finish_s"][i] - round_start_s
+        parts = [steps // workers] * (workers - 1)
+        parts.append(steps - (steps // workers) * (workers - 1))
+        if steps <= 0 or (short_fails and (elapsed_s <= 0 or min(parts) <= 0)):
+            flight["failures"][i] += 1
+            told[i] = "failed"
+            continue
+        flight["failures"][i] = 0
+        flight["done"][i] += steps
+        flight["job_time_s"][i, t] += elapsed_s
+        flight["worker_time_s"][t] += elapsed_s
+        flight["executed_s"][i] = elapsed_s
+        flight["busy_gpu_s"][t] += (flight["finish_s"][i] - launched_s) * workers
+        told[i] = "completed" if flight["total"][i] - flight["done"][i] <= 0 else "runs"
+    return told
+
+
+def in_flight(rng: np.random.Generator, launched_s: float) -> dict[str, np.ndarray]:
+    """Return micro-tasks and what they are to be credited to."""
+    jobs, types = jobs_in(rng), int(rng.integers(1, 4))
+    steps = some(rng, (0.0, 1.0, 2.0, 3.0, 4.0), jobs, low=0.01, high=1e5)
+    done = rng.integers(0, 100, jobs).astype(float)
+    return {
+        "worker_type": rng.integers(-1, types, jobs),
+        "scale": some(rng, SCALES, jobs),
+        "steps": steps,
+        "finish_s": launched_s + some(rng, FEW, jobs, high=360.0),
+        "total": done + steps + some(rng, (0.0, 0.0, 1.0, 0.5), jobs),
+        "done": done,
+        "job_time_s": some(rng, FEW, jobs, types, high=1e6),
+        "worker_time_s": some(rng, FEW, types, high=1e6),
+        "failures": rng.integers(0, 5, jobs),
+        "executed_s": np.full(jobs, np.nan),
+        "busy_gpu_s": np.full(types, np.nan),
+    }
+
+
+@many
+@given(SEEDS)
+def test_micro_tasks_are_credited_latest_first(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    launched_s, short_fails = rng.uniform(0.0, 1e6), bool(rng.integers(2))
+    flight, clocks = in_flight(rng, launched_s), (launched_s, launched_s - float(rng.choice([0.0, 0.0, 360.0])))
+    expected = {name: array.copy() for name, array in flight.items()}
+    expected["executed_s"][:] = 0.0
+    expected["busy_gpu_s"][:] = 0.0
+    told = plain_settlement(expected, clocks, short_fails)
+    outcome = np.full(len(told), -9)
+    written = ("total", "done", "job_time_s", "worker_time_s", "failures", "executed_s", "busy_gpu_s")
+    read = ("worker_type", "scale", "steps", "finish_s")
+    events = kernels.settle(*clocks, short_fails, *(flight[name] for name in (*read, *written)), outcome)
+    codes = {"waits": kernels.RUNS, "runs": kernels.RUNS, "completed": kernels.COMPLETED, "failed": kernels.TASK_FAILED}
+    assert outcome.tolist() == [codes[each] for each in told]
+    assert events == sum(each in ("completed", "failed") for each in told)
+    for name, array in flight.items():
+        assert same_bits(array, expected[name]), name
+
+
+@many
+@given(SEEDS)
+def test_every_gpu_of_a_job_is_credited_with_its_time(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scale, _, holder, *_ = two_rounds(rng)
+    executed_s, busy_s = some(rng, FEW, len(scale), high=1e6), some(rng, FEW, len(holder), high=1e6)
+    expected = [
+        busy + (executed_s[row] if row >= 0 else 0.0)
+        for busy, row in zip(busy_s.tolist(), holder.tolist(), strict=True)
+    ]
+    kernels.credit_gpus(holder, executed_s, busy_s)
+    assert same_bits(busy_s, np.array(expected, float))
+
+
+# -- holdings ------------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 6), st.lists(st.integers(0, 2**32 - 1), max_size=8))
+def test_intervals_of_holding_add_up_to_who_held_what(gpus: int, seeds: list[int]) -> None:
+    held_by, since = np.full(gpus, -1), np.zeros(gpus, np.int64)
+    job, gpu, start = (np.zeros(gpus, np.int64) for _ in range(3))
+    who: list[list[int]] = []
+    intervals: dict[tuple[int, int, int], int] = {}
+    for index, seed in enumerate([*seeds, None]):
+        rng = np.random.default_rng(seed)
+        job_id = np.sort(rng.choice(9, rng.integers(1, 5), replace=False))
+        holder = np.full(gpus, -1) if seed is None else rng.integers(-1, len(job_id), gpus)
+        who.append([int(job_id[row]) if row >= 0 else -1 for row in holder])
+        ended = kernels.change_holders(holder, job_id, index, held_by, since, job, gpu, start)
+        assert held_by.tolist() == who[-1]
+        assert sorted(gpu[:ended].tolist()) == gpu[:ended].tolist()
+        for k in range(ended):
+            intervals[int(job[k]), int(gpu[k]), int(start[k])] = index
+    told = [[-1] * gpus for _ in who]
+    for (job_id_, gpu_, start_), end in intervals.items():
+        assert start_ == 0 or who[start_ - 1][gpu_] != job_id_, "an interval is as long as it can be"
+        for index in range(start_, end):
+            told[index][gpu_] = job_id_
+    assert told == who
+
+
+# -- compilation ---------------------------------------------------------------------------------------------------
+
+COUNT_SIGNATURES = """
+import sys
+from pathlib import Path
+from phasewise.sched import kernels
+from phasewise.sched.scenarios import load_scenario
+from phasewise.sched.simulate import simulate
+compiled = {name: each for name, each in vars(kernels).items() if hasattr(each, "signatures")}
+kernels.prepare(lambda _: None)
+before = {name: len(each.signatures) for name, each in compiled.items()}
+for policy in ("fifo_perf", "max_min_fairness"):
+    simulate(load_scenario("toy", {"policy.name": policy, "stop.rounds": 40}), None)
+for name, each in compiled.items():
+    print(name, before[name], len(each.signatures))
+"""
+
+
+def test_a_run_compiles_no_kernel_that_was_not_prepared() -> None:
+    said = subprocess.run([sys.executable, "-P", "-c", COUNT_SIGNATURES], check=True, capture_output=True, text=True)
+    counts = {name: (int(before), int(after)) for name, before, after in map(str.split, said.stdout.splitlines())}
+    assert {"select_jobs", "place_strided", "settle"} <= counts.keys()
+    grown = {name: pair for name, pair in counts.items() if pair[1] > pair[0]}
+    assert grown == {}, "compiled in the loop: give `prepare` the same kinds of arguments"
+    several = {name: after for name, (_, after) in counts.items() if after > 1}
+    assert several.keys() <= {"sort_descending"}  # its keys are columns of a table, or plain vectors
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 63, 64, 65, 1000])
+def test_sorting_many_equal_keys_keeps_their_order(count: int) -> None:
+    order, equal = np.arange(count), np.ones(count)
+    kernels.sort_descending(order, equal, equal, equal)
+    assert order.tolist() == list(range(count))
