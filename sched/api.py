@@ -54,6 +54,11 @@ class ClusterView:
         (J,) steps to go.
     since_arrival_s
         (J,) seconds since arrival.
+    previous
+        (J, W) the allocation in force, rows of 0 for new jobs; None where moving is free.
+    migration_s
+        (J, W) seconds that starting each job on each type anew would cost, 0 for a job that never ran; None where
+        moving is free.
     """
 
     now_s: float
@@ -65,6 +70,8 @@ class ClusterView:
     throughput: Floats
     steps_remaining: Floats
     since_arrival_s: Floats
+    previous: Floats | None = None
+    migration_s: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
 Natural = Annotated[int, msgspec.Meta(ge=0)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0.0)]
 Positive = Annotated[float, msgspec.Meta(gt=0.0)]
+Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 
 
@@ -152,6 +153,37 @@ class TimingChoice(Section, frozen=True):
     reallocation_interval_s: NotNegative | None = None
 
 
+class Migration(Section, frozen=True):
+    """What moving a job costs, in the allocation and in its progress (see `phasewise.sched.migration`).
+
+    Attributes
+    ----------
+    enabled
+        Whether moving costs anything; without it every other key is idle.
+    fixed_s
+        Seconds of any start on other GPUs: container, data loader, libraries.
+    bandwidth_mb_per_s
+        At which a checkpoint is brought, MB/s.
+    checkpoint_mb
+        Size of a checkpoint, MB, by job type or model family; it adds to the built-in table, and replaces it.
+    warm_discount
+        Part of the cost that falls away on a worker type on which the job ran before.
+    weight
+        Of the cost in a max-min objective; 0 leaves it out there.
+    patience
+        How much longer than its turn a job stays where it runs: what would have to start anew stands back in the order
+        of a round by ``exp(-patience * seconds of its start / round_s)``, at most eightfold; 0 keeps the plain order.
+    """
+
+    enabled: bool = False
+    fixed_s: NotNegative = 90.0
+    bandwidth_mb_per_s: Positive = 200.0
+    checkpoint_mb: dict[Name, NotNegative] = {}
+    warm_discount: Share = 0.5
+    weight: NotNegative = 1.0
+    patience: NotNegative = 5.0
+
+
 class Stop(Section, frozen=True):
     """When a run ends, besides all jobs (or the window) being complete. None means no such limit.
 
@@ -227,5 +259,6 @@ class Scenario(Section, frozen=True, kw_only=True):
     solver: SolverChoice = SolverChoice()
     placement: PlacementChoice = PlacementChoice()
     timing: TimingChoice = TimingChoice()
+    migration: Migration = Migration()
     stop: Stop = Stop()
     output: Output = Output()

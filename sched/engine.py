@@ -19,8 +19,9 @@ from phasewise.sched import invariants, kernels, priorities, progress, selection
 from phasewise.sched.api import Assignment, ClusterView, NodeView, Placement, Policy, TypeOrder
 from phasewise.sched.cluster import ClusterLayout
 from phasewise.sched.errors import SchedulingError
+from phasewise.sched.migration import MigrationModel, paid
 from phasewise.sched.recording import Recorder
-from phasewise.sched.records import AllocationRecord, JobRecord, RoundOutcome
+from phasewise.sched.records import NOTHING_PAID, AllocationRecord, JobRecord, RoundOutcome
 from phasewise.sched.state import JobTable
 from phasewise.sched.stopping import Stopper, StopReason
 from phasewise.sched.timing import MAX_FAILURES, Timing
@@ -60,6 +61,7 @@ class Parts:
     type_order: list[int]
     type_seed: int
     check_invariants: bool = False
+    migration: MigrationModel | None = None
 
 
 @dataclass(slots=True)
@@ -114,6 +116,7 @@ class Simulation:
     _due: bool = field(init=False, default=False)
     _memory: object = field(init=False, default=None)
     _solutions: list[Solution] = field(init=False, default_factory=list)
+    _starts: int = field(init=False, default=0)
     _type_rng: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -125,7 +128,7 @@ class Simulation:
         self._type_rng = random.Random(self.parts.type_seed)
 
     def run(self, wall_s: Callable[[], float], interrupted: Callable[[], bool]) -> StopReason:
-        """Run until a rule ends it; return which. ``wall_s`` is asked only where the scenario limits wall time.
+        """Run until a rule ends it; return which. ``wall_s`` says how long the run took so far (for that limit).
 
         Raises
         ------
@@ -213,7 +216,8 @@ class Simulation:
         if not self._due or (since_s < timing.reallocation_interval_s and clocks.allocated_s != 0.0):
             return None
         self._settle_account(since_s)
-        view = self.jobs.view(clocks.now_s)
+        migration = self.parts.migration
+        view = self.jobs.view(clocks.now_s, None if migration is None else migration.start_s(self.jobs))
         self._solutions.clear()
         allocation = self.parts.policy.allocate(view, self._solve, self._memory)
         self._require_valid(allocation.x, view)
@@ -258,7 +262,9 @@ class Simulation:
         jobs, service = self.jobs, self.service
         if not self.parts.timing.departed_time_counts:
             service.worker_time_s = priorities.present_worker_time(jobs.job_time_s)
-        return priorities.compute(jobs.x, jobs.throughput, jobs.job_time_s, service.worker_time_s)
+        priority = priorities.compute(jobs.x, jobs.throughput, jobs.job_time_s, service.worker_time_s)
+        migration = self.parts.migration
+        return priority if migration is None else priority * migration.favour(jobs, self.parts.timing.round_s)
 
     def _assign(self, priority: Floats) -> Assignment:
         parts = self.parts
@@ -275,6 +281,8 @@ class Simulation:
         layout = parts.layout
         nodes = NodeView(layout.type_start, layout.gpu_node, layout.gpu_index, self.holder, self.jobs.worker_type)
         assignment = parts.placement.place(order, nodes)
+        if parts.migration is not None:
+            self._starts = parts.migration.begin(self.jobs, assignment)
         self.jobs.worker_type[:] = assignment.worker_type
         if assignment.moves:
             self.jobs.moves += assignment.moved
@@ -287,7 +295,11 @@ class Simulation:
     def _advance(self, assignment: Assignment, allocation: AllocationRecord | None) -> RoundOutcome:
         """Launch this round's micro-tasks, move the clock to the end of the last one, and credit them."""
         jobs, clocks, start_s = self.jobs, self.clocks, self.clocks.now_s
-        flight = progress.launch(jobs, assignment, start_s, self.parts.timing)
+        lost_s, cost = None, NOTHING_PAID
+        if self.parts.migration is not None:
+            lost_s = self.parts.migration.pay(jobs, assignment, self.parts.timing.round_s)
+            cost = paid(self._starts, lost_s, jobs.scale_factor)
+        flight = progress.launch(jobs, assignment, start_s, self.parts.timing, lost_s)
         if flight.running:
             if clocks.round_end_s is not None:
                 clocks.round_start_s = clocks.round_end_s
@@ -314,6 +326,7 @@ class Simulation:
             lease_opportunities=assignment.lease_opportunities,
             allocation=allocation,
             over=over,
+            migration=cost,
         )
 
     def _retire(self, landing: progress.Landing, flight: progress.Flight) -> tuple[JobRecord, ...]:

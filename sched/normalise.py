@@ -6,6 +6,7 @@ import numpy as np
 
 from phasewise.sched.api import ClusterView, Floats
 from phasewise.sched.registry import PolicyOptions
+from phasewise.solvers.lexicographic import LexicographicProblem
 from phasewise.solvers.problems import Bools, MaxMinProblem
 
 CANONICAL_WEIGHT = 1e-3  # large enough to choose among equal optima, too small to move the least gain
@@ -42,6 +43,7 @@ def max_min_problem(view: ClusterView, throughput: Floats, options: PolicyOption
 
     gain_ij = s_i T_ij / (w_i norm_i), and x_ij is fixed at 0 wherever the job makes no progress, unless the options
     ask for the original's form. A job that can run on no type at all has no row: its gain of 0 would be everybody's.
+    Where moving costs, leaving the allocation in force costs move_weight * migration_s_ij / J a unit of time.
 
     Parameters
     ----------
@@ -50,7 +52,7 @@ def max_min_problem(view: ClusterView, throughput: Floats, options: PolicyOption
     throughput
         (J, W) the throughputs that the policy believes in; `view.throughput` alone decides which pairs are possible.
     options
-        Whether the optimum is made unique, and whether impossible pairs are masked.
+        Whether the optimum is made unique, whether impossible pairs are masked, and what moving weighs.
 
     Notes
     -----
@@ -60,14 +62,35 @@ def max_min_problem(view: ClusterView, throughput: Floats, options: PolicyOption
     rows: Bools = np.any(pairs, axis=1)
     norm = proportional_throughput(throughput[rows], view.capacity)
     factor = view.scale_factor[rows] / (view.priority_weight[rows] * norm)
+    previous, move_cost = _moving(view, rows, options.move_weight)
     problem = MaxMinProblem(
         gain=factor[:, None] * throughput[rows],
         scale_factor=view.scale_factor[rows],
         capacity=view.capacity,
         allowed=pairs[rows] if options.mask_impossible else np.ones_like(pairs[rows]),
         linear_weight=CANONICAL_WEIGHT if options.canonical else 0.0,
+        previous=previous,
+        move_cost=move_cost,
     )
     return problem, rows
+
+
+def water_filling_problem(
+    view: ClusterView, throughput: Floats, options: PolicyOptions
+) -> tuple[LexicographicProblem, Bools]:
+    """Return the lexicographic problem over the gains of `max_min_problem`, and which jobs have a row, (J,) bool.
+
+    Its levels are unique, so that no linear term has to choose among optima; moving costs nothing in it.
+    """
+    stated, rows = max_min_problem(view, throughput, options)
+    return LexicographicProblem(stated.gain, stated.scale_factor, stated.capacity, stated.allowed), rows
+
+
+def _moving(view: ClusterView, rows: Bools, move_weight: float) -> tuple[Floats | None, Floats | None]:
+    """Return the allocation in force and what leaving it costs, of the jobs in ``rows``; None where moving is free."""
+    if view.previous is None or view.migration_s is None or not move_weight:
+        return None, None
+    return view.previous[rows], view.migration_s[rows] * (move_weight / max(1, int(rows.sum())))
 
 
 def spread(x_rows: Floats, rows: Bools) -> Floats:

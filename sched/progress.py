@@ -17,6 +17,7 @@ from phasewise.sched.timing import Timing
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 
 class Flight(NamedTuple):
@@ -34,6 +35,8 @@ class Flight(NamedTuple):
         When the last one does: the end of the round.
     running
         How many there are.
+    moving
+        (J,) whether a running job's whole round goes into its move, so that it makes no step; None where none does.
     """
 
     steps: Floats
@@ -41,6 +44,7 @@ class Flight(NamedTuple):
     start_s: float
     latest_s: float
     running: int
+    moving: Bools | None = None
 
 
 class Landing(NamedTuple):
@@ -65,8 +69,10 @@ class Landing(NamedTuple):
 _NONE = np.empty(0, np.int64)
 
 
-def launch(jobs: JobTable, assignment: Assignment, now_s: float, timing: Timing) -> Flight:
-    """Return the micro-tasks that start now."""
+def launch(
+    jobs: JobTable, assignment: Assignment, now_s: float, timing: Timing, lost_s: Floats | None = None
+) -> Flight:
+    """Return the micro-tasks that start now; ``lost_s`` (J,) is the part of the round that each job's move takes."""
     steps, finish_s = np.empty(len(jobs)), np.empty(len(jobs))
     latest_s, running = kernels.launch(
         now_s,
@@ -78,18 +84,36 @@ def launch(jobs: JobTable, assignment: Assignment, now_s: float, timing: Timing)
         steps,
         finish_s,
     )
-    return Flight(steps, finish_s, now_s, latest_s, running)
+    flight = Flight(steps, finish_s, now_s, latest_s, running)
+    return flight if lost_s is None or not lost_s.any() else _after_moving(flight, jobs, assignment, timing, lost_s)
+
+
+def _after_moving(flight: Flight, jobs: JobTable, assignment: Assignment, timing: Timing, lost_s: Floats) -> Flight:
+    """Return the micro-tasks of which some start later: what does not fit into the rest of the round is not done."""
+    rows = np.flatnonzero(lost_s)
+    rate = jobs.throughput[rows, assignment.worker_type[rows]]
+    left_s = timing.round_s - lost_s[rows]
+    possible = np.floor(rate * left_s)
+    if not timing.short_task_fails:  # as in `kernels.launch`
+        possible = np.where(possible == 0.0, rate * left_s, possible)
+    flight.steps[rows] = np.minimum(possible, (jobs.total_steps - jobs.steps_done)[rows])
+    flight.finish_s[rows] = flight.start_s + lost_s[rows] + flight.steps[rows] / rate
+    moving = np.zeros(len(jobs), np.bool_)
+    moving[rows] = flight.steps[rows] == 0.0
+    latest_s = float(flight.finish_s[assignment.worker_type >= 0].max())
+    return flight._replace(latest_s=latest_s, moving=moving)
 
 
 def settle(jobs: JobTable, flight: Flight, round_start_s: float, worker_time_s: Floats, timing: Timing) -> Landing:
     """Credit the micro-tasks to ``jobs`` and ``worker_time_s`` (W,), in place; return what they came to."""
     executed_s, outcome = np.empty(len(jobs)), np.empty(len(jobs), np.int64)
     busy_gpu_s = np.empty_like(worker_time_s)
+    steps_on = jobs.worker_type if flight.moving is None else np.where(flight.moving, -1, jobs.worker_type)
     events = kernels.settle(
         flight.start_s,
         round_start_s,
         timing.short_task_fails,
-        jobs.worker_type,
+        steps_on,
         jobs.scale_factor,
         flight.steps,
         flight.finish_s,
@@ -102,6 +126,13 @@ def settle(jobs: JobTable, flight: Flight, round_start_s: float, worker_time_s: 
         busy_gpu_s,
         outcome,
     )
+    if flight.moving is not None:  # they held their GPUs, so the time counts as service, and the GPUs as busy
+        rows = np.flatnonzero(flight.moving)
+        kind = jobs.worker_type[rows]
+        executed_s[rows] = flight.finish_s[rows] - round_start_s
+        jobs.job_time_s[rows, kind] += executed_s[rows]
+        np.add.at(worker_time_s, kind, executed_s[rows])
+        np.add.at(busy_gpu_s, kind, (flight.finish_s[rows] - flight.start_s) * jobs.scale_factor[rows])
     if not events:
         return Landing(executed_s, busy_gpu_s, _NONE, _NONE)
     completed = np.flatnonzero(outcome == kernels.COMPLETED)

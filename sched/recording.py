@@ -18,12 +18,12 @@ import numpy.typing as npt
 from phasewise.profiling.environment import describe_environment, release_memory
 from phasewise.profiling.errors import OutputError
 from phasewise.profiling.lines import Kind, encode
-from phasewise.profiling.phases import PhaseProfile
+from phasewise.profiling.phases import PhaseProfile, PhaseTotals
 from phasewise.profiling.sinks import FileSink, Sink, TeeSink, write_atomically
 from phasewise.sched import holdings, rounds
 from phasewise.sched.cluster import ClusterLayout
 from phasewise.sched.config import Scenario
-from phasewise.sched.records import AllocationRecord, JobRecord, RoundOutcome
+from phasewise.sched.records import NOTHING_PAID, AllocationRecord, JobRecord, RoundOutcome
 from phasewise.sched.run_tables import NoTables, RunTables, Tables
 from phasewise.sched.summary import Totals
 from phasewise.sched.workload.arrivals import Arrival
@@ -171,6 +171,9 @@ class Recorder:
             "utilization": log.utilization,
             "utilization_by_type": dict(zip(self._worker_types, log.utilization_by_type, strict=True)),
         }
+        if outcome.migration is not NOTHING_PAID:
+            telemetry["migrations"] = outcome.migration.starts
+            telemetry["migration_s"] = outcome.migration.job_s
         self._lines.write(encode(Kind.TELEMETRY, telemetry))
         if self._report is not None and totals.rounds % self._report_every == 0:
             self._report()
@@ -256,6 +259,8 @@ class Recorder:
 
     def finish(self, status: str, reason: str) -> dict[str, Any]:
         """Write all that is left and return the summary."""
+        if self._profile is None and self._log.untimed:
+            self._profile = PhaseTotals().profile  # cut short after the round, before its times were known
         self._complete_last_round()
         self._holdings.close(self.totals.rounds)
         self._write_chunk()

@@ -6,7 +6,7 @@ Those made every round are named tuples: a frozen dataclass of ten fields takes 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -56,6 +56,27 @@ class JobRecord(NamedTuple):
     moves: int
 
 
+class MigrationPaid(NamedTuple):
+    """What moving cost in a round.
+
+    Attributes
+    ----------
+    starts
+        Jobs that started at a cost.
+    job_s
+        Seconds in which jobs held GPUs and made no step, over all jobs.
+    gpu_s
+        The same times the GPUs of each job.
+    """
+
+    starts: int
+    job_s: float
+    gpu_s: float
+
+
+NOTHING_PAID: Final = MigrationPaid(0, 0.0, 0.0)
+
+
 class RoundOutcome(NamedTuple):
     """One round. G GPUs, J jobs active in it, W worker types.
 
@@ -81,6 +102,8 @@ class RoundOutcome(NamedTuple):
         What the policy did, None where it was not asked.
     over
         The jobs that completed or were dropped in this round.
+    migration
+        What moving cost.
     """
 
     round_index: int
@@ -95,3 +118,4 @@ class RoundOutcome(NamedTuple):
     lease_opportunities: int
     allocation: AllocationRecord | None
     over: tuple[JobRecord, ...]
+    migration: MigrationPaid = NOTHING_PAID

@@ -29,6 +29,9 @@ class PolicyOptions:
         Whether a max-min optimum is made unique by a small linear term.
     mask_impossible
         Whether x is fixed at 0 where a job makes no progress; the original does not (D3).
+    move_weight
+        What a second of migration of one job, out of J, weighs in a max-min objective, times J: the scenario's weight
+        over the round's length, 1/s; 0 leaves the cost of moving out of the objective.
     seed
         Seed of the policy's own draws.
     allocations
@@ -41,6 +44,7 @@ class PolicyOptions:
 
     canonical: bool = False
     mask_impossible: bool = True
+    move_weight: float = 0.0
     seed: int = 0
     allocations: str = ""
     recorded_policy: str = ""

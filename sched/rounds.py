@@ -14,7 +14,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 _COUNTS = ("round", "active", "running", "queued", "completed", "moves", "lp_solved", "lp_jobs", "lp_iterations")
-_FIGURES = ("sim_time_s", "utilization", "frag_rate", "lp_objective", "lp_gap", "rss_mib")
+_FIGURES = ("sim_time_s", "utilization", "frag_rate", "migration_s", "lp_objective", "lp_gap", "rss_mib")
 RSS_EVERY = 16  # rounds between two readings of the memory in use: a reading costs as much as a phase
 NULLABLE = ("frag_rate", "lp_objective", "lp_gap")
 WALL_COLUMNS = tuple(f"{name}_s" if name == OTHER else f"phase_{name}_s" for name in ACCOUNTS)
@@ -57,6 +57,11 @@ class RoundLog:
         """Whether a chunk must be taken before another round is added."""
         return self._added == len(self._counts)
 
+    @property
+    def untimed(self) -> bool:
+        """Whether a round was added that has no times yet."""
+        return self._timed < self._added
+
     def schema(self) -> dict[str, str]:
         """Return the Arrow type by column."""
         columns = dict.fromkeys(self._order(), "float64")
@@ -66,7 +71,7 @@ class RoundLog:
     def _order(self) -> tuple[str, ...]:
         lead = ("round", "sim_time_s", "active", "running", "queued", "completed", "utilization", *self._per_type)
         solver = ("lp_solved", "lp_jobs", "lp_iterations", "lp_rebuild", "lp_objective", "lp_gap", "rss_mib")
-        return (*lead, "frag_rate", "moves", *solver, *WALL_COLUMNS, *CPU_COLUMNS)
+        return (*lead, "frag_rate", "moves", "migration_s", *solver, *WALL_COLUMNS, *CPU_COLUMNS)
 
     def add(self, outcome: RoundOutcome, completed: int) -> None:
         """Add a round; ``completed`` counts all jobs that have completed so far."""
@@ -96,6 +101,7 @@ class RoundLog:
             outcome.start_s,
             self.utilization,
             _NO_VALUE,  # fragmentation has no meaning while every job takes whole GPUs
+            outcome.migration.job_s,
             last.objective if last is not None else _NO_VALUE,
             last.gap if last is not None and last.gap is not None else _NO_VALUE,
             self._rss_mib,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,20 @@ from phasewise.profiling.errors import OutputError, cannot_write
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.profiling.sinks import NullSink, Sink
 from phasewise.sched import kernels, registry
+from phasewise.sched.api import Solve
 from phasewise.sched.cluster import ClusterLayout
 from phasewise.sched.config import Scenario
 from phasewise.sched.engine import Parts, Simulation
 from phasewise.sched.errors import RunFailedError, SchedulingError
+from phasewise.sched.migration import MigrationModel
 from phasewise.sched.recording import Recorder
 from phasewise.sched.run_tables import write_phase_trace
 from phasewise.sched.stopping import Stopper
 from phasewise.sched.timing import Timing, preferred_types
 from phasewise.sched.workload.build import build_workload
+from phasewise.solvers.api import Solution
 from phasewise.solvers.errors import SolverError
+from phasewise.solvers.problems import Problem
 from phasewise.solvers.session import open_solver
 
 TYPE_SEED_OFFSET = 5  # the original seeds its shuffling of worker types with seed + 5
@@ -64,11 +68,14 @@ class Callbacks:
     interrupted
         Asked after every round whether to save and end with KeyboardInterrupt. A signal handler that raises by itself
         may strike in the middle of a record, of which the run directory then has a part.
+    on_problem
+        Gets every problem that the policy states, before it is solved.
     """
 
     progress: Callable[[Progress], None] | None = None
     notify: Callable[[str], None] = lambda _: None
     interrupted: Callable[[], bool] = lambda: False
+    on_problem: Callable[[Problem], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +121,8 @@ def simulate(
     """
     timer = PhaseTimer()
     parts = build_parts(scenario, timer)
+    if callbacks.on_problem is not None:
+        parts = replace(parts, solve=_watched(parts.solve, callbacks.on_problem))
     _prepare_kernels(callbacks.notify)
     if out is not None:
         _make(out)
@@ -134,6 +143,7 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
     options = registry.PolicyOptions(
         canonical=scenario.policy.canonical,
         mask_impossible=timing.mask_impossible,
+        move_weight=scenario.migration.weight / timing.round_s if scenario.migration.enabled else 0.0,
         seed=scenario.seed,
         allocations=scenario.recorded.allocations,
         recorded_policy=scenario.recorded.policy,
@@ -150,7 +160,18 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
         type_order=preferred_types(timing, layout.worker_types, workload.throughputs.mean_rates()),
         type_seed=scenario.seed + TYPE_SEED_OFFSET,
         check_invariants=scenario.output.check_invariants,
+        migration=MigrationModel.build(scenario.migration, workload.throughputs.names),
     )
+
+
+def _watched(solve: Solve, on_problem: Callable[[Problem], None]) -> Solve:
+    """Return ``solve``, telling of each problem first."""
+
+    def watched(problem: Problem) -> Solution:
+        on_problem(problem)
+        return solve(problem)
+
+    return watched
 
 
 def _prepare_kernels(notify: Callable[[str], None]) -> None:

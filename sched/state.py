@@ -15,9 +15,9 @@ from phasewise.sched.workload.arrivals import Arrival
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-_FLOATS = ("scale_factor", "priority_weight", "total_steps", "steps_done", "arrival_s")
+_FLOATS = ("scale_factor", "priority_weight", "total_steps", "steps_done", "arrival_s", "migration_due_s")
 _INTS = ("job_id", "type_index", "failures", "rounds_run", "moves", "worker_type", "has_allocation")
-_PER_TYPE = ("throughput", "x", "job_time_s", "deficit_s")
+_PER_TYPE = ("throughput", "x", "job_time_s", "deficit_s", "visited")
 _FIRST_CAPACITY = 64
 
 
@@ -30,6 +30,8 @@ class JobTable:
         (J,) int64: the job, and its row in the list of job types.
     scale_factor, priority_weight, total_steps, steps_done, arrival_s
         (J,) float64: GPUs, weight, steps, steps, seconds.
+    migration_due_s
+        (J,) float64: seconds of its last start that a job has still to pay; 0 unless moving costs.
     has_allocation
         (J,) int64: 1 where the policy ran since the job arrived, else 0.
     failures, rounds_run, moves
@@ -44,6 +46,8 @@ class JobTable:
         (J, W) service received since the account opened, seconds, the prior included.
     deficit_s
         (J, W) service owed from closed accounts, seconds.
+    visited
+        (J, W) 1.0 where the job ran on the worker type before, else 0.0; kept up only where moving costs.
     """
 
     job_id: Ints
@@ -53,6 +57,7 @@ class JobTable:
     total_steps: Floats
     steps_done: Floats
     arrival_s: Floats
+    migration_due_s: Floats
     has_allocation: Ints
     failures: Ints
     rounds_run: Ints
@@ -62,6 +67,7 @@ class JobTable:
     x: Floats
     job_time_s: Floats
     deficit_s: Floats
+    visited: Floats
 
     def __init__(self, layout: ClusterLayout) -> None:
         self._layout = layout
@@ -106,9 +112,16 @@ class JobTable:
         self.throughput[rows] = throughput
         self.job_time_s[rows] = prior_s
         self.worker_type[rows] = -1
-        for column in (self.steps_done, self.has_allocation, self.failures, self.rounds_run, self.moves):
+        for column in (
+            self.steps_done,
+            self.migration_due_s,
+            self.has_allocation,
+            self.failures,
+            self.rounds_run,
+            self.moves,
+        ):
             column[rows] = 0
-        self.x[rows] = self.deficit_s[rows] = 0.0
+        self.x[rows] = self.deficit_s[rows] = self.visited[rows] = 0.0
 
     def remove(self, gone: Ints) -> Ints:
         """Drop rows, keep the order of the others; return (J_old,) the new row of each old one, -1 where dropped."""
@@ -125,8 +138,11 @@ class JobTable:
         self._resize(len(kept))
         return new_row
 
-    def view(self, now_s: float) -> ClusterView:
-        """Return what a policy may see, every array read-only and a copy where the engine writes it in place."""
+    def view(self, now_s: float, migration_s: Floats | None = None) -> ClusterView:
+        """Return what a policy may see, every array read-only and a copy where the engine writes it in place.
+
+        ``migration_s`` (J, W) is what starting each job on each type would cost, seconds; None where moving is free.
+        """
         return ClusterView(
             now_s=now_s,
             worker_types=self._layout.worker_types,
@@ -137,6 +153,8 @@ class JobTable:
             throughput=_frozen(self.throughput.copy()),
             steps_remaining=_frozen(self.total_steps - self.steps_done),
             since_arrival_s=_frozen(now_s - self.arrival_s),
+            previous=None if migration_s is None else _frozen(self.x.copy()),
+            migration_s=None if migration_s is None else _frozen(migration_s),
         )
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from phasewise.profiling.environment import peak_rss_mib
 from phasewise.profiling.phases import PhaseTotals
 from phasewise.sched.metrics import in_window, jct_statistics, worker_utilization
-from phasewise.sched.records import AllocationRecord, JobRecord, RoundOutcome
+from phasewise.sched.records import NOTHING_PAID, AllocationRecord, JobRecord, RoundOutcome
 
 Floats = npt.NDArray[np.float64]
 
@@ -33,6 +33,8 @@ class Totals:
         Jobs active in the last round.
     in_window
         Jobs of the window that are over.
+    migrations, migration_s, migration_gpu_s
+        Starts at a cost, and the seconds and GPU-seconds they took in which no step was made; 0 where moving is free.
     last_arrival_s, busy_until_last_arrival_s
         When the last job arrived (None while more may come), and the mean busy seconds of a GPU by then.
     """
@@ -51,6 +53,9 @@ class Totals:
     jobs_refused: int = 0
     in_window: int = 0
     moves: int = 0
+    migrations: int = 0
+    migration_s: float = 0.0
+    migration_gpu_s: float = 0.0
     lease_extensions: int = 0
     lease_opportunities: int = 0
     last_arrival_s: float | None = None
@@ -70,6 +75,10 @@ class Totals:
         self.active = len(outcome.job_id)
         self.now_s = outcome.end_s
         self.moves += outcome.moves
+        if outcome.migration is not NOTHING_PAID:
+            self.migrations += outcome.migration.starts
+            self.migration_s += outcome.migration.job_s
+            self.migration_gpu_s += outcome.migration.gpu_s
         self.lease_extensions += outcome.lease_extensions
         self.lease_opportunities += outcome.lease_opportunities
 
@@ -113,6 +122,9 @@ class Totals:
             "window": None if window is None else list(window),
             "sim_time_s": self.now_s,
             "moves": self.moves,
+            "migrations": self.migrations,
+            "migration_s": self.migration_s,
+            "migration_gpu_s": self.migration_gpu_s,
             "lease_extensions": self.lease_extensions,
             "lease_extension_opportunities": self.lease_opportunities,
             **self._cost(),

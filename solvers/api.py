@@ -42,6 +42,8 @@ class RebuildReason(StrEnum):
     TYPES = "types"  # another number of worker types
     FAMILY = "family"  # another problem family
     FAILED = "failed"  # the last solve left the model in doubt
+    CHANGED = "changed"  # hardly a job of the last problem is left
+    STALLED = "stalled"  # what was kept led nowhere: past its cap of iterations, or to no optimum
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,10 @@ class Answer:
         Why the model was built, None where it was reused.
     note
         The native status text, for messages.
+    stage_prices
+        (K, W) capacity prices of a family that is solved in stages, a row a stage; its certificate reads them.
+    solved_by
+        Which other backend a backend that picks one picked; empty where it solves by itself.
     """
 
     status: Status
@@ -73,6 +79,8 @@ class Answer:
     iterations: int = 0
     rebuild: RebuildReason | None = None
     note: str = ""
+    stage_prices: Floats | None = None
+    solved_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +104,8 @@ class Solution:
     bound
         A proven bound on the optimum from the duals, or None where the backend gives none.
     gap
-        abs(bound - objective) / abs(bound), so that no unit of gain matters; None without a bound.
+        abs(bound - objective) / abs(bound), so that no unit of gain matters; None without a bound. Where terms of the
+        objective may cancel, relative to the problem's `magnitude` if that is more.
     violation
         Largest constraint violation of the backend's x before the projection, relative to the constraint's scale.
     utilization
@@ -141,6 +150,9 @@ class SolverBackend(Protocol):
         One line for `phasewise list solvers`.
     tolerance
         The relative gap that its answers keep at default options on well-formed problems.
+    exact
+        Optional, True where it is missing: whether an answer that is feasible but short of its bound is a failure. Of a
+        heuristic it is not; its `Solution.gap` then says what it gives up, at most.
     """
 
     @property

@@ -52,7 +52,8 @@ def certify(
     violation_limit
         Largest accepted relative violation of x before it is projected.
     gap_limit
-        Largest accepted ``(bound - objective) / abs(bound)``; without duals there is no bound and no such test.
+        Largest accepted gap, as `relative_gap` says; without duals there is no bound and no such test. Infinite for a
+        heuristic, whose gap is what it gives up.
     """
     if answer.status not in _USABLE:
         return Rejection(f"status {answer.status.value}" + (f" ({answer.note})" if answer.note else ""))
@@ -65,15 +66,14 @@ def certify(
     x = problem.project(answer.x) if violation > 0.0 else answer.x.copy()
     x.flags.writeable = False
     objective = problem.objective(x)
-    bound = _bound(problem, answer)
-    gap = None if bound is None else relative_gap(bound, objective)
+    bound, gap = _proof(problem, answer, x, objective)
     if gap is not None and gap > gap_limit:
         return Rejection(
             f"objective {objective:.9g} is short of the proven bound {bound:.9g} by {gap:.3g} "
             f"(relative; allowed {gap_limit:g})"
         )
     return Solution(
-        backend=backend,
+        backend=f"{backend}:{answer.solved_by}" if answer.solved_by else backend,
         status=answer.status,
         x=x,
         objective=objective,
@@ -86,10 +86,14 @@ def certify(
     )
 
 
-def relative_gap(bound: float, objective: float) -> float:
-    """Return ``abs(bound - objective) / abs(bound)``, 0 where both are 0: no unit matters, tiny gains included."""
+def relative_gap(bound: float, objective: float, magnitude: float = 0.0) -> float:
+    """Return ``abs(bound - objective) / abs(bound)``, 0 where both are 0: no unit matters, tiny gains included.
+
+    Where ``magnitude``, what the objective's terms add up to before they cancel, is more, it is the measure.
+    """
     difference = abs(bound - objective)
-    return difference / abs(bound) if bound != 0.0 else (0.0 if difference == 0.0 else math.inf)
+    measure = max(abs(bound), magnitude)
+    return difference / measure if measure != 0.0 else (0.0 if difference == 0.0 else math.inf)
 
 
 def _shape_fault(problem: Problem, x: Floats | None) -> str | None:
@@ -101,6 +105,17 @@ def _shape_fault(problem: Problem, x: Floats | None) -> str | None:
     if not math.isfinite(float(x.sum())) and not np.isfinite(x).all():
         return "x is not finite"
     return None
+
+
+def _proof(problem: Problem, answer: Answer, x: Floats, objective: float) -> tuple[float | None, float | None]:
+    """Return the bound that the answer proves and the relative gap to it at ``x``, or None twice without a proof."""
+    stages = answer.stage_prices
+    if stages is not None and stages.ndim == 2 and stages.shape[1] == problem.types and np.isfinite(stages).all():
+        staged = problem.staged_proof(x, stages)
+        if staged is not None:
+            return staged
+    bound = _bound(problem, answer)
+    return bound, None if bound is None else relative_gap(bound, objective, problem.magnitude(x))
 
 
 def _bound(problem: Problem, answer: Answer) -> float | None:

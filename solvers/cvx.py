@@ -20,7 +20,6 @@ from phasewise.solvers.errors import UnsupportedProblemError
 from phasewise.solvers.lp import gain_scale
 from phasewise.solvers.problems import AllocationProblem, Floats, MaxMinProblem
 
-
 WELL_SCALED: Final = (1e-2, 1e2)
 """Gains of the worst-off job that a solver's absolute tolerances suit as they are."""
 
@@ -69,7 +68,8 @@ def to_cvx(problem: AllocationProblem) -> CvxProgram:
 @to_cvx.register
 def _max_min(problem: MaxMinProblem) -> CvxProgram:
     scale = gain_scale(problem)
-    if problem.allowed_mask.all() and not problem.linear_weight and scale == np.clip(scale, *WELL_SCALED):
+    plain = problem.allowed_mask.all() and not problem.linear_weight and problem.switching is None
+    if plain and scale == np.clip(scale, *WELL_SCALED):
         return _as_the_original(problem)
     return _scaled(problem, scale)
 
@@ -116,12 +116,35 @@ def _scaled(problem: MaxMinProblem, scale: float) -> CvxProgram:
     objective = jobs * least  # as in `phasewise.solvers.lp`
     if problem.linear_weight:
         objective = objective + (problem.linear_weight * gains) @ x
-    program = cp.Problem(cp.Maximize(objective), [gain_rows, time @ x <= 1, capacity_rows])
+    rows = [gain_rows, time @ x <= 1, capacity_rows]
+    if switching := problem.switching:
+        previous, cost = switching.previous.ravel()[pairs], switching.cost.ravel()[pairs] * (jobs / scale)
+        priced = np.flatnonzero(cost)  # a move that is free would leave its variable unbounded
+        moved, moved_rows = moved_at_least(x[priced], previous[priced])
+        objective, rows = objective - cost[priced] @ moved, rows + moved_rows
+    program = cp.Problem(cp.Maximize(objective), rows)
 
     def bounding(duals: Duals) -> tuple[Floats, Floats]:
         return _vector(duals, gain_rows.id) / jobs, _vector(duals, capacity_rows.id) * (scale / jobs)
 
     return CvxProgram(program, x.id, pairs, shape, bounding)
+
+
+def moved_at_least(x: Any, previous: Any) -> tuple[cp.Variable, list[cp.Constraint]]:
+    """Return a variable that is at least ``abs(x - previous)``, and the rows that make it so.
+
+    Two linear rows an entry: with ``previous`` a parameter they keep the disciplined form (DPP), which
+    ``cp.abs(x - previous)`` does not.
+
+    Parameters
+    ----------
+    x
+        (k,) CVXPY expression.
+    previous
+        (k,) array or CVXPY parameter.
+    """
+    moved = cp.Variable(x.shape)
+    return moved, [moved >= x - previous, moved >= previous - x]
 
 
 def _vector(duals: Duals, constraint_id: int) -> Floats:

@@ -7,6 +7,7 @@ __all__ = [
     "ProblemError",
     "SolveFailedError",
     "SolverError",
+    "TapeError",
     "UnknownBackendError",
     "UnsupportedProblemError",
 ]
@@ -34,3 +35,7 @@ class UnsupportedProblemError(SolverError):
 
 class SolveFailedError(SolverError):
     """No backend of the chain delivered an answer that passes the certifier."""
+
+
+class TapeError(SolverError):
+    """A tape cannot be read: not a tape, of another version, or damaged; names the file and the place."""

@@ -11,11 +11,15 @@ and each gain row by its largest entry r_i::
          0 <= x_ij <= 1, or <= 0 where not allowed
 
 A pair that is not allowed is a column fixed at 0, so the sparsity pattern depends on J and W alone and is kept.
+
+With a switching term x_ij is the sum of two columns with the same entries: the time added, as above, at the cost c_ij,
+and the time kept, 0 <= k_ij <= previous_ij, which saves c_ij. Leaving everything costs sum_ij c_ij previous_ij, a
+constant that is left out. There are no further rows, and a kept column only where something can be kept.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, singledispatch
 from typing import Final, NamedTuple
 
@@ -23,15 +27,17 @@ import numpy as np
 import numpy.typing as npt
 
 from phasewise.solvers.errors import UnsupportedProblemError
-from phasewise.solvers.problems import AllocationProblem, Floats, MaxMinProblem
+from phasewise.solvers.problems import AllocationProblem, Floats, MaxMinProblem, Switching
 
 Int32s = npt.NDArray[np.int32]
+Ints = npt.NDArray[np.intp]
 
 INFINITE: Final = float("inf")
 
 KEPT_SHAPES: Final = 16
 """How many shapes' constant arrays are kept: the number of jobs wanders, and at 1,700 jobs each takes 0.2 MB."""
 
+_NONE: Final[Ints] = np.empty(0, dtype=np.intp)
 _LEAST_ROW_SCALE: Final = 1e-6
 _MOST_ROW_SCALE: Final = 1e6  # beyond, t's coefficient would come near the 1e-9 below which HiGHS drops an entry
 
@@ -43,7 +49,7 @@ class LinearProgram:
     Attributes
     ----------
     cost, col_lower, col_upper
-        (n,) over the columns; x comes first, row by row, then the family's own variables.
+        (n,) over the columns: x (or the time added) row by row, then t, then the time kept, pair by pair.
     row_lower, row_upper
         (m,): J gain rows, J time rows, W capacity rows.
     start, index, value
@@ -54,6 +60,8 @@ class LinearProgram:
         What gains were divided by.
     row_scale
         (J,) what the gain rows were divided by as well.
+    kept
+        (k,) flat indices into (J, W) of the pairs with a column of time kept, ascending; empty without switching.
     """
 
     cost: Floats
@@ -67,6 +75,15 @@ class LinearProgram:
     continuous: Int32s
     gain_scale: float
     row_scale: Floats
+    kept: Ints = field(default_factory=lambda: _NONE)
+
+    def x(self, columns: Floats) -> Floats:
+        """Return the (J, W) allocation that the (n,) values of the columns are."""
+        jobs = self.row_scale.size
+        pairs = columns.size - 1 - self.kept.size
+        x = columns[:pairs].copy()
+        x[self.kept] += columns[pairs + 1 :]
+        return x.reshape(jobs, pairs // jobs)
 
     def duals(self, row_duals: Floats) -> tuple[Floats, Floats]:
         """Return the (J,) job weights and (W,) capacity prices of the unscaled problem from the (m,) row duals.
@@ -88,11 +105,10 @@ def _max_min(problem: MaxMinProblem) -> LinearProgram:
     jobs, types = problem.jobs, problem.types
     pairs = jobs * types
     pattern = _pattern(jobs, types)
-    gain = problem.usable_gain
     scale = gain_scale(problem)
     value = np.empty(3 * pairs + jobs)
     entries = value[: 3 * pairs].reshape(jobs, types, 3)
-    scaled = gain / scale
+    scaled = problem.usable_gain / scale
     row_scale = scaled.max(axis=1).clip(_LEAST_ROW_SCALE, _MOST_ROW_SCALE)
     np.divide(scaled, row_scale[:, None], out=entries[:, :, 0])
     entries[:, :, 1] = 1.0
@@ -106,7 +122,7 @@ def _max_min(problem: MaxMinProblem) -> LinearProgram:
     col_upper[:-1] = problem.allowed_mask.ravel()
     row_upper = pattern.row_upper.copy()
     row_upper[2 * jobs :] = problem.capacity
-    return LinearProgram(
+    lp = LinearProgram(
         cost,
         pattern.col_lower,
         col_upper,
@@ -119,6 +135,31 @@ def _max_min(problem: MaxMinProblem) -> LinearProgram:
         scale,
         row_scale,
     )
+    return lp if problem.switching is None else _with_time_kept(lp, problem.switching)
+
+
+def _with_time_kept(lp: LinearProgram, switching: Switching) -> LinearProgram:
+    """Return the program with the cost of time added, and a column more for every pair with time that can be kept."""
+    jobs = lp.row_scale.size
+    pairs = switching.previous.size
+    price = switching.cost.ravel() * (jobs / lp.gain_scale)
+    upper = np.minimum(switching.previous.ravel(), lp.col_upper[:pairs])
+    kept = np.flatnonzero(upper)  # a pair that is not allowed keeps nothing
+    cost = np.concatenate((lp.cost, lp.cost[kept] + price[kept]))
+    cost[:pairs] -= price
+    entries = np.arange(3) + 3 * kept[:, None]
+    end = lp.start[-1]
+    return replace(
+        lp,
+        cost=cost,
+        col_lower=np.zeros(cost.size),
+        col_upper=np.concatenate((lp.col_upper, upper[kept])),
+        start=np.concatenate((lp.start, np.arange(end + 3, end + 3 + 3 * kept.size, 3, dtype=np.int32))),
+        index=np.concatenate((lp.index, lp.index[entries].ravel())),
+        value=np.concatenate((lp.value, lp.value[entries].ravel())),
+        continuous=np.zeros(cost.size, dtype=np.int32),
+        kept=kept,
+    )
 
 
 def gain_scale(problem: MaxMinProblem) -> float:
@@ -127,11 +168,13 @@ def gain_scale(problem: MaxMinProblem) -> float:
     Absolute tolerances of a solver are then relative ones whatever the unit of the gains. Where some job gains nothing
     from an equal share, t is 0 or nearly so; then the scale is what is left of the objective, or the largest gain.
     """
-    gain = problem.usable_gain
-    share = np.minimum(1.0, problem.capacity / problem.scale_factor.sum())
-    share /= max(1.0, float(share.sum()))
-    equal = float((gain @ share).min())
-    return equal or float(gain.max()) * (problem.linear_weight or 1.0) or 1.0
+    if equal := problem.equal_share_gain:
+        return equal
+    most = float(problem.usable_gain.max())
+    rest = problem.linear_weight * most
+    if problem.switching is not None:
+        rest = max(rest, problem.jobs * float(problem.switching.cost.max()))
+    return rest or most or 1.0
 
 
 class _Pattern(NamedTuple):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -36,9 +36,13 @@ class AllocationProblem(ABC):
 
     __slots__ = ()
 
-    family: ClassVar[str]
     scale_factor: Floats
     capacity: Floats
+
+    @property
+    @abstractmethod
+    def family(self) -> str:
+        """Name of the family, by which a backend says what it takes."""
 
     @property
     @abstractmethod
@@ -56,6 +60,22 @@ class AllocationProblem(ABC):
     @abstractmethod
     def bound(self, job_weights: Floats, capacity_prices: Floats) -> float:
         """Return a proven upper bound on the optimum from non-negative (J,) and (W,) duals."""
+
+    def magnitude(self, x: Floats) -> float:
+        """Return the size of what the objective at ``x`` (J, W) is made of, the measure of a gap where that is more.
+
+        0 where the objective itself will do; a family whose terms may cancel needs another measure.
+        """
+        del x
+        return 0.0
+
+    def staged_proof(self, x: Floats, stage_prices: Floats) -> tuple[float, float] | None:
+        """Return the bound and the relative gap at ``x`` that prices (K, W) of several stages prove.
+
+        None in a family that is solved in one stage; its duals go to `bound`.
+        """
+        del x, stage_prices
+        return None
 
     @property
     def jobs(self) -> int:
@@ -100,7 +120,9 @@ class AllocationProblem(ABC):
 
 @dataclass(frozen=True, slots=True)
 class MaxMinProblem(AllocationProblem):
-    """Maximise the least gain: max min_i sum_j gain_ij x_ij (+ linear_weight * mean_i sum_j gain_ij x_ij).
+    """Maximise the least gain, less what it costs to leave the allocation in force.
+
+    max min_i g_i + linear_weight * mean_i g_i - sum_ij move_cost_ij |x_ij - previous_ij| with g_i = sum_j gain_ij x_ij.
 
     Attributes
     ----------
@@ -114,15 +136,34 @@ class MaxMinProblem(AllocationProblem):
         (J, W) where x may be above 0; None means where gain > 0.
     linear_weight
         Weight of the mean gain in the objective; 1e-3 makes the optimum canonical, 0 is the plain problem.
+    previous
+        (J, W) the allocation in force, a row of zeros for a new job, each row's sum at most 1; it need not respect
+        ``capacity`` or ``allowed``: what it has on a pair that is not allowed costs its move whatever the answer.
+        None, together with ``move_cost``, where moving is free.
+    move_cost
+        (J, W), or (J, 1) for a cost per job: c_ij >= 0, what a unit of |x_ij - previous_ij| costs, in the unit of the
+        objective.
     """
-
-    family: ClassVar[str] = "max_min"
 
     gain: Floats
     scale_factor: Floats
     capacity: Floats
     allowed: Bools | None = None
     linear_weight: float = 0.0
+    previous: Floats | None = None
+    move_cost: Floats | None = None
+
+    @property
+    def family(self) -> str:
+        """``max_min``, or ``max_min_switching`` where moving costs."""
+        return MAX_MIN if self.previous is None else MAX_MIN_SWITCHING
+
+    @property
+    def switching(self) -> Switching | None:
+        """The allocation in force and the price of leaving it, None where moving is free."""
+        if self.previous is None or self.move_cost is None:
+            return None
+        return Switching(self.previous, np.broadcast_to(self.move_cost, self.previous.shape))
 
     @property
     def allowed_mask(self) -> Bools:
@@ -136,6 +177,13 @@ class MaxMinProblem(AllocationProblem):
         if self.allowed is None and self.capacity.all():
             return self.gain
         return np.where(self.allowed_mask, self.gain, 0.0)
+
+    @property
+    def equal_share_gain(self) -> float:
+        """The least gain under equal shares of each type, a feasible allocation: at most the plain optimum."""
+        share = np.minimum(1.0, self.capacity / self.scale_factor.sum())
+        share /= max(1.0, float(share.sum()))
+        return float((self.usable_gain @ share).min())
 
     def validate(self) -> None:
         """Check shapes and values in a few vectorised passes; raise `ProblemError` naming the first fault."""
@@ -154,44 +202,119 @@ class MaxMinProblem(AllocationProblem):
         _check("capacity", self.capacity, zero_is_fine=True)
         if not 0.0 <= self.linear_weight < np.inf:
             raise ProblemError(f"linear_weight is {self.linear_weight!r}; expected a finite number of at least 0")
+        if self.previous is not None or self.move_cost is not None:
+            _check_switching(self.previous, self.move_cost, jobs_types)
 
     def objective(self, x: Floats) -> float:
-        """Return the least gain plus the weighted mean gain at ``x`` (J, W); 0 without jobs."""
+        """Return least gain plus weighted mean gain less the cost of moving at ``x`` (J, W); 0 without jobs."""
         if self.jobs == 0:
             return 0.0
         gains = np.einsum("ij,ij->i", self.gain, x)
-        least = float(gains.min())
-        return least + self.linear_weight * float(gains.mean()) if self.linear_weight else least
+        value = float(gains.min())
+        if self.linear_weight:
+            value += self.linear_weight * float(gains.mean())
+        switching = self.switching
+        return value if switching is None else value - switching.paid(x)
+
+    def magnitude(self, x: Floats) -> float:
+        """Return 0 without a switching term; with one, gains and costs added up, at least the equal shares' gain.
+
+        Gains and the cost of moving may cancel, and staying may be worth nothing: then no gap is small relative to the
+        objective. Relative to this it is as small as in the plain problem. Where equal shares leave some job without
+        gain, what it would cost to move every job stands for them.
+        """
+        switching = self.switching
+        if switching is None or self.jobs == 0:
+            return 0.0
+        least = self.equal_share_gain or float(switching.cost.mean(axis=1).sum())
+        return max(self.objective(x) + 2.0 * switching.paid(x), least)
 
     def bound(self, job_weights: Floats, capacity_prices: Floats) -> float:
         """Return an upper bound on the optimum by weak duality, the ceilings included; infinite for weights of 0.
 
-        For l >= 0 with sum_i l_i >= 1 and p >= 0 the optimum is at most
-        sum_i max(0, max_j(a_ij (l_i + c / J) - s_i p_j)) + sum_j p_j N_j, where c is the linear weight (gains are
-        never negative, hence neither is t: a sum above 1 loses nothing in validity). Duals that sum to less are scaled
-        up; without a linear weight also down, which can only sharpen the bound.
-        Without any duals it is at most the smallest ceiling max_j a_ij plus c times the mean ceiling (over usable j).
+        For l >= 0 with sum_i l_i >= 1 and p >= 0 the optimum is at most sum_i worth_i(v_i) + sum_j p_j N_j with
+        v_ij = a_ij (l_i + c / J) - s_i p_j, where c is the linear weight (gains are never negative, hence neither is
+        t: a sum above 1 loses nothing in validity). worth_i is what job i can make of a unit of time at these values:
+        max(0, max_j v_ij), or with a switching term `Switching.worth`. Duals that sum to less than 1 are scaled up;
+        where t stands alone in the objective also down, which can only sharpen the bound.
+        Without any duals the optimum is at most the smallest ceiling max_j a_ij plus what the other terms can reach.
         """
         if self.jobs == 0:
             return 0.0
-        gain = self.usable_gain
+        gain, switching = self.usable_gain, self.switching
         ceilings = gain.max(axis=1)
         ceiling = float(ceilings.min())
-        if self.linear_weight:
+        if switching is not None:
+            ceiling += switching.worth(gain * (self.linear_weight / self.jobs), self.allowed_mask)
+        elif self.linear_weight:
             ceiling += self.linear_weight * float(ceilings.mean())
         total = float(job_weights.sum())
         if not 0.0 < total < _ABSURD or not float(capacity_prices.sum()) < _ABSURD:
             return ceiling  # also where a dual is NaN
-        unit = max(1.0, total) / total if self.linear_weight else 1.0 / total
+        unit = 1.0 / total if switching is None and not self.linear_weight else max(1.0, total) / total
         prices = capacity_prices * unit
-        surplus = gain * (job_weights * unit + self.linear_weight / self.jobs)[:, None]
-        surplus -= self.scale_factor[:, None] * prices
-        worth = surplus.max(axis=1)
-        return min(ceiling, float(worth[worth > 0.0].sum()) + float(prices @ self.capacity))
+        value = gain * (job_weights * unit + self.linear_weight / self.jobs)[:, None]
+        value -= self.scale_factor[:, None] * prices
+        if switching is not None:
+            worth = switching.worth(value, self.allowed_mask)
+        else:
+            best = value.max(axis=1)
+            worth = float(best[best > 0.0].sum())
+        return min(ceiling, worth + float(prices @ self.capacity))
+
+
+class Switching(NamedTuple):
+    """The term - sum_ij cost_ij |x_ij - previous_ij|.
+
+    Attributes
+    ----------
+    previous
+        (J, W) the allocation in force.
+    cost
+        (J, W), read-only.
+    """
+
+    previous: Floats
+    cost: Floats
+
+    def paid(self, x: Floats) -> float:
+        """Return what leaving the allocation in force for ``x`` (J, W) costs."""
+        return float(np.einsum("ij,ij->", self.cost, np.abs(x - self.previous)))
+
+    def worth(self, value: Floats, allowed: Bools) -> float:
+        """Return the sum over the jobs of the most that each can make of its time, the switching term included.
+
+        A job maximises sum_j value_ij x_ij - cost_ij |x_ij - previous_ij| over x_i >= 0, sum_j x_ij <= 1, x_ij = 0
+        where not ``allowed``: a fractional knapsack of its time. Time kept, up to previous_ij, is worth
+        value_ij + cost_ij, as it saves the cost of leaving; time added beyond is worth value_ij - cost_ij. The best
+        time added, at m_i, can fill whatever is left, so nothing worth less is ever used, and all time kept fits in:
+        m_i + sum_j previous_ij max(0, value_ij + cost_ij - m_i), with m_i at least 0, less the cost of leaving all.
+        (Where ``previous`` sums to a little more than 1 this is the value of a dual, hence an upper bound still.)
+
+        Parameters
+        ----------
+        value
+            (J, W) what a unit of time on each type is worth.
+        allowed
+            (J, W) bool.
+        """
+        added = value - self.cost
+        added *= allowed  # 0 is as good as not allowed: nothing need be added
+        best = np.maximum(added.max(axis=1), 0.0)
+        kept = value + self.cost
+        kept -= best[:, None]
+        np.maximum(kept, 0.0, out=kept)
+        kept *= allowed
+        kept -= self.cost
+        return float(best.sum()) + float(np.einsum("ij,ij->", kept, self.previous))
 
 
 Problem = MaxMinProblem
 
+MAX_MIN: Final = "max_min"
+MAX_MIN_SWITCHING: Final = "max_min_switching"
+
+_ROW_SLACK: Final = 1e-6  # what rounding, and a solver's tolerance, may leave of a previous allocation above a sum of 1
 _ABSURD: Final = 1e100  # duals of this size prove nothing and would overflow
 
 
@@ -209,3 +332,21 @@ def _check(name: str, values: Floats, zero_is_fine: bool) -> None:
     allowed = "of at least 0" if zero_is_fine else "above 0"
     place = ", ".join(map(str, where))
     raise ProblemError(f"{name}[{place}] is {float(values[where])!r}; expected a finite number {allowed}")
+
+
+def _check_switching(previous: Floats | None, move_cost: Floats | None, jobs_types: tuple[int, int]) -> None:
+    """Raise `ProblemError` where the previous allocation or the cost of leaving it is missing or wrong."""
+    if previous is None or move_cost is None:
+        given, missing = ("move_cost", "previous") if previous is None else ("previous", "move_cost")
+        raise ProblemError(f"{given} is given without {missing}; expected both, or none where moving is free")
+    if previous.shape != jobs_types:
+        raise ProblemError(f"previous has shape {previous.shape}; expected (jobs, worker types) = {jobs_types}")
+    if move_cost.shape not in (jobs_types, (jobs_types[0], 1)):
+        shapes = f"(jobs, worker types) = {jobs_types} or (jobs, 1)"
+        raise ProblemError(f"move_cost has shape {move_cost.shape}; expected {shapes}")
+    _check("previous", previous, zero_is_fine=True)
+    _check("move_cost", move_cost, zero_is_fine=True)
+    total = previous.sum(axis=1)
+    if total.size and total.max() > 1.0 + _ROW_SLACK:
+        job = int(total.argmax())
+        raise ProblemError(f"previous[{job}] sums to {float(total[job])!r}; expected at most 1, the job's whole time")

@@ -77,6 +77,11 @@ def get(name: str) -> SolverBackend:
     return backend
 
 
+def is_exact(backend: SolverBackend) -> bool:
+    """Return whether ``backend`` claims optimal answers; a heuristic says ``exact = False``."""
+    return bool(getattr(backend, "exact", True))
+
+
 def missing(backend: SolverBackend) -> tuple[str, ...]:
     """Return what ``pip install`` would have to add before ``backend`` can be opened; imports nothing."""
     return tuple(dist for module, dist in backend.requires.items() if importlib.util.find_spec(module) is None)

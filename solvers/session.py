@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -12,7 +13,7 @@ import numpy as np
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers import registry
 from phasewise.solvers.api import Fallback, Solution, SolverSession, Status
-from phasewise.solvers.certify import Rejection, certify
+from phasewise.solvers.certify import GAP_LIMIT, Rejection, certify
 from phasewise.solvers.errors import OptionError, SolveFailedError, SolverError, UnsupportedProblemError
 from phasewise.solvers.problems import Problem
 
@@ -28,6 +29,7 @@ class _Link:
     families: frozenset[str]
     session: SolverSession
     options: Mapping[str, object]
+    exact: bool
 
 
 class Solver:
@@ -101,7 +103,7 @@ def open_solver(spec: str, options: Mapping[str, object], timer: PhaseTimer) -> 
     links = []
     for part, backend in zip(parts, backends, strict=True):
         own = _options_of(part, backend.name, parts, options)
-        links.append(_Link(backend.name, backend.families, backend.open(own, timer), own))
+        links.append(_Link(backend.name, backend.families, backend.open(own, timer), own, registry.is_exact(backend)))
     return Solver(tuple(links))
 
 
@@ -131,11 +133,12 @@ def _attempt(link: _Link, problem: Problem) -> Solution | Rejection:
         return Rejection(str(error))
     except NATIVE_ERRORS as error:
         return Rejection(f"raised {type(error).__name__}: {error}")
-    return certify(problem, answer, link.name)
+    return certify(problem, answer, link.name, gap_limit=GAP_LIMIT if link.exact else math.inf)
 
 
 def _nothing_to_do(problem: Problem, backend: str) -> Solution:
     """Return the solution of a problem without jobs, or without any allowed pair, which no backend needs to see."""
     x = np.zeros((problem.jobs, problem.types))
     x.flags.writeable = False
-    return Solution(backend, Status.OPTIMAL, x, problem.objective(x), 0.0, 0.0, 0.0, 0.0, 0, None)
+    objective = problem.objective(x)
+    return Solution(backend, Status.OPTIMAL, x, objective, objective, 0.0, 0.0, 0.0, 0, None)

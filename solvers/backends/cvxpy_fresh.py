@@ -16,7 +16,7 @@ from phasewise.profiling.phases import Phase, PhaseTimer
 from phasewise.solvers import native_options
 from phasewise.solvers.api import Answer, Floats, RebuildReason, Status
 from phasewise.solvers.errors import OptionError
-from phasewise.solvers.problems import MaxMinProblem, Problem
+from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING, MaxMinProblem, Problem
 
 if TYPE_CHECKING:
     from phasewise.solvers.cvx import CvxProgram
@@ -57,7 +57,7 @@ class CvxpyFresh:
     limits: str
     defaults: Mapping[str, object] = field(default_factory=dict)
     rules: Mapping[str, native_options.Rule] | None = None
-    families: frozenset[str] = frozenset({"max_min"})
+    families: frozenset[str] = frozenset({MAX_MIN, MAX_MIN_SWITCHING})
 
     @property
     def name(self) -> str:

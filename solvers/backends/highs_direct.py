@@ -10,9 +10,11 @@ import numpy as np
 from phasewise.profiling.phases import Phase, PhaseTimer
 from phasewise.solvers.api import Answer, RebuildReason, Status
 from phasewise.solvers.crash import StartingPoint, starting_point
+from phasewise.solvers.filling import WaterFiller
+from phasewise.solvers.lexicographic import LEXICOGRAPHIC
 from phasewise.solvers.lp import INFINITE, LinearProgram, to_lp
 from phasewise.solvers.native_options import claim_highs_threads, set_highs
-from phasewise.solvers.problems import Problem
+from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING, Problem
 
 _DEFAULTS: Final[Mapping[str, object]] = {
     "output_flag": False,
@@ -31,7 +33,7 @@ class HighsDirect:
 
     name: ClassVar[str] = "highs-direct"
     aliases: ClassVar[tuple[str, ...]] = ()
-    families: ClassVar[frozenset[str]] = frozenset({"max_min"})
+    families: ClassVar[frozenset[str]] = frozenset({MAX_MIN, MAX_MIN_SWITCHING, LEXICOGRAPHIC})
     requires: ClassVar[Mapping[str, str]] = {"highspy": "highspy"}
     limits: ClassVar[str] = "solves from scratch; capacity-bound problems of over 1,000 jobs take 0.1 s and more"
     tolerance: ClassVar[float] = 1e-9
@@ -51,6 +53,7 @@ class HighsDirectSession:
         import highspy
 
         self._highs = highspy.Highs()
+        self._filler: WaterFiller | None = None
         self._timer = timer
         self._statuses = _statuses()
         self._error = highspy.HighsStatus.kError
@@ -61,16 +64,19 @@ class HighsDirectSession:
         self._time_limit_s = float(self._highs.getOptionValue("time_limit")[1])
 
     def solve(self, problem: Problem) -> Answer:
-        """Return HiGHS' answer with its duals."""
+        """Return HiGHS' answer with its duals; a lexicographic problem takes many small LPs instead of one."""
+        if problem.family == LEXICOGRAPHIC:
+            self._filler = self._filler or WaterFiller()
+            return self._filler.answer(problem, self._timer)
         with self._timer.phase(Phase.LP_BUILD):
             lp = to_lp(problem)
             self._pass(lp)
             start = starting_point(problem) if self._basis else None
             if self._basis and start:
-                self._highs.setBasis(self._basis.write(start, problem.types))
+                self._highs.setBasis(self._basis.write(start, lp))
         with self._timer.phase(Phase.LP_SOLVE):
             outcome = self._run()
-        return self._answer(problem, lp, failed=outcome == self._error)
+        return self._answer(lp, failed=outcome == self._error)
 
     def _run(self) -> object:
         """Solve the model that was passed; return HiGHS' code."""
@@ -99,7 +105,7 @@ class HighsDirectSession:
             lp.continuous,
         )
 
-    def _answer(self, problem: Problem, lp: LinearProgram, failed: bool) -> Answer:
+    def _answer(self, lp: LinearProgram, failed: bool) -> Answer:
         """Return status, x and duals, each vector converted once."""
         native = self._highs.getModelStatus()
         status = Status.FAILED if failed else self._statuses.get(native, Status.FAILED)
@@ -108,8 +114,7 @@ class HighsDirectSession:
         if status is not Status.OPTIMAL or not solution.value_valid:
             note = f"HiGHS: {self._highs.modelStatusToString(native)}"
             return Answer(status, None, iterations=iterations, rebuild=RebuildReason.FRESH, note=note)
-        jobs, types = problem.jobs, problem.types
-        x = np.array(solution.col_value)[: jobs * types].reshape(jobs, types)
+        x = lp.x(np.array(solution.col_value))
         weights = prices = None
         if solution.dual_valid:
             weights, prices = lp.duals(np.array(solution.row_dual))
@@ -132,16 +137,17 @@ class _BasisWriter:
         self._new = highspy.HighsBasis
         self._codes = np.array([status.kLower, status.kBasic, status.kUpper], dtype=object)
 
-    def write(self, start: StartingPoint, types: int) -> object:
+    def write(self, start: StartingPoint, lp: LinearProgram) -> object:
         """Return the basis: t and one column a job are basic, and every row's slack but J + 1 of them.
 
         A job at the common gain has its gain row tight, one that runs all the time its time row; the last tight row is
         the one that limits t.
         """
         jobs = start.kind.size
-        columns = np.zeros(jobs * types + 1, dtype=np.intp)
+        types = lp.row_lower.size - 2 * jobs
+        columns = np.zeros(lp.cost.size, dtype=np.intp)
         columns[np.arange(0, jobs * types, types) + start.kind] = 1
-        columns[-1] = 1
+        columns[jobs * types] = 1
         rows = np.ones(2 * jobs + types, dtype=np.intp)
         rows[:jobs] = start.full
         rows[jobs : 2 * jobs] = 1 + start.full

@@ -1,0 +1,128 @@
+"""Measure the table of the `auto` backend: CPU milliseconds of every exact backend at several sizes and structures.
+
+``python -m phasewise.bench.calibrate_auto`` writes the table beside the backend; ``--out FILE`` elsewhere, ``--quick``
+takes the small sizes and few rounds. Each point is a sequence of rounds in which jobs come and go, solved by one live
+session; what counts is the median without the first round. A backend is dropped from the larger sizes of its structure
+once a problem took it longer than the limit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+from phasewise.profiling.phases import PhaseTimer
+from phasewise.profiling.sinks import write_atomically
+from phasewise.solvers import registry
+from phasewise.solvers.backends.auto import TABLE, Auto, Point, Structure
+from phasewise.solvers.errors import SolverError
+from phasewise.solvers.instances import Load, churned_rounds, with_switching
+from phasewise.solvers.lexicographic import LexicographicProblem
+from phasewise.solvers.problems import Floats, Problem
+from phasewise.solvers.session import Solver, open_solver
+
+JOBS = (30, 100, 400, 1700)
+QUICK_JOBS = (30, 100)
+TYPES = (3, 6)
+KINDS = ("plain", "linear", "switching", "lexicographic")
+LIMIT_MS = 400.0
+LINEAR_WEIGHT = 1e-3
+
+
+def problems(kind: str, jobs: int, types: int, rounds: int) -> Iterator[Problem]:
+    """Yield ``rounds`` problems of one kind; a switching one starts from equal shares in force."""
+    churn = max(1, jobs // 100)
+    before: Floats | None = None
+    for churned in churned_rounds(1, jobs, rounds, load=Load.CONTENDED, types=types, churn=churn):
+        plain = churned.problem
+        if kind == "linear":
+            yield replace(plain, linear_weight=LINEAR_WEIGHT)
+        elif kind == "switching":
+            yield with_switching(churned, before)
+            share = (plain.capacity / plain.scale_factor.sum()).clip(max=1.0 / types)
+            before = plain.allowed_mask * share
+        elif kind == "lexicographic":
+            yield LexicographicProblem(plain.gain, plain.scale_factor, plain.capacity, plain.allowed)
+        else:
+            yield plain
+
+
+def measure(kind: str, jobs: int, types: int, rounds: int, names: Sequence[str]) -> Point:
+    """Return the point of one kind and size: the median CPU time of each backend that solved every round."""
+    stated = list(problems(kind, jobs, types, rounds))
+    cpu_ms = {}
+    for name in names:
+        timer = PhaseTimer()
+        try:
+            solver = open_solver(name, {}, timer)
+            cpu_ms[name] = round(median([_cpu_ms(solver, timer, problem) for problem in stated][1:]), 4)
+        except SolverError as error:
+            print(f"{kind} {jobs} x {types}: {name}: {error}", file=sys.stderr)
+    return Point(Structure.of(stated[-1]), cpu_ms)
+
+
+def _cpu_ms(solver: Solver, timer: PhaseTimer, problem: Problem) -> float:
+    timer.take()
+    solver.solve(problem)
+    return sum(timer.take().phases_cpu_s.values()) * 1e3
+
+
+def calibrate(sizes: Sequence[int], rounds: int, only: Collection[str] = ()) -> list[Point]:
+    """Return all points, of all exact backends or of ``only`` some, saying on standard error how far it is."""
+    points = []
+    for kind in KINDS:
+        for types in TYPES:
+            family = next(problems(kind, 2, types, 1)).family if kind != "switching" else "max_min_switching"
+            names = [
+                name
+                for name in registry.names()
+                if name != Auto.name and family in registry.get(name).families and registry.is_exact(registry.get(name))
+            ]
+            for jobs in sizes:
+                point = measure(kind, jobs, types, rounds, names)
+                names = [name for name in names if point.cpu_ms.get(name, LIMIT_MS) < LIMIT_MS]
+                points.append(point)
+                print(f"{kind} {jobs} x {types}: {dict(point.cpu_ms)}", file=sys.stderr)
+    return points
+
+
+def render(points: Sequence[Point]) -> str:
+    """Return the table as TOML."""
+    lines = [
+        "# CPU milliseconds a problem, build and solve, by backend; the median over consecutive rounds.",
+        "# Measured by `python -m phasewise.bench.calibrate_auto`; do not edit, run it again.",
+    ]
+    for point in points:
+        of = point.structure
+        lines += [
+            "",
+            "[[point]]",
+            f'family = "{of.family}"',
+            f"linear = {str(of.linear).lower()}",
+            f"gangs = {str(of.gangs).lower()}",
+            f"jobs = {of.jobs}",
+            f"types = {of.types}",
+            "[point.cpu_ms]",
+            *(f'"{name}" = {ms}' for name, ms in sorted(point.cpu_ms.items(), key=lambda item: item[1])),
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and write the table."""
+    parser = argparse.ArgumentParser(prog="python -m phasewise.bench.calibrate_auto", description=__doc__)
+    parser.add_argument("--out", type=Path, default=TABLE, metavar="FILE", help="where to write (default: %(default)s)")
+    parser.add_argument("--quick", action="store_true", help="small sizes, few rounds")
+    parser.add_argument("--solver", action="append", default=[], metavar="NAME", help="only this backend; repeatable")
+    chosen = parser.parse_args(arguments)
+    points = calibrate(QUICK_JOBS if chosen.quick else JOBS, 5 if chosen.quick else 8, chosen.solver)
+    write_atomically(chosen.out, render(points).encode())
+    print(f"table: {chosen.out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""`phasewise solve`: a tape, solved again by several backends, side by side."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("tape", type=click.Path(path_type=Path))
+@click.option(
+    "--solver",
+    "solvers",
+    multiple=True,
+    required=True,
+    metavar="NAME",
+    help="Solver backend, or a chain A,B; repeatable. See `phasewise list solvers`.",
+)
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Also write the figures as a JSON list.",
+)
+@click.option("--rounds", type=click.IntRange(min=1), metavar="N", help="Only the first N problems.")
+def command(tape: Path, solvers: tuple[str, ...], json_file: Path | None, rounds: int | None) -> None:
+    """Replay TAPE on several backends, every answer certified, and compare what they need and reach.
+
+    Each backend solves the problems in order in one live session. Times are CPU milliseconds.
+    """
+    from phasewise.bench.output import console
+    from phasewise.bench.replay_table import replay_table
+    from phasewise.profiling.sinks import write_atomically
+    from phasewise.solvers.replay import replay
+    from phasewise.solvers.tapes import Tape
+
+    if len(set(solvers)) < len(solvers):
+        raise click.UsageError(f"a solver is named twice: {', '.join(solvers)}")
+    recorded = Tape(tape)
+    records = replay(recorded, solvers, rounds=rounds)
+    figures = [record.summary() for record in records]
+    if json_file is not None:
+        write_atomically(json_file, (json.dumps(figures, indent=2, allow_nan=False) + "\n").encode())
+    console().print(replay_table(str(tape), len(recorded), figures))
+    for record in records:
+        if record.failures:
+            click.echo(f"{record.solver}: {len(record.failures)} failures; the first: {record.failures[0]}")

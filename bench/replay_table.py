@@ -1,0 +1,40 @@
+"""The comparison that `phasewise solve` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.table import Table
+
+COLUMNS = ("rounds", "build", "solve", "total", "p95", "iter", "rebuilds", "max gap", "max viol", "util", "fail")
+
+
+def replay_table(tape: str, problems: int, figures: Iterable[Mapping[str, Any]]) -> Table:
+    """Return a table of the figures of each solver, as `phasewise.solvers.replay.Record.summary` gives them."""
+    table = Table(title=f"{tape}: {problems} problems; CPU ms a round (median; p95 of the total)", title_justify="left")
+    table.add_column("solver", overflow="fold")
+    for column in COLUMNS:
+        table.add_column(column, justify="left" if column == "rebuilds" else "right")
+    for of in figures:
+        table.add_row(
+            of["solver"],
+            str(of["rounds"]),
+            *(_fixed(of[f"{name}_ms_median"]) for name in ("build", "solve", "total")),
+            _fixed(of["total_ms_p95"]),
+            _fixed(of["iterations_median"], 0),
+            ", ".join(f"{reason} {count}" for reason, count in of["rebuilds"].items()) or "none",
+            _small(of["max_gap"]),
+            _small(of["max_violation"]),
+            _fixed(of["utilization_median"], 3),
+            str(of["failures"]),
+        )
+    return table
+
+
+def _fixed(value: float | None, digits: int = 2) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _small(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1e}"

@@ -1,0 +1,136 @@
+"""What keeping something from round to round is worth: `highs-warm` and `cvxpy-dpp` against the same solvers afresh.
+
+``python -P -m phasewise.bench.solver_rounds warm`` and ``... dpp`` print a Markdown table each: CPU milliseconds of a
+round's build and solve, median over consecutive churned rounds, backends interleaved; certifying is outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from statistics import median
+from typing import Final
+
+import click
+import numpy as np
+
+from phasewise.profiling.phases import PhaseTimer
+from phasewise.solvers.api import Solution
+from phasewise.solvers.buckets import slots_for
+from phasewise.solvers.instances import Load, churned_rounds, with_switching
+from phasewise.solvers.problems import Floats, MaxMinProblem
+from phasewise.solvers.session import open_solver
+
+FORMS: Final = ("plain", "canonical", "switching")
+LINEAR_WEIGHT: Final = 1e-3
+
+
+@dataclass
+class Timed:
+    """A backend and its CPU milliseconds, a figure a round."""
+
+    name: str
+    options: dict[str, object] = field(default_factory=dict)
+    build_ms: list[float] = field(default_factory=list)
+    solve_ms: list[float] = field(default_factory=list)
+    iterations: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._timer = PhaseTimer()
+        self._solver = open_solver(self.name, self.options, self._timer)
+
+    def solve(self, problem: MaxMinProblem) -> Solution:
+        """Return the certified solution, its cost noted."""
+        self._timer.take()
+        solution = self._solver.solve(problem)
+        spent = self._timer.take().phases_cpu_s
+        self.build_ms.append(1e3 * spent.get("lp_build", 0.0))
+        self.solve_ms.append(1e3 * spent.get("lp_solve", 0.0))
+        self.iterations.append(solution.iterations)
+        return solution
+
+    @property
+    def totals_ms(self) -> list[float]:
+        """Build and solve together, without the first round."""
+        return [build + solve for build, solve in zip(self.build_ms[1:], self.solve_ms[1:], strict=True)]
+
+
+def problems(form: str, load: Load, jobs: int, types: int, rounds: int) -> Iterator[MaxMinProblem]:
+    """Yield consecutive problems; ``form`` is one of `FORMS`; ten jobs, or a fiftieth of few, come and go a round."""
+    reference = open_solver("highs-warm", {}, PhaseTimer())
+    x: Floats | None = None
+    churn = max(1, min(10, jobs // 50))
+    for churned in churned_rounds(1, jobs, rounds, load=load, types=types, churn=churn):
+        problem = with_switching(churned, x) if form == "switching" else churned.problem
+        if form == "canonical":
+            problem = replace(problem, linear_weight=LINEAR_WEIGHT)
+        yield problem
+        if form == "switching":
+            x = reference.solve(problem).x
+
+
+@click.group()
+def main() -> None:
+    """Measure what is worth keeping between rounds."""
+
+
+@main.command()
+@click.option("--jobs", default=1700, show_default=True)
+@click.option("--rounds", default=50, show_default=True)
+@click.option("--fresh-rounds", default=8, show_default=True, help="Rounds of the slow starts from nothing.")
+def warm(jobs: int, rounds: int, fresh_rounds: int) -> None:
+    """`highs-warm` against HiGHS from nothing (primal, dual) and from the starting point of `highs-direct`."""
+    click.echo(
+        "| rounds | warm ms | p95 | iterations | highs-direct ms | primal from nothing | dual from nothing | ratio |"
+    )
+    click.echo("|---|---|---|---|---|---|---|---|")
+    for load in Load:
+        for form in FORMS:
+            carried, direct = Timed("highs-warm"), Timed("highs-direct")
+            nothing = [Timed("highs-direct", {"simplex_strategy": strategy}) for strategy in (4, 1)]
+            for turn, problem in enumerate(problems(form, load, jobs, 6, rounds)):
+                best = carried.solve(problem).objective
+                for other in [direct, *(nothing if turn <= fresh_rounds else [])]:
+                    _same(other.solve(problem).objective, best)
+            own, theirs, *fresh = (median(each.totals_ms) for each in (carried, direct, *nothing))
+            p95 = float(np.percentile(carried.totals_ms, 95))
+            row = [f"{load} {form}", f"{own:.1f}", f"{p95:.1f}", f"{median(carried.iterations[1:]):g}", f"{theirs:.1f}"]
+            row += [f"{each:.0f}" for each in fresh]
+            click.echo(f"| {' | '.join(row)} | {min(fresh) / own:.1f} |")
+
+
+@main.command()
+@click.option("--jobs", "sizes", multiple=True, type=int, default=(10, 30, 100, 300, 1000), show_default=True)
+@click.option("--solver", "solvers", multiple=True, default=("ECOS", "CLARABEL"), show_default=True)
+@click.option("--types", default=3, show_default=True)
+@click.option("--rounds", default=40, show_default=True)
+@click.option("--form", type=click.Choice(FORMS), default="plain", show_default=True)
+def dpp(sizes: tuple[int, ...], solvers: tuple[str, ...], types: int, rounds: int, form: str) -> None:
+    """`cvxpy-dpp` against `cvxpy-fresh`: a round's cost, the first round's, and after how many rounds it pays."""
+    click.echo("| solver | jobs | slots | fresh build + solve ms | dpp build + solve ms | compile ms | pays after |")
+    click.echo("|---|---|---|---|---|---|---|")
+    for solver in solvers:
+        for jobs in sizes:
+            fresh, kept = Timed(f"cvxpy-fresh:{solver}"), Timed(f"cvxpy-dpp:{solver}")
+            for problem in problems(form, Load.CONTENDED, jobs, types, rounds):
+                _same(fresh.solve(problem).objective, kept.solve(problem).objective)
+            saved = median(fresh.totals_ms) - median(kept.totals_ms)
+            compiled = kept.build_ms[0] - median(kept.build_ms[1:])
+            pays = f"{compiled / saved:.0f} rounds" if saved > 0.0 else "never"
+            row = [solver, str(jobs), str(slots_for(jobs)), _parts(fresh), _parts(kept), f"{compiled:.0f}", pays]
+            click.echo(f"| {' | '.join(row)} |")
+
+
+def _parts(timed: Timed) -> str:
+    """Return a round's median build and solve."""
+    return f"{median(timed.build_ms[1:]):.1f} + {median(timed.solve_ms[1:]):.1f}"
+
+
+def _same(objective: float, best: float) -> None:
+    """Refuse to report times of answers that differ."""
+    if abs(objective - best) > 2e-6 * abs(best):
+        raise click.ClickException(f"objectives differ: {objective!r} and {best!r}")
+
+
+if __name__ == "__main__":
+    main()

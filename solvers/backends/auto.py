@@ -1,0 +1,197 @@
+"""`auto`: picks a backend by the size and structure of the problem, from measured times, and says which.
+
+The table `auto_table.toml` beside this file holds CPU times of this project's backends, measured at several points;
+`python -m phasewise.bench.calibrate_auto` measures it anew on any machine. Of the table's points the one nearest to the
+problem ranks the backends; a backend that is not installed, is no longer registered, does not take the family or is a
+heuristic is passed over. Sessions once opened are kept, and a change needs a clear advantage, several problems long:
+a session that has just been left would start cold.
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import numpy as np
+
+from phasewise.profiling.phases import PhaseTimer
+from phasewise.solvers.api import Answer, SolverSession, Status
+from phasewise.solvers.errors import OptionError, UnsupportedProblemError
+from phasewise.solvers.lexicographic import LEXICOGRAPHIC
+from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING, Problem
+
+TABLE: Final = Path(__file__).with_name("auto_table.toml")
+FALLBACK: Final = ("structured", "highs-warm", "highs-direct", "water-filling", "cvxpy-fresh:CLARABEL")
+"""The order where the table has no entry for a family."""
+
+_ADVANTAGE: Final = 0.8  # of the present backend's time; less of a difference is not worth a cold start
+_PATIENCE: Final = 3  # problems in a row for which another backend must be ahead
+_USABLE: Final = frozenset({Status.OPTIMAL, Status.INACCURATE})
+_UNLIKE: Final = 1.0  # distance of points that differ in a trait; that of a factor e in the number of jobs
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """What a choice depends on.
+
+    Attributes
+    ----------
+    family
+        Of the problem.
+    linear
+        Whether the mean gain counts.
+    gangs
+        Whether jobs differ in their number of GPUs.
+    jobs, types
+        J and W.
+    """
+
+    family: str
+    linear: bool
+    gangs: bool
+    jobs: int
+    types: int
+
+    @classmethod
+    def of(cls, problem: Problem) -> Structure:
+        """Return the structure of ``problem``."""
+        gangs = bool(np.ptp(problem.scale_factor) > 0.0) if problem.jobs else False
+        return cls(problem.family, problem.linear_weight > 0.0, gangs, problem.jobs, problem.types)
+
+    def distance(self, other: Structure) -> float:
+        """Return how unlike two structures of a family are; infinite across families."""
+        if self.family != other.family:
+            return math.inf
+        size = abs(math.log(max(1, self.jobs) / max(1, other.jobs))) + abs(math.log(self.types / other.types))
+        return size + _UNLIKE * ((self.linear != other.linear) + 0.5 * (self.gangs != other.gangs))
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One measured point: where, and the CPU milliseconds a problem of each backend there."""
+
+    structure: Structure
+    cpu_ms: Mapping[str, float]
+
+
+def load_table(path: Path = TABLE) -> tuple[Point, ...]:
+    """Return the measured points; raise `OptionError` where the file cannot be read or holds anything else."""
+    try:
+        with path.open("rb") as file:
+            entries: list[dict[str, Any]] = tomllib.load(file)["point"]
+        return tuple(
+            Point(
+                Structure(
+                    str(entry["family"]), bool(entry["linear"]), bool(entry["gangs"]), entry["jobs"], entry["types"]
+                ),
+                {str(name): float(ms) for name, ms in entry["cpu_ms"].items()},
+            )
+            for entry in entries
+        )
+    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise OptionError(
+            f"auto: cannot use the table {path}: {error}; python -m phasewise.bench.calibrate_auto makes it anew"
+        ) from error
+
+
+def ranking(structure: Structure, table: tuple[Point, ...]) -> dict[str, float]:
+    """Return the backends to try, best first, with their CPU milliseconds at the nearest point of ``table``.
+
+    Those of `FALLBACK` that were not measured there come last, as infinitely slow.
+    """
+    from phasewise.solvers import registry
+
+    near = min(table, key=lambda point: point.structure.distance(structure), default=None)
+    measured: Mapping[str, float] = {}
+    if near is not None and near.structure.family == structure.family:
+        measured = near.cpu_ms
+    ranked = dict(sorted(measured.items(), key=lambda item: item[1]))
+    ranked.update({name: math.inf for name in FALLBACK if name not in ranked})
+    usable = set(registry.names()) - {Auto.name}
+    return {
+        name: ms
+        for name, ms in ranked.items()
+        if name in usable and structure.family in registry.get(name).families and registry.is_exact(registry.get(name))
+    }
+
+
+class Auto:
+    """The quickest backend for the problem at hand, by a measured table."""
+
+    name: ClassVar[str] = "auto"
+    aliases: ClassVar[tuple[str, ...]] = ()
+    families: ClassVar[frozenset[str]] = frozenset({MAX_MIN, MAX_MIN_SWITCHING, LEXICOGRAPHIC})
+    requires: ClassVar[Mapping[str, str]] = {"highspy": "highspy"}
+    limits: ClassVar[str] = "picks an exact backend by size and structure and says which; takes no options"
+    tolerance: ClassVar[float] = 1e-9
+
+    def open(self, options: Mapping[str, object], timer: PhaseTimer) -> AutoSession:
+        """Return a session; raise `OptionError` for any option: they are those of the backends it picks."""
+        if options:
+            raise OptionError(f"{self.name}: takes no options, as it picks the backend; got {dict(options)}")
+        return AutoSession(timer, load_table())
+
+
+class AutoSession:
+    """One session of each backend that was ever picked.
+
+    Parameters
+    ----------
+    timer
+        Shared by all of them.
+    table
+        What the choice is made from.
+    """
+
+    def __init__(self, timer: PhaseTimer, table: tuple[Point, ...]) -> None:
+        self._timer, self._table = timer, table
+        self._sessions: dict[str, SolverSession] = {}
+        self._present: dict[str, str] = {}  # the backend in use, by family
+        self._ahead = 0  # problems in a row for which another was ahead
+        self._ranking = lru_cache(maxsize=64)(lambda structure: ranking(structure, table))
+
+    def solve(self, problem: Problem) -> Answer:
+        """Return the answer of the backend that is picked; where it fails, of the next."""
+        structure = Structure.of(problem)
+        ranked = self._ranking(structure)
+        if not ranked:
+            raise UnsupportedProblemError(f"no installed backend takes problem family {problem.family!r}")
+        first = self._settle(structure, ranked)
+        answer = self._answer(first, problem)
+        for other in ranked:
+            if answer.status in _USABLE:
+                break
+            if other != first:
+                answer = self._answer(other, problem)
+        return answer
+
+    def _settle(self, structure: Structure, ranked: Mapping[str, float]) -> str:
+        """Return the backend to use, which is the present one unless another has been ahead for long enough."""
+        best = next(iter(ranked))
+        present = self._present.get(structure.family)
+        if present is None or present not in ranked:
+            self._ahead = _PATIENCE
+        elif best != present and ranked[best] < _ADVANTAGE * ranked[present]:
+            self._ahead += 1
+        else:
+            self._ahead = 0
+        if self._ahead >= _PATIENCE:
+            self._present[structure.family], self._ahead = best, 0
+        return self._present[structure.family]
+
+    def _answer(self, name: str, problem: Problem) -> Answer:
+        """Return the answer of one backend, marked with its name."""
+        from phasewise.solvers import registry
+
+        if name not in self._sessions:
+            self._sessions[name] = registry.get(name).open({}, self._timer)
+        answer = self._sessions[name].solve(problem)
+        return replace(answer, solved_by=answer.solved_by or name)
+
+
+BACKENDS: Final = (Auto(),)

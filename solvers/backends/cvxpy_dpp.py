@@ -1,0 +1,203 @@
+"""`cvxpy-dpp:*`: CVXPY programs in parameters (DPP), compiled once for a number of job slots and then only filled.
+
+Arrivals and departures change what is in the slots, not the program. Compiling takes time and memory that grow with the
+square of the entries (slots x worker types), hence a limit on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from phasewise.profiling.phases import Phase, PhaseTimer
+from phasewise.solvers.api import Answer, RebuildReason, Status
+from phasewise.solvers.basis import Hashes, came_from, job_hashes
+from phasewise.solvers.buckets import Bucket, ProgramCache
+from phasewise.solvers.cvx_native import NATIVE_SOLVERS, NativeSolver, iterations_of, status_of
+from phasewise.solvers.errors import OptionError, UnsupportedProblemError
+from phasewise.solvers.lp import Ints
+from phasewise.solvers.native_options import claim_highs_threads
+from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING, Problem
+
+if TYPE_CHECKING:
+    from phasewise.solvers.cvx_slots import SlotProgram
+
+MAX_ENTRIES: Final = 12_288
+"""Slots x worker types up to which programs are compiled: there compiling takes 1.1 s and 1.3 GB at its peak."""
+
+_KEPT_PROGRAMS: Final = 8  # 8 MB each at 10,000 entries
+
+
+@dataclass(frozen=True)
+class CvxpyDpp:
+    """One native solver behind parametrised CVXPY programs.
+
+    Attributes
+    ----------
+    native
+        The native solver.
+    """
+
+    native: NativeSolver
+    families: frozenset[str] = frozenset({MAX_MIN, MAX_MIN_SWITCHING})
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The registered name."""
+        return f"cvxpy-dpp:{self.native.name}"
+
+    @property
+    def requires(self) -> Mapping[str, str]:
+        """What must be installed."""
+        return self.native.requires
+
+    @property
+    def limits(self) -> str:
+        """What to know before choosing it."""
+        return f"compiles once a size; up to {MAX_ENTRIES:,} entries (slots x types); {self.native.character}"
+
+    @property
+    def tolerance(self) -> float:
+        """Relative gap that its answers keep."""
+        return self.native.tolerance
+
+    def open(self, options: Mapping[str, object], timer: PhaseTimer) -> CvxpyDppSession:
+        """Return a session after a first tiny solve; raise `OptionError` where an option or its value is wrong.
+
+        Options of its own: ``max_entries``, ``warm_start``; the others are the native solver's.
+        """
+        own = _own_options(self, options)
+        native = {key: value for key, value in options.items() if key not in _OWN}
+        self.native.check(self.name, native)
+        merged = {**self.native.defaults, **native}
+        self.native.try_out(self.name, native, lambda probe_timer: CvxpyDppSession(self, merged, own, probe_timer))
+        return CvxpyDppSession(self, merged, own, timer)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnOptions:
+    """Options of the backend itself.
+
+    Attributes
+    ----------
+    max_entries
+        Slots x worker types above which it refuses to compile.
+    warm_start
+        Whether each solve starts from the last solution in the same slots.
+    """
+
+    max_entries: int = MAX_ENTRIES
+    warm_start: bool = False
+
+
+_OWN: Final = frozenset({"max_entries", "warm_start"})
+
+
+def _own_options(backend: CvxpyDpp, options: Mapping[str, object]) -> OwnOptions:
+    """Return the backend's own options, or raise `OptionError` saying what they take."""
+    most = options.get("max_entries", MAX_ENTRIES)
+    warm = options.get("warm_start", False)
+    if not isinstance(most, int) or isinstance(most, bool) or most < 1:
+        raise OptionError(f"{backend.name}: option max_entries={most!r}; it takes a whole number of at least 1")
+    if not isinstance(warm, bool):
+        raise OptionError(f"{backend.name}: option warm_start={warm!r}; it takes True or False")
+    if warm and not backend.native.starts_warm:
+        able = ", ".join(native.name for native in NATIVE_SOLVERS if native.starts_warm)
+        raise OptionError(
+            f"{backend.name}: option warm_start=True; {backend.native.name} cannot; those that can: {able}"
+        )
+    return OwnOptions(most, warm)
+
+
+class CvxpyDppSession:
+    """The programs compiled so far, and which job was in which slot."""
+
+    def __init__(
+        self, backend: CvxpyDpp, native_options: Mapping[str, object], own: OwnOptions, timer: PhaseTimer
+    ) -> None:
+        from cvxpy.error import SolverError
+
+        from phasewise.solvers.cvx_slots import SlotProgram
+
+        self._solver_error = SolverError
+        self._new_program = SlotProgram
+        self._backend, self._own, self._timer = backend, own, timer
+        self._solver = backend.native.name
+        self._options = dict(native_options)
+        self._programs: ProgramCache[SlotProgram] = ProgramCache(_KEPT_PROGRAMS)
+        self._seats: dict[Bucket, tuple[Hashes, Ints]] = {}
+
+    def solve(self, problem: Problem) -> Answer:
+        """Return the native solver's answer with its duals.
+
+        Raises
+        ------
+        UnsupportedProblemError
+            Where the problem has more entries than the size guard lets through.
+        """
+        bucket, program, rebuild = self._programs.find(problem, problem.linear_weight > 0.0)
+        if program is None:
+            self._guard(problem, bucket)
+        try:
+            with self._programs.lent(bucket):
+                return self._solve(problem, bucket, program, rebuild)
+        except self._solver_error as error:
+            return Answer(Status.FAILED, None, rebuild=rebuild, note=f"{self._solver} through CVXPY: {error}")
+
+    def _solve(
+        self, problem: Problem, bucket: Bucket, program: SlotProgram | None, rebuild: RebuildReason | None
+    ) -> Answer:
+        """Fill the program, compile it where it is new, and solve it, each under its phase."""
+        with self._timer.phase(Phase.LP_BUILD):
+            program = program or self._new_program(bucket)
+            slots = self._slots(problem, bucket)
+            scale = program.fill(problem, slots)
+            # every call gets its own copy of the options: CVXPY takes entries out
+            compiled, chain, inverse = program.program.get_problem_data(self._solver, solver_opts=dict(self._options))
+            self._programs.keep(bucket, program)
+        if self._solver == "HIGHS":
+            claim_highs_threads(self._options.get("threads"))
+        with self._timer.phase(Phase.LP_SOLVE):
+            raw = chain.solve_via_data(
+                program.program, compiled, self._own.warm_start, verbose=False, solver_opts=dict(self._options)
+            )
+        solution = chain.invert(raw, inverse)
+        status, iterations = status_of(solution), iterations_of(solution)
+        note = f"{self._solver} through CVXPY: {solution.status}; {self._programs.hits} hits of {self._programs.solves}"
+        if not solution.primal_vars:
+            return Answer(status, None, iterations=iterations, rebuild=rebuild, note=note)
+        x = program.x(solution.primal_vars, problem, slots)
+        weights, prices = program.bounding(solution.dual_vars, slots, scale)
+        return Answer(status, x, prices, weights, iterations, rebuild, note)
+
+    def _guard(self, problem: Problem, bucket: Bucket) -> None:
+        """Raise `UnsupportedProblemError` where compiling for this bucket would take too much time and memory."""
+        if bucket.entries > self._own.max_entries:
+            raise UnsupportedProblemError(
+                f"{problem.jobs} jobs x {problem.types} worker types need {bucket.slots} slots, {bucket.entries} "
+                f"entries; compiling takes time and memory by their square, so at most {self._own.max_entries} are "
+                "allowed; raise option max_entries, or choose cvxpy-fresh"
+            )
+
+    def _slots(self, problem: Problem, bucket: Bucket) -> Ints:
+        """Return (J,) the slot of each job: its row, or for a warm start where it was before."""
+        slots = np.arange(problem.jobs)
+        if not self._own.warm_start:
+            return slots
+        jobs = job_hashes(problem)
+        if bucket in self._seats:
+            jobs_before, slots_before = self._seats[bucket]
+            source = came_from(jobs, jobs_before)
+            stays = source >= 0
+            slots = np.where(stays, slots_before[source], -1)
+            free = np.setdiff1d(np.arange(bucket.slots), slots[stays])
+            slots[~stays] = free[: problem.jobs - int(stays.sum())]
+        self._seats[bucket] = jobs, slots
+        return slots
+
+
+BACKENDS: Final = tuple(CvxpyDpp(native) for native in NATIVE_SOLVERS)

@@ -1,0 +1,45 @@
+"""`water-filling`: the exact lexicographic max-min allocation by `phasewise.solvers.filling`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Final
+
+from phasewise.profiling.phases import PhaseTimer
+from phasewise.solvers.api import Answer
+from phasewise.solvers.errors import OptionError
+from phasewise.solvers.filling import WaterFiller
+from phasewise.solvers.lexicographic import LEXICOGRAPHIC
+from phasewise.solvers.problems import Problem
+
+
+class WaterFilling:
+    """Stages of prices and small LPs; takes the lexicographic family alone."""
+
+    name: ClassVar[str] = "water-filling"
+    aliases: ClassVar[tuple[str, ...]] = ()
+    families: ClassVar[frozenset[str]] = frozenset({LEXICOGRAPHIC})
+    requires: ClassVar[Mapping[str, str]] = {"highspy": "highspy", "numba": "numba"}
+    limits: ClassVar[str] = "exact; slower where many jobs are indifferent between types that not all may use"
+    tolerance: ClassVar[float] = 1e-9
+
+    def open(self, options: Mapping[str, object], timer: PhaseTimer) -> WaterFillingSession:
+        """Return a session; raise `OptionError` for any option, as there are none."""
+        if options:
+            raise OptionError(f"{self.name}: takes no options; got {dict(options)}")
+        return WaterFillingSession(timer)
+
+
+class WaterFillingSession:
+    """Fills each problem from nothing; only the native object is kept."""
+
+    def __init__(self, timer: PhaseTimer) -> None:
+        self._timer = timer
+        self._filler = WaterFiller()
+
+    def solve(self, problem: Problem) -> Answer:
+        """Return the allocation with the prices that prove every level."""
+        return self._filler.answer(problem, self._timer)
+
+
+BACKENDS: Final = (WaterFilling(),)

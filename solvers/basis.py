@@ -1,0 +1,276 @@
+"""A simplex basis of the LP of `phasewise.solvers.lp`, and how it is carried from one round's problem to the next.
+
+A job owns a gain row, a time row and the columns of its pairs; t and the capacity rows belong to all. So a basis can be
+taken apart by jobs: who stays keeps its part, who leaves takes it along, who arrives gets the part that is best at the
+prices of the last round. What comes of it is nearly optimal after an ordinary round, and often a basis at once; where
+it is none, the solver completes it. Jobs are recognised by their rows: a problem carries no names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from phasewise.solvers.crash import StartingPoint
+from phasewise.solvers.lp import Ints, LinearProgram
+from phasewise.solvers.problems import Bools, Floats, MaxMinProblem
+
+Codes = npt.NDArray[np.int8]
+Hashes = npt.NDArray[np.uint64]
+
+LOWER: Final = np.int8(0)
+BASIC: Final = np.int8(1)
+UPPER: Final = np.int8(2)
+
+_GONE: Final = -1
+_MIXER: Final = np.uint64(0x9E3779B97F4A7C15)  # odd, and without a pattern in its bits
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """A basis of an LP.
+
+    Attributes
+    ----------
+    columns, rows
+        (n,) and (m,) codes: at the lower bound, basic, at the upper bound.
+    """
+
+    columns: Codes
+    rows: Codes
+
+    @property
+    def is_square(self) -> bool:
+        """Whether there are as many basic variables as rows."""
+        return int((self.columns == BASIC).sum()) + int((self.rows == BASIC).sum()) == self.rows.size
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """What one round leaves to the next.
+
+    Attributes
+    ----------
+    family
+        The problem's family.
+    jobs
+        (J,) hashes by which jobs are recognised.
+    added, kept
+        (J, W) codes of the columns of time added and of time kept, UPPER where a pair has no column of time kept.
+    gain_rows, time_rows
+        (J,) codes.
+    capacity_rows
+        (W,) codes.
+    level
+        The common gain t.
+    prices
+        (W,) objective per GPU.
+    """
+
+    family: str
+    jobs: Hashes
+    added: Codes
+    kept: Codes
+    gain_rows: Codes
+    time_rows: Codes
+    capacity_rows: Codes
+    level: float
+    prices: Floats
+
+
+def solved(problem: MaxMinProblem, lp: LinearProgram, basis: Basis, level: float, prices: Floats) -> Solved:
+    """Return what the optimal ``basis`` of ``problem`` leaves to the next round."""
+    jobs, types = problem.jobs, problem.types
+    pairs = jobs * types
+    kept = np.full(pairs, UPPER)
+    kept[lp.kept] = basis.columns[pairs + 1 :]
+    return Solved(
+        problem.family,
+        job_hashes(problem),
+        basis.columns[:pairs].reshape(jobs, types),
+        kept.reshape(jobs, types),
+        basis.rows[:jobs],
+        basis.rows[jobs : 2 * jobs],
+        basis.rows[2 * jobs :],
+        level,
+        prices,
+    )
+
+
+def basis_of(lp: LinearProgram, basic: npt.NDArray[np.integer], columns: Floats) -> Basis:
+    """Return the basis with these basic variables.
+
+    Parameters
+    ----------
+    lp
+        The program.
+    basic
+        (m,) columns from 0 on, and rows r as -1 - r.
+    columns
+        (n,) values of the columns, which tell the bound at which each of the others is.
+    """
+    jobs = lp.row_scale.size
+    column_codes = np.where(columns > 0.5 * lp.col_upper, UPPER, LOWER)  # a column fixed at 0 is at its lower bound
+    row_codes = np.full(lp.row_lower.size, UPPER)
+    row_codes[:jobs] = LOWER
+    column_codes[basic[basic >= 0]] = BASIC
+    row_codes[-1 - basic[basic < 0]] = BASIC
+    return Basis(column_codes, row_codes)
+
+
+def starting_basis(start: StartingPoint, lp: LinearProgram) -> Basis:
+    """Return the basis of a starting point: t and one column a job, and the slack of every row but J + 1.
+
+    A job at the common gain has its gain row tight, one that runs all the time its time row; the last tight row is the
+    one that limits t.
+    """
+    jobs = start.kind.size
+    types = lp.row_lower.size - 2 * jobs
+    columns = np.full(lp.cost.size, LOWER)
+    columns[np.arange(0, jobs * types, types) + start.kind] = BASIC
+    columns[jobs * types] = BASIC
+    rows = np.full(lp.row_lower.size, BASIC)
+    rows[:jobs] = np.where(start.full, BASIC, LOWER)
+    rows[jobs : 2 * jobs] = np.where(start.full, UPPER, BASIC)
+    if start.tight_type >= 0:
+        rows[2 * jobs + start.tight_type] = UPPER
+    else:
+        rows[start.tight_job] = LOWER
+        rows[jobs + start.tight_job] = UPPER
+    return Basis(columns, rows)
+
+
+def job_hashes(problem: MaxMinProblem) -> Hashes:
+    """Return (J,) hashes of each job's gains, scale factor and mask: equal for a job that stays as it is.
+
+    Two jobs with one hash cost iterations, not truth.
+    """
+    rows = np.column_stack((problem.usable_gain, problem.scale_factor, problem.allowed_mask))
+    bits = rows.view(np.uint64)
+    hashes = np.zeros(problem.jobs, dtype=np.uint64)
+    for column in range(bits.shape[1]):
+        hashes = (hashes ^ bits[:, column]) * _MIXER
+        hashes ^= hashes >> np.uint64(29)
+    return hashes
+
+
+def came_from(now: Hashes, before: Hashes) -> Ints:
+    """Return (J,) each job's row in ``before``, -1 where it was not there; equal jobs are paired in their order."""
+    order_now, order_before = np.argsort(now, kind="stable"), np.argsort(before, kind="stable")
+    sorted_now, sorted_before = now[order_now], before[order_before]
+    turn = np.arange(now.size) - np.searchsorted(sorted_now, sorted_now)  # 0 for the first of equals, 1 for the next
+    place = np.searchsorted(sorted_before, sorted_now) + turn
+    found = place < before.size
+    found[found] = sorted_before[place[found]] == sorted_now[found]
+    source = np.full(now.size, _GONE, dtype=np.intp)
+    source[order_now[found]] = order_before[place[found]]
+    return source
+
+
+def carried(last: Solved, source: Ints, problem: MaxMinProblem, lp: LinearProgram, rises: bool | None) -> Basis:
+    """Return the basis to start ``problem`` from.
+
+    Parameters
+    ----------
+    last
+        What the last round left.
+    source
+        (J,) each job's row in it, -1 for one that has arrived.
+    problem, lp
+        This round's.
+    rises
+        With a switching term: whether the common gain is expected to rise; None leaves everything as it was.
+    """
+    jobs, types = problem.jobs, problem.types
+    pairs = jobs * types
+    stays = source >= 0
+    parts = _arrivals(problem, ~stays, last)
+    for part, old in zip(parts, (last.added, last.kept, last.gain_rows, last.time_rows), strict=True):
+        part[stays] = old[source[stays]]
+    added, kept, gain_rows, time_rows = parts
+    has_kept = np.zeros(pairs, dtype=np.bool_)
+    has_kept[lp.kept] = True
+    if rises is not None:
+        _lean(problem, rises, added, kept, stays & (gain_rows != BASIC))
+    lost = (kept == BASIC) & ~has_kept.reshape(jobs, types)
+    added[lost] = BASIC  # the same column of the matrix stands in for it
+    columns = np.concatenate((added.ravel(), [BASIC], kept.ravel()[lp.kept]))
+    return Basis(columns, np.concatenate((gain_rows, time_rows, last.capacity_rows)))
+
+
+def level_rises(last: Solved, source: Ints, problem: MaxMinProblem) -> bool | None:
+    """Return whether the common gain will rise, or None where it does not matter: no switching term, or no scarcity.
+
+    It rises where what has become free is worth more, at the last prices, than what the arrivals need.
+    """
+    switching = problem.switching
+    if switching is None:
+        return None
+    stays = source >= 0
+    rows = np.flatnonzero(~stays)
+    x = np.where(stays[:, None], switching.previous, 0.0)
+    gain, (kind, _) = problem.usable_gain[rows], _best_response(problem, rows, last)
+    own = gain[np.arange(rows.size), kind]
+    x[rows, kind] = np.minimum(1.0, np.divide(last.level, own, out=np.zeros(rows.size), where=own > 0.0))
+    freed = float(last.prices @ (problem.capacity - problem.scale_factor @ x))
+    return None if freed == 0.0 else freed > 0.0
+
+
+def _lean(problem: MaxMinProblem, rises: bool, added: Codes, kept: Codes, at_level: Bools) -> None:
+    """Choose between time added and time kept as the basic variable of every job that is at the common gain.
+
+    Both are the same column of the matrix, and at the allocation in force either may be basic. If the level rises every
+    such job adds time, if it falls every one keeps less; the simplex method would learn that one job at a time. A job
+    on two types moves from the slower to the faster one as the level rises.
+
+    Parameters
+    ----------
+    problem
+        This round's.
+    rises
+        Whether the level does.
+    added, kept
+        (J, W) codes, written to.
+    at_level
+        (J,) the jobs to treat.
+    """
+    basic = ((added == BASIC) | (kept == BASIC)) & at_level[:, None]
+    fastest = np.where(basic, problem.usable_gain, 0.0).max(axis=1)
+    follows = basic & (problem.usable_gain >= fastest[:, None])
+    grows = follows == rises
+    added[basic & grows], kept[basic & grows] = BASIC, UPPER
+    added[basic & ~grows], kept[basic & ~grows] = LOWER, BASIC
+
+
+def _arrivals(problem: MaxMinProblem, new: Bools, last: Solved) -> tuple[Codes, Codes, Codes, Codes]:
+    """Return codes of all jobs' added and kept columns, gain and time rows, right for those that are ``new`` (J,)."""
+    jobs, types = problem.jobs, problem.types
+    added, kept = np.full((jobs, types), LOWER), np.full((jobs, types), UPPER)
+    gain_rows, time_rows = np.full(jobs, LOWER), np.full(jobs, BASIC)
+    rows = np.flatnonzero(new)
+    kind, full = _best_response(problem, rows, last)
+    added[rows, kind] = BASIC
+    gain_rows[rows[full]] = BASIC
+    time_rows[rows[full]] = UPPER
+    return added, kept, gain_rows, time_rows
+
+
+def _best_response(problem: MaxMinProblem, rows: Ints, last: Solved) -> tuple[Ints, Bools]:
+    """Return the type on which each of the jobs ``rows`` reaches the level most cheaply, and whether it runs all day.
+
+    At the prices p a unit of time on type j costs s_i p_j, and what moving there costs, less what the gain is worth by
+    itself. Reaching the level takes level / a_ij of it; where it costs less than nothing, all the time is best.
+    """
+    gain = problem.usable_gain[rows]
+    cost = problem.scale_factor[rows, None] * last.prices - gain * (problem.linear_weight / problem.jobs)
+    if problem.switching is not None:
+        cost += problem.switching.cost[rows]
+    reaches = gain >= max(last.level, np.finfo(np.float64).tiny)
+    at_level = np.divide(cost * last.level, gain, out=np.full(gain.shape, np.inf), where=reaches)
+    all_day = np.where(reaches, cost, np.inf)
+    full = all_day.min(axis=1, initial=np.inf) < at_level.min(axis=1, initial=np.inf)
+    kind = np.where(full, all_day.argmin(axis=1), at_level.argmin(axis=1))
+    return np.where(reaches.any(axis=1), kind, gain.argmax(axis=1)), full

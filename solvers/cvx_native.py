@@ -1,0 +1,137 @@
+"""The native solvers behind CVXPY: their defaults, their options, and CVXPY's verdicts in our words.
+
+CVXPY compiles inside ``Problem.solve``; to tell build from solve truthfully its steps are called one by one:
+``get_problem_data`` belongs to lp_build, ``solve_via_data`` is lp_solve, ``invert`` is neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from phasewise.profiling.phases import PhaseTimer
+from phasewise.solvers import native_options
+from phasewise.solvers.api import SolverSession, Status
+from phasewise.solvers.errors import OptionError
+from phasewise.solvers.problems import MaxMinProblem
+
+_STATUSES: Final[Mapping[str, Status]] = {
+    "optimal": Status.OPTIMAL,
+    "optimal_inaccurate": Status.INACCURATE,
+    "user_limit": Status.ITERATION_LIMIT,
+    "infeasible": Status.INFEASIBLE,
+    "infeasible_inaccurate": Status.INFEASIBLE,
+    "infeasible_or_unbounded": Status.INFEASIBLE,
+    "unbounded": Status.UNBOUNDED,
+    "unbounded_inaccurate": Status.UNBOUNDED,
+}
+
+
+@dataclass(frozen=True)
+class NativeSolver:
+    """One native solver behind CVXPY.
+
+    Attributes
+    ----------
+    name
+        CVXPY's name of it.
+    requires
+        ``{module: what to install}``.
+    tolerance
+        Relative gap that its answers keep at the defaults below.
+    character
+        What to know before choosing it, in a few words.
+    defaults
+        Native options that reach it; the user's options replace them one by one.
+    rules
+        What each option takes; None for HiGHS, which is asked itself.
+    starts_warm
+        Whether CVXPY can hand it the last solution to start from.
+    """
+
+    name: str
+    requires: Mapping[str, str]
+    tolerance: float
+    character: str
+    defaults: Mapping[str, object] = field(default_factory=dict)
+    rules: Mapping[str, native_options.Rule] | None = None
+    starts_warm: bool = False
+
+    def check(self, backend: str, options: Mapping[str, object]) -> None:
+        """Raise `OptionError` where this solver has no such option, or rejects its value."""
+        if self.rules is not None:
+            native_options.check(backend, self.name, self.rules, options)
+            return
+        import highspy
+
+        native_options.set_highs(backend, highspy.Highs(), {"output_flag": False, **options})
+
+    def try_out(
+        self, backend: str, options: Mapping[str, object], opened: Callable[[PhaseTimer], SolverSession]
+    ) -> None:
+        """Solve a tiny problem in a session of its own; raise `OptionError` where the solver then refuses the options.
+
+        Parameters
+        ----------
+        backend
+            Name for the message.
+        options
+            The user's options.
+        opened
+            Opens a session with the given timer.
+        """
+        probe = MaxMinProblem(np.array([[1.0, 2.0], [2.0, 1.0]]), np.ones(2), np.ones(2))
+        try:
+            opened(PhaseTimer()).solve(probe)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise OptionError(f"{backend}: {self.name} does not take the options {dict(options)}: {error}") from error
+
+
+def status_of(solution: Any) -> Status:
+    """Return CVXPY's verdict in our words."""
+    return _STATUSES.get(solution.status, Status.FAILED)
+
+
+def iterations_of(solution: Any) -> int:
+    """Return the iterations that CVXPY reports, 0 where it reports none."""
+    return int(solution.attr.get("num_iters") or 0)
+
+
+NATIVE_SOLVERS: Final = (
+    NativeSolver(
+        "ECOS",
+        {"cvxpy": "cvxpy", "ecos": "phasewise[ecos]"},
+        1e-6,
+        "gains nothing from a warm start; GPL, an extra",
+        {},  # ECOS's own tolerances are the original's
+        native_options.ECOS,
+    ),
+    NativeSolver(
+        "SCS",
+        {"cvxpy": "cvxpy", "scs": "scs"},
+        1e-6,
+        "first order: slow where accuracy is asked for, and lost where gains span many decades",
+        {"eps_abs": 1e-9, "eps_rel": 1e-9, "max_iters": 100_000},
+        native_options.SCS,
+        starts_warm=True,
+    ),
+    NativeSolver(
+        "CLARABEL",
+        {"cvxpy": "cvxpy", "clarabel": "clarabel"},
+        1e-7,
+        "interior point",
+        {"tol_gap_abs": 1e-9, "tol_gap_rel": 1e-9, "tol_feas": 1e-9},
+        native_options.CLARABEL,
+    ),
+    NativeSolver(
+        "HIGHS",
+        {"cvxpy": "cvxpy", "highspy": "highspy"},
+        1e-9,
+        "simplex",
+        {"threads": 1},
+        starts_warm=True,
+    ),
+)

@@ -1,0 +1,203 @@
+"""Tapes: the sequence of allocation problems that a run stated, in one file, to be solved again by any backend.
+
+A tape is a zip archive, written front to back as the run goes and renamed into place at its end:
+
+* ``tape.json``: ``{"format": "phasewise-tape", "version": 1, "origin": {...}}``;
+* for every problem, in order, ``000000/problem.json`` (its class, its numbers, the names of its arrays) and an
+  ``.npy`` file for each array that differs from the last problem's of the same name;
+* ``end.json``: how many problems there are.
+
+The same problems give the same bytes: no times, no machine, a fixed order. Nothing in a tape is code.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import fields
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from phasewise.profiling.errors import OutputError, cannot_write
+from phasewise.profiling.sinks import beside
+from phasewise.solvers.errors import ProblemError, TapeError
+from phasewise.solvers.lexicographic import LexicographicProblem
+from phasewise.solvers.problems import MaxMinProblem, Problem
+
+FORMAT: Final = "phasewise-tape"
+VERSION: Final = 1
+
+_CLASSES: Final[Mapping[str, type[MaxMinProblem]]] = {"max_min": MaxMinProblem, "lexicographic": LexicographicProblem}
+_EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # zip's first date: a tape must not depend on when it was written
+_LEVEL: Final = 6
+_DAMAGE: Final = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, TypeError, NotImplementedError)
+"""What the readers of zip, JSON and npy raise at damaged or foreign content."""
+
+
+class TapeWriter:
+    """Writes problems to a tape as they come. A context manager: the file appears at its end, whole or not at all.
+
+    Where the block ends by an exception, what was recorded until then is kept, unless it is nothing.
+
+    Parameters
+    ----------
+    path
+        The file to write; an existing one is replaced.
+    origin
+        What to note about where the problems come from; JSON.
+
+    Raises
+    ------
+    OutputError
+        Where the file cannot be written.
+    """
+
+    def __init__(self, path: Path, origin: Mapping[str, Any]) -> None:
+        self._path, self._temporary = path, beside(path)
+        self._last: dict[str, npt.NDArray[Any]] = {}
+        self.problems = 0
+        self._broken = False
+        self._archive: zipfile.ZipFile | None = None
+        try:
+            self._archive = zipfile.ZipFile(self._temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL)
+            self._put_json("tape.json", {"format": FORMAT, "version": VERSION, "origin": dict(origin)})
+        except OSError as error:
+            raise self._abandoned(error) from error
+
+    def __enter__(self) -> TapeWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: object, traceback: TracebackType | None) -> None:
+        if self._broken or (kind is not None and not self.problems):
+            self._drop()
+            return
+        try:
+            self._put_json("end.json", {"problems": self.problems})
+            if self._archive is not None:
+                self._archive.close()
+            self._temporary.replace(self._path)
+        except OSError as error:
+            raise self._abandoned(error) from error
+
+    def write(self, problem: Problem) -> None:
+        """Append ``problem``; raise `OutputError` where it cannot be written."""
+        kind = next(name for name, cls in _CLASSES.items() if type(problem) is cls)
+        stated = {field.name: getattr(problem, field.name) for field in fields(problem)}
+        arrays = {name: value for name, value in stated.items() if isinstance(value, np.ndarray)}
+        numbers = {name: float(value) for name, value in stated.items() if isinstance(value, (int, float))}
+        place = f"{self.problems:06d}"
+        try:
+            self._put_json(f"{place}/problem.json", {"kind": kind, "numbers": numbers, "arrays": list(arrays)})
+            for name, array in arrays.items():
+                if not _same(self._last.get(name), array):
+                    self._put(f"{place}/{name}.npy", _npy(array))
+                    self._last[name] = array.copy()
+        except OSError as error:
+            raise self._abandoned(error) from error
+        self.problems += 1
+
+    def _put_json(self, name: str, content: Mapping[str, Any]) -> None:
+        self._put(name, json.dumps(content, sort_keys=True, allow_nan=False).encode())
+
+    def _put(self, name: str, content: bytes) -> None:
+        entry = zipfile.ZipInfo(name, _EPOCH)
+        entry.compress_type = zipfile.ZIP_DEFLATED
+        entry.create_system = 3  # the same bytes on every system
+        assert self._archive is not None
+        self._archive.writestr(entry, content, compresslevel=_LEVEL)
+
+    def _abandoned(self, error: OSError) -> OutputError:
+        self._broken = True
+        self._drop()
+        return cannot_write(self._path, error)
+
+    def _drop(self) -> None:
+        """Leave nothing behind; what cannot be written cannot be closed in order either."""
+        if self._archive is not None:
+            with suppress(OSError, ValueError):
+                self._archive.close()
+        with suppress(OSError):
+            self._temporary.unlink()
+
+
+class Tape:
+    """A tape to read, problem by problem; iterate over it as often as needed.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Attributes
+    ----------
+    problems
+        How many there are.
+    origin
+        What was noted about where they come from.
+
+    Raises
+    ------
+    TapeError
+        Where the file cannot be read, is no tape, is of another version, or is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            with zipfile.ZipFile(path) as archive:
+                header = json.loads(archive.read("tape.json"))
+                if header["format"] != FORMAT:
+                    raise TapeError(f"{path} is not a tape; a tape is a file that `phasewise tape` wrote")
+                if header["version"] != VERSION:
+                    raise TapeError(f"{path} is a tape of version {header['version']!r}; read is version {VERSION}")
+                self.origin: Mapping[str, Any] = header["origin"]
+                self.problems = int(json.loads(archive.read("end.json"))["problems"])
+        except OSError as error:
+            raise TapeError(f"cannot read the tape {path}: {error.strerror or error}") from error
+        except _DAMAGE as error:
+            raise TapeError(f"{path} is not a tape, or a damaged one: {error}") from error
+
+    def __len__(self) -> int:
+        return self.problems
+
+    def __iter__(self) -> Iterator[Problem]:
+        last: dict[str, npt.NDArray[Any]] = {}
+        with zipfile.ZipFile(self._path) as archive:
+            held = set(archive.namelist())
+            for index in range(self.problems):
+                try:
+                    yield _read(archive, held, f"{index:06d}", last)
+                except (*_DAMAGE, OSError, ProblemError) as error:
+                    raise TapeError(f"{self._path}: problem {index} is damaged: {error}") from error
+
+
+def _read(archive: zipfile.ZipFile, held: set[str], place: str, last: dict[str, npt.NDArray[Any]]) -> Problem:
+    """Return one problem, checked; ``last`` has the arrays seen so far by name and is kept up to date."""
+    about = json.loads(archive.read(f"{place}/problem.json"))
+    for name in about["arrays"]:
+        if (entry := f"{place}/{name}.npy") in held:
+            array = np.load(io.BytesIO(archive.read(entry)), allow_pickle=False)
+            array.flags.writeable = False
+            last[name] = array
+    stated: dict[str, Any] = {name: last[name] for name in about["arrays"]}
+    problem = _CLASSES[about["kind"]](**stated, **about["numbers"])
+    problem.validate()
+    return problem
+
+
+def _npy(array: npt.NDArray[Any]) -> bytes:
+    content = io.BytesIO()
+    np.lib.format.write_array(content, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
+    return content.getvalue()
+
+
+def _same(before: npt.NDArray[Any] | None, array: npt.NDArray[Any]) -> bool:
+    return before is not None and before.dtype == array.dtype and np.array_equal(before, array)

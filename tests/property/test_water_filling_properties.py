@@ -1,0 +1,200 @@
+"""Water filling: exact by tests that know nothing of how it is done."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, note
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from scipy import sparse
+from scipy.optimize import linprog
+
+from phasewise.profiling.phases import PhaseTimer
+from phasewise.solvers.errors import ProblemError
+from phasewise.solvers.instances import Load, Trait, churned_rounds, random_problem
+from phasewise.solvers.lexicographic import LexicographicProblem
+from phasewise.solvers.problems import Floats, MaxMinProblem
+from phasewise.solvers.session import Solver, open_solver
+
+EASY = [
+    Trait.ZEROS, Trait.STUCK, Trait.TIES, Trait.DUPLICATES, Trait.FRACTIONAL, Trait.GANGS, Trait.AMPLE, Trait.SCARCE,
+    Trait.NO_CAPACITY, Trait.MASKED,
+]  # fmt: skip
+TRAITS = st.sets(st.sampled_from(EASY), max_size=3)
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+@cache
+def solver() -> Solver:
+    return open_solver("water-filling", {}, PhaseTimer())
+
+
+def lexicographic(problem: MaxMinProblem) -> LexicographicProblem:
+    return LexicographicProblem(problem.gain, problem.scale_factor, problem.capacity, problem.allowed)
+
+
+class Reference:
+    """Linear programs over one problem, solved by scipy at 1e-10."""
+
+    def __init__(self, problem: LexicographicProblem) -> None:
+        self.gain, jobs, types = problem.usable_gain, problem.jobs, problem.types
+        pairs = jobs * types
+        self.levels = sparse.csr_array(
+            (self.gain.ravel(), (np.repeat(np.arange(jobs), types), np.arange(pairs))), shape=(jobs, pairs)
+        )
+        time = sparse.kron(sparse.eye_array(jobs), np.ones((1, types)))
+        gpus = sparse.kron(problem.scale_factor[None, :], sparse.eye_array(types))
+        self.limits = sparse.vstack([time, gpus])
+        self.room = np.concatenate([np.ones(jobs), problem.capacity])
+        self.upper = self.gain.ravel() > 0.0
+
+    def most(self, gains: Floats, raised: Floats, floors: Floats) -> float:
+        """Return the largest sum of ``gains`` (J,) of levels, plus t where ``raised`` (J,) must be at least t."""
+        matrix = sparse.vstack(
+            [
+                sparse.hstack([-self.levels, raised[:, None]]),
+                sparse.hstack([self.limits, np.zeros((self.room.size, 1))]),
+            ]
+        )
+        cost = np.append(-(gains @ self.levels), -float(raised.any()))
+        result = linprog(
+            cost, matrix, np.concatenate([-floors, self.room]), method="highs",
+            bounds=[(0.0, float(able)) for able in self.upper] + [(0.0, None)],
+            options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10, "presolve": False},
+        )  # fmt: skip
+        assert result.status == 0, result.message
+        return -float(result.fun)
+
+    def optimum(self) -> Floats:
+        """Return (J,) the lexicographic optimum by level after level, every job tested for improvement by its own."""
+        jobs = self.gain.shape[0]
+        levels, frozen = np.zeros(jobs), self.gain.max(axis=1) <= 0.0
+        while not frozen.all():
+            level = self.most(np.zeros(jobs), (~frozen).astype(float), np.where(frozen, levels, 0.0) * (1 - 1e-11))
+            floors = np.where(frozen, levels, level) * (1.0 - 1e-11)
+            stuck = [i for i in np.flatnonzero(~frozen) if self.rise(i, floors) <= level * (1.0 + 1e-8)]
+            assert stuck
+            levels[stuck] = level
+            frozen[stuck] = True
+        return levels
+
+    def rise(self, job: int, floors: Floats) -> float:
+        """Return the highest level of ``job`` while everybody has their floor."""
+        alone = np.zeros(floors.size)
+        alone[job] = 1.0
+        return self.most(alone, np.zeros(floors.size), floors)
+
+
+@given(seed=SEEDS, jobs=st.integers(1, 7), types=st.integers(1, 4), traits=TRAITS)
+def test_levels_equal_those_of_successive_programs(seed: int, jobs: int, types: int, traits: set[Trait]) -> None:
+    note(f"random_problem({seed}, {jobs}, {types}, {sorted(traits)})")
+    problem = lexicographic(random_problem(seed, jobs, types, traits))
+    solution = solver().solve(problem)
+    np.testing.assert_allclose(problem.levels(solution.x), Reference(problem).optimum(), rtol=1e-7, atol=1e-9)
+
+
+def idle_and_wanted(problem: LexicographicProblem, x: Floats) -> list[tuple[int, int]]:
+    """Return every (job, type) where a job has time to spare and an idle GPU that it can use."""
+    idle = problem.capacity - problem.scale_factor @ x > 1e-6 * np.maximum(problem.capacity, 1.0)
+    spare = x.sum(axis=1) < 1.0 - 1e-6
+    return [(int(i), int(j)) for i, j in np.argwhere(spare[:, None] & idle & (problem.usable_gain > 0.0))]
+
+
+@given(seed=SEEDS, jobs=st.integers(1, 40), types=st.integers(1, 6), traits=TRAITS)
+def test_no_job_with_time_to_spare_leaves_a_usable_gpu_idle(
+    seed: int, jobs: int, types: int, traits: set[Trait]
+) -> None:
+    note(f"random_problem({seed}, {jobs}, {types}, {sorted(traits)})")
+    problem = lexicographic(random_problem(seed, jobs, types, traits))
+    solution = solver().solve(problem)
+    assert idle_and_wanted(problem, solution.x) == []
+    assert solution.gap is not None
+    assert solution.gap <= 1e-9
+
+
+@hypothesis_settings(max_examples=15)
+@given(seed=SEEDS, traits=TRAITS)
+def test_nobody_can_rise_without_a_poorer_or_equal_job_falling(seed: int, traits: set[Trait]) -> None:
+    problem = lexicographic(random_problem(seed, 24, 4, traits))
+    levels = problem.levels(solver().solve(problem).x)
+    reference = Reference(problem)
+    for job in range(0, 24, 5):
+        floors = np.where(levels <= levels[job] * (1.0 + 1e-9), levels, 0.0) * (1.0 - 1e-11)
+        assert reference.rise(job, floors) <= levels[job] * (1.0 + 1e-8) + 1e-12
+
+
+@given(seed=SEEDS, traits=TRAITS, order=st.integers(0, 1000))
+def test_the_order_of_jobs_does_not_move_a_level(seed: int, traits: set[Trait], order: int) -> None:
+    problem = lexicographic(random_problem(seed, 15, 3, traits))
+    shuffled = np.random.default_rng(order).permutation(15)
+    allowed = None if problem.allowed is None else problem.allowed[shuffled]
+    other = LexicographicProblem(problem.gain[shuffled], problem.scale_factor[shuffled], problem.capacity, allowed)
+    levels = problem.levels(solver().solve(problem).x)
+    np.testing.assert_allclose(other.levels(solver().solve(other).x), levels[shuffled], rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.parametrize("load", list(Load))
+def test_rounds_of_a_large_cluster_are_filled_with_a_certificate(load: Load) -> None:
+    for churned in churned_rounds(3, 1700, 2, load=load):
+        problem = lexicographic(churned.problem)
+        solution = solver().solve(problem)
+        assert solution.gap is not None
+        assert solution.gap <= 1e-9
+        assert idle_and_wanted(problem, solution.x) == []
+
+
+def test_a_worse_allocation_is_told_by_its_gap() -> None:
+    problem = lexicographic(random_problem(3, 12, 3, {Trait.AMPLE}))
+    bound, gap = problem.staged_proof(0.5 * solver().solve(problem).x, np.zeros((0, 3)))
+    assert bound == pytest.approx(problem.usable_gain.max(axis=1).min())
+    assert gap == pytest.approx(0.5, rel=1e-6)
+
+
+def test_a_linear_term_is_refused() -> None:
+    stated = LexicographicProblem(np.ones((2, 2)), np.ones(2), np.ones(2), None, 1e-3)
+    with pytest.raises(ProblemError, match="neither a linear nor a switching term"):
+        stated.validate()
+
+
+def recorded(oracle_dir: Path) -> list[tuple[str, LexicographicProblem, list[float]]]:
+    """Return (case, problem, the original's sorted levels) of every recorded water-filling allocation."""
+    reached = {
+        (row["case"], row["index"]): row["sorted_values"]
+        for row in json.loads((oracle_dir / "objectives.json").read_text())
+        if "water_filling" in row["policy"]
+    }
+    rows = []
+    for case_name in sorted({case for case, _ in reached}):
+        record = json.loads((oracle_dir / "alloc" / f"{case_name}.json").read_text())
+        for case in record["cases"]:
+            capacity = np.array([case["cluster_spec"][kind] for kind in case["worker_types"]], dtype=np.float64)
+            rates = np.array(case["throughputs"], dtype=np.float64)
+            aware = record["policy"].endswith("_perf")
+            norm = rates @ capacity / capacity.sum() if aware else np.ones(len(rates))
+            scale = np.array(case["scale_factors"], dtype=np.float64)
+            factor = scale / (np.array(case["priority_weights"]) * norm)
+            gain = (rates if aware else np.ones_like(rates)) * factor[:, None]
+            allowed = np.ones(gain.shape, np.bool_)  # the original has no mask
+            rows.append(
+                (
+                    f"{case_name}[{case['index']}]",
+                    LexicographicProblem(gain, scale, capacity, allowed),
+                    reached[case_name, case["index"]],
+                )
+            )
+    return rows
+
+
+@pytest.mark.oracle
+def test_the_originals_allocations_are_never_lexicographically_better(oracle_dir: Path) -> None:
+    rows = recorded(oracle_dir)
+    assert len(rows) == 24
+    for name, problem, theirs in rows:
+        ours = problem.sorted_levels(solver().solve(problem).x)
+        differs = np.flatnonzero(np.abs(ours - theirs) > 1e-6 * np.maximum(1.0, ours))
+        assert not differs.size or ours[differs[0]] > theirs[differs[0]], name

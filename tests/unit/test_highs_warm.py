@@ -1,0 +1,176 @@
+"""`highs-warm` carries its basis from round to round, says why where it cannot, and is right either way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, note
+from hypothesis import strategies as st
+
+from phasewise.profiling.phases import PhaseTimer
+from phasewise.solvers.api import RebuildReason, Solution
+from phasewise.solvers.errors import OptionError, SolveFailedError
+from phasewise.solvers.instances import Load, Trait, churned_rounds, random_problem, with_switching
+from phasewise.solvers.problems import Floats, MaxMinProblem
+from phasewise.solvers.session import open_solver
+
+KINDS = ("plain", "canonical", "switching", "canonical switching")
+
+
+def stated(kind: str, load: Load, jobs: int, rounds: int, churn: int = 3) -> Iterator[MaxMinProblem]:
+    """Yield consecutive problems of one kind; what is in force before a round is what highs-direct found."""
+    reference = open_solver("highs-direct", {}, PhaseTimer())
+    x: Floats | None = None
+    for churned in churned_rounds(3, jobs, rounds, load=load, types=3, churn=churn):
+        problem = with_switching(churned, x) if "switching" in kind else churned.problem
+        if "canonical" in kind:
+            problem = replace(problem, linear_weight=1e-3)
+        yield problem
+        x = reference.solve(problem).x
+
+
+def rounds_of(pool: MaxMinProblem, rng: np.random.Generator, rounds: int) -> Iterator[MaxMinProblem]:
+    """Yield problems of two thirds of the pool's jobs, of which a tenth changes a round, in any order and capacity."""
+    jobs = np.sort(rng.permutation(pool.jobs)[: 2 * pool.jobs // 3])
+    for _ in range(rounds):
+        capacity = pool.capacity * (1.0 if rng.random() < 0.7 else rng.uniform(0.3, 2.0))
+        stated_now = replace(pool, gain=pool.gain[jobs], scale_factor=pool.scale_factor[jobs], capacity=capacity)
+        if pool.allowed is not None:
+            stated_now = replace(stated_now, allowed=pool.allowed[jobs])
+        if pool.previous is not None and pool.move_cost is not None:
+            stated_now = replace(stated_now, previous=pool.previous[jobs], move_cost=pool.move_cost[jobs])
+        yield stated_now
+        waiting = np.setdiff1d(np.arange(pool.jobs), jobs)
+        change = max(1, jobs.size // 10)
+        jobs = rng.permutation(np.concatenate((rng.permutation(jobs)[change:], rng.permutation(waiting)[:change])))
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    shape=st.tuples(st.sampled_from([6, 15, 40]), st.integers(1, 5)),
+    traits=st.sets(st.sampled_from(Trait), max_size=4),
+)
+def test_whatever_the_rounds_bring_the_carried_basis_leads_to_the_optimum(
+    seed: int, shape: tuple[int, int], traits: set[Trait]
+) -> None:
+    note(f"random_problem({seed}, *{shape}, {sorted(traits)})")
+    warm = open_solver("highs-warm", {}, PhaseTimer())
+    for problem in rounds_of(random_problem(seed, *shape, traits), np.random.default_rng(seed), 6):
+        checked(warm.solve(problem))
+
+
+@pytest.mark.parametrize("load", list(Load))
+@pytest.mark.parametrize("kind", KINDS)
+def test_sixty_churned_rounds_on_one_live_session_are_all_certified_and_optimal(kind: str, load: Load) -> None:
+    warm, reference = (open_solver(name, {}, PhaseTimer()) for name in ("highs-warm", "highs-direct"))
+    rebuilds = []
+    for problem in stated(kind, load, jobs=60, rounds=60):
+        solution = warm.solve(problem)
+        rebuilds.append(solution.rebuild)
+        assert solution.gap is not None
+        assert solution.gap <= 1e-9
+        assert solution.objective == pytest.approx(reference.solve(problem).objective, rel=1e-9)
+    assert rebuilds == [RebuildReason.FIRST] + [None] * 59
+
+
+def test_a_round_takes_a_tenth_of_the_iterations_of_a_start_from_nothing() -> None:
+    warm = open_solver("highs-warm", {}, PhaseTimer())
+    nothing = open_solver("highs-direct", {"simplex_strategy": 4}, PhaseTimer())
+    ours = theirs = 0
+    for position, problem in enumerate(stated("plain", Load.CONTENDED, jobs=300, rounds=6)):
+        iterations = warm.solve(problem).iterations
+        if position:
+            ours += iterations
+            theirs += nothing.solve(problem).iterations
+    assert ours < 0.1 * theirs
+
+
+def test_the_same_jobs_in_another_order_are_recognised() -> None:
+    problem = random_problem(5, 50, 3, {Trait.GANGS, Trait.DUPLICATES, Trait.ZEROS})
+    warm = open_solver("highs-warm", {}, PhaseTimer())
+    first = warm.solve(problem)
+    order = np.random.default_rng(0).permutation(50)
+    again = warm.solve(replace(problem, gain=problem.gain[order], scale_factor=problem.scale_factor[order]))
+    assert again.rebuild is None
+    assert again.iterations == 0
+    assert again.objective == pytest.approx(first.objective, rel=1e-12)
+
+
+def test_the_number_of_jobs_may_go_up_and_down() -> None:
+    pool = random_problem(8, 400, 3, {Trait.GANGS})
+    warm, reference = (open_solver(name, {}, PhaseTimer()) for name in ("highs-warm", "highs-direct"))
+    for jobs in (40, 75, 140, 200, 120, 61, 33, 17, 9, 16, 1, 2):
+        problem = replace(pool, gain=pool.gain[:jobs], scale_factor=pool.scale_factor[:jobs])
+        solution = warm.solve(problem)
+        assert solution.objective == pytest.approx(reference.solve(problem).objective, rel=1e-9)
+
+
+def rebuild_of(name: str, *problems: MaxMinProblem) -> list[RebuildReason | None]:
+    """Return why the model was built, problem by problem, on one session."""
+    solver = open_solver(name, {}, PhaseTimer())
+    return [checked(solver.solve(problem)).rebuild for problem in problems]
+
+
+def checked(solution: Solution) -> Solution:
+    """Return a solution that is as good as it should be."""
+    assert solution.gap is not None
+    assert solution.gap <= 1e-9
+    return solution
+
+
+def test_every_fresh_start_says_why() -> None:
+    three = random_problem(1, 20, 3)
+    other_jobs = random_problem(2, 20, 3)
+    four = random_problem(1, 20, 4)
+    switching = random_problem(1, 20, 4, {Trait.SWITCHING})
+    assert rebuild_of("highs-warm", three, three, other_jobs, four, switching, switching) == [
+        RebuildReason.FIRST,
+        None,
+        RebuildReason.CHANGED,
+        RebuildReason.TYPES,
+        RebuildReason.FAMILY,
+        None,
+    ]
+
+
+def crowd(seed: int) -> tuple[MaxMinProblem, MaxMinProblem]:
+    """Return a problem that needs no iteration, and the same jobs with one GPU left of the type that most are on."""
+    ample = random_problem(seed, 60, 2, {Trait.AMPLE})
+    roomy = replace(ample, gain=ample.gain * [1.0, 1.5], capacity=np.array([200.0, 200.0]))
+    return roomy, replace(roomy, capacity=np.array([200.0, 1.0]))
+
+
+def test_a_failed_solve_leaves_the_session_usable() -> None:
+    solver = open_solver("highs-warm", {"simplex_iteration_limit": 3}, PhaseTimer())
+    roomy, crowded = crowd(0)
+    solver.solve(roomy)
+    with pytest.raises(SolveFailedError, match="iteration_limit"):
+        solver.solve(crowded)
+    assert checked(solver.solve(roomy)).rebuild is RebuildReason.FAILED
+    assert checked(solver.solve(roomy)).rebuild is None
+
+
+def test_what_is_kept_is_given_up_where_it_does_not_lead_to_the_optimum() -> None:
+    solver = open_solver("highs-warm", {"simplex_iteration_limit": 20}, PhaseTimer())
+    roomy, crowded = crowd(4)
+    solver.solve(roomy)
+    solution = checked(solver.solve(crowded))
+    assert solution.rebuild is RebuildReason.STALLED
+    assert solution.iterations > 20  # those of the attempt are counted
+
+
+def test_the_same_rounds_give_the_same_bytes() -> None:
+    problems = list(stated("canonical switching", Load.CONTENDED, jobs=40, rounds=8))
+    runs = []
+    for _ in range(2):
+        solver = open_solver("highs-warm", {}, PhaseTimer())
+        runs.append([solver.solve(problem).x.tobytes() for problem in problems])
+    assert runs[0] == runs[1]
+
+
+def test_a_method_without_a_basis_is_refused_when_the_session_opens() -> None:
+    with pytest.raises(OptionError, match=r"highs-warm: option solver='ipm' keeps no basis.*highs-direct"):
+        open_solver("highs-warm", {"solver": "ipm"}, PhaseTimer())
