@@ -180,9 +180,9 @@ class Simulation:
         workload, capacity = self.parts.workload, self.parts.layout.capacity
         arrivals = workload.until(self.clocks.now_s)
         throughput = workload.throughputs.rows[[job.type_index for job in arrivals]]
-        needed = np.array([job.scale_factor for job in arrivals])
+        needed = np.array([[job.scale_factor] for job in arrivals])
         # D13: a job that no pool can ever hold would wait for ever
-        fits = ((throughput > 0.0) & (capacity >= needed[:, None])).any(axis=1)
+        fits = ((throughput > 0.0) & (capacity >= needed)).any(axis=1)
         if not fits.all():
             for row in np.flatnonzero(~fits):
                 self._refuse(arrivals[row], throughput[row])

@@ -84,9 +84,10 @@ class JobTable:
     def _resize(self, count: int) -> None:
         """Make every attribute a view of its column's first ``count`` rows."""
         self._count = count
-        for names, block in ((_FLOATS, self._floats), (_INTS, self._ints), (_PER_TYPE, self._per_type)):
-            for name, column in zip(names, block, strict=True):
-                setattr(self, name, column[:count])
+        attributes = self.__dict__  # a third of the time of one setattr a column
+        attributes.update(zip(_FLOATS, self._floats[:, :count], strict=True))
+        attributes.update(zip(_INTS, self._ints[:, :count], strict=True))
+        attributes.update(zip(_PER_TYPE, self._per_type[:, :count], strict=True))
 
     def _reserve(self, count: int) -> None:
         capacity = self._floats.shape[1]
@@ -102,26 +103,18 @@ class JobTable:
         first, count = self._count, self._count + len(arrivals)
         self._reserve(count)
         self._resize(count)
-        rows = slice(first, count)
-        self.job_id[rows] = [job.job_id for job in arrivals]
-        self.type_index[rows] = [job.type_index for job in arrivals]
-        self.scale_factor[rows] = [job.scale_factor for job in arrivals]
-        self.priority_weight[rows] = [job.priority_weight for job in arrivals]
-        self.total_steps[rows] = [job.total_steps for job in arrivals]
-        self.arrival_s[rows] = [job.arrival_s for job in arrivals]
-        self.throughput[rows] = throughput
-        self.job_time_s[rows] = prior_s
-        self.worker_type[rows] = -1
-        for column in (
-            self.steps_done,
-            self.migration_due_s,
-            self.has_allocation,
-            self.failures,
-            self.rounds_run,
-            self.moves,
-        ):
-            column[rows] = 0
-        self.x[rows] = self.deficit_s[rows] = self.visited[rows] = 0.0
+        for block in (self._floats, self._ints, self._per_type):
+            block[:, first:count] = 0
+        for row, job in enumerate(arrivals, start=first):
+            self.job_id[row] = job.job_id
+            self.type_index[row] = job.type_index
+            self.scale_factor[row] = job.scale_factor
+            self.priority_weight[row] = job.priority_weight
+            self.total_steps[row] = job.total_steps
+            self.arrival_s[row] = job.arrival_s
+        self.throughput[first:count] = throughput
+        self.job_time_s[first:count] = prior_s
+        self.worker_type[first:count] = -1
 
     def remove(self, gone: Ints) -> Ints:
         """Drop rows, keep the order of the others; return (J_old,) the new row of each old one, -1 where dropped."""
