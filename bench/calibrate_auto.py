@@ -80,7 +80,10 @@ def calibrate(sizes: Sequence[int], rounds: int, only: Collection[str] = ()) -> 
             names = [
                 name
                 for name in registry.names()
-                if name != Auto.name and family in registry.get(name).families and registry.is_exact(registry.get(name))
+                if name != Auto.name
+                and (name in only or not only)
+                and family in registry.get(name).families
+                and registry.is_exact(registry.get(name))
             ]
             for jobs in sizes:
                 point = measure(kind, jobs, types, rounds, names)

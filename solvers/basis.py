@@ -45,7 +45,8 @@ class Basis:
     @property
     def is_square(self) -> bool:
         """Whether there are as many basic variables as rows."""
-        return int((self.columns == BASIC).sum()) + int((self.rows == BASIC).sum()) == self.rows.size
+        basic = np.count_nonzero(self.columns == BASIC) + np.count_nonzero(self.rows == BASIC)
+        return bool(basic == self.rows.size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,8 +77,8 @@ class HighsModel:
     def start_from(self, basis: Basis) -> None:
         """Start the next run from ``basis``; HiGHS completes one that has too few or too many basic variables."""
         native = self._new_basis()
-        native.col_status = self._codes[basis.columns].tolist()
-        native.row_status = self._codes[basis.rows].tolist()
+        native.col_status = self._codes.take(basis.columns).tolist()
+        native.row_status = self._codes.take(basis.rows).tolist()
         native.valid = True
         native.alien = not basis.is_square
         self._highs.setBasis(native)
@@ -112,12 +112,12 @@ class HighsModel:
 
     def outcome(self) -> Outcome:
         """Return what the last run came to, each vector converted once."""
-        note = f"HiGHS: {self._highs.modelStatusToString(self._highs.getModelStatus())}"
         status, solution = self.status, self._highs.getSolution()
         if status is not Status.OPTIMAL or not solution.value_valid:
-            return Outcome(status, self.iterations, note)
+            words = self._highs.modelStatusToString(self._highs.getModelStatus())
+            return Outcome(status, self.iterations, f"HiGHS: {words}")
         row_duals = np.array(solution.row_dual) if solution.dual_valid else None
-        return Outcome(status, self.iterations, note, np.array(solution.col_value), row_duals)
+        return Outcome(status, self.iterations, "HiGHS: Optimal", np.array(solution.col_value), row_duals)
 
     def basic_variables(self) -> Ints | None:
         """Return the (m,) basic variables, columns from 0 on and rows r as -1 - r, or None where HiGHS has none."""

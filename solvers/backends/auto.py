@@ -21,7 +21,7 @@ import numpy as np
 
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers.api import Answer, SolverSession, Status
-from phasewise.solvers.errors import OptionError, UnsupportedProblemError
+from phasewise.solvers.errors import OptionError, SolverError, UnsupportedProblemError
 from phasewise.solvers.lexicographic import LEXICOGRAPHIC
 from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING, Problem
 
@@ -185,12 +185,16 @@ class AutoSession:
         return self._present[structure.family]
 
     def _answer(self, name: str, problem: Problem) -> Answer:
-        """Return the answer of one backend, marked with its name."""
+        """Return the answer of one backend, marked with its name; what it raises is a failure like any other."""
         from phasewise.solvers import registry
+        from phasewise.solvers.session import NATIVE_ERRORS
 
-        if name not in self._sessions:
-            self._sessions[name] = registry.get(name).open({}, self._timer)
-        answer = self._sessions[name].solve(problem)
+        try:
+            if name not in self._sessions:
+                self._sessions[name] = registry.get(name).open({}, self._timer)
+            answer = self._sessions[name].solve(problem)
+        except (SolverError, *NATIVE_ERRORS) as error:
+            answer = Answer(Status.FAILED, None, note=f"{name}: {error}")
         return replace(answer, solved_by=answer.solved_by or name)
 
 

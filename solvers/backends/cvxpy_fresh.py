@@ -1,36 +1,19 @@
-"""`cvxpy-fresh:*`: a vectorised CVXPY program built anew for every problem. The baseline.
-
-CVXPY compiles inside ``Problem.solve``; to tell build from solve truthfully its three steps are called one by one:
-``get_problem_data`` belongs to lp_build, ``solve_via_data`` is lp_solve, ``invert`` is neither.
-"""
+"""`cvxpy-fresh:*`: a vectorised CVXPY program built anew for every problem. The baseline."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from phasewise.profiling.phases import Phase, PhaseTimer
-from phasewise.solvers import native_options
 from phasewise.solvers.api import Answer, Floats, RebuildReason, Status
-from phasewise.solvers.errors import OptionError
-from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING, MaxMinProblem, Problem
+from phasewise.solvers.cvx_native import NATIVE_SOLVERS, NativeSolver, iterations_of, status_of
+from phasewise.solvers.native_options import claim_highs_threads
+from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING, Problem
 
 if TYPE_CHECKING:
     from phasewise.solvers.cvx import CvxProgram
-
-_STATUSES: Final[Mapping[str, Status]] = {
-    "optimal": Status.OPTIMAL,
-    "optimal_inaccurate": Status.INACCURATE,
-    "user_limit": Status.ITERATION_LIMIT,
-    "infeasible": Status.INFEASIBLE,
-    "infeasible_inaccurate": Status.INFEASIBLE,
-    "infeasible_or_unbounded": Status.INFEASIBLE,
-    "unbounded": Status.UNBOUNDED,
-    "unbounded_inaccurate": Status.UNBOUNDED,
-}
 
 
 @dataclass(frozen=True)
@@ -39,53 +22,46 @@ class CvxpyFresh:
 
     Attributes
     ----------
-    solver
-        CVXPY's name of the native solver.
-    requires
-        ``{module: what to install}``.
-    tolerance
-        Relative gap that its answers keep at the defaults below.
-    defaults
-        Native options that reach it; the user's options replace them one by one.
-    rules
-        What each option takes; None for HiGHS, which is asked itself.
+    native
+        The native solver.
     """
 
-    solver: str
-    requires: Mapping[str, str]
-    tolerance: float
-    limits: str
-    defaults: Mapping[str, object] = field(default_factory=dict)
-    rules: Mapping[str, native_options.Rule] | None = None
+    native: NativeSolver
     families: frozenset[str] = frozenset({MAX_MIN, MAX_MIN_SWITCHING})
 
     @property
     def name(self) -> str:
         """The registered name."""
-        return f"cvxpy-fresh:{self.solver}"
+        return f"cvxpy-fresh:{self.native.name}"
 
     @property
     def aliases(self) -> tuple[str, ...]:
         """The native solver's name in small letters."""
-        return (self.solver.lower(),)
+        return (self.native.name.lower(),)
+
+    @property
+    def requires(self) -> Mapping[str, str]:
+        """What must be installed."""
+        return self.native.requires
+
+    @property
+    def limits(self) -> str:
+        """What to know before choosing it."""
+        return f"builds anew each solve; {self.native.character}"
+
+    @property
+    def tolerance(self) -> float:
+        """Relative gap that its answers keep."""
+        return self.native.tolerance
 
     def open(self, options: Mapping[str, object], timer: PhaseTimer) -> CvxpyFreshSession:
         """Return a session after a first tiny solve; raise `OptionError` where the solver does not take an option."""
-        if self.rules is None:
-            import highspy
-
-            probe = highspy.Highs()
-            native_options.set_highs(self.name, probe, {"output_flag": False, **options})
-        else:
-            native_options.check(self.name, self.solver, self.rules, options)
-        session = CvxpyFreshSession(self.solver, {**self.defaults, **options}, PhaseTimer())
-        try:
-            session.solve(_probe())
-        except (TypeError, ValueError, AttributeError) as error:
-            raise OptionError(
-                f"{self.name}: {self.solver} does not take the options {dict(options)}: {error}"
-            ) from error
-        return CvxpyFreshSession(self.solver, {**self.defaults, **options}, timer)
+        self.native.check(self.name, options)
+        merged = {**self.native.defaults, **options}
+        self.native.try_out(
+            self.name, options, lambda probe_timer: CvxpyFreshSession(self.native.name, merged, probe_timer)
+        )
+        return CvxpyFreshSession(self.native.name, merged, timer)
 
 
 class CvxpyFreshSession:
@@ -117,7 +93,7 @@ class CvxpyFreshSession:
             # every call gets its own copy of the options: CVXPY takes entries out
             compiled, chain, inverse = cvx.program.get_problem_data(self._solver, solver_opts=dict(self._options))
         if self._solver == "HIGHS":
-            native_options.claim_highs_threads(self._options.get("threads"))
+            claim_highs_threads(self._options.get("threads"))
         with self._timer.phase(Phase.LP_SOLVE):
             raw = chain.solve_via_data(
                 cvx.program, compiled, warm_start=False, verbose=False, solver_opts=dict(self._options)
@@ -127,8 +103,7 @@ class CvxpyFreshSession:
 
 def _answer(cvx: CvxProgram, solution: Any, solver: str) -> Answer:
     """Translate CVXPY's solution; its own unpacking would warn or raise on a bad status."""
-    status = _STATUSES.get(solution.status, Status.FAILED)
-    iterations = int(solution.attr.get("num_iters") or 0)
+    status, iterations = status_of(solution), iterations_of(solution)
     note = f"{solver} through CVXPY: {solution.status}"
     entries = solution.primal_vars.get(cvx.x_id) if solution.primal_vars else None
     if entries is None:
@@ -145,41 +120,4 @@ def _bounding(cvx: CvxProgram, duals: Mapping[int, Any] | None) -> tuple[Floats 
         return None, None
 
 
-def _probe() -> MaxMinProblem:
-    """Return a problem of two jobs and two types: the least on which a solver reads all its options."""
-    return MaxMinProblem(np.array([[1.0, 2.0], [2.0, 1.0]]), np.ones(2), np.ones(2))
-
-
-BACKENDS: Final = (
-    CvxpyFresh(
-        "ECOS",
-        {"cvxpy": "cvxpy", "ecos": "phasewise[ecos]"},
-        1e-6,
-        "builds anew each solve; gains nothing from a warm start; GPL, an extra",
-        {},  # ECOS's own tolerances are the original's
-        native_options.ECOS,
-    ),
-    CvxpyFresh(
-        "SCS",
-        {"cvxpy": "cvxpy", "scs": "scs"},
-        1e-6,
-        "builds anew each solve; first order: slow where accuracy is asked for, and lost where gains span many decades",
-        {"eps_abs": 1e-9, "eps_rel": 1e-9, "max_iters": 100_000},
-        native_options.SCS,
-    ),
-    CvxpyFresh(
-        "CLARABEL",
-        {"cvxpy": "cvxpy", "clarabel": "clarabel"},
-        1e-7,
-        "builds anew each solve; interior point",
-        {"tol_gap_abs": 1e-9, "tol_gap_rel": 1e-9, "tol_feas": 1e-9},
-        native_options.CLARABEL,
-    ),
-    CvxpyFresh(
-        "HIGHS",
-        {"cvxpy": "cvxpy", "highspy": "highspy"},
-        1e-9,
-        "builds anew each solve; simplex",
-        {"threads": 1},
-    ),
-)
+BACKENDS: Final = tuple(CvxpyFresh(native) for native in NATIVE_SOLVERS)

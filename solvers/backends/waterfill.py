@@ -23,6 +23,7 @@ from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING, Problem, Swit
 
 _TURNS: Final = 10
 _STEP: Final = 0.5  # of the logarithm of a price
+_CLOSE: Final = 0.999  # of the bound: more is not worth a turn
 _PRESENT: Final = 0.5  # least share of its time that a job spends on a type that is called its own
 
 
@@ -114,35 +115,44 @@ def _choose(
     """
     size = np.where(capacity > 0.0, capacity, 1.0)
     worth = np.where(capacity > 0.0, 1.0, 0.0) / max(1, int((capacity > 0.0).sum()))
-    with np.errstate(divide="ignore"):
-        need = np.where(attraction > 0.0, scale_factor[:, None] / attraction, np.inf)
-    ceiling, able = attraction.max(axis=1), need < np.inf
-    nowhere = ~able.any(axis=1)
-    best_kind, best_level = np.full(gain.shape[0], -1), -np.inf
+    runs = np.flatnonzero(attraction.max(axis=1) > 0.0)
+    offered = np.ascontiguousarray(attraction[runs].T)  # by type: the least over a short axis is slow the other way
+    need, true_need = _per_level(offered, scale_factor[runs]), _per_level(gain[runs].T, scale_factor[runs])
+    ceiling = offered.max(axis=0)
+    least_ceiling = float(ceiling.min(initial=np.inf))
+    best_kind, best_level = np.zeros(runs.size, dtype=np.intp), -np.inf
     best_prices, best_bound = worth / size, np.inf
-    least_ceiling = float(ceiling[ceiling > 0.0].min(initial=np.inf))
     for turn in range(_TURNS):
-        prices = worth / size
-        costs = np.multiply(need, prices, out=np.full(need.shape, np.inf), where=able)
-        kind = costs.argmin(axis=1)
-        in_sight = min(best_bound, least_ceiling)
-        slow = attraction < np.minimum(in_sight, ceiling)[:, None]
-        for each in (kind, np.where(slow, np.inf, costs).argmin(axis=1)):
-            each[nowhere] = -1
-            least = float(_levels(each, attraction, scale_factor, capacity)[~nowhere].min(initial=np.inf))
+        prices = np.maximum(worth / size, 1e-300)  # above 0, as there are infinite needs
+        costs = need * prices[:, None]
+        kind = costs.argmin(axis=0)
+        slow = offered < np.minimum(min(best_bound, least_ceiling), ceiling)
+        costs[slow] = np.inf
+        for each in (kind, costs.argmin(axis=0)):
+            least = _least_level(each, offered, need, capacity)
             if least > best_level:
                 best_kind, best_level = each, least
-        cost = float(_least_costs(gain, scale_factor, prices).sum())
+        if best_level >= _CLOSE * min(best_bound, least_ceiling):
+            break
+        cost = float((true_need * prices[:, None]).min(axis=0).sum())
         if best_bound * cost > 1.0:
             best_prices, best_bound = prices, 1.0 / cost
-        at = kind >= 0
-        taken = np.bincount(kind[at], weights=need[at, kind[at]], minlength=capacity.size) / size
+        taken = np.bincount(kind, weights=need[kind, np.arange(runs.size)], minlength=capacity.size) / size
         mean = float(taken @ worth)
         if not mean > 0.0:
             break
         worth = worth * np.exp(_STEP / (1 + turn) ** 0.5 * np.clip(taken / mean - 1.0, -1.5, 1.5))
         worth /= worth.sum()
-    return best_kind, best_prices
+    chosen = np.full(gain.shape[0], -1)
+    chosen[runs] = best_kind
+    return chosen, best_prices
+
+
+def _per_level(offered: Floats, scale_factor: Floats) -> Floats:
+    """Return (W, k) the GPUs that a unit of level takes, infinite where ``offered`` (W, k) is 0."""
+    need = np.full(offered.shape, np.inf)
+    np.divide(np.broadcast_to(scale_factor, offered.shape), offered, out=need, where=offered > 0.0)
+    return need
 
 
 def _least_costs(gain: Floats, scale_factor: Floats, prices: Floats) -> Floats:
@@ -153,10 +163,16 @@ def _least_costs(gain: Floats, scale_factor: Floats, prices: Floats) -> Floats:
     return least
 
 
-def _levels(kind: npt.NDArray[np.intp], gain: Floats, scale_factor: Floats, capacity: Floats) -> Floats:
-    """Return (J,) what each job gets on its type."""
-    levels: Floats = np.einsum("ij,ij->i", gain, _fill(kind, gain, scale_factor, capacity))
-    return levels
+def _least_level(kind: npt.NDArray[np.intp], offered: Floats, need: Floats, capacity: Floats) -> float:
+    """Return the least level of any of the k jobs on the types ``kind`` (k,), were every type filled.
+
+    On one type that is the least of its jobs' gains, or, where they cannot all have so much, N_j / sum_i (s_i / a_i):
+    then nobody runs all the time, and no sorting is needed to know it.
+    """
+    jobs = np.arange(kind.size)
+    thirst = np.bincount(kind, weights=need[kind, jobs], minlength=capacity.size)
+    crowded = np.divide(capacity, thirst, out=np.full(capacity.size, np.inf), where=thirst > 0.0)
+    return min(float(crowded.min()), float(offered[kind, jobs].min(initial=np.inf)))
 
 
 def _fill(kind: npt.NDArray[np.intp], gain: Floats, scale_factor: Floats, capacity: Floats) -> Floats:

@@ -109,6 +109,18 @@ def test_where_the_pick_fails_the_next_one_answers() -> None:
         assert picks(session, 10, 1) == ["highs-direct"]
 
 
+def test_a_pick_that_raises_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = Scripted("broken")
+
+    def raising(problem: Problem) -> Answer:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(broken, "solve", raising)
+    with registry.registered(broken):
+        session = AutoSession(PhaseTimer(), (point(SMALL, broken=0.1, highs_direct=1.0),))
+        assert picks(session, 10, 1) == ["highs-direct"]
+
+
 def test_the_table_that_ships_is_readable_and_beside_the_backend() -> None:
     assert load_table()
     assert TABLE.is_file()
