@@ -14,9 +14,10 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 _COUNTS = ("round", "active", "running", "queued", "completed", "moves", "lp_solved", "lp_jobs", "lp_iterations")
-_FIGURES = ("sim_time_s", "utilization", "frag_rate", "migration_s", "lp_objective", "lp_gap", "rss_mib")
+_LP_FIGURES = ("lp_objective", "lp_gap", "lp_utilization", "lp_utilization_ceiling")
+_FIGURES = ("sim_time_s", "utilization", "frag_rate", "migration_s", *_LP_FIGURES, "rss_mib")
 RSS_EVERY = 16  # rounds between two readings of the memory in use: a reading costs as much as a phase
-NULLABLE = ("frag_rate", "lp_objective", "lp_gap")
+NULLABLE = ("frag_rate", *_LP_FIGURES)
 WALL_COLUMNS = tuple(f"{name}_s" if name == OTHER else f"phase_{name}_s" for name in ACCOUNTS)
 CPU_COLUMNS = tuple(f"{name}_cpu_s" if name == OTHER else f"phase_{name}_cpu_s" for name in ACCOUNTS)
 _NO_VALUE = float("nan")
@@ -70,7 +71,7 @@ class RoundLog:
 
     def _order(self) -> tuple[str, ...]:
         lead = ("round", "sim_time_s", "active", "running", "queued", "completed", "utilization", *self._per_type)
-        solver = ("lp_solved", "lp_jobs", "lp_iterations", "lp_rebuild", "lp_objective", "lp_gap", "rss_mib")
+        solver = ("lp_solved", "lp_jobs", "lp_iterations", "lp_rebuild", *_LP_FIGURES, "rss_mib")
         return (*lead, "frag_rate", "moves", "migration_s", *solver, *WALL_COLUMNS, *CPU_COLUMNS)
 
     def add(self, outcome: RoundOutcome, completed: int) -> None:
@@ -102,8 +103,7 @@ class RoundLog:
             self.utilization,
             _NO_VALUE,  # fragmentation has no meaning while every job takes whole GPUs
             outcome.migration.job_s,
-            last.objective if last is not None else _NO_VALUE,
-            last.gap if last is not None and last.gap is not None else _NO_VALUE,
+            *_lp_figures(last),
             self._rss_mib,
             *by_type,
         )
@@ -146,6 +146,19 @@ class RoundLog:
         self._rebuilds = self._rebuilds[end:]
         self._added -= end
         self._timed = self._since_line = 0
+
+
+def _lp_figures(solution: Solution | None) -> tuple[float, float, float, float]:
+    """Return the values of `_LP_FIGURES`."""
+    if solution is None:
+        return _NO_VALUE, _NO_VALUE, _NO_VALUE, _NO_VALUE
+    gap, ceiling = solution.gap, solution.utilization_ceiling
+    return (
+        solution.objective,
+        _NO_VALUE if gap is None else gap,
+        solution.utilization,
+        _NO_VALUE if ceiling is None else ceiling,
+    )
 
 
 def _profile(total_ns: Ints) -> PhaseProfile:

@@ -110,6 +110,9 @@ class Solution:
         Largest constraint violation of the backend's x before the projection, relative to the constraint's scale.
     utilization
         Share of all GPUs that `x` uses.
+    utilization_ceiling
+        Largest share that any feasible allocation uses; computed for heuristics only, else None. What a heuristic gives
+        up is the `gap` in the objective, and at most the difference of these two in utilisation.
     """
 
     backend: str
@@ -123,6 +126,7 @@ class Solution:
     iterations: int
     rebuild: RebuildReason | None
     fallbacks: tuple[Fallback, ...] = field(default=())
+    utilization_ceiling: float | None = None
 
 
 class SolverSession(Protocol):

@@ -83,6 +83,7 @@ def certify(
         utilization=problem.utilization(x),
         iterations=answer.iterations,
         rebuild=answer.rebuild,
+        utilization_ceiling=None if math.isfinite(gap_limit) else problem.utilization_ceiling(),
     )
 
 

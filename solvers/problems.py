@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -116,6 +117,37 @@ class AllocationProblem(ABC):
         """Return the share of all GPUs that ``x`` uses, 0 for an empty cluster."""
         total = float(self.capacity.sum())
         return float((self.scale_factor @ x).sum()) / total if total > 0 else 0.0
+
+    def utilization_ceiling(self) -> float:
+        """Return the largest share of all GPUs that any feasible allocation uses, whatever its objective.
+
+        A transport from jobs to types. By its minimum cut it carries the least, over all sets S of types, of the GPUs
+        in S and the demand of the jobs that are not confined to S. There are 2^W sets: cheap for the few types of a
+        cluster. Above 12 types only S of all types, and of none, are looked at, which gives an upper bound.
+        """
+        total, demand = float(self.capacity.sum()), float(self.scale_factor.sum())
+        if total == 0.0 or self.jobs == 0:
+            return 0.0
+        if self.types > _MOST_CUT_TYPES:
+            return min(1.0, demand / total)
+        confined_to, inside = _cuts(self.types)
+        usable = self.allowed_mask @ (1 << np.arange(self.types))
+        by_mask = np.bincount(usable, weights=self.scale_factor, minlength=1 << self.types)
+        by_mask[0] = 0.0  # a job that can run nowhere demands nothing
+        cut = inside @ self.capacity + float(by_mask.sum()) - confined_to @ by_mask
+        return float(cut.min()) / total
+
+
+_MOST_CUT_TYPES: Final = 12
+
+
+@cache
+def _cuts(types: int) -> tuple[Floats, Floats]:
+    """Return (2^W, 2^W) whether mask m is inside set S, and (2^W, W) whether a type is in S."""
+    masks = np.arange(1 << types)
+    confined_to = (masks & ~masks[:, None]) == 0
+    inside = (masks[:, None] >> np.arange(types)) & 1
+    return confined_to.astype(np.float64), inside.astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True)

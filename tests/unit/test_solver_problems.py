@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.optimize import linprog
 
 from phasewise.solvers.errors import ProblemError
 from phasewise.solvers.instances import Load, churned_rounds, with_switching
@@ -140,3 +141,27 @@ def test_churned_rounds_keep_their_jobs_but_for_the_churn(load: Load, types: int
     assert switching.previous is not None
     np.testing.assert_array_equal(switching.previous[stayed], x[second.came_from[stayed]])
     assert not switching.previous[~stayed].any()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_utilization_ceiling_is_what_a_linear_program_finds(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    jobs, types = int(rng.integers(1, 9)), int(rng.integers(1, 5))
+    problem = MaxMinProblem(
+        gain=np.ones((jobs, types)),
+        scale_factor=rng.choice([0.25, 1.0, 2.0, 4.0], jobs),
+        capacity=rng.integers(0, 6, types).astype(np.float64),
+        allowed=rng.random((jobs, types)) < 0.6,
+    )
+    weights = np.repeat(problem.scale_factor, types)
+    time_rows = np.kron(np.eye(jobs), np.ones(types))
+    gpu_rows = np.kron(problem.scale_factor, np.eye(types)).reshape(types, jobs * types)
+    most = linprog(
+        -weights,
+        A_ub=np.vstack([time_rows, gpu_rows]),
+        b_ub=np.concatenate([np.ones(jobs), problem.capacity]),
+        bounds=[(0.0, float(each)) for each in problem.allowed_mask.ravel()],
+    )
+    total = problem.capacity.sum()
+    expected = -most.fun / total if total else 0.0
+    assert problem.utilization_ceiling() == pytest.approx(expected, abs=1e-9)
