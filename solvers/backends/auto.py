@@ -99,25 +99,27 @@ def load_table(path: Path = TABLE) -> tuple[Point, ...]:
         ) from error
 
 
-def ranking(structure: Structure, table: tuple[Point, ...]) -> dict[str, float]:
+def ranking(structure: Structure, table: tuple[Point, ...], families: Mapping[str, frozenset[str]]) -> dict[str, float]:
     """Return the backends to try, best first, with their CPU milliseconds at the nearest point of ``table``.
 
-    Those of `FALLBACK` that were not measured there come last, as infinitely slow.
+    Those of `FALLBACK` that were not measured there come last, as infinitely slow. ``families`` says which backends
+    there are to choose from, and what each takes; see `choices`.
     """
-    from phasewise.solvers import registry
-
     near = min(table, key=lambda point: point.structure.distance(structure), default=None)
     measured: Mapping[str, float] = {}
     if near is not None and near.structure.family == structure.family:
         measured = near.cpu_ms
     ranked = dict(sorted(measured.items(), key=lambda item: item[1]))
     ranked.update({name: math.inf for name in FALLBACK if name not in ranked})
-    usable = set(registry.names()) - {Auto.name}
-    return {
-        name: ms
-        for name, ms in ranked.items()
-        if name in usable and structure.family in registry.get(name).families and registry.is_exact(registry.get(name))
-    }
+    return {name: ms for name, ms in ranked.items() if structure.family in families.get(name, frozenset())}
+
+
+def choices() -> dict[str, frozenset[str]]:
+    """Return the families of every exact backend that is installed, by name."""
+    from phasewise.solvers import registry
+
+    backends = [registry.get(name) for name in registry.names() if name != Auto.name]
+    return {backend.name: backend.families for backend in backends if registry.is_exact(backend)}
 
 
 class Auto:
@@ -153,7 +155,8 @@ class AutoSession:
         self._sessions: dict[str, SolverSession] = {}
         self._present: dict[str, str] = {}  # the backend in use, by family
         self._ahead = 0  # problems in a row for which another was ahead
-        self._ranking = lru_cache(maxsize=64)(lambda structure: ranking(structure, table))
+        families = choices()  # looked up once: it asks the file system what is installed
+        self._ranking = lru_cache(maxsize=64)(lambda structure: ranking(structure, table, families))
 
     def solve(self, problem: Problem) -> Answer:
         """Return the answer of the backend that is picked; where it fails, of the next."""

@@ -12,7 +12,15 @@ from phasewise.bench.calibrate_auto import calibrate, render
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers import registry
 from phasewise.solvers.api import Answer, SolverSession, Status
-from phasewise.solvers.backends.auto import TABLE, AutoSession, Point, Structure, load_table, ranking
+from phasewise.solvers.backends.auto import (
+    TABLE,
+    AutoSession,
+    Point,
+    Structure,
+    choices,
+    load_table,
+    ranking,
+)
 from phasewise.solvers.errors import OptionError
 from phasewise.solvers.instances import random_problem
 from phasewise.solvers.lexicographic import LexicographicProblem
@@ -72,14 +80,14 @@ def test_the_nearest_point_ranks_and_the_unmeasured_come_last() -> None:
     table = (point(SMALL, highs_direct=1.0, highs_warm=2.0), point(LARGE, highs_direct=9.0, highs_warm=2.0))
     few = Structure("max_min", linear=False, gangs=False, jobs=20, types=3)
     many = Structure("max_min", linear=False, gangs=False, jobs=700, types=3)
-    assert next(iter(ranking(few, table))) == "highs-direct"
-    assert next(iter(ranking(many, table))) == "highs-warm"
-    assert ranking(many, ())  # an empty table still gives an order
+    assert next(iter(ranking(few, table, choices()))) == "highs-direct"
+    assert next(iter(ranking(many, table, choices()))) == "highs-warm"
+    assert ranking(many, (), choices())  # an empty table still gives an order
 
 
 def test_heuristics_and_unknown_backends_are_passed_over() -> None:
     table = (point(SMALL, waterfill=0.01, no_such_backend=0.001, highs_direct=1.0),)
-    assert next(iter(ranking(SMALL, table))) == "highs-direct"
+    assert next(iter(ranking(SMALL, table, choices()))) == "highs-direct"
 
 
 def test_a_change_of_backend_needs_patience_and_sessions_are_kept() -> None:
