@@ -93,6 +93,9 @@ class Policy(Protocol):
         Whether worker types are filled in fixed or in shuffled order.
     needs_positive_priority
         Whether only jobs with priority above 0 may run (FIFO policies); otherwise scheduling is work-conserving.
+    families
+        Optional, none where it is missing: the problem families it states in a simulation with its options, which every
+        solver of the run must take; that is checked before the run begins.
     """
 
     name: ClassVar[str]

@@ -7,7 +7,7 @@ import numpy as np
 from phasewise.sched.api import ClusterView, Floats
 from phasewise.sched.registry import PolicyOptions
 from phasewise.solvers.lexicographic import LexicographicProblem
-from phasewise.solvers.problems import Bools, MaxMinProblem
+from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING, Bools, MaxMinProblem
 
 CANONICAL_WEIGHT = 1e-3  # large enough to choose among equal optima, too small to move the least gain
 
@@ -73,6 +73,11 @@ def max_min_problem(view: ClusterView, throughput: Floats, options: PolicyOption
         move_cost=move_cost,
     )
     return problem, rows
+
+
+def max_min_families(options: PolicyOptions) -> frozenset[str]:
+    """Return the families of what `max_min_problem` states in a simulation with these options."""
+    return frozenset({MAX_MIN_SWITCHING if options.move_weight else MAX_MIN})
 
 
 def water_filling_problem(

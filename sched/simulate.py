@@ -16,21 +16,22 @@ from phasewise.profiling.errors import OutputError, cannot_write
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.profiling.sinks import NullSink, Sink
 from phasewise.sched import kernels, registry
-from phasewise.sched.api import Solve
+from phasewise.sched.api import Policy, Solve
 from phasewise.sched.cluster import ClusterLayout
 from phasewise.sched.config import Scenario
 from phasewise.sched.engine import Parts, Simulation
-from phasewise.sched.errors import RunFailedError, SchedulingError
+from phasewise.sched.errors import RunFailedError, ScenarioError, SchedulingError
 from phasewise.sched.migration import MigrationModel
 from phasewise.sched.recording import Recorder
 from phasewise.sched.run_tables import write_phase_trace
 from phasewise.sched.stopping import Stopper
 from phasewise.sched.timing import Timing, preferred_types
 from phasewise.sched.workload.build import build_workload
+from phasewise.solvers import registry as solvers
 from phasewise.solvers.api import Solution
 from phasewise.solvers.errors import SolverError
-from phasewise.solvers.problems import Problem
-from phasewise.solvers.session import open_solver
+from phasewise.solvers.problems import MAX_MIN_SWITCHING, Problem
+from phasewise.solvers.session import Solver, open_solver
 
 TYPE_SEED_OFFSET = 5  # the original seeds its shuffling of worker types with seed + 5
 PROGRESS_ROUNDS = 32  # rounds between two reports of progress
@@ -149,12 +150,15 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
         recorded_policy=scenario.recorded.policy,
         worker_types=layout.worker_types,
     )
+    policy = registry.policy(scenario.policy.name, options)
+    solver = open_solver(scenario.solver.name, scenario.solver.kwargs, timer)
+    _require_families(policy, solver)
     return Parts(
         layout=layout,
         timing=timing,
         workload=workload,
-        policy=registry.policy(scenario.policy.name, options),
-        solve=open_solver(scenario.solver.name, scenario.solver.kwargs, timer).solve,
+        policy=policy,
+        solve=solver.solve,
         placement=registry.placement(scenario.placement.name),
         stopper=Stopper(scenario.stop, workload.total),
         type_order=preferred_types(timing, layout.worker_types, workload.throughputs.mean_rates()),
@@ -162,6 +166,22 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
         check_invariants=scenario.output.check_invariants,
         migration=MigrationModel.build(scenario.migration, workload.throughputs.names),
     )
+
+
+def _require_families(policy: Policy, solver: Solver) -> None:
+    """Raise `ScenarioError` where a solver of the chain does not take what the policy states.
+
+    Every one must: a link that never can answer is a mistake, and the run would depend on the others unnoticed.
+    """
+    stated: frozenset[str] = getattr(policy, "families", frozenset())
+    for name, taken in solver.families.items():
+        for family in sorted(stated - taken):
+            able = [each.name for each in solvers.describe() if each.installed and family in each.families]
+            cause = ", as migration.enabled makes moving cost" if family == MAX_MIN_SWITCHING else ""
+            raise ScenarioError(
+                f"solver {name} does not take problem family {family}, which policy {policy.name} states{cause}; "
+                f"choose a solver that does: {', '.join(able)}"
+            )
 
 
 def _watched(solve: Solve, on_problem: Callable[[Problem], None]) -> Solve:
@@ -202,6 +222,10 @@ def _run(simulation: Simulation, recorder: Recorder, out: Path | None, interrupt
     except KeyboardInterrupt:
         recorder.leave(simulation.active_jobs())
         recorder.abandon("interrupted", "interrupted")
+        raise
+    except BaseException as error:  # a defect, of ours or of a plug-in: it keeps its traceback, the user the results
+        recorder.leave(simulation.active_jobs())
+        recorder.abandon("failed", f"{type(error).__name__}: {error}")
         raise
     return RunOutcome(reason.status, summary, out)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeGuard
 
 import numpy as np
 
@@ -55,9 +55,11 @@ def certify(
         Largest accepted gap, as `relative_gap` says; without duals there is no bound and no such test. Infinite for a
         heuristic, whose gap is what it gives up.
     """
+    if not isinstance(answer, Answer):  # a plug-in's code is not type-checked here
+        return Rejection(f"returned {type(answer).__name__}, not an Answer")
     if answer.status not in _USABLE:
-        return Rejection(f"status {answer.status.value}" + (f" ({answer.note})" if answer.note else ""))
-    fault = _shape_fault(problem, answer.x)
+        return Rejection(f"status {answer.status}" + (f" ({answer.note})" if answer.note else ""))
+    fault = _form_fault(problem, answer.x)
     if fault is not None or answer.x is None:
         return Rejection(fault or "no x")
     violation = problem.violation(answer.x)
@@ -81,7 +83,7 @@ def certify(
         gap=gap,
         violation=violation,
         utilization=problem.utilization(x),
-        iterations=answer.iterations,
+        iterations=int(answer.iterations),  # JSON takes no NumPy numbers
         rebuild=answer.rebuild,
         utilization_ceiling=None if math.isfinite(gap_limit) else problem.utilization_ceiling(),
     )
@@ -97,10 +99,14 @@ def relative_gap(bound: float, objective: float, magnitude: float = 0.0) -> floa
     return difference / measure if measure != 0.0 else (0.0 if difference == 0.0 else math.inf)
 
 
-def _shape_fault(problem: Problem, x: Floats | None) -> str | None:
+def _form_fault(problem: Problem, x: object) -> str | None:
     """Say what makes ``x`` unusable, or None."""
     if x is None:
         return "no x"
+    if not isinstance(x, np.ndarray):
+        return f"x is a {type(x).__name__}, expected a NumPy array"
+    if x.dtype != np.float64:
+        return f"x has dtype {x.dtype}, expected float64"
     if x.shape != (problem.jobs, problem.types):
         return f"x has shape {x.shape}, expected {(problem.jobs, problem.types)}"
     if not math.isfinite(float(x.sum())) and not np.isfinite(x).all():
@@ -108,10 +114,15 @@ def _shape_fault(problem: Problem, x: Floats | None) -> str | None:
     return None
 
 
+def _is_dual(values: object, shape: tuple[int, ...]) -> TypeGuard[Floats]:
+    """Return whether ``values`` are numbers of that shape, so that they can prove something."""
+    return isinstance(values, np.ndarray) and values.dtype == np.float64 and values.shape == shape
+
+
 def _proof(problem: Problem, answer: Answer, x: Floats, objective: float) -> tuple[float | None, float | None]:
     """Return the bound that the answer proves and the relative gap to it at ``x``, or None twice without a proof."""
     stages = answer.stage_prices
-    if stages is not None and stages.ndim == 2 and stages.shape[1] == problem.types and np.isfinite(stages).all():
+    if stages is not None and _is_dual(stages, (len(stages), problem.types)) and np.isfinite(stages).all():
         staged = problem.staged_proof(x, stages)
         if staged is not None:
             return staged
@@ -122,9 +133,7 @@ def _proof(problem: Problem, answer: Answer, x: Floats, objective: float) -> tup
 def _bound(problem: Problem, answer: Answer) -> float | None:
     """Return the bound that the answer's duals prove, or None where there are no usable duals."""
     weights, prices = answer.job_weights, answer.capacity_prices
-    if weights is None or prices is None:
-        return None
-    if weights.shape != (problem.jobs,) or prices.shape != (problem.types,):
+    if not _is_dual(weights, (problem.jobs,)) or not _is_dual(prices, (problem.types,)):
         return None
     bound = problem.bound(np.maximum(weights, 0.0), np.maximum(prices, 0.0))
     return bound if math.isfinite(bound) else None

@@ -131,7 +131,7 @@ NATIVE_SOLVERS: Final = (
         {"cvxpy": "cvxpy", "highspy": "highspy"},
         1e-9,
         "simplex",
-        {"threads": 1},
+        {"threads": 1, "dual_feasibility_tolerance": 1e-10},  # as in `phasewise.solvers.highs`
         starts_warm=True,
     ),
 )

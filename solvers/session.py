@@ -12,13 +12,16 @@ import numpy as np
 
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers import registry
-from phasewise.solvers.api import Fallback, Solution, SolverSession, Status
+from phasewise.solvers.api import Fallback, Solution, SolverBackend, SolverSession, Status
 from phasewise.solvers.certify import GAP_LIMIT, Rejection, certify
-from phasewise.solvers.errors import OptionError, SolveFailedError, SolverError, UnsupportedProblemError
+from phasewise.solvers.errors import OptionError, SolveFailedError, SolverError, UnknownBackendError
 from phasewise.solvers.problems import Problem
 
 NATIVE_ERRORS: Final = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
-"""What native solvers and their bindings are known to raise in a solve; anything else is a bug and propagates."""
+"""What native solvers and their bindings are known to raise of Python's own exceptions in a solve."""
+
+_OURS: Final = frozenset({"builtins", __name__.partition(".")[0]})
+_WISHES: Final = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,11 @@ class Solver:
     def __init__(self, links: tuple[_Link, ...]) -> None:
         self._links = links
         self.name = ",".join(link.name for link in links)
+
+    @property
+    def families(self) -> Mapping[str, frozenset[str]]:
+        """The problem families that each backend of the chain takes, by its registered name."""
+        return {link.name: link.families for link in self._links}
 
     def solve(self, problem: Problem) -> Solution:
         """Return the first certified answer of the chain, with what went wrong before it.
@@ -92,7 +100,7 @@ def open_solver(spec: str, options: Mapping[str, object], timer: PhaseTimer) -> 
     Raises
     ------
     UnknownBackendError
-        Where a name is not registered or its solver not installed.
+        Where a name is not registered, or its solver is not installed or cannot be loaded.
     OptionError
         Where an option or its value is wrong, before any problem is solved.
     """
@@ -103,8 +111,30 @@ def open_solver(spec: str, options: Mapping[str, object], timer: PhaseTimer) -> 
     links = []
     for part, backend in zip(parts, backends, strict=True):
         own = _options_of(part, backend.name, parts, options)
-        links.append(_Link(backend.name, backend.families, backend.open(own, timer), own, registry.is_exact(backend)))
+        session = _opened(backend, own, timer)
+        links.append(_Link(backend.name, backend.families, session, own, registry.is_exact(backend)))
     return Solver(tuple(links))
+
+
+def is_native(error: BaseException) -> bool:
+    """Return whether ``error`` is a native solver's way of failing; anything else is a bug, or a wish to end.
+
+    Besides `NATIVE_ERRORS` that is every class which neither Python nor this project defines: a binding has classes of
+    its own, and a panic of Rust is not even an `Exception`.
+    """
+    if isinstance(error, _WISHES):
+        return False
+    return isinstance(error, NATIVE_ERRORS) or type(error).__module__.partition(".")[0] not in _OURS
+
+
+def _opened(backend: SolverBackend, options: Mapping[str, object], timer: PhaseTimer) -> SolverSession:
+    """Return a session, or raise `UnknownBackendError` where the native library cannot even be loaded."""
+    try:
+        return backend.open(options, timer)
+    except (ImportError, OSError, RuntimeError) as error:
+        raise UnknownBackendError(
+            f"solver backend {backend.name!r} cannot be opened: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _options_of(part: str, name: str, parts: list[str], options: Mapping[str, object]) -> Mapping[str, object]:
@@ -125,13 +155,15 @@ def _options_of(part: str, name: str, parts: list[str], options: Mapping[str, ob
 
 def _attempt(link: _Link, problem: Problem) -> Solution | Rejection:
     """Return one backend's certified answer, or why there is none."""
+    if problem.family not in link.families:
+        return Rejection(f"does not solve problem family {problem.family!r}")
     try:
-        if problem.family not in link.families:
-            raise UnsupportedProblemError(f"does not solve problem family {problem.family!r}")
         answer = link.session.solve(problem)
     except SolverError as error:
         return Rejection(str(error))
-    except NATIVE_ERRORS as error:
+    except BaseException as error:
+        if not is_native(error):
+            raise
         return Rejection(f"raised {type(error).__name__}: {error}")
     return certify(problem, answer, link.name, gap_limit=GAP_LIMIT if link.exact else math.inf)
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from phasewise.sched.api import Allocation, ClusterView, Solve, TypeOrder
-from phasewise.sched.normalise import max_min_problem, spread
+from phasewise.sched.normalise import max_min_families, max_min_problem, spread
 from phasewise.sched.registry import PolicyOptions, register_policy
 
 
@@ -28,6 +28,7 @@ class MaxMinFairnessPerf:
 
     def __init__(self, options: PolicyOptions) -> None:
         self._options = options
+        self.families = max_min_families(options)
 
     def allocate(self, view: ClusterView, solve: Solve, memory: object) -> Allocation:
         """Return an optimum of the max-min problem; remembers nothing."""

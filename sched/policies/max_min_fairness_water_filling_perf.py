@@ -9,6 +9,7 @@ import numpy as np
 from phasewise.sched.api import Allocation, ClusterView, Solve, TypeOrder
 from phasewise.sched.normalise import spread, water_filling_problem
 from phasewise.sched.registry import PolicyOptions, register_policy
+from phasewise.solvers.lexicographic import LEXICOGRAPHIC
 
 
 @register_policy
@@ -27,6 +28,7 @@ class MaxMinFairnessWaterFillingPerf:
     name: ClassVar[str] = "max_min_fairness_water_filling_perf"
     type_order: ClassVar[TypeOrder] = TypeOrder.FIXED
     needs_positive_priority: ClassVar[bool] = False
+    families: ClassVar[frozenset[str]] = frozenset({LEXICOGRAPHIC})
 
     def __init__(self, options: PolicyOptions) -> None:
         self._options = options

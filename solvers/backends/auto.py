@@ -190,13 +190,15 @@ class AutoSession:
     def _answer(self, name: str, problem: Problem) -> Answer:
         """Return the answer of one backend, marked with its name; what it raises is a failure like any other."""
         from phasewise.solvers import registry
-        from phasewise.solvers.session import NATIVE_ERRORS
+        from phasewise.solvers.session import is_native
 
         try:
             if name not in self._sessions:
                 self._sessions[name] = registry.get(name).open({}, self._timer)
             answer = self._sessions[name].solve(problem)
-        except (SolverError, *NATIVE_ERRORS) as error:
+        except BaseException as error:
+            if not isinstance(error, SolverError) and not is_native(error):
+                raise
             answer = Answer(Status.FAILED, None, note=f"{name}: {error}")
         return replace(answer, solved_by=answer.solved_by or name)
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, note
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from instance_counts import AGAINST_REFERENCE, PER_BACKEND
 
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers import registry
@@ -59,6 +60,7 @@ def nearly(problem: MaxMinProblem, best: Solution, relative: float) -> object:
     return pytest.approx(best.objective, rel=0.0, abs=slack)
 
 
+@hypothesis_settings(max_examples=AGAINST_REFERENCE)
 @given(problem=PROBLEMS)
 def test_every_backend_reaches_the_references_objective(problem: MaxMinProblem) -> None:
     best = reference().solve(problem)
@@ -68,7 +70,7 @@ def test_every_backend_reaches_the_references_objective(problem: MaxMinProblem) 
             assert solver_of(backend).solve(problem).objective == nearly(problem, best, TOLERANCE)
 
 
-@hypothesis_settings(max_examples=200)
+@hypothesis_settings(max_examples=PER_BACKEND)
 @given(problem=PROBLEMS)
 def test_highs_direct_is_exact_from_its_starting_point(problem: MaxMinProblem) -> None:
     best = reference().solve(problem)

@@ -1,0 +1,1 @@
+"""Exact solvers that use the structure of max-min problems: many jobs, few worker types."""

@@ -1,0 +1,395 @@
+"""The loops of the interior-point method; `docs/explanation/structured-solvers.md` derives every formula.
+
+Arrays are laid out by type, (W, J): the innermost loop runs over jobs, which become the lanes of vector instructions.
+A pair that is not open has gain 0, y = 0 and z = 1 throughout, so that it adds nothing anywhere.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from phasewise.solvers.structured.compiled import kernel
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+CONVERGED, STALLED, OUT_OF_ITERATIONS = 0, 1, 2
+
+_GUARD = 1e-300  # keeps 0 / 0 at 0 where a pair is not open
+_BLOCK = 512  # jobs: six rows of them fit into the fastest cache
+_PIVOT = 1e-14  # relative to the largest diagonal entry
+
+
+class Program(NamedTuple):
+    """A MaxMin linear program with few types, and fixed jobs' use of capacity affine in the level t.
+
+    Maximise ``level_reward t + sum_i linear_i (a_i . x_i) + sum_ij cost_ij (kept_ij - added_ij)`` with
+    x = kept + added, 0 <= kept <= previous, added >= 0, subject to a_i . x_i >= t, sum_j x_ij <= 1 and
+    sum_i use_i x_ij + drift_j t <= capacity_j.
+
+    Attributes
+    ----------
+    gain
+        (W, J) a_ij, 0 where not open.
+    open
+        (W, J) 1 where x may be above 0, else 0.
+    use
+        (J,) GPUs that all of x_i takes.
+    linear
+        (J,) reward for a unit of gain.
+    capacity, drift
+        (W,) GPUs, and GPUs that fixed jobs take for each unit of t (may be negative).
+    level_reward
+        Reward for a unit of t.
+    cost
+        (W, J) what a unit of change costs, or of shape (0, 0).
+    kept_type, kept_job, previous
+        (K,) the pairs on which the allocation in force is above 0 and costs something to leave, and how much it is.
+    """
+
+    gain: Floats
+    open: Floats
+    use: Floats
+    linear: Floats
+    capacity: Floats
+    drift: Floats
+    level_reward: float
+    cost: Floats
+    kept_type: Ints
+    kept_job: Ints
+    previous: Floats
+
+
+class Point(NamedTuple):
+    """Where the method is: primal variables, slacks, and the duals that belong to them; see `Program`.
+
+    ``y`` (W, J) is what is added (without a switching term all of x), ``k`` (K,) what is kept and ``b = previous - k``;
+    their duals are ``z``, ``zk`` and ``zb``. The slacks ``u`` of gain rows, ``v`` of time rows and ``w`` of
+    capacity rows have the duals ``lam``, ``mu`` and ``price``.
+    """
+
+    y: Floats
+    z: Floats
+    u: Floats
+    lam: Floats
+    v: Floats
+    mu: Floats
+    w: Floats
+    price: Floats
+    k: Floats
+    zk: Floats
+    b: Floats
+    zb: Floats
+
+
+class Reduced(NamedTuple):
+    """What eliminating columns and the 2 x 2 block of each job leaves, for one point."""
+
+    inverse_z: Floats
+    inverse_y: Floats
+    d: Floats
+    dk: Floats
+    used: Floats  # use * (d + dk)
+    off: Floats  # gain - centre
+    tilted: Floats  # used * off
+    centre: Floats
+    foremost: Ints  # the type with the largest D
+    largest: Floats
+    rest: Floats  # time_pivot - largest
+    time_pivot: Floats
+    gain_pivot: Floats
+    matrix: Floats
+    coupling: Floats
+    aimed: Floats
+    aimed_k: Floats
+    gain_aim: Floats
+    time_aim: Floats
+    right: Floats
+    gain_off: Floats
+    time_off: Floats
+    spare: Floats
+
+
+@kernel
+def dot(first: Floats, second: Floats) -> float:
+    """Return the sum of products of two vectors, as long as the second."""
+    total = 0.0
+    for i in range(second.size):
+        total += first[i] * second[i]
+    return total
+
+
+@kernel
+def reduce_columns(program: Program, point: Point, reduced: Reduced) -> None:
+    """Fill in what depends on columns alone: D, the centre of each job's gains, the pivots of its 2 x 2 block."""
+    gain, open_pair = program.gain, program.open
+    types, jobs = gain.shape
+    used, d, inverse = reduced.used, reduced.d, reduced.inverse_z
+    for j in range(types):
+        for i in range(jobs):
+            inverse[j, i] = open_pair[j, i] / point.z[j, i]
+            reduced.inverse_y[j, i] = open_pair[j, i] / (point.y[j, i] + _GUARD)
+        for i in range(jobs):
+            d[j, i] = point.y[j, i] * inverse[j, i]
+            used[j, i] = d[j, i]
+    if program.previous.size > 0:
+        keep_columns(program, point, reduced.dk, used)
+    centre_gains(program, point, reduced)
+    weigh(program.use, reduced)
+
+
+@kernel
+def find_foremost(used: Floats, reduced: Reduced) -> None:
+    """Fill in each job's column with the largest D, that D, and the sum of the others, added to ``rest``.
+
+    A loop for each: one loop over as many arrays would not become vector code.
+    """
+    types, jobs = used.shape
+    foremost, largest, rest = reduced.foremost, reduced.largest, reduced.rest
+    largest[:] = 0.0
+    foremost[:] = 0
+    for j in range(types):
+        for i in range(jobs):
+            largest[i] = used[j, i] if used[j, i] > largest[i] else largest[i]
+    for j in range(types):
+        for i in range(jobs):
+            foremost[i] = j if used[j, i] >= largest[i] else foremost[i]
+    for j in range(types):
+        for i in range(jobs):
+            rest[i] += 0.0 if foremost[i] == j else used[j, i]
+
+
+@kernel
+def centre_gains(program: Program, point: Point, reduced: Reduced) -> None:
+    """Fill in each job's centre, its gains' distances from it, and its two pivots.
+
+    The column with the largest D is the reference: near the optimum the centre almost is its gain, and their difference
+    times a D of 1e12 would be noise if it were not computed as a difference from the start.
+    """
+    gain, used, off, centre = program.gain, reduced.used, reduced.off, reduced.centre
+    types, jobs = gain.shape
+    weight, spread, foremost = reduced.time_pivot, reduced.gain_pivot, reduced.foremost
+    reference, idle = np.zeros(jobs), point.v / point.mu
+    reduced.rest[:] = idle
+    find_foremost(used, reduced)
+    for j in range(types):
+        for i in range(jobs):
+            reference[i] = gain[j, i] if foremost[i] == j else reference[i]
+    for i in range(jobs):
+        weight[i] = reduced.rest[i] + reduced.largest[i]
+        centre[i] = -idle[i] * reference[i]
+    for j in range(types):
+        for i in range(jobs):
+            off[j, i] = gain[j, i] - reference[i]
+            centre[i] += used[j, i] * off[j, i]
+    for i in range(jobs):
+        centre[i] /= weight[i]
+        spread[i] = point.u[i] / point.lam[i] + idle[i] * (reference[i] + centre[i]) ** 2
+    for j in range(types):
+        for i in range(jobs):
+            off[j, i] -= centre[i]
+            spread[i] += used[j, i] * off[j, i] * off[j, i]
+    centre += reference
+
+
+@kernel
+def weigh(use: Floats, reduced: Reduced) -> None:
+    """Multiply ``used`` by the jobs' GPUs, and write it times the distances from the centre."""
+    used, off, tilted = reduced.used, reduced.off, reduced.tilted
+    for j in range(used.shape[0]):
+        for i in range(use.size):
+            used[j, i] *= use[i]
+            tilted[j, i] = used[j, i] * off[j, i]
+
+
+@kernel
+def keep_columns(program: Program, point: Point, dk: Floats, used: Floats) -> None:
+    """Write D of what is kept, 1 / (zk / k + zb / b), and add it to ``used``."""
+    k, zk, b, zb = point.k, point.zk, point.b, point.zb
+    for n in range(k.size):
+        dk[n] = k[n] * b[n] / (zk[n] * b[n] + zb[n] * k[n])
+    for n in range(k.size):
+        used[program.kept_type[n], program.kept_job[n]] += dk[n]
+
+
+@kernel
+def reduce_rows(program: Program, point: Point, reduced: Reduced) -> None:
+    """Fill in the (W, W) matrix over prices and the (W + 1,) coupling with t, whose last entry is t's own pivot."""
+    types, jobs = program.gain.shape
+    reduced.matrix[:] = 0.0
+    reduced.coupling[:] = 0.0
+    left, right = np.empty(_BLOCK), np.empty(_BLOCK)
+    for low in range(0, jobs, _BLOCK):
+        add_block(program.use, reduced, low, min(low + _BLOCK, jobs), left, right)
+    for j in range(types):
+        reduced.coupling[j] += program.drift[j]
+        reduced.matrix[j, j] += point.w[j] / point.price[j]
+        for k in range(j):
+            reduced.matrix[k, j] = reduced.matrix[j, k]
+
+
+@kernel
+def add_block(use: Floats, reduced: Reduced, low: int, high: int, left: Floats, right: Floats) -> None:
+    """Add jobs ``low`` to ``high`` to the matrix and the coupling; few enough for the fastest cache."""
+    matrix, coupling = reduced.matrix, reduced.coupling
+    types, size = matrix.shape[0], high - low
+    gain_pivot, time_pivot, takes = reduced.gain_pivot[low:high], reduced.time_pivot[low:high], use[low:high]
+    largest, rest = reduced.largest[low:high], reduced.rest[low:high]
+    for i in range(size):
+        coupling[types] += 1.0 / gain_pivot[i]
+    for j in range(types):
+        tilted, used = reduced.tilted[j, low:high], reduced.used[j, low:high]
+        for i in range(size):
+            left[i] = tilted[i] / gain_pivot[i]
+            right[i] = used[i] / time_pivot[i]
+        slope, own = 0.0, 0.0
+        for i in range(size):
+            others = rest[i] * takes[i] if used[i] >= largest[i] * takes[i] else time_pivot[i] * takes[i] - used[i]
+            slope += left[i]
+            own += right[i] * others - tilted[i] * left[i]
+        coupling[j] += slope
+        matrix[j, j] += own
+        for k in range(j):
+            matrix[j, k] -= dot(left, reduced.tilted[k, low:high]) + dot(right, reduced.used[k, low:high])
+
+
+@kernel
+def aim(program: Program, point: Point, reduced: Reduced, second: Point, target: float) -> None:
+    """Fill in the right-hand side for products ``target - second``: zero and no second order for the predictor."""
+    types, jobs = program.gain.shape
+    use, gain_aim, time_aim, aimed = program.use, reduced.gain_aim, reduced.time_aim, reduced.aimed
+    for i in range(jobs):
+        gain_aim[i] = (target - second.u[i]) / point.lam[i] - point.u[i] + reduced.gain_off[i]
+        time_aim[i] = (target - second.v[i]) / point.mu[i] - point.v[i] - reduced.time_off[i]
+        gain_aim[i] += reduced.centre[i] * time_aim[i]
+    for j in range(types):
+        for i in range(jobs):
+            aimed[j, i] = (target - second.y[j, i]) * reduced.inverse_z[j, i] - point.y[j, i]
+    if program.previous.size > 0:
+        aim_kept(program, point, reduced, second, target)
+    for j in range(types):
+        for i in range(jobs):
+            gain_aim[i] -= reduced.off[j, i] * aimed[j, i]
+            time_aim[i] += aimed[j, i]
+    for i in range(jobs):
+        gain_aim[i] /= reduced.gain_pivot[i]
+        time_aim[i] /= reduced.time_pivot[i]
+    for j in range(types):
+        total = (target - second.w[j]) / point.price[j] - point.w[j] - reduced.spare[j]
+        for i in range(jobs):
+            total += aimed[j, i] * use[i] + reduced.tilted[j, i] * gain_aim[i] - reduced.used[j, i] * time_aim[i]
+        reduced.right[j] = total
+
+
+@kernel
+def aim_kept(program: Program, point: Point, reduced: Reduced, second: Point, target: float) -> None:
+    """Write where what is kept would go at unchanged row duals, and add it to ``reduced.aimed``."""
+    k, zk, b, zb, aimed = point.k, point.zk, point.b, point.zb, reduced.aimed_k
+    for n in range(k.size):
+        aimed[n] = (target - second.k[n]) / k[n] - zk[n]
+    for n in range(k.size):
+        aimed[n] = reduced.dk[n] * (aimed[n] - (target - second.b[n]) / b[n] + zb[n])
+    for n in range(k.size):
+        reduced.aimed[program.kept_type[n], program.kept_job[n]] += aimed[n]
+
+
+@kernel
+def factorise(matrix: Floats, coupling: Floats) -> None:
+    """Replace ``matrix`` by the Cholesky factor of itself plus the part of t, eliminated; tiny pivots become huge."""
+    types = matrix.shape[0]
+    largest = 0.0
+    for j in range(types):
+        for k in range(types):
+            matrix[j, k] += coupling[j] * coupling[k] / coupling[types]
+        largest = max(largest, matrix[j, j])
+    for j in range(types):
+        for k in range(j):
+            matrix[j, j] -= matrix[j, k] ** 2
+        matrix[j, j] = np.sqrt(matrix[j, j]) if matrix[j, j] > _PIVOT * largest else 1e64
+        for i in range(j + 1, types):
+            for k in range(j):
+                matrix[i, j] -= matrix[i, k] * matrix[j, k]
+            matrix[i, j] /= matrix[j, j]
+
+
+@kernel
+def solve_reduced(reduced: Reduced, missing: float, change: Floats) -> float:
+    """Write the change of prices into ``change`` (W,) and return that of t, whose column lacks ``missing``."""
+    factor, coupling = reduced.matrix, reduced.coupling
+    types = factor.shape[0]
+    rest = missing - reduced.gain_aim.sum()
+    for j in range(types):
+        change[j] = reduced.right[j] + coupling[j] * rest / coupling[types]
+        for k in range(j):
+            change[j] -= factor[j, k] * change[k]
+        change[j] /= factor[j, j]
+    for j in range(types - 1, -1, -1):
+        for k in range(j + 1, types):
+            change[j] -= factor[k, j] * change[k]
+        change[j] /= factor[j, j]
+    for j in range(types):
+        rest -= coupling[j] * change[j]
+    return float(rest / coupling[types])
+
+
+@kernel
+def direct(
+    program: Program, point: Point, reduced: Reduced, second: Point, target: float, change: Point, level: float
+) -> None:
+    """Fill in the change of everything, given that of prices (in ``change.price``) and of t (``level``)."""
+    types, jobs = program.gain.shape
+    direct_rows(program, point, reduced, change, level)
+    for i in range(jobs):
+        change.u[i] = (target - second.u[i] - point.u[i] * change.lam[i]) / point.lam[i] - point.u[i]
+    for i in range(jobs):
+        change.v[i] = (target - second.v[i] - point.v[i] * change.mu[i]) / point.mu[i] - point.v[i]
+    for j in range(types):
+        change.w[j] = (target - second.w[j] - point.w[j] * change.price[j]) / point.price[j] - point.w[j]
+    for j in range(types):
+        for i in range(jobs):
+            aimed = (target - second.y[j, i]) * reduced.inverse_z[j, i] - point.y[j, i]
+            change.y[j, i] = aimed - reduced.d[j, i] * change.z[j, i]
+    if program.previous.size > 0:
+        direct_kept(program, point, reduced, second, target, change)
+
+
+@kernel
+def direct_rows(program: Program, point: Point, reduced: Reduced, change: Point, level: float) -> None:
+    """Fill in the change of the job rows' duals and of the columns' reduced costs."""
+    types, jobs = program.gain.shape
+    lam, mu, price = change.lam, change.mu, change.price
+    own = np.empty(jobs)  # the change of the price of each job's foremost type: see `centre_gains`
+    for i in range(jobs):
+        own[i] = price[reduced.foremost[i]]
+    for i in range(jobs):
+        lam[i] = level
+        mu[i] = -point.v[i] / point.mu[i] * program.use[i] * own[i]
+    for j in range(types):
+        for i in range(jobs):
+            lam[i] += price[j] * reduced.tilted[j, i]
+            mu[i] += (price[j] - own[i]) * reduced.used[j, i]
+    for i in range(jobs):
+        lam[i] = reduced.gain_aim[i] + lam[i] / reduced.gain_pivot[i]
+        mu[i] = reduced.time_aim[i] - mu[i] / reduced.time_pivot[i]
+    for j in range(types):
+        for i in range(jobs):
+            worth = mu[i] + program.use[i] * (price[j] - own[i]) - reduced.off[j, i] * lam[i]
+            change.z[j, i] = program.open[j, i] * worth
+    for i in range(jobs):
+        mu[i] += reduced.centre[i] * lam[i] - program.use[i] * own[i]
+
+
+@kernel
+def direct_kept(program: Program, point: Point, reduced: Reduced, second: Point, target: float, change: Point) -> None:
+    """Fill in the change of what is kept; ``change.z`` has the change of the columns' reduced costs."""
+    k, zk, b, zb = point.k, point.zk, point.b, point.zb
+    for n in range(k.size):
+        step = reduced.aimed_k[n] - reduced.dk[n] * change.z[program.kept_type[n], program.kept_job[n]]
+        change.k[n] = step
+        change.b[n] = -step
+    for n in range(k.size):
+        change.zk[n] = (target - second.k[n] - zk[n] * change.k[n]) / k[n] - zk[n]
+        change.zb[n] = (target - second.b[n] - zb[n] * change.b[n]) / b[n] - zb[n]

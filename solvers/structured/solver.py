@@ -1,0 +1,317 @@
+"""The structured solvers behind one call: classes of equal jobs, price sifting, the interior point, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from phasewise.solvers.certify import relative_gap
+from phasewise.solvers.problems import Bools, Floats, MaxMinProblem
+from phasewise.solvers.structured.classes import Classes, equal_jobs
+from phasewise.solvers.structured.interior_point import interior_point
+from phasewise.solvers.structured.interior_point_kernels import Program
+from phasewise.solvers.structured.sifting import Optimum, Prices, sift
+from phasewise.solvers.structured.sifting_kernels import Jobs, with_gain
+
+Indices = npt.NDArray[np.intp]
+
+_NONE: Final = np.zeros((0, 0))
+_EVERYWHERE: Final = np.zeros((0, 0), dtype=np.bool_)
+_DUST: Final = 1e-10  # what an interior point leaves of nothing; too little to be worth keeping
+_FEW_JOBS: Final = 64
+"""Up to here the interior point alone is as quick as sifting."""
+_ROUGH: Final = 1e-5  # gap at which a cold start goes on by sifting
+_FINE: Final = (0.1, 0.5, 0.01)  # of the tolerance: what the interior point aims at where it has the last word
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """A problem with types without GPUs, jobs without a type, and repetitions of equal jobs taken out.
+
+    Attributes
+    ----------
+    problem
+        As it was stated.
+    jobs
+        Gains, GPUs and rewards of the J' rows that are left, over the W' types that are left.
+    capacity
+        (W',) GPUs.
+    previous, cost
+        (J', W') switching term, or both of shape (0, 0).
+    open
+        (J', W') where x may be above 0; of shape (0, 0) where that is where gains are.
+    everyone_runs
+        Whether each job that is left gains something somewhere.
+    kinds, rows
+        Which types and which jobs are left; None for all.
+    classes
+        Which of those jobs are equal; None where each stands for itself.
+    """
+
+    problem: MaxMinProblem
+    jobs: Jobs
+    capacity: Floats
+    previous: Floats
+    cost: Floats
+    open: Bools
+    everyone_runs: bool
+    kinds: Indices | None
+    rows: Indices | None
+    classes: Classes | None
+
+    def expand(self, x: Floats) -> Floats:
+        """Return (J, W) time fractions of the stated problem from those of the rows and types that are left."""
+        if self.classes is not None:
+            x = x[self.classes.of_job]
+        if self.kinds is not None:
+            wide = np.zeros((x.shape[0], self.problem.types))
+            wide[:, self.kinds] = x
+            x = wide
+        if self.rows is not None:
+            tall = np.zeros((self.problem.jobs, self.problem.types))
+            tall[self.rows] = x
+            x = tall
+        return x
+
+    def duals(self, weights: Floats, prices: Floats) -> tuple[Floats, Floats]:
+        """Return (J,) job weights and (W,) prices, for an objective with t once."""
+        if self.classes is not None:
+            weights = (weights / self.classes.size)[self.classes.of_job]
+        if self.rows is not None:
+            tall = np.zeros(self.problem.jobs)
+            tall[self.rows] = weights
+            weights = tall
+        if self.kinds is not None:
+            wide = np.zeros(self.problem.types)
+            wide[self.kinds] = prices
+            prices = wide
+        return weights / self.level_reward, prices / self.level_reward
+
+    @property
+    def level_reward(self) -> float:
+        """The number of jobs that are left: the whole objective is multiplied by it."""
+        return float(self.problem.jobs if self.rows is None else self.rows.size)
+
+
+def state(problem: MaxMinProblem) -> Stated:
+    """Return ``problem`` as the solvers take it."""
+    gain, capacity, use = problem.usable_gain, problem.capacity, problem.scale_factor
+    allowed, previous, cost = _switching(problem, gain)
+    kinds = rows = None
+    if not capacity.all():
+        kinds = np.flatnonzero(capacity)
+        gain, capacity = np.ascontiguousarray(gain[:, kinds]), capacity[kinds]
+        if cost.size:
+            allowed, previous, cost = allowed[:, kinds], previous[:, kinds], cost[:, kinds]
+    runnable = with_gain(gain)
+    if not cost.size and not problem.linear_weight and runnable < use.size:
+        rows = np.flatnonzero(gain.any(axis=1))
+        gain, use = gain[rows], use[rows]
+    jobs = Jobs(gain, use, np.full(use.size, problem.linear_weight))
+    everyone_runs = bool(use.size) and runnable == use.size
+    return _merged(Stated(problem, jobs, capacity, previous, cost, allowed, everyone_runs, kinds, rows, None))
+
+
+def _switching(problem: MaxMinProblem, gain: Floats) -> tuple[Bools, Floats, Floats]:
+    """Return where x may usefully be above 0, what is worth keeping, and the cost of moves times the number of jobs.
+
+    Without a switching term all three are of shape (0, 0).
+    """
+    switching = problem.switching
+    if switching is None:
+        return _EVERYWHERE, _NONE, _NONE
+    allowed = problem.allowed_mask
+    kept = (switching.previous > _DUST) & (switching.cost > 0.0) & allowed
+    useful = kept | (allowed & (gain > 0.0))
+    return useful, np.where(kept, switching.previous, 0.0), np.where(useful, switching.cost * problem.jobs, 0.0)
+
+
+def _merged(stated: Stated) -> Stated:
+    """Return ``stated`` with equal jobs as one, where that pays."""
+    jobs = stated.jobs
+    parts: tuple[Floats, ...] = (jobs.gain, jobs.use[:, None])
+    if stated.cost.size:
+        parts += (stated.open.astype(np.float64), stated.previous, stated.cost)
+    classes = equal_jobs(parts)
+    if classes is None:
+        return stated
+    one, size = classes.example, classes.size
+    jobs = Jobs(jobs.gain[one], jobs.use[one] * size, jobs.linear[one] * size)
+    if not stated.cost.size:
+        return replace(stated, jobs=jobs, classes=classes)
+    cost = stated.cost[one] * size[:, None]
+    return replace(stated, jobs=jobs, previous=stated.previous[one], cost=cost, open=stated.open[one], classes=classes)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the solvers found, and how.
+
+    Attributes
+    ----------
+    x, weights, prices
+        (J, W), (J,) and (W,) of the stated problem; duals for an objective with t once.
+    gap
+        Proven by the duals, relative; infinite where something is not finite.
+    iterations
+        Interior-point iterations in all.
+    way
+        Which of the methods gave the answer, and after which others had not.
+    cold
+        Whether nothing of the last solve was used.
+    """
+
+    x: Floats
+    weights: Floats
+    prices: Floats
+    gap: float
+    iterations: int
+    way: str
+    cold: bool
+
+
+@dataclass(slots=True)
+class StructuredSolver:
+    """Solves a sequence of similar problems; remembers t and the prices of the last one.
+
+    Attributes
+    ----------
+    tolerance
+        Largest relative gap that is good enough.
+    iteration_limit
+        Most iterations of one interior-point run.
+    remembers, sifts
+        Whether the last prices are used, and whether sifting is.
+    """
+
+    tolerance: float
+    iteration_limit: int
+    remembers: bool = True
+    sifts: bool = True
+    last: Prices | None = field(default=None, init=False)
+
+    def solve(self, stated: Stated) -> Outcome:
+        """Return the optimum of ``stated``, with whatever gap could be proven."""
+        if not stated.everyone_runs and not stated.jobs.gain.any() and not stated.open.any():
+            return _idle(stated.problem)
+        last, self.last = self.last, None  # whatever interrupts this solve, the next one starts afresh
+        tried: list[str] = []
+        spent = 0
+        if self.sifts and siftable(stated):
+            for start in self._starts(stated, last, tried):
+                spent += start.iterations
+                found = sift(stated.jobs, stated.capacity, stated.level_reward, start.prices, 0.5 * self.tolerance)
+                tried.append("sifting")
+                if found is not None:
+                    return self._sifted(stated, found, spent, tried)
+        return self._by_interior_point(stated, spent, tried)
+
+    def _starts(self, stated: Stated, last: Prices | None, tried: list[str]) -> Iterator[Start]:
+        """Yield where to sift from: the last prices, then those of a rough interior point."""
+        if last is not None and self.remembers and last.capacity.size == stated.capacity.size:
+            yield Start(Prices(last.capacity * stated.level_reward, last.level), 0)
+        tried.append("interior point to 1e-5")
+        point, level, iterations, _, gap = interior_point(
+            program_of(stated), unit_of(stated), _ROUGH, self.iteration_limit, 0.0
+        )
+        if gap < 1e-2 and level > 0.0:
+            yield Start(Prices(point.price, level), iterations)
+
+    def _sifted(self, stated: Stated, found: Optimum, spent: int, tried: list[str]) -> Outcome:
+        """Return the outcome of a sifting run and remember its prices."""
+        self.last = Prices(found.prices.capacity / stated.level_reward, found.prices.level)
+        weights, prices = stated.duals(found.weights, found.prices.capacity)
+        x = stated.expand(found.x)
+        return Outcome(x, weights, prices, found.gap, spent + found.iterations, ", ".join(tried), len(tried) > 1)
+
+    def _by_interior_point(self, stated: Stated, spent: int, tried: list[str]) -> Outcome:
+        """Return the best of up to three full runs of the interior point, judged by the problem's own bound.
+
+        Where the first one is not proven, rounding stopped it: another last step often lands better.
+        """
+        runs: list[Outcome] = []
+        for fine in _FINE:
+            tried.append("interior point")
+            runs.append(self._one_run(stated, fine * self.tolerance, spent, tried))
+            spent = runs[-1].iterations
+            if runs[-1].gap <= self.tolerance:
+                break
+        best = min(runs, key=lambda run: run.gap)
+        return replace(best, iterations=spent, way=", ".join(tried))
+
+    def _one_run(self, stated: Stated, aim: float, spent: int, tried: list[str]) -> Outcome:
+        """Return the outcome of one run of the interior point down to a gap of ``aim``."""
+        program, problem = program_of(stated), stated.problem
+        point, level, iterations, _, _ = interior_point(
+            program, unit_of(stated), aim, self.iteration_limit, least_worth(stated)
+        )
+        x = np.ascontiguousarray(point.y.T)
+        x[program.kept_job, program.kept_type] += point.k
+        x = problem.project(stated.expand(x))
+        weights, prices = stated.duals(point.lam, point.price)
+        gap = relative_gap(problem.bound(weights, prices), problem.objective(x), problem.magnitude(x))
+        gap = gap if np.isfinite(gap) else np.inf
+        if gap <= self.tolerance:
+            self.last = Prices(point.price / stated.level_reward, level)
+        return Outcome(x, weights, prices, gap, spent + iterations, ", ".join(tried), True)
+
+
+def _idle(problem: MaxMinProblem) -> Outcome:
+    """Return the outcome where no job gains anything anywhere."""
+    x, weights, prices = np.zeros((problem.jobs, problem.types)), np.zeros(problem.jobs), np.zeros(problem.types)
+    gap = relative_gap(problem.bound(weights, prices), problem.objective(x), problem.magnitude(x))
+    return Outcome(x, weights, prices, gap, 0, "nothing to solve", False)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Prices to sift from, and the iterations that they took."""
+
+    prices: Prices
+    iterations: int
+
+
+def siftable(stated: Stated) -> bool:
+    """Return whether sifting knows this kind of problem and gains anything: no switching term, many jobs, t above 0."""
+    return not stated.cost.size and stated.jobs.use.size > _FEW_JOBS and stated.everyone_runs
+
+
+def program_of(stated: Stated) -> Program:
+    """Return the whole problem as a linear program, laid out by type."""
+    jobs = stated.jobs
+    types = stated.capacity.size
+    kept_type, kept_job = (np.ascontiguousarray(place) for place in np.nonzero(stated.previous.T))
+    return Program(
+        np.ascontiguousarray(jobs.gain.T),
+        np.ascontiguousarray((stated.open if stated.open.size else jobs.gain > 0.0).T, dtype=np.float64),
+        jobs.use,
+        jobs.linear,
+        stated.capacity,
+        np.zeros(types),
+        stated.level_reward,
+        np.ascontiguousarray(stated.cost.T),
+        kept_type,
+        kept_job,
+        stated.previous[kept_job, kept_type],
+    )
+
+
+def unit_of(stated: Stated) -> float:
+    """Return about what t will be: the least gain under equal shares, or where that is 0, what the objective is."""
+    problem = stated.problem
+    if stated.rows is None:
+        equal = problem.equal_share_gain
+    else:
+        share = np.minimum(1.0, stated.capacity / stated.jobs.use.sum())
+        equal = float((stated.jobs.gain @ (share / max(1.0, share.sum()))).min())
+    return equal or float(stated.jobs.gain.max()) * (problem.linear_weight or 1.0) or 1.0
+
+
+def least_worth(stated: Stated) -> float:
+    """Return what a gap is relative to where the objective's terms cancel: nothing without a switching term."""
+    problem = stated.problem
+    return problem.magnitude(problem.previous) * stated.level_reward if problem.previous is not None else 0.0
