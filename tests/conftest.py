@@ -18,6 +18,7 @@ from phasewise.bench.cli import main
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 
+# `instance_counts` in tests/fixtures promises more for the tests that every backend has to pass
 settings.register_profile("ci", deadline=None, max_examples=40, derandomize=True)
 settings.register_profile("nightly", deadline=None, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))

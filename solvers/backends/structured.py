@@ -71,6 +71,8 @@ class StructuredSession:
         with self._timer.phase(Phase.LP_SOLVE):
             outcome = self._solver.solve(stated)
         rebuild = self._reason if outcome.cold else None
+        if rebuild is RebuildReason.STALLED and not outcome.way.startswith("sifting"):
+            rebuild = RebuildReason.FRESH  # nothing was tried warm: few kinds of jobs, or a cost of moving
         self._reason = RebuildReason.STALLED
         if not (np.isfinite(outcome.x).all() and outcome.gap < np.inf):
             self._reason = RebuildReason.FAILED

@@ -96,7 +96,12 @@ def test_a_run_is_replaced_only_when_asked_and_only_by_a_run_that_begins(tmp_pat
         (["--cluster", "v100=2,k80=3"], "cluster", "gpus", {"v100": 2, "k80": 3}),
         (["--cluster", "v100=4", "--gpus-per-node", "v100=2"], "cluster", "gpus_per_node", {"v100": 2}),
         (["--policy", "fifo"], "policy", "name", "fifo"),
-        (["--solver-kwargs", '{"presolve": "off"}'], "solver", "kwargs", {"presolve": "off"}),
+        (
+            ["--solver", "highs-direct", "--solver-kwargs", '{"presolve": "off"}'],
+            "solver",
+            "kwargs",
+            {"presolve": "off"},
+        ),
         (["--round-s", "120"], "timing", "round_s", 120.0),
         (["--timing", "gavel"], "timing", "preset", "gavel"),
         (["--jobs", "4"], "workload", "jobs", 4),
