@@ -119,7 +119,7 @@ class SolverChoice(Section, frozen=True):
         Native options of the solver, verbatim; checked when its session opens.
     """
 
-    name: Name = "highs-direct"
+    name: Name = "auto"
     kwargs: dict[str, Any] = {}
 
 
