@@ -99,14 +99,16 @@ class Stated:
 
 def state(problem: MaxMinProblem) -> Stated:
     """Return ``problem`` as the solvers take it."""
-    gain, capacity, use = problem.usable_gain, problem.capacity, problem.scale_factor
+    # numba compiles anew for read-only arrays, half a minute for all kernels: they only ever see writable ones
+    gain, capacity, use = _writable(problem.usable_gain), _writable(problem.capacity), _writable(problem.scale_factor)
     allowed, previous, cost = _switching(problem, gain)
     kinds = rows = None
     if not capacity.all():
         kinds = np.flatnonzero(capacity)
         gain, capacity = np.ascontiguousarray(gain[:, kinds]), capacity[kinds]
         if cost.size:
-            allowed, previous, cost = allowed[:, kinds], previous[:, kinds], cost[:, kinds]
+            allowed = np.ascontiguousarray(allowed[:, kinds])
+            previous, cost = np.ascontiguousarray(previous[:, kinds]), np.ascontiguousarray(cost[:, kinds])
     runnable = with_gain(gain)
     if not cost.size and not problem.linear_weight and runnable < use.size:
         rows = np.flatnonzero(gain.any(axis=1))
@@ -114,6 +116,10 @@ def state(problem: MaxMinProblem) -> Stated:
     jobs = Jobs(gain, use, np.full(use.size, problem.linear_weight))
     everyone_runs = bool(use.size) and runnable == use.size
     return _merged(Stated(problem, jobs, capacity, previous, cost, allowed, everyone_runs, kinds, rows, None))
+
+
+def _writable(array: Floats) -> Floats:
+    return array if array.flags.writeable else array.copy()
 
 
 def _switching(problem: MaxMinProblem, gain: Floats) -> tuple[Bools, Floats, Floats]:
