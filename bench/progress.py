@@ -92,14 +92,16 @@ def _bar(title: str, stream: TextIO) -> Iterator[Report]:
     from rich.console import Console
     from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars
+    from rich.table import Column
 
+    elapsed = TimeElapsedColumn(table_column=Column(no_wrap=True, min_width=7))
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=None),  # what is left of the line
         TextColumn("{task.fields[line]}"),
     )
-    with Bars(*columns, TimeElapsedColumn(), console=Console(file=stream), transient=True) as bars:
+    with Bars(*columns, elapsed, console=Console(file=stream), transient=True) as bars:
         task = bars.add_task(title, total=None, line="starting")
         throttle = Throttle(BAR_INTERVAL_S)
 
