@@ -47,8 +47,10 @@ class Parts:
         Indices of the worker types, the preferred first.
     type_seed
         Seed of the order's shuffling, for policies that ask for it.
-    job_types
-        Names by `Arrival.type_index`.
+    check_invariants
+        Whether the state is checked after every phase.
+    migration
+        What moving a job costs; None where moving is free.
     """
 
     layout: ClusterLayout

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from phasewise.sched.workload.throughputs import Floats, ThroughputView
+    from phasewise.sched.workload.throughputs import ThroughputView
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +70,6 @@ class Workload(Protocol):
         """Return, once, all jobs not yet returned that arrive at or before ``now_s``, by id."""
         ...
 
-    def throughput_row(self, arrival: Arrival) -> Floats:
-        """Return the job's throughput on each worker type, (W,) float64, read-only, steps/s of the whole job."""
-        ...
-
 
 class ListedWorkload:
     """Arrivals that are all known beforehand: a trace."""
@@ -95,8 +91,3 @@ class ListedWorkload:
             last += 1
         self._next = last
         return list(self._arrivals[first:last])
-
-    def throughput_row(self, arrival: Arrival) -> Floats:
-        """Return the job's throughput on each worker type, (W,) float64, read-only, steps/s of the whole job."""
-        rates: Floats = self.throughputs.rows[arrival.type_index]
-        return rates

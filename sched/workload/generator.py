@@ -16,7 +16,7 @@ import numpy as np
 
 from phasewise.sched.errors import ScenarioError
 from phasewise.sched.workload.arrivals import Arrival
-from phasewise.sched.workload.throughputs import Floats, ThroughputTable, ThroughputView
+from phasewise.sched.workload.throughputs import ThroughputTable, ThroughputView
 
 MINUTE_S = 60.0
 HOUR_S = 3600.0
@@ -124,11 +124,6 @@ class GeneratedWorkload:
         while self._next_s <= now_s and self._given != self.total:
             arrivals.append(self._draw())
         return arrivals
-
-    def throughput_row(self, arrival: Arrival) -> Floats:
-        """Return the job's throughput on each worker type, (W,) float64, read-only, steps/s of the whole job."""
-        rates: Floats = self.throughputs.rows[arrival.type_index]
-        return rates
 
     def _draw(self) -> Arrival:
         job_id, self._given = self._given, self._given + 1

@@ -119,7 +119,7 @@ def test_a_table_of_other_worker_types_serves_the_generator(tmp_path: Path) -> N
         build_workload(load_scenario("philly", overrides), ("a100", "t4"))
     scenario = load_scenario("philly", {**overrides, "workload.reference_type": "a100"})
     workload = build_workload(scenario, ("a100", "t4"))
-    assert workload.throughput_row(workload.until(0.0)[0]).tolist() == [2.0, 0.5]
+    assert workload.throughputs.rows[workload.until(0.0)[0].type_index].tolist() == [2.0, 0.5]
 
 
 def test_a_window_keeps_jobs_coming_and_without_one_their_number_counts() -> None:
