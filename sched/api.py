@@ -9,13 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.sched.cluster import ClusterLayout
 from phasewise.solvers.api import Solution
 from phasewise.solvers.problems import Problem
+
+if TYPE_CHECKING:
+    from phasewise.sched.nodes import NodeState
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -116,6 +120,36 @@ class Policy(Protocol):
         ...
 
 
+class Holding(NamedTuple):
+    """Who holds which GPUs, row by row of the job table. J rows, H holdings.
+
+    Attributes
+    ----------
+    first
+        (J + 1,) int64: row i holds the GPUs ``gpu[first[i]:first[i + 1]]``.
+    gpu
+        (H,) int64, ascending within a row. Several rows may share a GPU; which part each has says its request.
+    """
+
+    first: Ints
+    gpu: Ints
+
+    @classmethod
+    def nothing(cls, jobs: int) -> Holding:
+        """Return what ``jobs`` rows hold that hold nothing."""
+        return cls(np.zeros(jobs + 1, np.int64), np.empty(0, np.int64))
+
+    def extended(self, jobs: int) -> Holding:
+        """Return the same for ``jobs`` rows, of which those behind the present ones hold nothing."""
+        added = np.full(jobs + 1 - len(self.first), len(self.gpu), np.int64)
+        return self if not len(added) else Holding(np.concatenate((self.first, added)), self.gpu)
+
+    @property
+    def widths(self) -> Ints:
+        """(J,) GPUs that each row holds."""
+        return self.first[1:] - self.first[:-1]
+
+
 class Order(NamedTuple):
     """The jobs chosen for this round, in the order in which they were chosen. K chosen jobs, J rows.
 
@@ -138,34 +172,59 @@ class Order(NamedTuple):
 
 
 class NodeView(NamedTuple):
-    """The GPUs as a placement sees them. G GPUs, W types, J rows.
+    """The machines as a placement sees them. J rows, all of int64.
 
     Attributes
     ----------
-    type_start
-        (W + 1,) first GPU of each type.
-    gpu_node, gpu_index
-        (G,) node of each GPU and index within it.
-    holder
-        (G,) row of the job that held each GPU in the last round, -1 where none still active did.
+    layout
+        Where every GPU is.
+    holding
+        What each job held in the last round, or holds so far in this one.
     last_type
-        (J,) worker type each job ran on in the last round, -1 where it did not run.
+        (J,) worker type each job runs on there, -1 where it holds nothing.
+    gpus, gpu_milli
+        (J,) number of GPUs each job needs, and thousandths of each.
+    cpu_milli, memory_mib
+        (J,) what it needs besides, on the node on which it runs.
+    request
+        (J,) index of its request in ``state``.
+    state
+        What is left on every node, which a placement bound to nodes keeps up; None for one that is not.
     """
 
-    type_start: Ints
-    gpu_node: Ints
-    gpu_index: Ints
-    holder: Ints
+    layout: ClusterLayout
+    holding: Holding
     last_type: Ints
+    gpus: Ints
+    gpu_milli: Ints
+    cpu_milli: Ints
+    memory_mib: Ints
+    request: Ints
+    state: NodeState | None
+
+
+class Placed(NamedTuple):
+    """Who got which GPUs. J rows.
+
+    Attributes
+    ----------
+    holding
+        What each job holds now.
+    worker_type
+        (J,) type each job runs on, -1 where it was not chosen or found no room.
+    """
+
+    holding: Holding
+    worker_type: Ints
 
 
 class Assignment(NamedTuple):
-    """Who runs where in this round.
+    """Who runs where in this round. J rows.
 
     Attributes
     ----------
-    holder
-        (G,) row of the job that holds each GPU, -1 where it is idle.
+    holding
+        What each job holds.
     worker_type
         (J,) type each job runs on, -1 where it waits.
     moved
@@ -176,21 +235,33 @@ class Assignment(NamedTuple):
         Jobs of the last round that keep exactly their GPUs.
     lease_opportunities
         Jobs of the last round that are still active.
+    unplaced
+        Jobs chosen by priority for which no node had room.
     """
 
-    holder: Ints
+    holding: Holding
     worker_type: Ints
     moved: npt.NDArray[np.bool_]
     moves: int
     lease_extensions: int
     lease_opportunities: int
+    unplaced: int = 0
 
 
 class Placement(Protocol):
-    """Turns chosen jobs into GPUs; stateless: what it needs of the last round comes in with `NodeView`."""
+    """Turns chosen jobs into GPUs; what it needs of the last round comes in with `NodeView`."""
 
     name: ClassVar[str]
 
-    def place(self, order: Order, nodes: NodeView) -> Assignment:
-        """Return the GPUs of every chosen job that may be placed."""
+    @property
+    def spans_nodes(self) -> bool:
+        """Whether a job may hold GPUs of several nodes. Otherwise its node must have room for all that it needs."""
+        ...
+
+    def place(self, order: Order, nodes: NodeView) -> Placed:
+        """Return the GPUs of every chosen job that found room.
+
+        Called again in the same round, with what it returned and further jobs in ``order``, where jobs of the first
+        call found none: a chosen job that holds GPUs of its type keeps them.
+        """
         ...

@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from phasewise.sched.config import Scenario
+from phasewise.sched.config import Cluster, Scenario
+from phasewise.sched.errors import SchedulingError
 from phasewise.sched.schema import Told, written
 
 GAVEL_TYPES = ("v100", "p100", "k80")
@@ -17,11 +18,43 @@ GAVEL_TYPES = ("v100", "p100", "k80")
 
 def consistency_faults(scenario: Scenario) -> list[Told]:
     """Return what is wrong with a scenario whose every single value is of its type and within its bounds."""
-    return [*_cluster(scenario), *_files(scenario), *_jobs(scenario)]
+    cluster = scenario.cluster
+    told = list(_node_list(cluster) if cluster.nodes else _counts(cluster))
+    if not told:
+        told += _fitting(scenario)
+    return [*told, *_files(scenario), *_jobs(scenario), *_draws(scenario)]
 
 
-def _cluster(scenario: Scenario) -> Iterator[Told]:
-    gpus, per_node = scenario.cluster.gpus, scenario.cluster.gpus_per_node
+def listed_gpus(nodes: str) -> dict[str, int]:
+    """Return the GPUs of each worker type in a node list.
+
+    Raises
+    ------
+    ScenarioError, TraceError
+        Where there is no such list, or the file is wrong.
+    """
+    from phasewise.sched.node_lists import gpus_by_type, read_node_list  # noqa: PLC0415  (imports NumPy)
+
+    return gpus_by_type(read_node_list(nodes))
+
+
+def _node_list(cluster: Cluster) -> Iterator[Told]:
+    try:
+        listed = listed_gpus(cluster.nodes)
+    except SchedulingError as error:
+        yield "cluster.nodes", str(error)
+        return
+    if cluster.gpus_per_node or (cluster.gpus and cluster.gpus != listed):
+        extra = "gpus_per_node" if cluster.gpus_per_node else "gpus"
+        yield (
+            f"cluster.{extra}",
+            f"got {written(getattr(cluster, extra))} beside cluster.nodes {written(cluster.nodes)}; "
+            "allowed: GPUs by type, or a list of nodes",
+        )
+
+
+def _counts(cluster: Cluster) -> Iterator[Told]:
+    gpus, per_node = cluster.gpus, cluster.gpus_per_node
     if not sum(gpus.values()):
         yield (
             "cluster.gpus",
@@ -35,12 +68,29 @@ def _cluster(scenario: Scenario) -> Iterator[Told]:
             "cluster.gpus_per_node",
             f"names {', '.join(strangers)}, which the cluster does not have; allowed: {', '.join(gpus)}",
         )
+
+
+def _fitting(scenario: Scenario) -> Iterator[Told]:
+    """Say what of the workload the machines cannot take; they are known to be right."""
+    cluster, pods = scenario.cluster, scenario.workload.pods
+    gpus = listed_gpus(cluster.nodes) if cluster.nodes else cluster.gpus
     if scenario.timing.preset == "gavel" and (others := [name for name in gpus if name not in GAVEL_TYPES]):
         yield (
-            "cluster.gpus",
+            "cluster.nodes" if cluster.nodes else "cluster.gpus",
             f"names {', '.join(others)}, but timing preset 'gavel' schedules {', '.join(GAVEL_TYPES)} only; "
             "use --timing corrected",
         )
+    if pods and not scenario.workload.trace:
+        from phasewise.sched.node_lists import build_layout  # noqa: PLC0415  (imports NumPy)
+        from phasewise.sched.workload.pods import misfits, read_pod_mix  # noqa: PLC0415
+
+        try:
+            unfit = misfits(read_pod_mix(pods), build_layout(cluster))
+        except SchedulingError as error:
+            yield "workload.pods", str(error)
+        else:
+            if unfit:
+                yield "workload.pods", unfit + ("" if cluster.nodes else "; cluster.gpus_per_node gives larger ones")
 
 
 def _files(scenario: Scenario) -> Iterator[Told]:
@@ -79,3 +129,20 @@ def _jobs(scenario: Scenario) -> Iterator[Told]:
             "got 0 (no limit), so jobs never stop coming and the run would not end; give workload.jobs (--jobs N), "
             "stop.window (--window A:B), stop.rounds (--rounds N) or stop.sim_time_s",
         )
+
+
+def _draws(scenario: Scenario) -> Iterator[Told]:
+    """Say which keys of the generator contradict each other."""
+    workload = scenario.workload
+    if not workload.pods or workload.trace:
+        return
+    for key, value, default in (
+        ("scale_factors", workload.scale_factors, "single"),
+        ("scale_factor_cap", workload.scale_factor_cap, 0),
+    ):
+        if value != default:
+            yield (
+                f"workload.{key}",
+                f"got {written(value)} beside workload.pods {written(workload.pods)}, which gives each job its GPUs; "
+                f"allowed: {written(default)}, or no pods",
+            )

@@ -25,17 +25,22 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Cluster(Section, frozen=True):
-    """The machines.
+    """The machines: GPUs by type, or a list of nodes.
 
     Attributes
     ----------
+    nodes
+        A built-in inventory of nodes with their GPUs, CPU and memory (``openb``, ``openb-uniform``, ``cluster-h``), or
+        the path of a node list in openb CSV form, relative to the scenario file; empty means ``gpus``.
     gpus
-        GPUs of each worker type, for example ``{ v100 = 36, p100 = 36 }``; a type with 0 is left out.
+        GPUs of each worker type, for example ``{ v100 = 36, p100 = 36 }``; a type with 0 is left out. Their nodes have
+        no limit of CPU and memory. With ``nodes`` it is not given; the resolved scenario holds what they add up to.
     gpus_per_node
         GPUs of one node of each type; 1 where a type is not named. A remainder makes a smaller last node.
     """
 
-    gpus: dict[Name, Count]
+    nodes: str = ""
+    gpus: dict[Name, Count] = {}
     gpus_per_node: dict[Name, AtLeastOne] = {}
 
 
@@ -57,10 +62,14 @@ class Workload(Section, frozen=True):
         Mean Poisson arrival rate, jobs/h; 0 puts all jobs at time 0.
     initial_jobs
         Jobs active at time 0, numbered before the generated ones: length-biased duration x uniform(0, 1).
+    pods
+        A built-in table of what pods ask for on a node (``openb``), or the path of a pod list in openb CSV form,
+        relative to the scenario file: each generated job draws its GPUs, or its share of one, CPU, memory and allowed
+        worker types from it, all together. Empty means whole GPUs and nothing else.
     scale_factors
-        ``single``: one GPU each; ``gavel``: 1, 2, 4, 8 with probabilities .70, .10, .15, .05.
+        ``single``: one GPU each; ``gavel``: 1, 2, 4, 8 with probabilities .70, .10, .15, .05. Without ``pods`` only.
     scale_factor_cap
-        Upper limit of the drawn scale factor; 0 means none.
+        Upper limit of the drawn scale factor; 0 means none. Without ``pods`` only.
     priorities
         Whether one job in five gets priority weight 5.
     reference_type
@@ -72,6 +81,7 @@ class Workload(Section, frozen=True):
     jobs: Count = 0
     rate_per_hour: NotNegative = 0.0
     initial_jobs: Count = 0
+    pods: str = ""
     scale_factors: Literal["single", "gavel"] = "single"
     scale_factor_cap: Natural = 0
     priorities: bool = False

@@ -10,24 +10,32 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from phasewise.profiling.phases import Phase, PhaseTimer
-from phasewise.sched import invariants, kernels, priorities, progress, selection
-from phasewise.sched.api import Assignment, ClusterView, NodeView, Placement, Policy, TypeOrder
+from phasewise.sched import invariants, lease_kernels, priorities, progress
+from phasewise.sched.admission import Gate
+from phasewise.sched.api import Assignment, ClusterView, Holding, Placement, Policy, TypeOrder
+from phasewise.sched.assignment import Assigner
+from phasewise.sched.clocks import Clocks, Service
 from phasewise.sched.cluster import ClusterLayout
 from phasewise.sched.errors import SchedulingError
 from phasewise.sched.migration import MigrationModel, paid
 from phasewise.sched.recording import Recorder
-from phasewise.sched.records import NOTHING_PAID, AllocationRecord, JobRecord, RoundOutcome
+from phasewise.sched.records import NOTHING_PAID, AllocationRecord, ClusterUse, JobRecord, RoundOutcome
 from phasewise.sched.state import JobTable
 from phasewise.sched.stopping import Stopper, StopReason
+from phasewise.sched.tasks import WHOLE_MILLI, Request
 from phasewise.sched.timing import MAX_FAILURES, Timing
-from phasewise.sched.workload.arrivals import Arrival, Workload
+from phasewise.sched.workload.arrivals import Workload
 from phasewise.solvers.api import Solution
 from phasewise.solvers.problems import Problem
+
+if TYPE_CHECKING:
+    from phasewise.sched.nodes import NodeState
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -51,6 +59,8 @@ class Parts:
         Whether the state is checked after every phase.
     migration
         What moving a job costs; None where moving is free.
+    nodes
+        What is left on every node; None where a job may span nodes.
     """
 
     layout: ClusterLayout
@@ -64,43 +74,7 @@ class Parts:
     type_seed: int
     check_invariants: bool = False
     migration: MigrationModel | None = None
-
-
-@dataclass(slots=True)
-class Clocks:
-    """Simulated time, seconds.
-
-    Attributes
-    ----------
-    round_start_s
-        Where the current micro-tasks' time is counted from.
-    round_end_s
-        End of the last round in which something ran, None before there was one.
-    allocated_s, account_opened_s
-        When the policy last ran, and when the current account of service was opened; 0 lets either happen at once.
-    """
-
-    now_s: float = 0.0
-    round_start_s: float = 0.0
-    round_end_s: float | None = None
-    allocated_s: float = 0.0
-    account_opened_s: float = 0.0
-
-
-@dataclass(slots=True)
-class Service:
-    """Service given. W worker types, G GPUs.
-
-    Attributes
-    ----------
-    worker_time_s
-        (W,) seconds credited on each type since the account was opened.
-    busy_s
-        (G,) seconds each GPU was busy since the start.
-    """
-
-    worker_time_s: Floats
-    busy_s: Floats
+    nodes: NodeState | None = None
 
 
 @dataclass(slots=True)
@@ -113,20 +87,29 @@ class Simulation:
     jobs: JobTable = field(init=False)
     clocks: Clocks = field(init=False)
     service: Service = field(init=False)
-    holder: Ints = field(init=False)
+    holding: Holding = field(init=False)
     round_index: int = field(init=False, default=0)
     _due: bool = field(init=False, default=False)
     _memory: object = field(init=False, default=None)
     _solutions: list[Solution] = field(init=False, default_factory=list)
     _starts: int = field(init=False, default=0)
     _type_rng: random.Random = field(init=False)
+    _gate: Gate = field(init=False)
+    _assigner: Assigner = field(init=False)
 
     def __post_init__(self) -> None:
         layout = self.parts.layout
         self.jobs = JobTable(layout)
         self.clocks = Clocks()
         self.service = Service(np.zeros(len(layout.worker_types)), np.zeros(layout.gpus))
-        self.holder = np.full(layout.gpus, -1, np.int64)
+        self.holding = Holding.nothing(0)
+        self._gate = Gate(layout, self.parts.workload.throughputs, spans_nodes=self.parts.placement.spans_nodes)
+        self._assigner = Assigner(
+            layout,
+            self.parts.placement,
+            self.parts.nodes,
+            positive_only=self.parts.policy.needs_positive_priority,
+        )
         self._type_rng = random.Random(self.parts.type_seed)
 
     def run(self, wall_s: Callable[[], float], interrupted: Callable[[], bool]) -> StopReason:
@@ -176,39 +159,28 @@ class Simulation:
     # -- arrivals ------------------------------------------------------------------------------------------------
 
     def _admit(self) -> None:
-        next_s = self.parts.workload.next_arrival_s()
+        workload = self.parts.workload
+        next_s = workload.next_arrival_s()
         if next_s is None or next_s > self.clocks.now_s:
             return
-        workload, capacity = self.parts.workload, self.parts.layout.capacity
-        arrivals = workload.until(self.clocks.now_s)
-        throughput = workload.throughputs.rows[[job.type_index for job in arrivals]]
-        needed = np.array([[job.scale_factor] for job in arrivals])
-        # D13: a job that no pool can ever hold would wait for ever
-        fits = ((throughput > 0.0) & (capacity >= needed)).any(axis=1)
-        if not fits.all():
-            for row in np.flatnonzero(~fits):
-                self._refuse(arrivals[row], throughput[row])
-            arrivals, throughput = [arrivals[row] for row in np.flatnonzero(fits)], throughput[fits]
-        for job in arrivals:
+        admission = self._gate.judge(workload.until(self.clocks.now_s))
+        for job, reason in admission.refused:
+            self.recorder.refused(self.round_index, job, reason)
+            self.parts.stopper.observe_gone(job.job_id)
+        for job in admission.jobs:
             self.recorder.arrived(self.round_index, job)
-        if arrivals:
-            self.jobs.admit(arrivals, throughput, self.parts.timing.prior_s)
+        if admission.jobs:
+            requests = [self._request_index(job.needs) for job in admission.jobs]
+            self.jobs.admit(admission.jobs, admission.throughput, self.parts.timing.prior_s, requests)
+            self.holding = self.holding.extended(len(self.jobs))
             self._due = True
         if workload.next_arrival_s() is None:
             self.recorder.last_arrival(self.clocks.now_s, self.service.busy_s)
         self._check()
 
-    def _refuse(self, arrival: Arrival, throughput: Floats) -> None:
-        layout = self.parts.layout
-        usable = [
-            f"{name}={count:g}"
-            for name, count, rate in zip(layout.worker_types, layout.capacity, throughput, strict=True)
-            if rate > 0.0
-        ]
-        pools = ", ".join(usable) if usable else "none"
-        reason = f"needs {arrival.scale_factor:g} GPUs of one type; types that can run it: {pools}"
-        self.recorder.refused(self.round_index, arrival, reason)
-        self.parts.stopper.observe_gone(arrival.job_id)
+    def _request_index(self, needs: Request) -> int:
+        state = self.parts.nodes
+        return -1 if state is None else state.register(needs)
 
     # -- policy --------------------------------------------------------------------------------------------------
 
@@ -273,22 +245,13 @@ class Simulation:
         types = list(parts.type_order)
         if parts.policy.type_order is TypeOrder.SHUFFLED:
             self._type_rng.shuffle(types)
-        order = selection.select(
-            self.jobs,
-            priority,
-            np.array(types, np.int64),
-            parts.layout.capacity,
-            positive_only=parts.policy.needs_positive_priority,
-        )
-        layout = parts.layout
-        nodes = NodeView(layout.type_start, layout.gpu_node, layout.gpu_index, self.holder, self.jobs.worker_type)
-        assignment = parts.placement.place(order, nodes)
+        assignment = self._assigner.assign(self.jobs, priority, np.array(types, np.int64), self.holding)
         if parts.migration is not None:
             self._starts = parts.migration.begin(self.jobs, assignment)
         self.jobs.worker_type[:] = assignment.worker_type
         if assignment.moves:
             self.jobs.moves += assignment.moved
-        self.holder = assignment.holder
+        self.holding = assignment.holding
         self._check()
         return assignment
 
@@ -307,9 +270,9 @@ class Simulation:
                 clocks.round_start_s = clocks.round_end_s
             clocks.round_end_s = clocks.now_s = flight.latest_s
         landing = progress.settle(jobs, flight, clocks.round_start_s, self.service.worker_time_s, self.parts.timing)
-        kernels.credit_gpus(self.holder, landing.executed_s, self.service.busy_s)
+        lease_kernels.credit_gpus(*self.holding, jobs.gpu_milli, landing.executed_s, self.service.busy_s)
         jobs.rounds_run += assignment.worker_type >= 0
-        job_id, holder = jobs.job_id.copy(), self.holder
+        job_id, holding, gpu_milli, use = jobs.job_id.copy(), self.holding, jobs.gpu_milli.copy(), self._use(assignment)
         over = self._retire(landing, flight) if landing.completed.size or landing.failed.size else ()
         if not flight.running:
             self._wait_for_arrival()
@@ -321,7 +284,9 @@ class Simulation:
             end_s=clocks.now_s,
             running=flight.running,
             job_id=job_id,
-            holder=holder,
+            holding=holding,
+            gpu_milli=gpu_milli,
+            use=use,
             busy_gpu_s=landing.busy_gpu_s,
             moves=assignment.moves,
             lease_extensions=assignment.lease_extensions,
@@ -343,19 +308,43 @@ class Simulation:
                 self.parts.stopper.observe_completion(record.job_id, record.completion_s)
             else:
                 self.parts.stopper.observe_gone(record.job_id)
-        new_row = self.jobs.remove(np.concatenate((landing.completed, dropped)))
-        self.holder = np.where(self.holder >= 0, new_row[self.holder], -1)
+        gone = np.concatenate((landing.completed, dropped))
+        if self.parts.nodes is not None:
+            self.parts.nodes.release(gone, self.holding, self.jobs.request)
+        new_row = self.jobs.remove(gone)
+        self.holding = Holding(*lease_kernels.keep_rows(new_row, len(self.jobs), *self.holding))
         return over
+
+    def _use(self, assignment: Assignment) -> ClusterUse:
+        """Return how the machines are used."""
+        demand_milli, waits = self.jobs.demand_milli, assignment.worker_type < 0
+        pending_milli = float(demand_milli[waits].sum())
+        held_milli = float(demand_milli.sum()) - pending_milli
+        unallocated = self.parts.layout.gpus - held_milli / WHOLE_MILLI
+        pending = pending_milli / WHOLE_MILLI
+        if self.parts.nodes is None:
+            return ClusterUse(unallocated, pending)
+        now = self.parts.nodes.fragmentation()
+        return ClusterUse(
+            unallocated, pending, assignment.unplaced, now.fragmented_milli / WHOLE_MILLI, now.occupied_nodes
+        )
 
     def _records(self, rows: Ints, status: str, finish_s: Floats | None = None) -> tuple[JobRecord, ...]:
         jobs, names = self.jobs, self.parts.workload.throughputs.names
         completion_s: list[float | None] = [None] * len(rows) if finish_s is None else finish_s[rows].tolist()
-        columns = (jobs.job_id, jobs.type_index, jobs.arrival_s, jobs.scale_factor, jobs.priority_weight)
+        columns = (
+            jobs.job_id,
+            jobs.type_index,
+            jobs.arrival_s,
+            jobs.scale_factor,
+            jobs.gpu_milli,
+            jobs.priority_weight,
+        )
         counts = (jobs.total_steps, jobs.rounds_run, jobs.moves)
         listed = zip(*(column[rows].tolist() for column in (*columns, *counts)), completion_s, strict=True)
         return tuple(
-            JobRecord(job_id, names[index], arrival_s, scale, weight, steps, done_s, status, rounds_run, moves)
-            for job_id, index, arrival_s, scale, weight, steps, rounds_run, moves, done_s in listed
+            JobRecord(job_id, names[index], arrival_s, scale, milli, weight, steps, done_s, status, rounds_run, moves)
+            for job_id, index, arrival_s, scale, milli, weight, steps, rounds_run, moves, done_s in listed
         )
 
     # -- idle time and the end -----------------------------------------------------------------------------------

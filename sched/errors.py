@@ -45,3 +45,7 @@ class RunFailedError(SchedulingError):
         super().__init__(f"the run failed in round {round_index}: {reason}{saved}")
         self.round_index = round_index
         self.out = out
+
+
+class InflationFailedError(SchedulingError):
+    """An inflation experiment that had begun could not go on."""

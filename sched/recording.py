@@ -20,7 +20,7 @@ from phasewise.profiling.errors import OutputError
 from phasewise.profiling.lines import Kind, encode
 from phasewise.profiling.phases import PhaseProfile, PhaseTotals
 from phasewise.profiling.sinks import FileSink, Sink, TeeSink, write_atomically
-from phasewise.sched import holdings, rounds
+from phasewise.sched import intervals, rounds
 from phasewise.sched.cluster import ClusterLayout
 from phasewise.sched.config import Scenario
 from phasewise.sched.records import NOTHING_PAID, AllocationRecord, JobRecord, RoundOutcome
@@ -51,7 +51,7 @@ class Recorder:
         self._scenario = scenario
         self._worker_types = layout.worker_types
         self._log = rounds.RoundLog(layout.worker_types, layout.capacity, scenario.output.chunk_rounds)
-        self._holdings = holdings.Holdings(layout)
+        self._intervals = intervals.Intervals(layout)
         self._jobs: list[JobRecord] = []
         self._profile: PhaseProfile | None = None
         self._solver, self._iterations = scenario.solver.name, 0
@@ -92,6 +92,7 @@ class Recorder:
             job_id=job.job_id,
             job_type=job.job_type,
             scale_factor=job.scale_factor,
+            **_request(job),
             priority_weight=job.priority_weight,
             total_steps=job.total_steps,
             arrival_s=job.arrival_s,
@@ -101,8 +102,8 @@ class Recorder:
         """Note that a job can never run here."""
         self.totals.jobs_arrived += 1
         record = JobRecord(
-            job.job_id, job.job_type, job.arrival_s, job.scale_factor, job.priority_weight, job.total_steps,
-            None, "refused", 0, 0,
+            job.job_id, job.job_type, job.arrival_s, job.scale_factor, job.needs.gpu_milli, job.priority_weight,
+            job.total_steps, None, "refused", 0, 0,
         )  # fmt: skip
         self.totals.over(record)
         self._jobs.append(record)
@@ -150,7 +151,7 @@ class Recorder:
         for job in outcome.over:
             self._over(outcome.round_index, job)
         log.add(outcome, totals.jobs_completed)
-        self._holdings.observe(outcome.round_index, outcome.holder, outcome.job_id)
+        self._intervals.observe(outcome.round_index, outcome.holding, outcome.job_id, outcome.gpu_milli)
         active = len(outcome.job_id)
         self._event(
             "schedule_round",
@@ -171,6 +172,15 @@ class Recorder:
             "utilization": log.utilization,
             "utilization_by_type": dict(zip(self._worker_types, log.utilization_by_type, strict=True)),
         }
+        use = outcome.use
+        telemetry["unallocated_gpus"] = use.unallocated_gpus
+        telemetry["pending_gpus"] = use.pending_gpus
+        if use.fragmented_gpus is not None:
+            telemetry |= {
+                "fragmented_gpus": use.fragmented_gpus,
+                "occupied_nodes": use.occupied_nodes,
+                "unplaced": use.unplaced,
+            }
         if outcome.migration is not NOTHING_PAID:
             telemetry["migrations"] = outcome.migration.starts
             telemetry["migration_s"] = outcome.migration.job_s
@@ -238,7 +248,7 @@ class Recorder:
     def _write_chunk(self) -> None:
         columns, profile = self._log.take()
         self.totals.phases.add(profile)
-        placements, jobs, self._jobs = self._holdings.take(), self._jobs, []
+        placements, jobs, self._jobs = self._intervals.take(), self._jobs, []
         self._tables.write(rounds=columns, placements=placements, jobs=jobs)
 
     def _write_run(self, status: str) -> None:
@@ -262,7 +272,7 @@ class Recorder:
         if self._profile is None and self._log.untimed:
             self._profile = PhaseTotals().profile  # cut short after the round, before its times were known
         self._complete_last_round()
-        self._holdings.close(self.totals.rounds)
+        self._intervals.close(self.totals.rounds)
         self._write_chunk()
         self._write_profile(self.totals.phases.profile, final=True)
         self._event("run_end", status=status, reason=reason, rounds=self.totals.rounds, sim_time_s=self.totals.now_s)
@@ -278,3 +288,16 @@ class Recorder:
             self.finish(status, reason)
         with suppress(OutputError):
             self._write_run(status)  # a full disk may have kept the tables from being completed, not this
+
+
+def _request(job: Arrival) -> dict[str, object]:
+    """Return what a job needs on its node, where that is more than whole GPUs."""
+    if job.request is None:
+        return {}
+    needs = job.request
+    return {
+        "gpu_milli": needs.gpu_milli,
+        "cpu_milli": needs.cpu_milli,
+        "memory_mib": needs.memory_mib,
+        "gpu_spec": needs.gpu_spec,
+    }

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.sched.api import Holding
 from phasewise.solvers.api import Solution
 
 Floats = npt.NDArray[np.float64]
@@ -48,6 +49,7 @@ class JobRecord(NamedTuple):
     job_type: str
     arrival_s: float
     scale_factor: float
+    gpu_milli: int
     priority_weight: float
     total_steps: float
     completion_s: float | None
@@ -77,8 +79,39 @@ class MigrationPaid(NamedTuple):
 NOTHING_PAID: Final = MigrationPaid(0, 0.0, 0.0)
 
 
+class ClusterUse(NamedTuple):
+    """How the machines were used in a round.
+
+    Attributes
+    ----------
+    unallocated_gpus
+        GPUs that no job held, the idle parts of shared ones included.
+    pending_gpus
+        GPUs that the waiting jobs ask for.
+    unplaced
+        Jobs chosen by priority for which no node had room.
+    fragmented_gpus
+        Idle GPUs that a task drawn from the typical ones cannot be expected to use; None where jobs may span nodes.
+    occupied_nodes
+        Nodes on which a job ran; None where that is not followed.
+    """
+
+    unallocated_gpus: float
+    pending_gpus: float
+    unplaced: int = 0
+    fragmented_gpus: float | None = None
+    occupied_nodes: int | None = None
+
+    @property
+    def frag_rate(self) -> float | None:
+        """Share of the idle GPUs that is fragmented, 0 where none is idle."""
+        if self.fragmented_gpus is None:
+            return None
+        return self.fragmented_gpus / self.unallocated_gpus if self.unallocated_gpus > 0.0 else 0.0
+
+
 class RoundOutcome(NamedTuple):
-    """One round. G GPUs, J jobs active in it, W worker types.
+    """One round. J jobs active in it, W worker types.
 
     Attributes
     ----------
@@ -90,8 +123,10 @@ class RoundOutcome(NamedTuple):
         Jobs that held GPUs.
     job_id
         (J,) the active jobs.
-    holder
-        (G,) position in ``job_id`` of the job that held each GPU, -1 where idle.
+    holding
+        Which GPUs each of them held.
+    gpu_milli
+        (J,) thousandths of each of its GPUs that each job held.
     busy_gpu_s
         (W,) GPU-seconds used on each type.
     moves
@@ -102,6 +137,8 @@ class RoundOutcome(NamedTuple):
         What the policy did, None where it was not asked.
     over
         The jobs that completed or were dropped in this round.
+    use
+        How the machines were used.
     migration
         What moving cost.
     """
@@ -111,7 +148,9 @@ class RoundOutcome(NamedTuple):
     end_s: float
     running: int
     job_id: Ints
-    holder: Ints
+    holding: Holding
+    gpu_milli: Ints
+    use: ClusterUse
     busy_gpu_s: Floats
     moves: int
     lease_extensions: int

@@ -16,6 +16,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Protocol, TypeVar
 
 from phasewise.sched.api import Placement, Policy
+from phasewise.sched.cluster import ClusterLayout
 from phasewise.sched.errors import SchedulingError, UnknownPlacementError, UnknownPolicyError
 
 
@@ -64,6 +65,31 @@ class PolicyClass(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class PlacementOptions:
+    """What a placement is constructed with; each takes what concerns it.
+
+    Attributes
+    ----------
+    layout
+        Where every GPU is.
+    whole_gpus
+        Whether jobs take whole GPUs and no node has a limit of CPU or memory, so that a job might span nodes.
+    seed
+        Seed of the placement's own draws.
+    compiled
+        Whether compiled kernels are used where there is a NumPy form as well.
+    bit_compatible
+        Whether a placement repeats the floating-point artefacts of the simulator that published it.
+    """
+
+    layout: ClusterLayout
+    whole_gpus: bool = True
+    seed: int = 0
+    compiled: bool = True
+    bit_compatible: bool = False
+
+
 class PlacementClass(Protocol):
     """A class of placements."""
 
@@ -72,8 +98,8 @@ class PlacementClass(Protocol):
         """The registered name."""
         ...
 
-    def __call__(self) -> Placement:
-        """Return a placement."""
+    def __call__(self, options: PlacementOptions) -> Placement:
+        """Return a placement with these options."""
         ...
 
 
@@ -185,7 +211,7 @@ def policy(name: str, options: PolicyOptions | None = None) -> Policy:
     return cls(options or PolicyOptions())
 
 
-def placement(name: str) -> Placement:
+def placement(name: str, options: PlacementOptions) -> Placement:
     """Return a placement registered as ``name``.
 
     Raises
@@ -196,7 +222,7 @@ def placement(name: str) -> Placement:
         If a plug-in cannot be loaded.
     """
     cls: PlacementClass = _PLACEMENTS.get(name, UnknownPlacementError)
-    return cls()
+    return cls(options)
 
 
 def policy_names() -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from phasewise.profiling.environment import rss_mib
 from phasewise.profiling.phases import ACCOUNTS, NANOSECONDS, OTHER, PhaseProfile
-from phasewise.sched.records import RoundOutcome
+from phasewise.sched.records import ClusterUse, RoundOutcome
 from phasewise.solvers.api import Solution
 
 Floats = npt.NDArray[np.float64]
@@ -15,9 +15,10 @@ Ints = npt.NDArray[np.int64]
 
 _COUNTS = ("round", "active", "running", "queued", "completed", "moves", "lp_solved", "lp_jobs", "lp_iterations")
 _LP_FIGURES = ("lp_objective", "lp_gap", "lp_utilization", "lp_utilization_ceiling")
-_FIGURES = ("sim_time_s", "utilization", "frag_rate", "migration_s", *_LP_FIGURES, "rss_mib")
+_USE = ("frag_rate", "fragmented_gpus", "occupied_nodes", "unallocated_gpus", "pending_gpus", "unplaced")
+_FIGURES = ("sim_time_s", "utilization", *_USE, "migration_s", *_LP_FIGURES, "rss_mib")
 RSS_EVERY = 16  # rounds between two readings of the memory in use: a reading costs as much as a phase
-NULLABLE = ("frag_rate", *_LP_FIGURES)
+NULLABLE = (*_USE[:3], *_LP_FIGURES)
 WALL_COLUMNS = tuple(f"{name}_s" if name == OTHER else f"phase_{name}_s" for name in ACCOUNTS)
 CPU_COLUMNS = tuple(f"{name}_cpu_s" if name == OTHER else f"phase_{name}_cpu_s" for name in ACCOUNTS)
 _NO_VALUE = float("nan")
@@ -72,7 +73,7 @@ class RoundLog:
     def _order(self) -> tuple[str, ...]:
         lead = ("round", "sim_time_s", "active", "running", "queued", "completed", "utilization", *self._per_type)
         solver = ("lp_solved", "lp_jobs", "lp_iterations", "lp_rebuild", *_LP_FIGURES, "rss_mib")
-        return (*lead, "frag_rate", "moves", "migration_s", *solver, *WALL_COLUMNS, *CPU_COLUMNS)
+        return (*lead, *_USE, "moves", "migration_s", *solver, *WALL_COLUMNS, *CPU_COLUMNS)
 
     def add(self, outcome: RoundOutcome, completed: int) -> None:
         """Add a round; ``completed`` counts all jobs that have completed so far."""
@@ -101,7 +102,7 @@ class RoundLog:
         self._figures[row] = (
             outcome.start_s,
             self.utilization,
-            _NO_VALUE,  # fragmentation has no meaning while every job takes whole GPUs
+            *_use_figures(outcome.use),
             outcome.migration.job_s,
             *_lp_figures(last),
             self._rss_mib,
@@ -146,6 +147,12 @@ class RoundLog:
         self._rebuilds = self._rebuilds[end:]
         self._added -= end
         self._timed = self._since_line = 0
+
+
+def _use_figures(use: ClusterUse) -> tuple[float, ...]:
+    """Return the values of `_USE`."""
+    known = (use.frag_rate, use.fragmented_gpus, use.occupied_nodes, use.unallocated_gpus, use.pending_gpus)
+    return (*(_NO_VALUE if value is None else value for value in known), use.unplaced)
 
 
 def _lp_figures(solution: Solution | None) -> tuple[float, float, float, float]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from phasewise.profiling import trace
-from phasewise.sched import holdings, rounds
+from phasewise.sched import intervals, rounds
 from phasewise.sched.records import JobRecord
 
 Columns = Mapping[str, Any]
@@ -58,7 +58,7 @@ class RunTables:
 
         self._jobs = TableSink(out / "jobs.parquet", JOBS_SCHEMA)
         self._rounds = TableSink(out / "rounds.parquet", rounds_schema, nan_as_null=rounds.NULLABLE)
-        self._placements = TableSink(out / "placements.parquet", holdings.SCHEMA)
+        self._placements = TableSink(out / "placements.parquet", intervals.SCHEMA)
 
     def write(self, *, rounds: Columns, placements: Columns, jobs: Sequence[JobRecord]) -> None:
         """Add a chunk of each table."""
@@ -75,7 +75,7 @@ class RunTables:
 def _job_columns(jobs: Sequence[JobRecord]) -> dict[str, list[object]]:
     columns: dict[str, list[object]] = {name: [] for name in JOBS_SCHEMA}
     for job in jobs:
-        columns["gpu_milli"].append(round(job.scale_factor * holdings.WHOLE_MILLI))
+        columns["gpu_milli"].append(job.gpu_milli)
         columns["jct_s"].append(None if job.completion_s is None else job.completion_s - job.arrival_s)
         for name in JOBS_SCHEMA:
             if name not in {"gpu_milli", "jct_s"}:

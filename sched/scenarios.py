@@ -14,15 +14,22 @@ from typing import Any
 
 import msgspec
 
-from phasewise.sched.checks import consistency_faults
+from phasewise.sched.checks import consistency_faults, listed_gpus
 from phasewise.sched.config import Scenario
 from phasewise.sched.errors import ScenarioError
 from phasewise.sched.faults import Fault, render
+from phasewise.sched.inventories import inventory_names, pod_table_names
 from phasewise.sched.schema import Told, accepts, field_type, structure_faults, written
 from phasewise.sched.workload.fields import nearest
 
 BUILTIN = Path(__file__).resolve().parent / "data" / "scenarios"
-FILE_KEYS = (("workload", "trace"), ("workload", "throughputs"), ("recorded", "allocations"))
+FILE_KEYS = (
+    ("cluster", "nodes"),
+    ("workload", "trace"),
+    ("workload", "throughputs"),
+    ("workload", "pods"),
+    ("recorded", "allocations"),
+)
 
 
 def builtin_names() -> list[str]:
@@ -68,7 +75,7 @@ def load_scenario(name_or_path: str | Path, overrides: Mapping[str, object] | No
 def resolve(scenario: Scenario) -> Scenario:
     """Return a scenario with every default in place.
 
-    Worker types with 0 GPUs are left out, and each of the others gets its GPUs per node.
+    Worker types with 0 GPUs are left out, and each of the others gets its GPUs per node; a list of nodes is added up.
 
     Raises
     ------
@@ -135,9 +142,10 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, int], list[Fault]]:
         match = re.match(r"line (\d+)", place)
         return {}, {}, [Fault(int(match[1]) if match else text.count("\n") + 1, f"not TOML: {message}")]
     raw.setdefault("name", path.stem)
+    built_in = {("cluster", "nodes"): inventory_names(), ("workload", "pods"): pod_table_names()}
     for section, key in FILE_KEYS:
         named = _table(raw, section).get(key)
-        if isinstance(named, str) and named:
+        if isinstance(named, str) and named and named not in built_in.get((section, key), ()):
             raw[section][key] = str(path.parent / named)
     return raw, _lines(text), []
 
@@ -192,9 +200,20 @@ def _apply(raw: dict[str, Any], given: Mapping[str, object]) -> list[Told]:
             _put(raw, key, _typed(key, value) if isinstance(value, str) else value)
         except ScenarioError as error:
             told.append((key, str(error)))
+    _keep_one_cluster(_table(raw, "cluster"), given)
     if "cluster.gpus" in given and not any(key.startswith("cluster.gpus_per_node") for key in given):
         _keep_known_nodes(_table(raw, "cluster"))
     return told
+
+
+def _keep_one_cluster(cluster: dict[str, Any], given: Mapping[str, object]) -> None:
+    """Drop the file's machines where an override gives them the other way: by type, or as a list of nodes."""
+    by_type = any(key.startswith("cluster.gpus") for key in given)
+    if given.get("cluster.nodes") and not by_type:
+        cluster.pop("gpus", None)
+        cluster.pop("gpus_per_node", None)
+    elif "cluster.gpus" in given and "cluster.nodes" not in given:
+        cluster.pop("nodes", None)
 
 
 def _keep_known_nodes(cluster: dict[str, Any]) -> None:
@@ -245,7 +264,10 @@ def _faults(raw: Mapping[str, Any]) -> list[Told]:
 
 def _completed(scenario: Scenario) -> Scenario:
     cluster = scenario.cluster
-    gpus = {name: count for name, count in cluster.gpus.items() if count}
-    per_node = {name: cluster.gpus_per_node.get(name, 1) for name in gpus}
-    cluster = msgspec.structs.replace(cluster, gpus=gpus, gpus_per_node=per_node)
+    if cluster.nodes:
+        cluster = msgspec.structs.replace(cluster, gpus=listed_gpus(cluster.nodes))
+    else:
+        gpus = {name: count for name, count in cluster.gpus.items() if count}
+        per_node = {name: cluster.gpus_per_node.get(name, 1) for name in gpus}
+        cluster = msgspec.structs.replace(cluster, gpus=gpus, gpus_per_node=per_node)
     return msgspec.structs.replace(scenario, cluster=cluster)

@@ -5,6 +5,8 @@ Source: OSDI'20 (Gavel) section 5, algorithm 1, with the original simulator's ba
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -16,7 +18,22 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
-def select(jobs: JobTable, priority: Floats, type_order: Ints, capacity: Floats, *, positive_only: bool) -> Order:
+class Rules(NamedTuple):
+    """Who may be chosen at all.
+
+    Attributes
+    ----------
+    speed
+        (J, W) above 0 where a job may be chosen for a worker type; the throughputs, unless some are out of question.
+    positive_only
+        Leave jobs of priority 0 waiting even where GPUs are free (FIFO policies).
+    """
+
+    speed: Floats
+    positive_only: bool
+
+
+def select(jobs: JobTable, priority: Floats, type_order: Ints, capacity_milli: Floats, rules: Rules) -> Order:
     """Return the jobs chosen for this round.
 
     Parameters
@@ -25,10 +42,8 @@ def select(jobs: JobTable, priority: Floats, type_order: Ints, capacity: Floats,
         (J, W) from `phasewise.sched.priorities.compute`.
     type_order
         (W',) worker types in the order in which they are filled.
-    capacity
-        (W,) GPUs of each type.
-    positive_only
-        Leave jobs of priority 0 waiting even where GPUs are free (FIFO policies).
+    capacity_milli
+        (W,) thousandths of GPUs of each type.
     """
     rows = np.empty(len(jobs), np.int64)
     types = np.empty(len(jobs), np.int64)
@@ -37,10 +52,10 @@ def select(jobs: JobTable, priority: Floats, type_order: Ints, capacity: Floats,
         priority,
         jobs.deficit_s,
         jobs.x,
-        jobs.throughput,
-        jobs.scale_factor,
-        capacity,
-        positive_only,
+        rules.speed,
+        jobs.demand_milli,
+        capacity_milli,
+        rules.positive_only,
         rows,
         types,
     )

@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from phasewise.profiling.errors import OutputError, cannot_write
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.profiling.sinks import NullSink, Sink
-from phasewise.sched import kernels, registry
+from phasewise.sched import compiled, registry
 from phasewise.sched.api import Policy, Solve
 from phasewise.sched.cluster import ClusterLayout
 from phasewise.sched.config import Scenario
@@ -26,12 +26,16 @@ from phasewise.sched.recording import Recorder
 from phasewise.sched.run_tables import write_phase_trace
 from phasewise.sched.stopping import Stopper
 from phasewise.sched.timing import Timing, preferred_types
+from phasewise.sched.workload.arrivals import Workload
 from phasewise.sched.workload.build import build_workload
 from phasewise.solvers import registry as solvers
 from phasewise.solvers.api import Solution
 from phasewise.solvers.errors import SolverError
 from phasewise.solvers.problems import MAX_MIN_SWITCHING, Problem
 from phasewise.solvers.session import Solver, open_solver
+
+if TYPE_CHECKING:
+    from phasewise.sched.nodes import NodeState
 
 TYPE_SEED_OFFSET = 5  # the original seeds its shuffling of worker types with seed + 5
 PROGRESS_ROUNDS = 32  # rounds between two reports of progress
@@ -153,19 +157,33 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
     policy = registry.policy(scenario.policy.name, options)
     solver = open_solver(scenario.solver.name, scenario.solver.kwargs, timer)
     _require_families(policy, solver)
+    placement = registry.placement(
+        scenario.placement.name,
+        registry.PlacementOptions(
+            layout, whole_gpus=not (layout.limited or scenario.workload.pods), seed=scenario.seed
+        ),
+    )
     return Parts(
         layout=layout,
         timing=timing,
         workload=workload,
         policy=policy,
         solve=solver.solve,
-        placement=registry.placement(scenario.placement.name),
+        placement=placement,
         stopper=Stopper(scenario.stop, workload.total),
         type_order=preferred_types(timing, layout.worker_types, workload.throughputs.mean_rates()),
         type_seed=scenario.seed + TYPE_SEED_OFFSET,
         check_invariants=scenario.output.check_invariants,
         migration=MigrationModel.build(scenario.migration, workload.throughputs.names),
+        nodes=None if placement.spans_nodes else _node_state(layout, workload),
     )
+
+
+def _node_state(layout: ClusterLayout, workload: Workload) -> NodeState:
+    """Return idle nodes, whose fragmentation is judged by what the workload's jobs typically ask for."""
+    from phasewise.sched.nodes import NodeState  # noqa: PLC0415  (its kernels are of no use where jobs span nodes)
+
+    return NodeState(layout, workload.tasks)
 
 
 def _require_families(policy: Policy, solver: Solver) -> None:
@@ -196,7 +214,7 @@ def _watched(solve: Solve, on_problem: Callable[[Problem], None]) -> Solve:
 
 def _prepare_kernels(notify: Callable[[str], None]) -> None:
     try:
-        kernels.prepare(notify)
+        compiled.prepare(notify)
     except OSError as error:
         raise cannot_write("the compiled kernels (NUMBA_CACHE_DIR names another folder for them)", error) from error
 

@@ -15,8 +15,19 @@ from phasewise.sched.workload.arrivals import Arrival
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-_FLOATS = ("scale_factor", "priority_weight", "total_steps", "steps_done", "arrival_s", "migration_due_s")
-_INTS = ("job_id", "type_index", "failures", "rounds_run", "moves", "worker_type", "has_allocation")
+_FLOATS = (
+    "scale_factor",
+    "priority_weight",
+    "total_steps",
+    "steps_done",
+    "arrival_s",
+    "migration_due_s",
+    "demand_milli",
+)
+_INTS = (
+    "job_id", "type_index", "failures", "rounds_run", "moves", "worker_type", "has_allocation",
+    "gpus", "gpu_milli", "cpu_milli", "memory_mib", "request",
+)  # fmt: skip
 _PER_TYPE = ("throughput", "x", "job_time_s", "deficit_s", "visited")
 _FIRST_CAPACITY = 64
 
@@ -32,6 +43,12 @@ class JobTable:
         (J,) float64: GPUs, weight, steps, steps, seconds.
     migration_due_s
         (J,) float64: seconds of its last start that a job has still to pay; 0 unless moving costs.
+    demand_milli
+        (J,) float64: thousandths of a GPU in all, a whole number.
+    gpus, gpu_milli, cpu_milli, memory_mib
+        (J,) int64: number of GPUs, thousandths of each, thousandths of a core, MiB.
+    request
+        (J,) int64: index of what the job needs among the distinct requests of the run.
     has_allocation
         (J,) int64: 1 where the policy ran since the job arrived, else 0.
     failures, rounds_run, moves
@@ -58,6 +75,12 @@ class JobTable:
     steps_done: Floats
     arrival_s: Floats
     migration_due_s: Floats
+    demand_milli: Floats
+    gpus: Ints
+    gpu_milli: Ints
+    cpu_milli: Ints
+    memory_mib: Ints
+    request: Ints
     has_allocation: Ints
     failures: Ints
     rounds_run: Ints
@@ -98,14 +121,21 @@ class JobTable:
         self._floats, self._ints = _grown(self._floats, capacity), _grown(self._ints, capacity)
         self._per_type = _grown(self._per_type, capacity)
 
-    def admit(self, arrivals: Sequence[Arrival], throughput: Floats, prior_s: float) -> None:
-        """Append jobs with their (K, W) throughputs, each credited with ``prior_s`` seconds on every type."""
+    def admit(self, arrivals: Sequence[Arrival], throughput: Floats, prior_s: float, requests: Sequence[int]) -> None:
+        """Append jobs with their (K, W) throughputs, each credited with ``prior_s`` seconds on every type.
+
+        ``requests`` (K,) are the indices of what they need.
+        """
         first, count = self._count, self._count + len(arrivals)
         self._reserve(count)
         self._resize(count)
         for block in (self._floats, self._ints, self._per_type):
             block[:, first:count] = 0
-        for row, job in enumerate(arrivals, start=first):
+        for row, (job, request) in enumerate(zip(arrivals, requests, strict=True), start=first):
+            needs = job.needs
+            self.gpus[row], self.gpu_milli[row] = needs.gpus, needs.gpu_milli
+            self.cpu_milli[row], self.memory_mib[row] = needs.cpu_milli, needs.memory_mib
+            self.demand_milli[row], self.request[row] = needs.demand_milli, request
             self.job_id[row] = job.job_id
             self.type_index[row] = job.type_index
             self.scale_factor[row] = job.scale_factor

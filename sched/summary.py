@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +34,8 @@ class Totals:
         Jobs active in the last round.
     in_window
         Jobs of the window that are over.
+    lp_rebuilds, lp_reuses
+        Solves of problems with jobs for which a model was built, by reason, and those that reused one.
     migrations, migration_s, migration_gpu_s
         Starts at a cost, and the seconds and GPU-seconds they took in which no step was made; 0 where moving is free.
     last_arrival_s, busy_until_last_arrival_s
@@ -46,6 +49,8 @@ class Totals:
     now_s: float = 0.0
     allocations: int = 0
     lp_solves: int = 0
+    lp_rebuilds: Counter[str] = field(default_factory=Counter)
+    lp_reuses: int = 0
     fallbacks: int = 0
     jobs_arrived: int = 0
     jobs_completed: int = 0
@@ -67,7 +72,12 @@ class Totals:
         """Count one call of the policy."""
         self.allocations += 1
         self.lp_solves += len(record.solutions)
-        self.fallbacks += sum(len(solution.fallbacks) for solution in record.solutions)
+        for solution in record.solutions:
+            self.fallbacks += len(solution.fallbacks)
+            if solution.rebuild is not None:
+                self.lp_rebuilds[solution.rebuild.value] += 1
+            elif solution.x.size:  # no model is needed where there is nobody to share with
+                self.lp_reuses += 1
 
     def round(self, outcome: RoundOutcome) -> None:
         """Count one round."""
@@ -114,6 +124,8 @@ class Totals:
             "rounds": self.rounds,
             "allocations": self.allocations,
             "lp_solves": self.lp_solves,
+            "lp_rebuilds": dict(sorted(self.lp_rebuilds.items())),
+            "lp_reuse_rate": self.lp_reuse_rate,
             "solver_fallbacks": self.fallbacks,
             "jobs_arrived": self.jobs_arrived,
             "jobs_completed": self.jobs_completed,
@@ -129,6 +141,12 @@ class Totals:
             "lease_extension_opportunities": self.lease_opportunities,
             **self._cost(),
         }
+
+    @property
+    def lp_reuse_rate(self) -> float | None:
+        """Share of the solves that reused what the last one left, 0 to 1; None where nothing was solved."""
+        solves = self.lp_reuses + self.lp_rebuilds.total()
+        return self.lp_reuses / solves if solves else None
 
     def _cost(self) -> dict[str, Any]:
         """Return what the loop cost on this machine."""

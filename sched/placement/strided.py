@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
-
-from phasewise.sched.api import Assignment, NodeView, Order
-from phasewise.sched.registry import register_placement
+from phasewise.sched.api import Holding, NodeView, Order, Placed
+from phasewise.sched.registry import PlacementOptions, register_placement
 
 
 @register_placement
@@ -19,21 +17,20 @@ class Strided:
 
     name: ClassVar[str] = "strided"
 
-    def __init__(self) -> None:
+    def __init__(self, options: PlacementOptions) -> None:
         # Compiled code is loaded when a placement is made: listing the placements must be fast.
-        from phasewise.sched import kernels  # noqa: PLC0415
+        from phasewise.sched import lease_kernels  # noqa: PLC0415
 
-        self._kernels = kernels
+        self._kernels = lease_kernels
+        self.spans_nodes = options.whole_gpus
 
-    def place(self, order: Order, nodes: NodeView) -> Assignment:
+    def place(self, order: Order, nodes: NodeView) -> Placed:
         """Return the GPUs of every chosen job that may be placed."""
         rows, types = order.row, order.worker_type
         placeable = order.placeable[rows]
         if not placeable.all():
             rows, types = rows[placeable], types[placeable]
-        jobs = len(order.scale_factor)
-        holder, runs_on, moved = np.empty_like(nodes.holder), np.empty(jobs, np.int64), np.empty(jobs, np.bool_)
-        self._kernels.place_strided(
-            rows, types, order.scale_factor, nodes.type_start, nodes.holder, nodes.last_type, holder, runs_on
+        first, gpu, runs_on = self._kernels.place_strided(
+            rows, types, order.scale_factor, nodes.layout.type_start, *nodes.holding, nodes.last_type
         )
-        return Assignment(holder, runs_on, moved, *self._kernels.count_leases(nodes.holder, holder, moved))
+        return Placed(Holding(first, gpu), runs_on)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from phasewise.sched.tasks import WHOLE_MILLI, Request, TaskDistribution, typical
+
 if TYPE_CHECKING:
     from phasewise.sched.workload.throughputs import ThroughputView
 
@@ -23,13 +25,15 @@ class Arrival:
     type_index
         Row of `ThroughputView.rows` that holds this job's throughputs.
     scale_factor
-        GPUs the job needs at once.
+        GPUs the job needs at once; below 1 where it shares one.
     priority_weight
         Weight w_i, 1 is normal.
     total_steps
         Mini-batches to do; a float, as the generator draws a duration.
     arrival_s
         Seconds since the start of the simulation.
+    request
+        What it needs on its node; None means whole GPUs and nothing else (`needs`).
     """
 
     job_id: int
@@ -39,6 +43,12 @@ class Arrival:
     priority_weight: float
     total_steps: float
     arrival_s: float
+    request: Request | None = None
+
+    @property
+    def needs(self) -> Request:
+        """What it needs on a node: where nothing else was said, ``scale_factor`` whole GPUs and no CPU or memory."""
+        return self.request or Request(0, WHOLE_MILLI, int(self.scale_factor))
 
 
 class Workload(Protocol):
@@ -50,7 +60,14 @@ class Workload(Protocol):
         The table in the cluster's order of worker types.
     total
         Number of jobs that come in all, or None where generation never stops.
+    tasks
+        The typical requests of its jobs, by which fragmentation is judged.
     """
+
+    @property
+    def tasks(self) -> TaskDistribution:
+        """Return the typical requests of its jobs."""
+        ...
 
     @property
     def throughputs(self) -> ThroughputView:
@@ -79,6 +96,11 @@ class ListedWorkload:
         self._next = 0
         self.throughputs = throughputs
         self.total: int | None = len(arrivals)
+
+    @property
+    def tasks(self) -> TaskDistribution:
+        """Return the typical requests of its jobs."""
+        return typical((job.needs, 1.0) for job in self._arrivals)
 
     def next_arrival_s(self) -> float | None:
         """Return when the next job comes, seconds, or None where no more come."""

@@ -9,6 +9,7 @@ from phasewise.sched.errors import ScenarioError
 from phasewise.sched.workload.arrivals import ListedWorkload, Workload
 from phasewise.sched.workload.gavel_trace import read_trace
 from phasewise.sched.workload.generator import HOUR_S, GeneratedWorkload, Recipe
+from phasewise.sched.workload.pods import read_pod_mix
 from phasewise.sched.workload.throughputs import ThroughputTable
 
 if TYPE_CHECKING:
@@ -21,9 +22,10 @@ def build_workload(scenario: Scenario, worker_types: tuple[str, ...]) -> Workloa
     Raises
     ------
     ScenarioError
-        Where the table lacks a worker type or a job type, or the window holds jobs that never come.
+        Where the table lacks a worker type or a job type, the window holds jobs that never come, or there is no such
+        table of pods.
     TraceError
-        Where the trace or the throughput table is wrong, with the line of every fault.
+        Where the trace, the throughput table or the pod list is wrong, with the line of every fault.
     """
     chosen = scenario.workload
     table = ThroughputTable.from_csv(Path(chosen.throughputs)) if chosen.throughputs else ThroughputTable.builtin()
@@ -56,4 +58,5 @@ def recipe(scenario: Scenario) -> Recipe:
         scale_factor_cap=chosen.scale_factor_cap,
         priorities=chosen.priorities,
         reference_type=chosen.reference_type,
+        pods=read_pod_mix(chosen.pods) if chosen.pods else (),
     )

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 from phasewise.sched.faults import Fault
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_INTEGER = re.compile(r"\d{1,9}")
+_INTEGER = re.compile(r"\d{1,9}", re.ASCII)
+MOST_INTEGER = 999_999_999  # nine digits: sums of thousands of them stay far below the limits of 64 bits
 
 
 def number(field: str, text: str, *, least: float = -math.inf, above: float = -math.inf) -> float:
@@ -37,6 +38,14 @@ def positive_integer(field: str, text: str) -> int:
     """Return ``text`` as an integer of at least 1."""
     if not _INTEGER.fullmatch(text) or int(text) == 0:
         raise ValueError(f"{field} is {text!r}; allowed: a positive integer")
+    return int(text)
+
+
+def integer(field: str, text: str, *, least: int = 0, most: int | None = None) -> int:
+    """Return ``text`` as an integer of at least ``least`` and at most ``most`` (of up to nine digits where None)."""
+    upper = MOST_INTEGER if most is None else most
+    if not _INTEGER.fullmatch(text) or not least <= int(text) <= upper:
+        raise ValueError(f"{field} is {text!r}; allowed: an integer from {least} to {upper}")
     return int(text)
 
 

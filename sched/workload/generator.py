@@ -4,17 +4,24 @@ For seed s, `random.Random(s + 2)` draws the jobs and `random.Random(s + 3)` the
 this order: scale factor (drawn even where it is then ignored), duration, job type (again while the job needs several
 GPUs and the type runs on one only), priority weight (only with priorities); the gap to the next job comes after it.
 Source: OSDI'20 s7.1 and the published simulator.
+
+With pods, the number that would become the scale factor picks one of their specifications instead, by its count; the
+rest stays as it is. A job that shares a GPU is of a type that runs on one GPU, and has that type's speed.
 """
 
 from __future__ import annotations
 
 import math
 import random
+from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 
 from phasewise.sched.errors import ScenarioError
+from phasewise.sched.tasks import WHOLE_MILLI, Request, TaskDistribution, typical
 from phasewise.sched.workload.arrivals import Arrival
 from phasewise.sched.workload.throughputs import ThroughputTable, ThroughputView
 
@@ -39,6 +46,8 @@ JOB_TYPES = (*DISTRIBUTED, *SINGLE_GPU)  # the order of the draw
 SHORT = (0.8, 1.5, 3.0)
 LONG = (0.2, 3.0, 4.0)
 
+SCALE_FACTORS = ((1, 70), (2, 10), (4, 15), (8, 5))  # and their probabilities, percent
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -62,6 +71,8 @@ class Recipe:
         Whether one job in five gets priority weight 5.
     reference_type
         Worker type whose throughput turns a duration into steps.
+    pods
+        What jobs ask for on a node, each with its frequency; then the scale factor is not drawn. Empty: whole GPUs.
     """
 
     seed: int
@@ -72,12 +83,50 @@ class Recipe:
     scale_factor_cap: int = 0
     priorities: bool = False
     reference_type: str = "v100"
+    pods: tuple[tuple[Request, int], ...] = ()
 
     def limited(self, drawn: int) -> int:
         """Return the scale factor that counts, for the one drawn."""
         if not self.multi_gpu:
             return 1
         return min(drawn, self.scale_factor_cap) if self.scale_factor_cap else drawn
+
+
+class Demand(NamedTuple):
+    """What a job asks for: GPUs (a row of the throughput table), its scale factor, and its request where it has one."""
+
+    gpus: int
+    scale_factor: float
+    request: Request | None = None
+
+
+class Demands:
+    """What jobs may ask for, and how often each demand comes."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._pods = [Demand(request.gpus, request.demand_milli / WHOLE_MILLI, request) for request, _ in recipe.pods]
+        self._below = list(accumulate(count for _, count in recipe.pods))
+
+    def at(self, drawn: float) -> Demand:
+        """Return the demand for a number drawn uniformly from [0, 1)."""
+        if self._pods:
+            return self._pods[bisect_right(self._below, drawn * self._below[-1])]
+        factor = self._recipe.limited(_scale_factor(drawn))
+        return Demand(factor, float(factor))
+
+    def gpus(self) -> list[int]:
+        """Return every number of GPUs that may be asked for, ascending."""
+        if self._pods:
+            return sorted({demand.gpus for demand in self._pods})
+        return sorted({self._recipe.limited(factor) for factor, _ in SCALE_FACTORS})
+
+    def typical(self) -> TaskDistribution:
+        """Return the typical requests."""
+        if self._recipe.pods:
+            return typical((request, float(count)) for request, count in self._recipe.pods)
+        limited = self._recipe.limited
+        return typical((Request(0, WHOLE_MILLI, limited(factor)), float(share)) for factor, share in SCALE_FACTORS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +155,19 @@ class GeneratedWorkload:
             )
         self._recipe = recipe
         self.throughputs: ThroughputView = table.for_types(worker_types)
-        self._sorts = _sorts(recipe, table, self.throughputs)
+        self._demands = Demands(recipe)
+        self._sorts = _sorts(recipe, self._demands.gpus(), table, self.throughputs)
         self._job_rng = random.Random(recipe.seed + 2)
         self._arrival_rng = random.Random(recipe.seed + 3)
         self._given = 0
         self._next_s = 0.0
-        self._initial = _initial(recipe, self._sorts)
+        self._initial = _initial(recipe, self._demands, self._sorts)
         self.total: int | None = None if recipe.jobs is None else recipe.initial_jobs + recipe.jobs
+
+    @property
+    def tasks(self) -> TaskDistribution:
+        """Return the typical requests of its jobs."""
+        return self._demands.typical()
 
     def next_arrival_s(self) -> float | None:
         """Return when the next job comes, seconds, or None where no more come."""
@@ -130,18 +185,18 @@ class GeneratedWorkload:
         if job_id < len(self._initial):
             return self._initial[job_id]
         rng, recipe = self._job_rng, self._recipe
-        scale_factor = recipe.limited(_scale_factor(rng.random()))
+        demand = self._demands.at(rng.random())
         duration_s = _duration_s(rng)
         job_type = rng.choice(JOB_TYPES)
-        while (job_type, scale_factor) not in self._sorts:  # an undistributed type cannot take several GPUs
+        while (job_type, demand.gpus) not in self._sorts:  # an undistributed type cannot take several GPUs
             job_type = rng.choice(JOB_TYPES)
-        sort = self._sorts[job_type, scale_factor]
+        sort = self._sorts[job_type, demand.gpus]
         weight = 5.0 if recipe.priorities and rng.random() <= 0.2 else 1.0
         arrival_s = self._next_s
         if recipe.mean_gap_s:
             self._next_s += -math.log(1.0 - self._arrival_rng.random()) * recipe.mean_gap_s
         steps = duration_s * sort.reference_rate
-        return Arrival(job_id, job_type, sort.row, float(scale_factor), weight, steps, arrival_s)
+        return Arrival(job_id, job_type, sort.row, demand.scale_factor, weight, steps, arrival_s, demand.request)
 
 
 def _scale_factor(drawn: float) -> int:
@@ -158,7 +213,9 @@ def _duration_s(rng: random.Random) -> float:
     return MINUTE_S * 10 ** rng.uniform(SHORT[1], SHORT[2])
 
 
-def _sorts(recipe: Recipe, table: ThroughputTable, view: ThroughputView) -> dict[tuple[str, int], Sort]:
+def _sorts(
+    recipe: Recipe, factors: list[int], table: ThroughputTable, view: ThroughputView
+) -> dict[tuple[str, int], Sort]:
     """Return every kind of job that can be drawn; a table that lacks one fails here, before the first round."""
     if recipe.reference_type not in table.worker_types:
         raise ScenarioError(
@@ -166,7 +223,6 @@ def _sorts(recipe: Recipe, table: ThroughputTable, view: ThroughputView) -> dict
             f"allowed: {', '.join(table.worker_types)}"
         )
     reference = table.for_types((recipe.reference_type,))
-    factors = sorted({recipe.limited(drawn) for drawn in (1, 2, 4, 8)})
     sorts: dict[tuple[str, int], Sort] = {}
     for job_type in JOB_TYPES:
         for factor in factors if job_type in DISTRIBUTED else [1]:
@@ -183,7 +239,7 @@ def _sorts(recipe: Recipe, table: ThroughputTable, view: ThroughputView) -> dict
     return sorts
 
 
-def _initial(recipe: Recipe, sorts: dict[tuple[str, int], Sort]) -> list[Arrival]:
+def _initial(recipe: Recipe, demands: Demands, sorts: dict[tuple[str, int], Sort]) -> list[Arrival]:
     """Return the jobs that are active at time 0.
 
     A job found running at a random moment has a length-biased duration, of which a uniform share is left. The density
@@ -200,12 +256,12 @@ def _initial(recipe: Recipe, sorts: dict[tuple[str, int], Sort]) -> list[Arrival
     is_short = weights[0] / sum(weights)
     jobs: list[Arrival] = []
     for job_id in range(recipe.initial_jobs):
-        factor = recipe.limited(_scale_factor(float(rng.random())))
-        types = JOB_TYPES if factor == 1 else DISTRIBUTED
-        sort = sorts[types[int(rng.integers(len(types)))], factor]
+        demand = demands.at(float(rng.random()))
+        types = JOB_TYPES if demand.gpus == 1 else DISTRIBUTED
+        sort = sorts[types[int(rng.integers(len(types)))], demand.gpus]
         low, high = bounds[0] if rng.random() < is_short else bounds[1]
         left_s = float(rng.uniform(low, high)) * (1.0 - float(rng.random()))  # in (0, 1]: some work is left
         weight = 5.0 if recipe.priorities and float(rng.random()) <= 0.2 else 1.0
         steps = left_s * sort.reference_rate
-        jobs.append(Arrival(job_id, sort.job_type, sort.row, float(factor), weight, steps, 0.0))
+        jobs.append(Arrival(job_id, sort.job_type, sort.row, demand.scale_factor, weight, steps, 0.0, demand.request))
     return jobs

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -14,12 +13,15 @@ import numpy.typing as npt
 
 from phasewise.sched.errors import ScenarioError, TraceError
 from phasewise.sched.faults import Fault, render
+from phasewise.sched.workload.csv_tables import csv_records
 from phasewise.sched.workload.fields import decoded_lines, nearest, number, positive_integer
 
 Floats = npt.NDArray[np.float64]
 Key = tuple[str, int]
 
-BUILTIN = Path(__file__).resolve().parent.parent / "data" / "gavel_throughputs.csv"
+TABLES = Path(__file__).resolve().parent.parent / "data"
+BUILTIN = TABLES / "gavel_throughputs.csv"
+MULTIPLES = TABLES / "gpu_type_speeds.csv"
 COLUMNS = ("job_type", "scale_factor", "gpu_type", "steps_per_second")
 
 
@@ -111,7 +113,10 @@ class ThroughputTable:
 
     @staticmethod
     def builtin() -> ThroughputTable:
-        """Return the table of the Gavel study: 26 job types on k80, p100 and v100. Source: OSDI'20."""
+        """Return the table of the Gavel study: 26 job types on k80, p100 and v100. Source: OSDI'20.
+
+        The worker types of the openb cluster are multiples of its columns (``gpu_type_speeds.csv``, an assumption).
+        """
         return _builtin()
 
     @staticmethod
@@ -167,6 +172,10 @@ def _builtin() -> ThroughputTable:
             (job_type, int(factor)): dict(zip(names, map(float, values), strict=True))
             for job_type, factor, *values in reader
         }
+    with MULTIPLES.open(encoding="utf-8", newline="") as stream:
+        for row in csv.DictReader(line for line in stream if not line.startswith("#")):
+            for by_type in rates.values():
+                by_type[row["worker_type"]] = by_type[row["column"]] * float(row["multiple"])
     return _assemble("the built-in throughput table", rates)
 
 
@@ -176,7 +185,7 @@ def scan_csv(path: Path) -> tuple[ThroughputTable | None, list[Fault]]:
         lines, faults = decoded_lines(path)
     except OSError as error:
         return None, [Fault(None, f"cannot read the throughput table: {error.strerror}")]
-    records = _records(lines, faults)
+    records = csv_records(lines, faults)
     columns = _columns(next(records, None), faults)
     if columns is None:
         return None, faults
@@ -197,16 +206,6 @@ def scan_csv(path: Path) -> tuple[ThroughputTable | None, list[Fault]]:
         faults.append(Fault(None, "no rows; a row for each job type, scale factor and worker type is needed"))
     faults.sort(key=lambda fault: fault.line or 0)
     return (None if faults else _assemble(str(path), rates)), faults
-
-
-def _records(lines: list[tuple[int, str]], faults: list[Fault]) -> Iterator[tuple[int, list[str]]]:
-    for line, text in lines:
-        try:
-            fields = next(csv.reader([text], strict=True), [])
-        except csv.Error as error:
-            faults.append(Fault(line, f"not a CSV row: {error}"))
-            continue
-        yield line, [field.strip() for field in fields]
 
 
 def _columns(header: tuple[int, list[str]] | None, faults: list[Fault]) -> dict[str, int] | None:

@@ -10,6 +10,7 @@ import pytest
 from small_runs import Job, simulation, trace_scenario
 
 from phasewise.sched import invariants
+from phasewise.sched.api import Holding
 from phasewise.sched.engine import Simulation
 from phasewise.sched.errors import InvariantError
 
@@ -74,20 +75,44 @@ def allocate_twice_the_time(sim: Simulation) -> None:
     sim.jobs.x[0, :] = 1.0
 
 
+def hold(sim: Simulation, gpus: dict[int, list[int]]) -> None:
+    """Let rows hold other GPUs than they do."""
+    first, gpu = sim.holding
+    rows = [gpus.get(row, gpu[first[row] : first[row + 1]].tolist()) for row in range(len(sim.jobs))]
+    first = np.concatenate(([0], np.cumsum([len(row) for row in rows]))).astype(np.int64)
+    sim.holding = Holding(first, np.array([each for row in rows for each in row], np.int64))
+
+
+def held(sim: Simulation, row: int) -> list[int]:
+    return sim.holding.gpu[sim.holding.first[row] : sim.holding.first[row + 1]].tolist()
+
+
 def leave_a_gpu_to_a_job_that_is_gone(sim: Simulation) -> None:
-    sim.holder[-1] = len(sim.jobs)
+    sim.holding = sim.holding.extended(len(sim.jobs) + 1)
 
 
 def take_a_gpu_away(sim: Simulation) -> None:
-    sim.holder[np.flatnonzero(sim.holder >= 0)[0]] = -1
+    hold(sim, {running(sim): []})
 
 
 def give_a_gpu_to_another_job(sim: Simulation) -> None:
-    sim.holder[sim.holder == running(sim)] = int(np.flatnonzero(sim.jobs.scale_factor == 2)[0])
+    wide = int(np.flatnonzero(sim.jobs.scale_factor == 2)[0])
+    hold(sim, {running(sim): [], wide: sorted(held(sim, wide) + held(sim, running(sim)))})
+
+
+def give_a_gpu_to_two_jobs(sim: Simulation) -> None:
+    wide = int(np.flatnonzero(sim.jobs.scale_factor == 2)[0])
+    hold(sim, {running(sim): held(sim, wide)[:1]})
+
+
+def hold_a_gpu_twice(sim: Simulation) -> None:
+    wide = int(np.flatnonzero(sim.jobs.scale_factor == 2)[0])
+    sim.jobs.gpu_milli[wide] = 500
+    hold(sim, {wide: held(sim, wide)[:1] * 2})
 
 
 def give_a_gpu_to_a_waiting_job(sim: Simulation) -> None:
-    sim.holder[0] = int(np.flatnonzero(sim.jobs.worker_type < 0)[0])
+    hold(sim, {int(np.flatnonzero(sim.jobs.worker_type < 0)[0]): [0]})
 
 
 def stop_a_job_that_holds_gpus(sim: Simulation) -> None:
@@ -95,9 +120,7 @@ def stop_a_job_that_holds_gpus(sim: Simulation) -> None:
 
 
 def run_on_the_wrong_type(sim: Simulation) -> None:
-    row = running(sim)
-    sim.holder[sim.holder == row] = -1
-    sim.holder[0] = row
+    hold(sim, {running(sim): [0]})
 
 
 def run_without_progress(sim: Simulation) -> None:
@@ -128,9 +151,11 @@ def be_busy_for_less_than_nothing(sim: Simulation) -> None:
         (take_service_back, "service is finite, above 0"),
         (allocate_less_than_nothing, "no allocation is negative"),
         (allocate_twice_the_time, "more than all of its time"),
-        (leave_a_gpu_to_a_job_that_is_gone, "held by an active job or by none"),
+        (leave_a_gpu_to_a_job_that_is_gone, "belongs to an active job"),
         (take_a_gpu_away, "as many GPUs as it needs"),
         (give_a_gpu_to_another_job, "as many GPUs as it needs"),
+        (give_a_gpu_to_two_jobs, "given away more than once"),
+        (hold_a_gpu_twice, "each of its GPUs once"),
         (give_a_gpu_to_a_waiting_job, "a waiting job holds no GPU"),
         (stop_a_job_that_holds_gpus, "a waiting job holds no GPU"),
         (run_on_the_wrong_type, "of the type it runs on"),

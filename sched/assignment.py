@@ -1,0 +1,104 @@
+"""Priorities -> who runs where in this round: choice by priority and placement, until neither finds more to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from phasewise.sched import lease_kernels, selection
+from phasewise.sched.api import Assignment, Holding, NodeView, Order, Placed, Placement
+from phasewise.sched.cluster import ClusterLayout
+from phasewise.sched.state import JobTable
+from phasewise.sched.tasks import WHOLE_MILLI
+
+if TYPE_CHECKING:
+    from phasewise.sched.nodes import NodeState
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+class Assigner:
+    """Chooses jobs and has them placed.
+
+    A choice by numbers of GPUs may not fit onto nodes: idle GPUs may be scattered, or short of CPU. What found no room
+    is passed over in this round, with every job that asks for the same, and the jobs behind it are chosen instead.
+
+    Parameters
+    ----------
+    positive_only
+        Whether jobs of priority 0 wait even where GPUs are free.
+    state
+        What is left on every node, None where the placement is not bound to nodes.
+    """
+
+    def __init__(
+        self, layout: ClusterLayout, placement: Placement, state: NodeState | None, *, positive_only: bool
+    ) -> None:
+        self._layout = layout
+        self._placement = placement
+        self._state = state
+        self._positive_only = positive_only
+        self._capacity_milli = layout.capacity * WHOLE_MILLI
+
+    def assign(self, jobs: JobTable, priority: Floats, type_order: Ints, last: Holding) -> Assignment:
+        """Return who runs where, given the (J, W) priorities and what each job held in the last round."""
+        order = self._select(jobs, priority, type_order, self._capacity_milli, jobs.throughput)
+        placed = self._placement.place(order, self._view(jobs, Placed(last, jobs.worker_type)))
+        unplaced = 0
+        if self._state is not None:
+            placed, unplaced = self._fill(jobs, priority, type_order, order, placed)
+        moved = np.empty(len(jobs), np.bool_)
+        leases = lease_kernels.count_leases(*last, *placed.holding, moved)
+        return Assignment(placed.holding, placed.worker_type, moved, *leases, unplaced)
+
+    def _fill(
+        self, jobs: JobTable, priority: Floats, type_order: Ints, order: Order, placed: Placed
+    ) -> tuple[Placed, int]:
+        """Return what is placed once others were tried for those without room, and for how many there was none."""
+        missing = np.flatnonzero(placed.worker_type[order.row] < 0)
+        if not len(missing):
+            return placed, 0
+        chosen = np.zeros(len(jobs), np.bool_)
+        chosen[order.row] = True
+        speed = jobs.throughput.copy()
+        while len(missing):
+            for row, kind in zip(order.row[missing].tolist(), order.worker_type[missing].tolist(), strict=True):
+                if speed[row, kind] > 0.0:
+                    speed[jobs.request == jobs.request[row], kind] = 0.0
+            kept = np.flatnonzero(placed.worker_type >= 0)
+            speed[kept] = 0.0
+            used = np.bincount(placed.worker_type[kept], jobs.demand_milli[kept], len(self._capacity_milli))
+            more = self._select(jobs, priority, type_order, self._capacity_milli - used, speed)
+            if not len(more.row):
+                break
+            chosen[more.row] = True
+            order = more._replace(
+                row=np.concatenate((kept, more.row)),
+                worker_type=np.concatenate((placed.worker_type[kept], more.worker_type)),
+            )
+            placed = self._placement.place(order, self._view(jobs, placed))
+            missing = np.flatnonzero(placed.worker_type[order.row] < 0)
+        return placed, int(np.count_nonzero(chosen & (placed.worker_type < 0)))
+
+    def _select(
+        self, jobs: JobTable, priority: Floats, type_order: Ints, capacity_milli: Floats, speed: Floats
+    ) -> Order:
+        return selection.select(
+            jobs, priority, type_order, capacity_milli, selection.Rules(speed, positive_only=self._positive_only)
+        )
+
+    def _view(self, jobs: JobTable, placed: Placed) -> NodeView:
+        return NodeView(
+            self._layout,
+            placed.holding,
+            placed.worker_type,
+            jobs.gpus,
+            jobs.gpu_milli,
+            jobs.cpu_milli,
+            jobs.memory_mib,
+            jobs.request,
+            self._state,
+        )

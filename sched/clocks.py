@@ -1,0 +1,47 @@
+"""Simulated time, and the service that was given in it: what the engine keeps besides the table of jobs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(slots=True)
+class Clocks:
+    """Simulated time, seconds.
+
+    Attributes
+    ----------
+    round_start_s
+        Where the current micro-tasks' time is counted from.
+    round_end_s
+        End of the last round in which something ran, None before there was one.
+    allocated_s, account_opened_s
+        When the policy last ran, and when the current account of service was opened; 0 lets either happen at once.
+    """
+
+    now_s: float = 0.0
+    round_start_s: float = 0.0
+    round_end_s: float | None = None
+    allocated_s: float = 0.0
+    account_opened_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Service:
+    """Service given. W worker types, G GPUs.
+
+    Attributes
+    ----------
+    worker_time_s
+        (W,) seconds credited on each type since the account was opened.
+    busy_s
+        (G,) seconds each GPU was busy since the start.
+    """
+
+    worker_time_s: Floats
+    busy_s: Floats

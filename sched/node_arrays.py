@@ -1,0 +1,155 @@
+"""The arrays that placements on nodes work on: what is left, what is asked for, and scores that are still good.
+
+They are named tuples because compiled code takes those as they are. The arrays are changed in place, by the kernels in
+`node_kernels` or the NumPy form in `node_numpy`, and belong to one `NodeState`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from phasewise.sched.cluster import ClusterLayout
+from phasewise.sched.fragmentation import Tables, Typical, build_tables
+from phasewise.sched.tasks import WHOLE_MILLI, TaskDistribution
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Scores = npt.NDArray[np.int16]
+
+TASKS_A_NODE: Final = 1001  # the original's limit of pods on a node
+CPU_SCALE: Final = 128_000  # milli-CPU of the largest node of the original, by which scores measure CPU
+GPU_SCALE: Final = 8 * WHOLE_MILLI  # milli-GPU of its largest node
+INFEASIBLE: Final = -1
+
+
+class NodeArrays(NamedTuple):
+    """What is left on every node. G GPUs, N nodes, D GPUs on the largest node, W worker types; int64.
+
+    Attributes
+    ----------
+    left
+        (N, D) thousandths left of each GPU, 0 where a node has no such GPU.
+    cpu_left, memory_left
+        (N,) milli-CPU and MiB.
+    tasks
+        (N,) tasks on the node.
+    labels
+        (N, D + 1) GPU tasks on the node by affinity label: at k those of k whole GPUs, at 0 those that share one.
+    idle
+        (N,) sum of ``left``.
+    free
+        (N,) GPUs of which nothing is taken.
+    fragmented
+        (N,) F_n(M), milli times `Tables.unit`.
+    log, touched, clock
+        (L,) the nodes touched last, a ring; (N,) when each was touched last; (1,) how often any was.
+    size, kind, rank
+        (N,) GPUs, worker type, and rank among nodes of equal scores: the lower wins.
+    first_gpu, gpu_node
+        (N + 1,) and (G,) as in the layout.
+    cpu_scale, gpu_scale
+        By which scores measure CPU and GPUs: those of the original's largest node, or of this cluster's if larger.
+    tables, typical
+        By what fragmentation is judged.
+    """
+
+    left: Ints
+    cpu_left: Ints
+    memory_left: Ints
+    tasks: Ints
+    labels: Ints
+    idle: Ints
+    free: Ints
+    fragmented: Ints
+    log: Ints
+    touched: Ints
+    clock: Ints
+    size: Ints
+    kind: Ints
+    rank: Ints
+    first_gpu: Ints
+    gpu_node: Ints
+    cpu_scale: float
+    gpu_scale: float
+    tables: Tables
+    typical: Typical
+
+    @classmethod
+    def idle_nodes(cls, layout: ClusterLayout, tasks: TaskDistribution, rank: Ints) -> NodeArrays:
+        """Return the arrays of a cluster on which nothing runs; fragmentation is still to be judged."""
+        size = np.diff(layout.node_start)
+        nodes, most = layout.nodes, int(size.max(initial=1))
+        left = np.where(np.arange(most) < size[:, None], WHOLE_MILLI, 0).astype(np.int64)
+        counts = np.zeros((4, nodes), np.int64)
+        return cls(
+            left=left,
+            cpu_left=layout.cpu_milli.copy(),
+            memory_left=layout.memory_mib.copy(),
+            tasks=counts[0],
+            labels=np.zeros((nodes, most + 1), np.int64),
+            idle=counts[1],
+            free=counts[2],
+            fragmented=counts[3],
+            log=np.zeros(1 << max(nodes - 1, 1).bit_length(), np.int64),
+            touched=np.full(nodes, -1),
+            clock=np.zeros(1, np.int64),
+            size=size,
+            kind=layout.node_type,
+            rank=rank,
+            first_gpu=layout.node_start,
+            gpu_node=layout.gpu_node,
+            cpu_scale=float(max(CPU_SCALE, layout.cpu_milli.max(initial=0))),
+            gpu_scale=float(max(GPU_SCALE, most * WHOLE_MILLI)),
+            tables=build_tables(tasks, layout.worker_types, most),
+            typical=Typical.of(tasks, layout.worker_types),
+        )
+
+
+class Need(NamedTuple):
+    """What one task asks of its node; as `phasewise.sched.tasks.Request`."""
+
+    cpu: int
+    memory: int
+    milli: int
+    gpus: int
+
+
+class Requests(NamedTuple):
+    """The distinct requests of a run. Q requests, W worker types."""
+
+    cpu: Ints  # (Q,) milli
+    memory: Ints  # (Q,) MiB
+    milli: Ints  # (Q,) thousandths of each GPU
+    gpus: Ints  # (Q,)
+    admitted: Bools  # (Q, W) whether it may run on each type
+
+    def need(self, index: int) -> Need:
+        """Return one of them."""
+        return Need(int(self.cpu[index]), int(self.memory[index]), int(self.milli[index]), int(self.gpus[index]))
+
+
+class ScoreRows(NamedTuple):
+    """Scores of one rule, kept by distinct request. S rows, N nodes.
+
+    A row belongs to the request in ``owner``; request q has its row at q modulo S. A row is good but for the nodes that
+    were touched since ``seen``.
+    """
+
+    score: Scores  # (S, N); -1 where the request does not fit
+    owner: Ints  # (S,) request, -1 where there is none yet
+    seen: Ints  # (S,) clock at which the row was good
+
+    @classmethod
+    def empty(cls, rows: int, nodes: int) -> ScoreRows:
+        """Return rows that belong to no request."""
+        return cls(np.empty((rows, nodes), np.int16), np.full(rows, -1), np.zeros(rows, np.int64))
+
+
+def joined(columns: Sequence[Sequence[int]], admitted: Sequence[Sequence[bool]], types: int) -> Requests:
+    """Return the arrays of requests given as (CPU, memory, GPU milli, GPUs) and by which types admit each."""
+    figures = np.array(columns, np.int64).reshape(-1, 4)
+    return Requests(*np.ascontiguousarray(figures.T), np.array(admitted, np.bool_).reshape(-1, types))

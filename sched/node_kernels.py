@@ -1,0 +1,149 @@
+"""Keeping count of nodes, compiled: what a task takes, what a release gives back, which nodes were touched.
+
+Integers throughout, so the NumPy form in `node_numpy` gives the same bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from numba.extending import register_jitable
+
+from phasewise.sched import fragmentation, node_rules
+from phasewise.sched.node_arrays import Need, NodeArrays, Requests
+from phasewise.sched.tasks import WHOLE_MILLI
+
+Ints = npt.NDArray[np.int64]
+
+if TYPE_CHECKING:
+    Function = TypeVar("Function", bound=Callable[..., object])
+
+    def inner(function: Function) -> Function:
+        """Compile a function that compiled ones call (for the type checker: leave it as it is)."""
+        return function
+else:
+    from numba import njit
+
+    # Not cached by itself: it is part of the functions of `node_rounds`, which know all the sources they come from.
+    inner = njit(error_model="numpy")
+
+for _function in (
+    fragmentation.cpu_rank,
+    fragmentation.integer_score,
+    fragmentation.on_threshold,
+    fragmentation.score_of,
+    fragmentation.class_ordered,
+    node_rules.fits,
+    node_rules.tightest,
+    node_rules.first_fitting,
+    node_rules.best,
+):
+    register_jitable(_function)
+
+
+@inner
+def judge(nodes: NodeArrays, node: int) -> None:
+    """Count a node's idle capacity and free GPUs anew, and judge how fragmented it is."""
+    tables, kind = nodes.tables, nodes.kind[node]
+    rank = fragmentation.cpu_rank(tables.cpu_steps, nodes.cpu_left[node])
+    idle, free, useful = 0, 0, 0
+    for device in range(nodes.size[node]):
+        left = nodes.left[node, device]
+        idle += left
+        if left == WHOLE_MILLI:
+            free += 1
+        useful += tables.single[kind, rank, left]
+    nodes.idle[node] = idle
+    nodes.free[node] = free
+    nodes.fragmented[node] = idle * tables.whole - useful - tables.several[kind, rank, free]
+
+
+@inner
+def touch(nodes: NodeArrays, node: int) -> None:
+    """Judge a node anew and note that scores of it are out of date."""
+    judge(nodes, node)
+    clock = nodes.clock[0]
+    nodes.log[clock & (len(nodes.log) - 1)] = node
+    nodes.touched[node] = clock
+    nodes.clock[0] = clock + 1
+
+
+@inner
+def judge_all(nodes: NodeArrays) -> None:
+    """Judge every node."""
+    for node in range(len(nodes.kind)):
+        judge(nodes, node)
+
+
+@inner
+def need_of(requests: Requests, request: int) -> Need:
+    """Return one of the distinct requests."""
+    return Need(requests.cpu[request], requests.memory[request], requests.milli[request], requests.gpus[request])
+
+
+@inner
+def label_of(need: Need) -> int:
+    """Return the affinity label of a GPU task: 0 where it shares a GPU, otherwise its number of GPUs."""
+    return need.gpus if need.milli == WHOLE_MILLI else 0
+
+
+@inner
+def change_counts(nodes: NodeArrays, need: Need, node: int, sign: int) -> None:
+    """Take (1) a task's CPU and memory from a node, or give them back (-1)."""
+    nodes.cpu_left[node] -= sign * need.cpu
+    nodes.memory_left[node] -= sign * need.memory
+    nodes.tasks[node] += sign
+    if need.gpus > 0:
+        nodes.labels[node, label_of(need)] += sign
+
+
+@inner
+def take(nodes: NodeArrays, need: Need, node: int, device: int, gpu: Ints) -> None:
+    """Put a task on a node; write into ``gpu`` which it got: ``device`` or, of whole ones, the first that are free."""
+    first = nodes.first_gpu[node]
+    if need.gpus > 0 and need.milli < WHOLE_MILLI:
+        nodes.left[node, device] -= need.milli
+        gpu[0] = first + device
+    else:
+        got = 0
+        for d in range(nodes.size[node]):
+            if got < need.gpus and nodes.left[node, d] == WHOLE_MILLI:
+                nodes.left[node, d] = 0
+                gpu[got] = first + d
+                got += 1
+    change_counts(nodes, need, node, 1)
+    touch(nodes, node)
+
+
+@inner
+def give_back(nodes: NodeArrays, need: Need, node: int, gpu: Ints) -> None:
+    """Take a task off a node, where it held the GPUs ``gpu``."""
+    first = nodes.first_gpu[node]
+    for g in gpu:
+        nodes.left[node, g - first] += need.milli
+    change_counts(nodes, need, node, -1)
+    touch(nodes, node)
+
+
+@inner
+def release_rows(nodes: NodeArrays, requests: Requests, row: Ints, first: Ints, gpu: Ints, request: Ints) -> None:
+    """Give back what the jobs in ``row`` hold; one that holds nothing is passed over."""
+    for i in row:
+        if first[i + 1] > first[i]:
+            held = gpu[first[i] : first[i + 1]]
+            give_back(nodes, need_of(requests, request[i]), nodes.gpu_node[held[0]], held)
+
+
+@inner
+def totals(nodes: NodeArrays) -> tuple[float, int, int]:
+    """Return (fragmented milli, idle milli, occupied nodes) over all nodes."""
+    fragmented, idle, occupied = 0.0, 0, 0
+    for node in range(len(nodes.kind)):
+        fragmented += nodes.fragmented[node]
+        idle += nodes.idle[node]
+        if nodes.tasks[node] > 0:
+            occupied += 1
+    return fragmented / nodes.tables.unit, idle, occupied

@@ -1,0 +1,86 @@
+"""The machines of a scenario: GPUs by type, a built-in inventory of nodes, or a node list in openb CSV form."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from phasewise.sched.cluster import ClusterLayout, Node
+from phasewise.sched.config import Cluster
+from phasewise.sched.errors import ScenarioError
+from phasewise.sched.inventories import INVENTORIES, inventory_names, refusal
+from phasewise.sched.tasks import Request
+from phasewise.sched.workload.openb import read_nodes
+
+Bools = npt.NDArray[np.bool_]
+
+TYPE_NAME = re.compile(r"[\w.-]+")  # of a worker type: it is part of the names of columns and options
+
+
+def build_layout(cluster: Cluster) -> ClusterLayout:
+    """Return where every GPU of a cluster section is.
+
+    Raises
+    ------
+    ScenarioError
+        Where there is no such inventory or file, or no node of it has a GPU.
+    TraceError
+        Where the file is wrong, with the line of every fault.
+    """
+    return ClusterLayout.of(read_node_list(cluster.nodes)) if cluster.nodes else ClusterLayout.build(cluster)
+
+
+def read_node_list(name_or_path: str) -> list[Node]:
+    """Return the nodes with GPUs of a built-in inventory or a CSV file; raises as `build_layout` does."""
+    if name_or_path in inventory_names():
+        return _inventory(INVENTORIES / f"{name_or_path}.csv")
+    if fault := refusal(name_or_path, inventory_names(), "node list"):
+        raise ScenarioError(fault)
+    nodes = [node for node in read_nodes(Path(name_or_path)) if node.gpus]
+    if not nodes:
+        raise ScenarioError(f"{name_or_path}: no node has a GPU; allowed: a list of nodes of which some have GPUs")
+    if strange := next((node for node in nodes if not TYPE_NAME.fullmatch(node.worker_type)), None):
+        raise ScenarioError(
+            f"{name_or_path}: model of node {strange.name!r} is {strange.worker_type!r}; "
+            "allowed: letters, digits, '_', '.' and '-'"
+        )
+    return nodes
+
+
+def gpus_by_type(nodes: Iterable[Node]) -> dict[str, int]:
+    """Return the number of GPUs of each worker type, in alphabetical order."""
+    counts: dict[str, int] = {}
+    for node in nodes:
+        counts[node.worker_type] = counts.get(node.worker_type, 0) + node.gpus
+    return dict(sorted(counts.items()))
+
+
+def types_with_room(layout: ClusterLayout, request: Request) -> Bools:
+    """Return (W,) whether a request admits each worker type and some idle node of it has all that is asked for."""
+    room = (
+        (np.diff(layout.node_start) >= request.gpus)
+        & (layout.cpu_milli >= request.cpu_milli)
+        & (layout.memory_mib >= request.memory_mib)
+    )
+    admitted = np.array([request.admits(name) for name in layout.worker_types])
+    found: Bools = admitted & (np.bincount(layout.node_type[room], minlength=len(admitted)) > 0)
+    return found
+
+
+def _inventory(path: Path) -> list[Node]:
+    """Return the nodes of one of our own tables: a row is a kind of node and how many there are."""
+    nodes: list[Node] = []
+    counts: dict[str, int] = {}
+    with path.open(encoding="utf-8", newline="") as stream:
+        for row in csv.DictReader(line for line in stream if not line.startswith("#")):
+            name = row["worker_type"]
+            figures = (int(row["gpus"]), int(row["cpu_milli"]), int(row["memory_mib"]))
+            first = counts.get(name, 0)
+            counts[name] = first + int(row["nodes"])
+            nodes += [Node(f"{name}-{index}", name, *figures) for index in range(first, counts[name])]
+    return nodes

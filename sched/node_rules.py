@@ -1,0 +1,89 @@
+"""What a rule of placement on nodes is, and what rules share.
+
+A rule is a named tuple: its fields are its parameters, its methods say how nodes are scored. Compiled code calls
+`score`, `device` and `pick` for one node at a time, compiled from these very methods; the NumPy form calls `scores` for
+many nodes at once. A method that is compiled may use numbers, NumPy and the functions below, and those of
+`fragmentation` that say so.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from phasewise.sched.node_arrays import INFEASIBLE, Need, NodeArrays
+from phasewise.sched.tasks import WHOLE_MILLI
+
+Ints = npt.NDArray[np.int64]
+Scores = npt.NDArray[np.int16]
+
+
+class NodeRule(Protocol):
+    """Scores nodes for a task: the highest integer wins, ties go to the lowest rank. A named tuple.
+
+    Beside `score` and `scores`, a rule may have
+
+    ``device(self, nodes, need, node, score) -> int``
+        which GPU of the chosen node a task that shares one gets; `tightest` where the rule says nothing;
+    ``pick(self, nodes, row, low, high) -> int``
+        which of the nodes low to high is chosen by their scores, -1 where none; `best` where the rule says nothing.
+    """
+
+    def score(self, nodes: NodeArrays, need: Need, node: int) -> int:
+        """Return the score, 0 to 32,767, of a node on which the task fits."""
+        ...
+
+    def scores(self, nodes: NodeArrays, need: Need, at: Ints) -> Ints:
+        """Return the scores of the nodes ``at`` (n,), on all of which the task fits."""
+        ...
+
+
+# Compiled as well: plain loops.
+
+
+def fits(nodes: NodeArrays, need: Need, node: int, most_tasks: int) -> bool:
+    """Return whether a task fits on a node, whatever its worker type."""
+    if nodes.cpu_left[node] < need.cpu or nodes.memory_left[node] < need.memory or nodes.tasks[node] >= most_tasks:
+        return False
+    if need.gpus == 0:
+        return True
+    if need.milli == WHOLE_MILLI:
+        return bool(nodes.free[node] >= need.gpus)
+    for device in range(nodes.size[node]):
+        if nodes.left[node, device] >= need.milli:
+            return True
+    return False
+
+
+def tightest(rule: NodeRule, nodes: NodeArrays, need: Need, node: int, score: int) -> int:
+    """Return the GPU of a node with the least left that is enough, the first of those."""
+    found, least = -1, WHOLE_MILLI + 1
+    for device in range(nodes.size[node]):
+        left = nodes.left[node, device]
+        if need.milli <= left < least:
+            found, least = device, left
+    return found
+
+
+def first_fitting(nodes: NodeArrays, need: Need, node: int) -> int:
+    """Return the first GPU of a node on which there is enough left."""
+    for device in range(nodes.size[node]):
+        if nodes.left[node, device] >= need.milli:
+            return device
+    return -1
+
+
+def best(rule: NodeRule, nodes: NodeArrays, row: Scores, low: int, high: int) -> int:
+    """Return the node of low to high with the highest score and among those the lowest rank; -1 where none fits."""
+    highest = np.int16(INFEASIBLE)
+    for node in range(low, high):
+        highest = max(highest, row[node])
+    if highest < 0:
+        return -1
+    found, least = -1, np.int64(len(nodes.rank))
+    for node in range(low, high):
+        if row[node] == highest and nodes.rank[node] < least:
+            found, least = node, nodes.rank[node]
+    return found

@@ -1,0 +1,196 @@
+"""What is left on every node, and placing tasks there: the state behind all placements that keep a job on one node."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from phasewise.sched.api import Holding, NodeView, Order, Placed
+from phasewise.sched.cluster import ClusterLayout
+from phasewise.sched.node_arrays import NodeArrays, Requests, ScoreRows, joined
+from phasewise.sched.node_rules import NodeRule
+from phasewise.sched.tasks import Request, TaskDistribution
+
+if TYPE_CHECKING:
+    from phasewise.sched.node_rounds import Rounds
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+ROW_BYTES: Final = 64 << 20  # score rows kept at most; beyond that, requests take turns in them
+
+
+class Fragmentation(NamedTuple):
+    """How the cluster stands.
+
+    Attributes
+    ----------
+    fragmented_milli
+        F_n(M) summed over all nodes, thousandths of a GPU.
+    idle_milli
+        Thousandths of GPUs that nothing holds.
+    occupied_nodes
+        Nodes on which something runs.
+    """
+
+    fragmented_milli: float
+    idle_milli: int
+    occupied_nodes: int
+
+
+class Spot(NamedTuple):
+    """Where a task was placed: the node, its GPUs (numbered as in the layout, ascending) and the node's score."""
+
+    node: int
+    gpus: tuple[int, ...]
+    score: int
+
+
+class Filled(NamedTuple):
+    """What became of tasks placed one after another. E tasks.
+
+    Attributes
+    ----------
+    node
+        (E,) node of each; -1 where there was none.
+    first, gpu
+        (E + 1,) and (H,): task e got the GPUs ``gpu[first[e]:first[e + 1]]``, ascending.
+    score
+        (E,) score of the node when it was chosen, -1 where there was none.
+    used_milli
+        (E,) thousandths of GPUs in use after each.
+    fragmented_milli
+        (E,) fragmentation of the cluster after each, thousandths of a GPU.
+    """
+
+    node: Ints
+    first: Ints
+    gpu: Ints
+    score: Ints
+    used_milli: Ints
+    fragmented_milli: Floats
+
+
+class NodeState:
+    """What is left on every node. N nodes, G GPUs.
+
+    Parameters
+    ----------
+    layout
+        The machines.
+    tasks
+        Typical tasks, by which fragmentation is judged.
+    rank
+        (N,) which node wins among those of equal scores: the lowest rank. The order of the layout if not given.
+    """
+
+    def __init__(self, layout: ClusterLayout, tasks: TaskDistribution, *, rank: Ints | None = None) -> None:
+        # Compiled code is loaded when there are nodes to keep: listing the placements must be fast.
+        from phasewise.sched import node_rounds  # noqa: PLC0415
+
+        self._layout = layout
+        self._bookkeeping = node_rounds.bookkeeping()
+        self._compiled_for = node_rounds.compiled_for
+        ranks = np.arange(layout.nodes) if rank is None else np.ascontiguousarray(rank, np.int64)
+        self._nodes = NodeArrays.idle_nodes(layout, tasks, ranks)
+        self._bookkeeping.judge_all(self._nodes)
+        self._index: dict[Request, int] = {}
+        self._requests = joined([], [], len(layout.worker_types))
+        self._stale = False
+        self._rows: dict[NodeRule, ScoreRows] = {}
+
+    # -- what is left ------------------------------------------------------------------------------------------------
+
+    @property
+    def gpu_left(self) -> Ints:
+        """(G,) thousandths left of each GPU."""
+        return self._nodes.left[self._layout.gpu_node, self._layout.gpu_index]
+
+    @property
+    def cpu_left(self) -> Ints:
+        """(N,) milli-CPU left."""
+        return self._nodes.cpu_left.copy()
+
+    @property
+    def memory_left(self) -> Ints:
+        """(N,) MiB left."""
+        return self._nodes.memory_left.copy()
+
+    @property
+    def tasks(self) -> Ints:
+        """(N,) tasks on each node."""
+        return self._nodes.tasks.copy()
+
+    def fragmentation(self) -> Fragmentation:
+        """Return how the cluster stands; each node was judged when it was last touched."""
+        return Fragmentation(*self._bookkeeping.totals(self._nodes))
+
+    # -- requests ----------------------------------------------------------------------------------------------------
+
+    def register(self, request: Request) -> int:
+        """Return the index of a request; equal ones share it, and the scores kept for it."""
+        index = self._index.setdefault(request, len(self._index))
+        self._stale = self._stale or index >= len(self._requests.cpu)
+        return index
+
+    def _known(self) -> Requests:
+        if self._stale:
+            columns = [(r.cpu_milli, r.memory_mib, r.gpu_milli, r.gpus) for r in self._index]
+            names = self._layout.worker_types
+            self._requests = joined(columns, [[r.admits(name) for name in names] for r in self._index], len(names))
+            self._stale = False
+        return self._requests
+
+    def _rows_of(self, rule: NodeRule) -> ScoreRows:
+        rows, wanted = self._rows.get(rule), len(self._index)
+        room = max(1, ROW_BYTES // max(2 * self._layout.nodes, 1))
+        if rows is None or len(rows.owner) < min(wanted, room):
+            rows = self._rows[rule] = ScoreRows.empty(min(max(2 * wanted, 16), room), self._layout.nodes)
+        return rows
+
+    # -- placing and releasing ---------------------------------------------------------------------------------------
+
+    def place(self, rule: NodeRule, request: int, low: int = 0, high: int | None = None) -> Spot | None:
+        """Place one task on one of the nodes ``low`` to ``high`` (all of them if not given), or return None."""
+        requests = self._known()
+        gpu = np.empty(requests.gpus[request], np.int64)
+        high = self._layout.nodes if high is None else high
+        rows = self._rows_of(rule)
+        node, score = self._rounds(rule).place_one(rule, self._nodes, requests, rows, request, low, high, gpu)
+        return None if node < 0 else Spot(int(node), tuple(gpu.tolist()), int(score))
+
+    def place_all(self, rule: NodeRule, requests: Sequence[int] | Ints) -> Filled:
+        """Place tasks one after another on any node; nothing departs in between."""
+        wanted = np.ascontiguousarray(requests, np.int64)
+        rounds = self._rounds(rule)
+        return Filled(*rounds.place_in_order(rule, self._nodes, self._known(), self._rows_of(rule), wanted))
+
+    def place_round(self, rule: NodeRule, order: Order, view: NodeView) -> Placed:
+        """Release what is not to run on its type any more, and place what is new; what stays keeps its GPUs."""
+        rows, types = order.row, order.worker_type
+        placeable = order.placeable[rows]
+        if not placeable.all():
+            rows, types = rows[placeable], types[placeable]
+        first, gpu, runs_on = self._rounds(rule).place_in_round(
+            rule,
+            self._nodes,
+            self._known(),
+            self._rows_of(rule),
+            self._layout.type_first_node,
+            rows,
+            types,
+            *view.holding,
+            view.last_type,
+            view.request,
+        )
+        return Placed(Holding(first, gpu), runs_on)
+
+    def release(self, rows: Ints, holding: Holding, request: Ints) -> None:
+        """Give back what jobs hold: those in ``rows``, of the requests ``request`` (J,)."""
+        self._bookkeeping.release_rows(self._nodes, self._known(), rows, *holding, request)
+
+    def _rounds(self, rule: NodeRule) -> Rounds:
+        return self._compiled_for(type(rule))

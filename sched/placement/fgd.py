@@ -1,0 +1,145 @@
+"""Place each task where it adds least to the fragmentation of idle GPUs, judged by what typical tasks ask for.
+
+Source: FGD (ATC'23), fragmentation gradient descent.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from phasewise.sched.fragmentation import SIGN_BITS, class_ordered, cpu_rank, integer_score, on_threshold, score_of
+from phasewise.sched.node_arrays import Need, NodeArrays
+from phasewise.sched.node_placement import NodePlacement
+from phasewise.sched.registry import PlacementOptions, register_placement
+from phasewise.sched.tasks import WHOLE_MILLI
+
+Ints = npt.NDArray[np.int64]
+
+
+def gradient(nodes: NodeArrays, need: Need, node: int, device: int) -> int:
+    """Return by how much a placement lowers F_n(M) of a node, in fixed point.
+
+    A task that shares a GPU takes of ``device``; where that is -1, of the GPU that is best for it.
+    """
+    tables, kind, free = nodes.tables, nodes.kind[node], nodes.free[node]
+    rank = cpu_rank(tables.cpu_steps, nodes.cpu_left[node] - need.cpu)
+    single, several = tables.single[kind, rank], tables.several[kind, rank]
+    useful = several[free]
+    for d in range(nodes.size[node]):
+        useful += single[nodes.left[node, d]]
+    if need.gpus != 1 or need.milli == WHOLE_MILLI:
+        useful += several[free - need.gpus] - several[free] - need.gpus * single[WHOLE_MILLI]
+    else:
+        change = -(1 << SIGN_BITS)
+        for d in range(nodes.size[node]):
+            left = nodes.left[node, d]
+            if left < need.milli or (device >= 0 and d != device):
+                continue
+            now = single[left - need.milli] - single[left]
+            if left == WHOLE_MILLI:
+                now += several[free - 1] - several[free]
+            change = max(change, now)
+        useful += change
+    idle = nodes.idle[node] - need.gpus * need.milli
+    return int(nodes.fragmented[node] - (idle * tables.whole - useful))
+
+
+def literal_score(nodes: NodeArrays, need: Need, node: int, device: int) -> int:
+    """Return the score of a placement out of sums in the original's order, rounding included."""
+    kind, cpu_left = nodes.kind[node], nodes.cpu_left[node]
+    left = nodes.left[node, : nodes.size[node]].copy()
+    before = class_ordered(nodes.typical, kind, cpu_left, left)
+    if device >= 0:
+        left[device] -= need.milli
+    else:
+        wanted = need.gpus
+        for d in range(len(left)):
+            if wanted > 0 and left[d] == WHOLE_MILLI:
+                left[d] = 0
+                wanted -= 1
+    return score_of(before - class_ordered(nodes.typical, kind, cpu_left - need.cpu, left))
+
+
+def settled_score(nodes: NodeArrays, need: Need, node: int, device: int, exact: bool) -> int:
+    """Return the score of a placement on one device, or on whole or no GPUs where that is -1."""
+    lowered = gradient(nodes, need, node, device)
+    score = integer_score(nodes.tables.thresholds, lowered)
+    if exact or not on_threshold(nodes.tables, score, lowered):
+        return score
+    return literal_score(nodes, need, node, device)
+
+
+class LeastFragmentation(NamedTuple):
+    """Scores by 100 x sigmoid of the capacity that a placement makes useful, less that which it makes useless.
+
+    Attributes
+    ----------
+    bit_compatible
+        Whether a score that the rounding of sums decides is the original's; otherwise no change is 50, as in
+        mathematics.
+    """
+
+    bit_compatible: bool = False
+    helpers = (gradient, literal_score, settled_score)
+
+    def score(self, nodes: NodeArrays, need: Need, node: int) -> int:
+        """Return the score of a node, by the GPU that is best for the task."""
+        lowered = gradient(nodes, need, node, -1)
+        score = integer_score(nodes.tables.thresholds, lowered)
+        if not self.bit_compatible or not on_threshold(nodes.tables, score, lowered):
+            return score
+        if need.gpus != 1 or need.milli == WHOLE_MILLI:
+            return literal_score(nodes, need, node, -1)
+        score = 0
+        for device in range(nodes.size[node]):
+            if nodes.left[node, device] >= need.milli:
+                score = max(score, settled_score(nodes, need, node, device, False))
+        return score
+
+    def device(self, nodes: NodeArrays, need: Need, node: int, score: int) -> int:
+        """Return the first GPU that has the score of the node."""
+        for device in range(nodes.size[node]):
+            if nodes.left[node, device] >= need.milli and (
+                settled_score(nodes, need, node, device, not self.bit_compatible) == score
+            ):
+                return device
+        return -1
+
+    def scores(self, nodes: NodeArrays, need: Need, at: Ints) -> Ints:
+        """Return the scores of nodes on which the task fits."""
+        tables, left = nodes.tables, nodes.left[at]
+        ranks, counts = len(tables.cpu_steps) + 1, tables.several.shape[2]
+        place = nodes.kind[at] * ranks + tables.cpu_steps.searchsorted(nodes.cpu_left[at] - need.cpu, "right")
+        single, several = tables.single.reshape(-1), tables.several.reshape(-1)
+        index = left + (place * tables.single.shape[2])[:, None]
+        now = single.take(index)
+        useful = now.sum(1)
+        free = place * counts + nodes.free[at]
+        if need.gpus != 1 or need.milli == WHOLE_MILLI:
+            useful += several.take(free - need.gpus) - need.gpus * single.take(place * tables.single.shape[2] + WHOLE_MILLI)
+        else:
+            of_free = several.take(free)
+            change = single.take(index - need.milli) - now
+            change += (left == WHOLE_MILLI) * (several.take(free - 1) - of_free)[:, None]
+            change[left < need.milli] = -(1 << SIGN_BITS)
+            useful += of_free + change.max(1)
+        lowered = nodes.fragmented[at] - (nodes.idle[at] - need.gpus * need.milli) * tables.whole + useful
+        scores = tables.thresholds.searchsorted(lowered, "right") - 1
+        if self.bit_compatible:
+            near = [on_threshold(tables, *pair) for pair in zip(scores.tolist(), lowered.tolist(), strict=True)]
+            for k in np.flatnonzero(near):
+                scores[k] = self.score(nodes, need, int(at[k]))
+        return scores
+
+
+@register_placement
+class Fgd(NodePlacement):
+    """Least added fragmentation, judged by what typical jobs ask for (FGD)."""
+
+    name: ClassVar[str] = "fgd"
+
+    def __init__(self, options: PlacementOptions) -> None:
+        super().__init__(options, LeastFragmentation())
