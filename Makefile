@@ -15,7 +15,7 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help profile test check lint format types layers tests browser clean
+.PHONY: help profile tapes test check lint format types layers tests browser clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is.
@@ -23,6 +23,9 @@ help:  ## Say what there is.
 
 profile: $(RUN_STAMP)  ## Simulate at Philly scale, profile it, and say where the report is.
 	@$(BIN)/phasewise profile $(SCENARIO) $(ARGS)
+
+tapes: $(RUN_STAMP)  ## Make the tapes of the benchmark suite, those that are not there yet.
+	@$(BIN)/python -P -m phasewise.bench.suite_tapes $(ARGS)
 
 test: check browser tests  ## All checks: lint, types, layers, tests.
 
@@ -72,5 +75,5 @@ $(DEV_STAMP): pyproject.toml | $(VENV)/bin/python
 	@touch $@ $(RUN_STAMP)
 
 clean:  ## Remove the virtual environment and everything that was generated, but not runs/.
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis .benchmarks
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis .benchmarks .bench
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

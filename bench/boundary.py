@@ -14,7 +14,7 @@ import click
 
 from phasewise.profiling.errors import ProfilingError
 from phasewise.reports.errors import ReportError
-from phasewise.sched.errors import InvariantError, RunFailedError, SchedulingError
+from phasewise.sched.errors import InflationFailedError, InvariantError, RunFailedError, SchedulingError
 from phasewise.solvers.errors import SolverError
 
 
@@ -97,7 +97,7 @@ def _say(error: BaseException) -> int:
     match error:
         case InterruptedRunError():
             text, code = ": ".join(["interrupted", *map(str, error.args)]), ExitCode.INTERRUPTED
-        case RunFailedError() | InvariantError():
+        case RunFailedError() | InflationFailedError() | InvariantError():
             text, code = f"error: {error}", ExitCode.FAILED
         case click.UsageError():
             text, code = f"error: {_usage(error)}", ExitCode.BAD_INPUT

@@ -46,6 +46,8 @@ OPTIONS = tuple(
         ("--trace", "workload.trace", "FILE", "Gavel 10-field trace, tab separated; replaces the generator."),
         ("--cluster", "cluster.gpus", "TYPE=N,...", "GPUs of each worker type, as v100=36,p100=36,k80=36."),
         ("--gpus-per-node", "cluster.gpus_per_node", "TYPE=N,...", "GPUs of one node of each type."),
+        ("--nodes", "cluster.nodes", "NAME|FILE.csv", "Nodes with CPU and memory: built in, or an openb node list."),
+        ("--pods", "workload.pods", "NAME|FILE.csv", "What generated jobs ask for: built in, or an openb pod list."),
         (
             "--throughputs",
             "workload.throughputs",

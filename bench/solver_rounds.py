@@ -1,12 +1,13 @@
 """What keeping something from round to round is worth: `highs-warm` and `cvxpy-dpp` against the same solvers afresh.
 
 ``python -P -m phasewise.bench.solver_rounds warm`` and ``... dpp`` print a Markdown table each: CPU milliseconds of a
-round's build and solve, median over consecutive churned rounds, backends interleaved; certifying is outside.
+round's build and solve, median over consecutive churned rounds, backends interleaved; certifying is outside. ``...
+structured`` does so for `structured` against `highs-warm`, over sizes, loads and forms.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Final
@@ -17,12 +18,15 @@ import numpy as np
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers.api import Solution
 from phasewise.solvers.buckets import slots_for
+from phasewise.solvers.highs import DEFAULTS
 from phasewise.solvers.instances import Load, churned_rounds, with_switching
 from phasewise.solvers.problems import Floats, MaxMinProblem
 from phasewise.solvers.session import open_solver
 
 FORMS: Final = ("plain", "canonical", "switching")
 LINEAR_WEIGHT: Final = 1e-3
+FROM_SLACKS: Final[tuple[Mapping[str, object], ...]] = ({"simplex_strategy": 4}, {"simplex_strategy": 1})
+"""Primal and dual simplex from the basis of all slacks."""
 
 
 @dataclass
@@ -78,25 +82,41 @@ def main() -> None:
 @click.option("--jobs", default=1700, show_default=True)
 @click.option("--rounds", default=50, show_default=True)
 @click.option("--fresh-rounds", default=8, show_default=True, help="Rounds of the slow starts from nothing.")
-def warm(jobs: int, rounds: int, fresh_rounds: int) -> None:
-    """`highs-warm` against HiGHS from nothing (primal, dual) and from the starting point of `highs-direct`."""
+@click.option("--load", "loads", multiple=True, type=click.Choice(list(Load)), default=list(Load), show_default=True)
+@click.option("--form", "forms", multiple=True, type=click.Choice(FORMS), default=FORMS, show_default=True)
+def warm(jobs: int, rounds: int, fresh_rounds: int, loads: tuple[Load, ...], forms: tuple[str, ...]) -> None:
+    """`highs-warm` against fresh HiGHS: as it comes, primal and dual from all slacks, and as `highs-direct` starts it.
+
+    "As it comes" has no basis and every option at HiGHS' own default, presolve included. Primal and dual have this
+    project's options, which suit the LP: no presolve, no scaling.
+    """
     click.echo(
-        "| rounds | warm ms | p95 | iterations | highs-direct ms | primal from nothing | dual from nothing | ratio |"
+        "| rounds | warm ms | p95 | iterations | as it comes | primal | dual | highs-direct | as it comes / warm "
+        "| best of four / warm |"
     )
-    click.echo("|---|---|---|---|---|---|---|---|")
-    for load in Load:
-        for form in FORMS:
+    click.echo("|---|---|---|---|---|---|---|---|---|---|")
+    for load in loads:
+        for form in forms:
             carried, direct = Timed("highs-warm"), Timed("highs-direct")
-            nothing = [Timed("highs-direct", {"simplex_strategy": strategy}) for strategy in (4, 1)]
-            for turn, problem in enumerate(problems(form, load, jobs, 6, rounds)):
+            nothing = [Timed("highs-direct", dict(options)) for options in (as_it_comes(), *FROM_SLACKS)]
+            for turn, problem in enumerate(problems(form, Load(load), jobs, 6, rounds)):
                 best = carried.solve(problem).objective
                 for other in [direct, *(nothing if turn <= fresh_rounds else [])]:
                     _same(other.solve(problem).objective, best)
-            own, theirs, *fresh = (median(each.totals_ms) for each in (carried, direct, *nothing))
+            own, *fresh = (median(each.totals_ms) for each in (carried, *nothing, direct))
             p95 = float(np.percentile(carried.totals_ms, 95))
-            row = [f"{load} {form}", f"{own:.1f}", f"{p95:.1f}", f"{median(carried.iterations[1:]):g}", f"{theirs:.1f}"]
-            row += [f"{each:.0f}" for each in fresh]
-            click.echo(f"| {' | '.join(row)} | {min(fresh) / own:.1f} |")
+            row = [f"{load} {form}", f"{own:.1f}", f"{p95:.1f}", f"{median(carried.iterations[1:]):g}"]
+            row += [f"{each:.1f}" for each in fresh] + [f"{fresh[0] / own:.1f}", f"{min(fresh) / own:.1f}"]
+            click.echo(f"| {' | '.join(row)} |")
+
+
+def as_it_comes() -> dict[str, object]:
+    """Return the options that undo what this project sets, back to HiGHS' own defaults."""
+    import highspy
+
+    highs = highspy.Highs()
+    kept = {"output_flag", "threads"}  # silence, and one thread as everywhere
+    return {name: highs.getOptionValue(name)[1] for name in DEFAULTS if name not in kept}
 
 
 @main.command()
@@ -119,6 +139,26 @@ def dpp(sizes: tuple[int, ...], solvers: tuple[str, ...], types: int, rounds: in
             pays = f"{compiled / saved:.0f} rounds" if saved > 0.0 else "never"
             row = [solver, str(jobs), str(slots_for(jobs)), _parts(fresh), _parts(kept), f"{compiled:.0f}", pays]
             click.echo(f"| {' | '.join(row)} |")
+
+
+SIZES: Final = ((30, 3), (100, 3), (300, 6), (1000, 6), (1700, 6), (4000, 6))
+
+
+@main.command()
+@click.option("--rounds", default=12, show_default=True)
+def structured(rounds: int) -> None:
+    """`structured` against `highs-warm`, from 30 jobs x 3 types to 4,000 x 6."""
+    click.echo("| rounds | " + " | ".join(f"{jobs:,} x {types}" for jobs, types in SIZES) + " |")
+    click.echo("|---" * (len(SIZES) + 1) + "|")
+    for load in Load:
+        for form in FORMS:
+            cells = []
+            for jobs, types in SIZES:
+                own, other = Timed("structured"), Timed("highs-warm")
+                for problem in problems(form, load, jobs, types, rounds):
+                    _same(own.solve(problem).objective, other.solve(problem).objective)
+                cells.append(f"{median(own.totals_ms):.2f} / {median(other.totals_ms):.2f}")
+            click.echo(f"| {load} {form} | {' | '.join(cells)} |")
 
 
 def _parts(timed: Timed) -> str:

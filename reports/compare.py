@@ -168,6 +168,7 @@ _METRICS: tuple[tuple[str, str, Callable[[Summary], float | None]], ...] = (
     ("jobs failed", "", lambda s: s.jobs_failed),
     ("moves", "", lambda s: s.moves),
     ("LP solves", "", lambda s: s.lp_solves),
+    ("models reused", "%", lambda s: _over(s.kept_models, 0.01)),
     ("lease extensions", "%", lambda s: _over(s.lease_extension_rate, 0.01)),
     ("rounds per CPU second", "/s", lambda s: s.rounds_per_cpu_s),
     ("wall time", "s", lambda s: s.wall_s),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from phasewise.reports.columns import ColumnTable
 from phasewise.reports.errors import RunDirectoryError
 
 SCHEMA = 1
+_BY_DESIGN = "fresh"  # why a model was built, of a solver that builds one every time
 Status = Literal["complete", "saturated", "stopped", "failed", "interrupted"]
 
 _ROUND_COLUMNS = ("round", "sim_time_s", "active", "running", "queued", "utilization", "moves", "lp_solved", "rss_mib")
@@ -46,6 +47,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     rounds: int = 0
     allocations: int | None = None
     lp_solves: int | None = None
+    lp_rebuilds: dict[str, int] | None = None
+    lp_reuse_rate: float | None = None
     jobs_completed: int | None = None
     jobs_failed: int | None = None
     window: tuple[int, int] | None = None
@@ -59,6 +62,11 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     lease_extension_opportunities: int | None = None
     phases: dict[str, PhaseTotals] = {}
     phase_coverage: float | None = None
+
+    @property
+    def kept_models(self) -> float | None:
+        """Return the share of solves that reused a model, or None where the solver keeps none by design."""
+        return None if self.lp_rebuilds and self.lp_rebuilds.keys() == {_BY_DESIGN} else self.lp_reuse_rate
 
     @property
     def lease_extension_rate(self) -> float | None:
@@ -77,6 +85,7 @@ class _RunFile(msgspec.Struct, frozen=True, kw_only=True):
     environment: dict[str, Any] = {}
     summary: Summary = Summary()
     command: str | list[str] | None = None
+    layout: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -95,6 +104,8 @@ class Run:
         The figures.
     command
         The command line, empty where it was not recorded.
+    layout
+        The cluster's nodes by worker type, as recorded; empty where they were not.
     """
 
     path: Path
@@ -103,6 +114,7 @@ class Run:
     environment: Mapping[str, Any]
     summary: Summary
     command: str
+    layout: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -163,7 +175,7 @@ def load_run(path: Path | str) -> Run:
     file = directory / "run.json"
     content = _read_run_file(file)
     command = content.command if isinstance(content.command, str) else shlex.join(content.command or ())
-    return Run(directory, content.status, content.scenario, content.environment, content.summary, command)
+    return Run(directory, content.status, content.scenario, content.environment, content.summary, command, content.layout)
 
 
 def _read_run_file(file: Path) -> _RunFile:

@@ -105,11 +105,13 @@ def _facts(summary: Summary, lower_bound: bool) -> Table:
     extended = percent(summary.lease_extension_rate, group=_GROUP)
     memory = number(summary.peak_rss_mib, group=_GROUP)
     bound = " (lower bound)" if lower_bound else ""
+    kept = percent(summary.kept_models, group=_GROUP)
+    reused = "" if summary.kept_models is None else f", {kept} reused"
     left = [
         ("rounds", count(summary.rounds, _GROUP)),
         ("rounds per CPU s", speed),
         ("wall, CPU", f"{seconds(summary.wall_s)}, {seconds(summary.cpu_s)}"),
-        ("LP solves", count(summary.lp_solves, _GROUP)),
+        ("LP solves", count(summary.lp_solves, _GROUP) + reused),
         ("allocations", count(summary.allocations, _GROUP)),
         ("peak memory", memory if memory == ABSENT else f"{memory} MiB"),
     ]

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from phasewise.sched.cluster import UNLIMITED, ClusterLayout
+from phasewise.sched.node_lists import types_with_room
 from phasewise.sched.tasks import WHOLE_MILLI, Request
 from phasewise.sched.workload.arrivals import Arrival
 from phasewise.sched.workload.throughputs import ThroughputView
@@ -70,15 +71,11 @@ class Gate:
 
     def _judge(self, request: Request) -> Bools:
         layout = self._layout
+        if not self._spans_nodes:
+            return types_with_room(layout, request)
         allowed = np.array([request.admits(name) for name in layout.worker_types])
-        if self._spans_nodes:
-            return allowed & (layout.capacity * WHOLE_MILLI >= request.demand_milli)
-        room = (
-            (np.diff(layout.node_start) >= request.gpus)
-            & (layout.cpu_milli >= request.cpu_milli)
-            & (layout.memory_mib >= request.memory_mib)
-        )
-        return allowed & (np.bincount(layout.node_type[room], minlength=len(allowed)) > 0)
+        fitting: Bools = allowed & (layout.capacity * WHOLE_MILLI >= request.demand_milli)
+        return fitting
 
     def _reason(self, job: Arrival, rates: Floats) -> str:
         layout, needs = self._layout, job.needs

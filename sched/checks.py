@@ -25,22 +25,22 @@ def consistency_faults(scenario: Scenario) -> list[Told]:
     return [*told, *_files(scenario), *_jobs(scenario), *_draws(scenario)]
 
 
-def listed_gpus(nodes: str) -> dict[str, int]:
-    """Return the GPUs of each worker type in a node list.
+def listed_gpus(cluster: Cluster) -> dict[str, int]:
+    """Return the GPUs of each worker type in the node list of a cluster section.
 
     Raises
     ------
     ScenarioError, TraceError
         Where there is no such list, or the file is wrong.
     """
-    from phasewise.sched.node_lists import gpus_by_type, read_node_list  # noqa: PLC0415  (imports NumPy)
+    from phasewise.sched.node_lists import gpus_by_type, listed_nodes  # noqa: PLC0415  (imports NumPy)
 
-    return gpus_by_type(read_node_list(nodes))
+    return gpus_by_type(listed_nodes(cluster))
 
 
 def _node_list(cluster: Cluster) -> Iterator[Told]:
     try:
-        listed = listed_gpus(cluster.nodes)
+        listed = listed_gpus(cluster)
     except SchedulingError as error:
         yield "cluster.nodes", str(error)
         return
@@ -55,6 +55,8 @@ def _node_list(cluster: Cluster) -> Iterator[Told]:
 
 def _counts(cluster: Cluster) -> Iterator[Told]:
     gpus, per_node = cluster.gpus, cluster.gpus_per_node
+    if cluster.copies != 1:
+        yield "cluster.copies", f"got {cluster.copies} without cluster.nodes; allowed: 1, or a list of nodes to copy"
     if not sum(gpus.values()):
         yield (
             "cluster.gpus",
@@ -73,7 +75,7 @@ def _counts(cluster: Cluster) -> Iterator[Told]:
 def _fitting(scenario: Scenario) -> Iterator[Told]:
     """Say what of the workload the machines cannot take; they are known to be right."""
     cluster, pods = scenario.cluster, scenario.workload.pods
-    gpus = listed_gpus(cluster.nodes) if cluster.nodes else cluster.gpus
+    gpus = listed_gpus(cluster) if cluster.nodes else cluster.gpus
     if scenario.timing.preset == "gavel" and (others := [name for name in gpus if name not in GAVEL_TYPES]):
         yield (
             "cluster.nodes" if cluster.nodes else "cluster.gpus",

@@ -94,6 +94,20 @@ class ClusterLayout:
         """Whether the CPU or the memory of any node is known, so that jobs must fit onto nodes."""
         return bool((self.cpu_milli < UNLIMITED).any() or (self.memory_mib < UNLIMITED).any())
 
+    def description(self) -> dict[str, list[str] | list[int] | list[list[int]]]:
+        """Return what `run.json` says of the machines: enough to tell where every GPU is.
+
+        ``gpus_per_node`` is run-length coded: nodes in a row, and the GPUs each of them has.
+        """
+        sizes = np.diff(self.node_start)
+        starts = np.flatnonzero(np.diff(sizes, prepend=-1))
+        counts = np.diff(starts, append=self.nodes)
+        return {
+            "worker_types": list(self.worker_types),
+            "nodes_per_type": np.diff(self.type_first_node).tolist(),
+            "gpus_per_node": np.column_stack((counts, sizes[starts])).tolist(),
+        }
+
     @classmethod
     def build(cls, cluster: Cluster) -> ClusterLayout:
         """Return the layout of a cluster section that gives GPUs by type; types without GPUs are left out.

@@ -32,6 +32,8 @@ class Cluster(Section, frozen=True):
     nodes
         A built-in inventory of nodes with their GPUs, CPU and memory (``openb``, ``openb-uniform``, ``cluster-h``), or
         the path of a node list in openb CSV form, relative to the scenario file; empty means ``gpus``.
+    copies
+        The machines of ``nodes`` so many times over, for studies of how costs grow with the cluster.
     gpus
         GPUs of each worker type, for example ``{ v100 = 36, p100 = 36 }``; a type with 0 is left out. Their nodes have
         no limit of CPU and memory. With ``nodes`` it is not given; the resolved scenario holds what they add up to.
@@ -40,6 +42,7 @@ class Cluster(Section, frozen=True):
     """
 
     nodes: str = ""
+    copies: AtLeastOne = 1
     gpus: dict[Name, Count] = {}
     gpus_per_node: dict[Name, AtLeastOne] = {}
 

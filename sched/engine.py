@@ -120,22 +120,29 @@ class Simulation:
         KeyboardInterrupt
             After a round at whose end ``interrupted`` says so: between two rounds every record is whole.
         """
-        phase = self.timer.phase
-        self._skip_to(self.parts.workload.next_arrival_s() or 0.0)
-        reason: StopReason | None = None
-        while reason is None:
-            outcome = self.run_round()
-            with phase(Phase.TELEMETRY):
-                self.recorder.round(outcome, self.service.busy_s)
-            with phase(Phase.EXIT_CHECKS):
-                reason = self.parts.stopper.decide(
-                    self.round_index, self.clocks.now_s, len(self.jobs), self.recorder.utilization, wall_s()
-                )
-            self.recorder.took(self.timer.take())
-            if reason is None and interrupted():
+        self.begin()
+        while (reason := self.step(wall_s)) is None:
+            if interrupted():
                 raise KeyboardInterrupt
         if self.parts.timing.final_call and reason.status == "complete":
             self._final_call()
+        return reason
+
+    def begin(self) -> None:
+        """Go to the first arrival."""
+        self._skip_to(self.parts.workload.next_arrival_s() or 0.0)
+
+    def step(self, wall_s: Callable[[], float]) -> StopReason | None:
+        """Run one round, have it recorded, and return why the run ends with it, None where it goes on."""
+        phase = self.timer.phase
+        outcome = self.run_round()
+        with phase(Phase.TELEMETRY):
+            self.recorder.round(outcome, self.service.busy_s)
+        with phase(Phase.EXIT_CHECKS):
+            reason = self.parts.stopper.decide(
+                self.round_index, self.clocks.now_s, len(self.jobs), self.recorder.utilization, wall_s()
+            )
+        self.recorder.took(self.timer.take())
         return reason
 
     def active_jobs(self) -> tuple[JobRecord, ...]:
@@ -332,19 +339,12 @@ class Simulation:
     def _records(self, rows: Ints, status: str, finish_s: Floats | None = None) -> tuple[JobRecord, ...]:
         jobs, names = self.jobs, self.parts.workload.throughputs.names
         completion_s: list[float | None] = [None] * len(rows) if finish_s is None else finish_s[rows].tolist()
-        columns = (
-            jobs.job_id,
-            jobs.type_index,
-            jobs.arrival_s,
-            jobs.scale_factor,
-            jobs.gpu_milli,
-            jobs.priority_weight,
-        )
-        counts = (jobs.total_steps, jobs.rounds_run, jobs.moves)
-        listed = zip(*(column[rows].tolist() for column in (*columns, *counts)), completion_s, strict=True)
+        asked = (jobs.job_id, jobs.type_index, jobs.arrival_s, jobs.scale_factor, jobs.priority_weight)
+        done = (jobs.total_steps, jobs.rounds_run, jobs.moves)
+        listed = zip(*(column[rows].tolist() for column in (*asked, *done)), completion_s, strict=True)
         return tuple(
-            JobRecord(job_id, names[index], arrival_s, scale, milli, weight, steps, done_s, status, rounds_run, moves)
-            for job_id, index, arrival_s, scale, milli, weight, steps, rounds_run, moves, done_s in listed
+            JobRecord(job_id, names[index], arrival_s, scale, weight, steps, done_s, status, rounds_run, moves)
+            for job_id, index, arrival_s, scale, weight, steps, rounds_run, moves, done_s in listed
         )
 
     # -- idle time and the end -----------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.sched.compilable import compilable
 from phasewise.sched.tasks import WHOLE_MILLI, Request, TaskDistribution
 
 Floats = npt.NDArray[np.float64]
@@ -94,10 +95,9 @@ class Typical(NamedTuple):
     def of(cls, tasks: TaskDistribution, worker_types: Sequence[str]) -> Typical:
         """Return the arrays of a distribution."""
         figures = np.array([task[:3] for task in tasks.requests], np.int64).reshape(-1, 3)
+        cpu, milli, gpus = np.ascontiguousarray(figures.T)
         admitted = [[task.admits(name) for name in worker_types] for task in tasks.requests]
-        return cls(
-            *np.ascontiguousarray(figures.T), tasks.share, np.array(admitted, np.bool_).reshape(-1, len(worker_types))
-        )
+        return cls(cpu, milli, gpus, tasks.share, np.array(admitted, np.bool_).reshape(-1, len(worker_types)))
 
 
 class Tables(NamedTuple):
@@ -154,11 +154,11 @@ def build_tables(tasks: TaskDistribution, worker_types: Sequence[str], most_gpus
             single[kinds, rank, task.gpu_milli] += share
         elif 1 < task.gpus <= most_gpus:
             several[kinds, rank, task.gpus] += share
-    for table, step in ((single, 1), (several, WHOLE_MILLI)):
-        # A task that asks for less CPU, and less of the GPU or fewer of them, is served as well.
+    for table in (single, several):  # a task that asks for less CPU, and for less of a GPU or fewer, is served as well
         np.cumsum(table, axis=1, out=table)
         np.cumsum(table, axis=2, out=table)
-        table *= step * np.arange(table.shape[2])
+    single *= np.arange(WHOLE_MILLI + 1)
+    several *= WHOLE_MILLI * np.arange(most_gpus + 1)
     return Tables(cpu_steps, single, several, sum(shares), unit, score_thresholds(unit))
 
 
@@ -169,6 +169,7 @@ def _require_possible(task: Request) -> None:
         raise ValueError(f"{task}: a task takes 1 to {WHOLE_MILLI} milli of a GPU")
 
 
+@compilable
 def score_of(gradient_milli: float) -> int:
     """Return the score, 0 to 100, of a placement that lowers fragmentation by so much: 100 x sigmoid, truncated."""
     scaled = gradient_milli / SCALE_MILLI
@@ -176,7 +177,7 @@ def score_of(gradient_milli: float) -> int:
 
 
 def score_thresholds(unit: int) -> Ints:
-    """Return (101,) the least gradient of each score, milli times ``unit``; more than there can be where none reaches it.
+    """Return (101,) the least gradient of each score, in milli times ``unit``; 2**62 where none reaches it.
 
     No change at all is a score of 50, and so is a loss that is nothing but the rounding of the shares.
     """
@@ -198,6 +199,7 @@ def score_thresholds(unit: int) -> Ints:
 # What follows is compiled as well (see `node_kernels`): plain loops over arrays.
 
 
+@compilable
 def cpu_rank(cpu_steps: Ints, cpu_left: int) -> int:
     """Return how many of the ascending ``cpu_steps`` are met."""
     low, high = 0, len(cpu_steps)
@@ -210,6 +212,7 @@ def cpu_rank(cpu_steps: Ints, cpu_left: int) -> int:
     return low
 
 
+@compilable
 def integer_score(thresholds: Ints, gradient: int) -> int:
     """Return the score, 0 to 100, of a gradient in fixed point."""
     low, high = 1, len(thresholds)
@@ -222,40 +225,56 @@ def integer_score(thresholds: Ints, gradient: int) -> int:
     return low - 1
 
 
+@compilable
 def on_threshold(tables: Tables, score: int, gradient: int) -> bool:
-    """Return whether a gradient of that score lies so near where the score changes that rounding would decide."""
+    """Return whether a gradient of that score lies so near where the score changes that rounding would decide.
+
+    Works on arrays as well.
+    """
     near = 2 * (tables.unit >> NEAR_BITS)
-    if score > 0 and gradient - tables.thresholds[score] <= near:
-        return True
-    return bool(score < 100 and tables.thresholds[score + 1] - gradient <= near)
+    above = tables.thresholds[np.minimum(score + 1, 100)]
+    return (gradient - tables.thresholds[score] <= near) | (above - gradient <= near)  # type: ignore[no-any-return]
 
 
+@compilable
+def stranded_milli(left: Ints, milli: int, gpus: int) -> int:
+    """Return what is left on GPUs with too little for a task, -1 where it finds too few with enough."""
+    fitting, stranded = 0, 0
+    for d in range(len(left)):
+        if left[d] >= milli:
+            fitting += 1
+        else:
+            stranded += left[d]
+    return stranded if fitting >= gpus else -1
+
+
+@compilable
 def class_ordered(typical: Typical, kind: int, cpu_left: int, left: Ints) -> float:
     """Return F_n(M), milli, of a node of that type with ``left`` (D,) of its GPUs, as the original adds it up.
 
     Every class sums in the order of the tasks, and the classes follow in the order of `Fragment`. Two nodes that are
     equally fragmented may so differ in the last bit.
     """
-    amounts = np.zeros(7)
-    idle = left.sum()
+    lack_both, lack_gpu, lack_cpu, no_gpu_task, no_gpu_task_lack_cpu, no_access = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    idle = 0
+    for d in range(len(left)):
+        idle += left[d]
     for m in range(len(typical.cpu)):
         share, milli = typical.share[m], typical.milli[m]
         enough_cpu = cpu_left >= typical.cpu[m]
         if typical.gpus[m] == 0:
-            amounts[4 if enough_cpu else 5] += share * idle
-        elif not typical.admitted[m, kind]:
-            amounts[6] += share * idle
-        else:
-            fitting, stranded = 0, 0
-            for device in left:
-                if device >= milli:
-                    fitting += 1
-                else:
-                    stranded += device
-            if fitting < typical.gpus[m]:
-                amounts[1 if enough_cpu else 0] += share * idle
-            elif enough_cpu:
-                amounts[1] += share * stranded
+            if enough_cpu:
+                no_gpu_task += share * idle
             else:
-                amounts[3] += share * idle
-    return float(((((amounts[0] + amounts[1]) + amounts[3]) + amounts[4]) + amounts[5]) + amounts[6])
+                no_gpu_task_lack_cpu += share * idle
+        elif not typical.admitted[m, kind]:
+            no_access += share * idle
+        else:
+            stranded = stranded_milli(left, milli, typical.gpus[m])
+            if enough_cpu:
+                lack_gpu += share * (idle if stranded < 0 else stranded)
+            elif stranded < 0:
+                lack_both += share * idle
+            else:
+                lack_cpu += share * idle
+    return float(((((lack_both + lack_gpu) + lack_cpu) + no_gpu_task) + no_gpu_task_lack_cpu) + no_access)

@@ -45,6 +45,8 @@ class NodeArrays(NamedTuple):
         (N,) GPUs of which nothing is taken.
     fragmented
         (N,) F_n(M), milli times `Tables.unit`.
+    scratch
+        (D,) room to try things out.
     log, touched, clock
         (L,) the nodes touched last, a ring; (N,) when each was touched last; (1,) how often any was.
     size, kind, rank
@@ -65,6 +67,7 @@ class NodeArrays(NamedTuple):
     idle: Ints
     free: Ints
     fragmented: Ints
+    scratch: Ints
     log: Ints
     touched: Ints
     clock: Ints
@@ -94,6 +97,7 @@ class NodeArrays(NamedTuple):
             idle=counts[1],
             free=counts[2],
             fragmented=counts[3],
+            scratch=np.zeros(most, np.int64),
             log=np.zeros(1 << max(nodes - 1, 1).bit_length(), np.int64),
             touched=np.full(nodes, -1),
             clock=np.zeros(1, np.int64),
@@ -152,4 +156,5 @@ class ScoreRows(NamedTuple):
 def joined(columns: Sequence[Sequence[int]], admitted: Sequence[Sequence[bool]], types: int) -> Requests:
     """Return the arrays of requests given as (CPU, memory, GPU milli, GPUs) and by which types admit each."""
     figures = np.array(columns, np.int64).reshape(-1, 4)
-    return Requests(*np.ascontiguousarray(figures.T), np.array(admitted, np.bool_).reshape(-1, types))
+    cpu, memory, milli, gpus = np.ascontiguousarray(figures.T)
+    return Requests(cpu, memory, milli, gpus, np.array(admitted, np.bool_).reshape(-1, types))

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from numba.extending import register_jitable
 
-from phasewise.sched import fragmentation, node_rules
+from phasewise.sched.fragmentation import cpu_rank
 from phasewise.sched.node_arrays import Need, NodeArrays, Requests
 from phasewise.sched.tasks import WHOLE_MILLI
 
@@ -24,31 +23,25 @@ if TYPE_CHECKING:
     def inner(function: Function) -> Function:
         """Compile a function that compiled ones call (for the type checker: leave it as it is)."""
         return function
+
+    def allocating(function: Function) -> Function:
+        """Compile one that makes arrays."""
+        return function
 else:
     from numba import njit
 
-    # Not cached by itself: it is part of the functions of `node_rounds`, which know all the sources they come from.
-    inner = njit(error_model="numpy")
-
-for _function in (
-    fragmentation.cpu_rank,
-    fragmentation.integer_score,
-    fragmentation.on_threshold,
-    fragmentation.score_of,
-    fragmentation.class_ordered,
-    node_rules.fits,
-    node_rules.tightest,
-    node_rules.first_fitting,
-    node_rules.best,
-):
-    register_jitable(_function)
+    # Not cached by themselves: they are part of the functions of `node_rounds`, which know all their sources. Without
+    # numba's run time no array can be made, and none is counted as referenced: that would take ten times as long as
+    # the scoring of a node, since `NodeArrays` holds so many.
+    inner = njit(error_model="numpy", _nrt=False)
+    allocating = njit(error_model="numpy")
 
 
 @inner
 def judge(nodes: NodeArrays, node: int) -> None:
     """Count a node's idle capacity and free GPUs anew, and judge how fragmented it is."""
     tables, kind = nodes.tables, nodes.kind[node]
-    rank = fragmentation.cpu_rank(tables.cpu_steps, nodes.cpu_left[node])
+    rank = cpu_rank(tables.cpu_steps, nodes.cpu_left[node])
     idle, free, useful = 0, 0, 0
     for device in range(nodes.size[node]):
         left = nodes.left[node, device]
@@ -122,8 +115,8 @@ def take(nodes: NodeArrays, need: Need, node: int, device: int, gpu: Ints) -> No
 def give_back(nodes: NodeArrays, need: Need, node: int, gpu: Ints) -> None:
     """Take a task off a node, where it held the GPUs ``gpu``."""
     first = nodes.first_gpu[node]
-    for g in gpu:
-        nodes.left[node, g - first] += need.milli
+    for k in range(len(gpu)):
+        nodes.left[node, gpu[k] - first] += need.milli
     change_counts(nodes, need, node, -1)
     touch(nodes, node)
 
@@ -131,7 +124,8 @@ def give_back(nodes: NodeArrays, need: Need, node: int, gpu: Ints) -> None:
 @inner
 def release_rows(nodes: NodeArrays, requests: Requests, row: Ints, first: Ints, gpu: Ints, request: Ints) -> None:
     """Give back what the jobs in ``row`` hold; one that holds nothing is passed over."""
-    for i in row:
+    for k in range(len(row)):
+        i = row[k]
         if first[i + 1] > first[i]:
             held = gpu[first[i] : first[i + 1]]
             give_back(nodes, need_of(requests, request[i]), nodes.gpu_node[held[0]], held)

@@ -32,7 +32,14 @@ def build_layout(cluster: Cluster) -> ClusterLayout:
     TraceError
         Where the file is wrong, with the line of every fault.
     """
-    return ClusterLayout.of(read_node_list(cluster.nodes)) if cluster.nodes else ClusterLayout.build(cluster)
+    return ClusterLayout.of(listed_nodes(cluster)) if cluster.nodes else ClusterLayout.build(cluster)
+
+
+def listed_nodes(cluster: Cluster) -> list[Node]:
+    """Return the nodes of a cluster section that names a list, copies included; raises as `build_layout` does."""
+    nodes = read_node_list(cluster.nodes)
+    copies = [node._replace(name=f"{node.name}#{copy}") for copy in range(2, cluster.copies + 1) for node in nodes]
+    return nodes + copies
 
 
 def read_node_list(name_or_path: str) -> list[Node]:

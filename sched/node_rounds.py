@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -19,9 +20,10 @@ from numba import njit
 from numba.extending import overload, register_jitable
 
 from phasewise.sched import fragmentation, kernels, node_arrays, node_kernels, node_rules
+from phasewise.sched.compilable import MARKED
 from phasewise.sched.kernels import sort_descending
 from phasewise.sched.node_arrays import INFEASIBLE, TASKS_A_NODE, Need, NodeArrays, Requests, ScoreRows
-from phasewise.sched.node_kernels import inner, judge_all, need_of, release_rows, take, totals
+from phasewise.sched.node_kernels import allocating, give_back, inner, judge_all, need_of, release_rows, take, totals
 from phasewise.sched.node_rules import NodeRule
 from phasewise.sched.tasks import WHOLE_MILLI
 
@@ -51,26 +53,30 @@ def pick_node(rule: NodeRule, nodes: NodeArrays, row: Scores, low: int, high: in
     raise NotImplementedError
 
 
+@cache
+def _register(function: Callable[..., Any]) -> None:
+    register_jitable(_nrt=False)(function)
+
+
 def _compiled(rule: Any, method: str, default: Callable[..., int] | None = None) -> Any:
-    cls = rule.instance_class
-    for helper in getattr(cls, "helpers", ()):
-        register_jitable(helper)
-    return njit(error_model="numpy")(getattr(cls, method, default))
+    for function in MARKED:  # those of the rule's own module are among them by now
+        _register(function)
+    return inner(getattr(rule.instance_class, method, default))
 
 
-@overload(score_node, strict=False)
+@overload(score_node, strict=False)  # type: ignore[untyped-decorator]
 def _score_node(rule: Any, nodes: Any, need: Any, node: Any) -> Any:
     score = _compiled(rule, "score")
     return lambda rule, nodes, need, node: score(rule, nodes, need, node)
 
 
-@overload(choose_device, strict=False)
+@overload(choose_device, strict=False)  # type: ignore[untyped-decorator]
 def _choose_device(rule: Any, nodes: Any, need: Any, node: Any, score: Any) -> Any:
     device = _compiled(rule, "device", node_rules.tightest)
     return lambda rule, nodes, need, node, score: device(rule, nodes, need, node, score)
 
 
-@overload(pick_node, strict=False)
+@overload(pick_node, strict=False)  # type: ignore[untyped-decorator]
 def _pick_node(rule: Any, nodes: Any, row: Any, low: Any, high: Any) -> Any:
     pick = _compiled(rule, "pick", node_rules.best)
     return lambda rule, nodes, row, low, high: pick(rule, nodes, row, low, high)
@@ -89,10 +95,8 @@ def rescore(rule: NodeRule, nodes: NodeArrays, need: Need, admitted: Bools, row:
 
 
 @inner
-def refresh(
-    rule: NodeRule, nodes: NodeArrays, requests: Requests, rows: ScoreRows, request: int, need: Need
-) -> Scores:
-    """Return the scores (N,) of a request, of which only those of nodes touched since it was last seen are new."""
+def refresh(rule: NodeRule, nodes: NodeArrays, requests: Requests, rows: ScoreRows, request: int, need: Need) -> int:
+    """Return which row has the scores of a request; only those of nodes touched since it was last seen are new."""
     slot = request % len(rows.owner)
     row, clock, seen = rows.score[slot], nodes.clock[0], rows.seen[slot]
     admitted = requests.admitted[request]
@@ -106,7 +110,7 @@ def refresh(
                 rescore(rule, nodes, need, admitted, row, node)
     rows.owner[slot] = request
     rows.seen[slot] = clock
-    return row
+    return slot
 
 
 @inner
@@ -122,11 +126,11 @@ def place_one(
 ) -> tuple[int, int]:
     """Put one task on one of the nodes low to high; return (node, score), -1 where there is none; fill in ``gpu``."""
     need = need_of(requests, request)
-    row = refresh(rule, nodes, requests, rows, request, need)
+    row = rows.score[refresh(rule, nodes, requests, rows, request, need)]
     node = pick_node(rule, nodes, row, low, high)
     if node < 0:
         return -1, INFEASIBLE
-    score, device = np.int64(row[node]), -1
+    score, device = int(row[node]), -1
     if need.gpus > 0 and need.milli < WHOLE_MILLI:
         device = choose_device(rule, nodes, need, node, score)
     take(nodes, need, node, device, gpu)
@@ -136,7 +140,7 @@ def place_one(
 # -- many tasks ------------------------------------------------------------------------------------------------------
 
 
-@inner
+@allocating
 def place_in_order(
     rule: NodeRule, nodes: NodeArrays, requests: Requests, rows: ScoreRows, request: Ints
 ) -> tuple[Ints, Ints, Ints, Ints, Ints, Floats]:
@@ -170,7 +174,7 @@ def place_in_order(
 # -- a round ---------------------------------------------------------------------------------------------------------
 
 
-@inner
+@allocating
 def keep_or_release(
     nodes: NodeArrays, requests: Requests, wanted: Ints, last_type: Ints, first: Ints, gpu: Ints, request: Ints
 ) -> Ints:
@@ -190,7 +194,7 @@ def keep_or_release(
     return runs_on
 
 
-@inner
+@allocating
 def widest_first(requests: Requests, row: Ints, runs_on: Ints, request: Ints) -> Ints:
     """Return the rows that do not run yet by (GPUs, share of each) descending, ties in the order given."""
     order = np.empty(len(row), np.int64)
@@ -206,7 +210,7 @@ def widest_first(requests: Requests, row: Ints, runs_on: Ints, request: Ints) ->
     return order
 
 
-@inner
+@allocating
 def place_in_round(
     rule: NodeRule,
     nodes: NodeArrays,
@@ -245,7 +249,7 @@ def place_in_round(
     return *held_now(requests, runs_on, first, gpu, request, given_first, given), runs_on
 
 
-@inner
+@allocating
 def held_now(
     requests: Requests, runs_on: Ints, first: Ints, gpu: Ints, request: Ints, given_first: Ints, given: Ints
 ) -> tuple[Ints, Ints]:
@@ -272,6 +276,7 @@ class Bookkeeping(NamedTuple):
 
     judge_all: Callable[..., None]
     release_rows: Callable[..., None]
+    release_task: Callable[..., None]
     totals: Callable[..., tuple[float, int, int]]
 
 
@@ -300,24 +305,31 @@ entry = njit(cache=True, error_model="numpy")
 @cache
 def bookkeeping() -> Bookkeeping:
     """Return the functions that no rule has a part in, to be loaded or compiled when first called."""
+    for function in MARKED:
+        _register(function)
     sources = _digest()
 
-    @entry  # type: ignore[untyped-decorator]
+    @entry
     def judge(nodes):  # type: ignore[no-untyped-def]
         made_from(sources)
         judge_all(nodes)
 
-    @entry  # type: ignore[untyped-decorator]
+    @entry
     def release(nodes, requests, row, first, gpu, request):  # type: ignore[no-untyped-def]
         made_from(sources)
         release_rows(nodes, requests, row, first, gpu, request)
 
-    @entry  # type: ignore[untyped-decorator]
+    @entry
+    def release_one(nodes, requests, request, node, gpu):  # type: ignore[no-untyped-def]
+        made_from(sources)
+        give_back(nodes, need_of(requests, request), node, gpu)
+
+    @entry
     def sums(nodes):  # type: ignore[no-untyped-def]
         made_from(sources)
         return totals(nodes)
 
-    return Bookkeeping(judge, release, sums)
+    return Bookkeeping(judge, release, release_one, sums)
 
 
 @cache
@@ -325,19 +337,44 @@ def compiled_for(rule: type) -> Rounds:
     """Return the functions of a rule, given by its class, to be loaded or compiled when first called."""
     sources = _digest(inspect.getfile(rule))
 
-    @entry  # type: ignore[untyped-decorator]
+    @entry
     def one(rule, nodes, requests, rows, request, low, high, gpu):  # type: ignore[no-untyped-def]
         made_from(sources)
         return place_one(rule, nodes, requests, rows, request, low, high, gpu)
 
-    @entry  # type: ignore[untyped-decorator]
+    @entry
     def in_order(rule, nodes, requests, rows, request):  # type: ignore[no-untyped-def]
         made_from(sources)
         return place_in_order(rule, nodes, requests, rows, request)
 
-    @entry  # type: ignore[untyped-decorator]
+    @entry
     def in_round(rule, nodes, requests, rows, type_first_node, row, kind, first, gpu, last, request):  # type: ignore[no-untyped-def]
         made_from(sources)
         return place_in_round(rule, nodes, requests, rows, type_first_node, row, kind, first, gpu, last, request)
 
     return Rounds(one, in_order, in_round)
+
+
+def prepare(rule: NodeRule, nodes: NodeArrays, notify: Callable[[str], None]) -> None:
+    """Load a rule's kernels from their cache, or compile them; say so where they compile, and how long it took."""
+    began_s = time.perf_counter()
+    requests = node_arrays.joined(
+        [(0, 0, 0, 0)], [[False] * nodes.typical.admitted.shape[1]], nodes.typical.admitted.shape[1]
+    )
+    rows, none = ScoreRows.empty(1, len(nodes.kind)), np.empty(0, np.int64)
+    first = np.zeros(1, np.int64)
+    common, rounds = bookkeeping(), compiled_for(type(rule))
+    common.totals(nodes)
+    compiles = _compilations(common.totals)
+    if compiles:
+        notify("compiling the kernels of placement on nodes, once on this machine ...")
+    common.release_rows(nodes, requests, none, first, none, none)
+    rounds.place_in_round(rule, nodes, requests, rows, first, none, none, first, none, none, none)
+    later = _compilations(rounds.place_in_round)
+    if compiles or later:
+        notify(f"compiled in {time.perf_counter() - began_s:.1f} s; later runs load the compiled kernels")
+
+
+def _compilations(function: Any) -> int:
+    """Return how often a function had to be compiled rather than loaded."""
+    return int(sum(function.stats.cache_misses.values()))

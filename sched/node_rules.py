@@ -2,17 +2,17 @@
 
 A rule is a named tuple: its fields are its parameters, its methods say how nodes are scored. Compiled code calls
 `score`, `device` and `pick` for one node at a time, compiled from these very methods; the NumPy form calls `scores` for
-many nodes at once. A method that is compiled may use numbers, NumPy and the functions below, and those of
-`fragmentation` that say so.
+many nodes at once. A method that is compiled may use numbers, arrays that exist, and functions marked `compilable`.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.sched.compilable import compilable
 from phasewise.sched.node_arrays import INFEASIBLE, Need, NodeArrays
 from phasewise.sched.tasks import WHOLE_MILLI
 
@@ -29,6 +29,8 @@ class NodeRule(Protocol):
         which GPU of the chosen node a task that shares one gets; `tightest` where the rule says nothing;
     ``pick(self, nodes, row, low, high) -> int``
         which of the nodes low to high is chosen by their scores, -1 where none; `best` where the rule says nothing.
+
+    and of these two forms of its own for NumPy, ``device_numpy`` and ``pick_numpy``.
     """
 
     def score(self, nodes: NodeArrays, need: Need, node: int) -> int:
@@ -43,6 +45,7 @@ class NodeRule(Protocol):
 # Compiled as well: plain loops.
 
 
+@compilable
 def fits(nodes: NodeArrays, need: Need, node: int, most_tasks: int) -> bool:
     """Return whether a task fits on a node, whatever its worker type."""
     if nodes.cpu_left[node] < need.cpu or nodes.memory_left[node] < need.memory or nodes.tasks[node] >= most_tasks:
@@ -57,6 +60,7 @@ def fits(nodes: NodeArrays, need: Need, node: int, most_tasks: int) -> bool:
     return False
 
 
+@compilable
 def tightest(rule: NodeRule, nodes: NodeArrays, need: Need, node: int, score: int) -> int:
     """Return the GPU of a node with the least left that is enough, the first of those."""
     found, least = -1, WHOLE_MILLI + 1
@@ -67,6 +71,7 @@ def tightest(rule: NodeRule, nodes: NodeArrays, need: Need, node: int, score: in
     return found
 
 
+@compilable
 def first_fitting(nodes: NodeArrays, need: Need, node: int) -> int:
     """Return the first GPU of a node on which there is enough left."""
     for device in range(nodes.size[node]):
@@ -75,6 +80,7 @@ def first_fitting(nodes: NodeArrays, need: Need, node: int) -> int:
     return -1
 
 
+@compilable
 def best(rule: NodeRule, nodes: NodeArrays, row: Scores, low: int, high: int) -> int:
     """Return the node of low to high with the highest score and among those the lowest rank; -1 where none fits."""
     highest = np.int16(INFEASIBLE)
@@ -87,3 +93,22 @@ def best(rule: NodeRule, nodes: NodeArrays, row: Scores, low: int, high: int) ->
         if row[node] == highest and nodes.rank[node] < least:
             found, least = node, nodes.rank[node]
     return found
+
+
+class FirstFit(NamedTuple):
+    """Scores every node alike, so that the lowest rank wins; a task that shares a GPU gets the first with enough left.
+
+    This is what `strided` does where a job has to fit onto a node.
+    """
+
+    def score(self, nodes: NodeArrays, need: Need, node: int) -> int:
+        """Return 0."""
+        return 0
+
+    def scores(self, nodes: NodeArrays, need: Need, at: Ints) -> Ints:
+        """Return zeros."""
+        return np.zeros(len(at), np.int64)
+
+    def device(self, nodes: NodeArrays, need: Need, node: int, score: int) -> int:
+        """Return the first GPU with enough left."""
+        return first_fitting(nodes, need, node)

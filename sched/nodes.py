@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -11,15 +11,17 @@ import numpy.typing as npt
 from phasewise.sched.api import Holding, NodeView, Order, Placed
 from phasewise.sched.cluster import ClusterLayout
 from phasewise.sched.node_arrays import NodeArrays, Requests, ScoreRows, joined
+from phasewise.sched.node_numpy import NumpyBookkeeping, NumpyRounds
 from phasewise.sched.node_rules import NodeRule
 from phasewise.sched.tasks import Request, TaskDistribution
 
 if TYPE_CHECKING:
-    from phasewise.sched.node_rounds import Rounds
+    from phasewise.sched.node_rounds import Bookkeeping, Rounds
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+JUDGED: Final = ("idle", "free", "fragmented")  # the arrays of `NodeArrays` that follow from the others
 ROW_BYTES: Final = 64 << 20  # score rows kept at most; beyond that, requests take turns in them
 
 
@@ -85,22 +87,24 @@ class NodeState:
         Typical tasks, by which fragmentation is judged.
     rank
         (N,) which node wins among those of equal scores: the lowest rank. The order of the layout if not given.
+    compiled
+        Whether compiled kernels do the work, or NumPy; both give the same.
     """
 
-    def __init__(self, layout: ClusterLayout, tasks: TaskDistribution, *, rank: Ints | None = None) -> None:
-        # Compiled code is loaded when there are nodes to keep: listing the placements must be fast.
-        from phasewise.sched import node_rounds  # noqa: PLC0415
-
+    def __init__(
+        self, layout: ClusterLayout, tasks: TaskDistribution, *, rank: Ints | None = None, compiled: bool = True
+    ) -> None:
         self._layout = layout
-        self._bookkeeping = node_rounds.bookkeeping()
-        self._compiled_for = node_rounds.compiled_for
+        self._compiled = compiled
+        self._bookkeeping = _bookkeeping(compiled=compiled)
         ranks = np.arange(layout.nodes) if rank is None else np.ascontiguousarray(rank, np.int64)
         self._nodes = NodeArrays.idle_nodes(layout, tasks, ranks)
         self._bookkeeping.judge_all(self._nodes)
         self._index: dict[Request, int] = {}
         self._requests = joined([], [], len(layout.worker_types))
         self._stale = False
-        self._rows: dict[NodeRule, ScoreRows] = {}
+        self._rule: NodeRule | None = None  # the one to which the score rows belong
+        self._rows = ScoreRows.empty(0, layout.nodes)
 
     # -- what is left ------------------------------------------------------------------------------------------------
 
@@ -145,11 +149,12 @@ class NodeState:
         return self._requests
 
     def _rows_of(self, rule: NodeRule) -> ScoreRows:
-        rows, wanted = self._rows.get(rule), len(self._index)
-        room = max(1, ROW_BYTES // max(2 * self._layout.nodes, 1))
-        if rows is None or len(rows.owner) < min(wanted, room):
-            rows = self._rows[rule] = ScoreRows.empty(min(max(2 * wanted, 16), room), self._layout.nodes)
-        return rows
+        """Return the score rows, new ones where they are another rule's or too few."""
+        wanted, room = len(self._index), max(1, ROW_BYTES // (2 * max(self._layout.nodes, 1)))
+        if rule is not self._rule or len(self._rows.owner) < min(wanted, room):
+            self._rows = ScoreRows.empty(min(max(2 * wanted, 16), room), self._layout.nodes)
+            self._rule = rule
+        return self._rows
 
     # -- placing and releasing ---------------------------------------------------------------------------------------
 
@@ -192,5 +197,36 @@ class NodeState:
         """Give back what jobs hold: those in ``rows``, of the requests ``request`` (J,)."""
         self._bookkeeping.release_rows(self._nodes, self._known(), rows, *holding, request)
 
-    def _rounds(self, rule: NodeRule) -> Rounds:
-        return self._compiled_for(type(rule))
+    def release_task(self, request: int, node: int, gpus: Sequence[int] = ()) -> None:
+        """Give back what one task holds on a node; one without GPUs has none to name."""
+        held = np.array(gpus, np.int64)
+        self._bookkeeping.release_task(self._nodes, self._known(), request, node, held)
+
+    def recount(self) -> Fragmentation:
+        """Return how the cluster stands, judged from nothing but what is left: what `fragmentation` has to equal."""
+        counted = self._nodes._replace(**{name: np.empty_like(getattr(self._nodes, name)) for name in JUDGED})
+        self._bookkeeping.judge_all(counted)
+        return Fragmentation(*self._bookkeeping.totals(counted))
+
+    def prepare(self, rule: NodeRule, notify: Callable[[str], None]) -> None:
+        """Load the kernels of a rule, or compile them; say so where that is to be done, and how long it took."""
+        if self._compiled:
+            from phasewise.sched.node_rounds import prepare  # noqa: PLC0415
+
+            prepare(rule, self._nodes, notify)
+
+    def _rounds(self, rule: NodeRule) -> Rounds | NumpyRounds:
+        if not self._compiled:
+            return NumpyRounds()
+        from phasewise.sched.node_rounds import compiled_for  # noqa: PLC0415
+
+        return compiled_for(type(rule))
+
+
+def _bookkeeping(*, compiled: bool) -> Bookkeeping | NumpyBookkeeping:
+    if not compiled:
+        return NumpyBookkeeping()
+    # Compiled code is loaded when there are nodes to keep: listing the placements must be fast.
+    from phasewise.sched.node_rounds import bookkeeping  # noqa: PLC0415
+
+    return bookkeeping()

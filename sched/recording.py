@@ -65,7 +65,11 @@ class Recorder:
         self._report: Callable[[], None] | None = None
         self._report_every = 0
         if out is not None:
-            self._origin = {"command": list(command), "environment": describe_environment()}
+            self._origin = {
+                "command": list(command),
+                "environment": describe_environment(),
+                "layout": layout.description(),
+            }
             self._file = FileSink(out / "lines.log")
             self._lines = TeeSink(self._file, lines)
             self._tables = RunTables(out, self._log.schema())
@@ -102,8 +106,8 @@ class Recorder:
         """Note that a job can never run here."""
         self.totals.jobs_arrived += 1
         record = JobRecord(
-            job.job_id, job.job_type, job.arrival_s, job.scale_factor, job.needs.gpu_milli, job.priority_weight,
-            job.total_steps, None, "refused", 0, 0,
+            job.job_id, job.job_type, job.arrival_s, job.scale_factor, job.priority_weight, job.total_steps,
+            None, "refused", 0, 0,
         )  # fmt: skip
         self.totals.over(record)
         self._jobs.append(record)

@@ -49,7 +49,6 @@ class JobRecord(NamedTuple):
     job_type: str
     arrival_s: float
     scale_factor: float
-    gpu_milli: int
     priority_weight: float
     total_steps: float
     completion_s: float | None
@@ -108,6 +107,9 @@ class ClusterUse(NamedTuple):
         if self.fragmented_gpus is None:
             return None
         return self.fragmented_gpus / self.unallocated_gpus if self.unallocated_gpus > 0.0 else 0.0
+
+
+USE: Final = ("frag_rate", "fragmented_gpus", "occupied_nodes", "unallocated_gpus", "pending_gpus", "unplaced")
 
 
 class RoundOutcome(NamedTuple):

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from phasewise.profiling.environment import rss_mib
 from phasewise.profiling.phases import ACCOUNTS, NANOSECONDS, OTHER, PhaseProfile
-from phasewise.sched.records import ClusterUse, RoundOutcome
+from phasewise.sched.records import USE, ClusterUse, RoundOutcome
 from phasewise.solvers.api import Solution
 
 Floats = npt.NDArray[np.float64]
@@ -15,10 +15,9 @@ Ints = npt.NDArray[np.int64]
 
 _COUNTS = ("round", "active", "running", "queued", "completed", "moves", "lp_solved", "lp_jobs", "lp_iterations")
 _LP_FIGURES = ("lp_objective", "lp_gap", "lp_utilization", "lp_utilization_ceiling")
-_USE = ("frag_rate", "fragmented_gpus", "occupied_nodes", "unallocated_gpus", "pending_gpus", "unplaced")
-_FIGURES = ("sim_time_s", "utilization", *_USE, "migration_s", *_LP_FIGURES, "rss_mib")
+_FIGURES = ("sim_time_s", "utilization", *USE, "migration_s", *_LP_FIGURES, "rss_mib")
 RSS_EVERY = 16  # rounds between two readings of the memory in use: a reading costs as much as a phase
-NULLABLE = (*_USE[:3], *_LP_FIGURES)
+NULLABLE = (*USE[:3], *_LP_FIGURES)
 WALL_COLUMNS = tuple(f"{name}_s" if name == OTHER else f"phase_{name}_s" for name in ACCOUNTS)
 CPU_COLUMNS = tuple(f"{name}_cpu_s" if name == OTHER else f"phase_{name}_cpu_s" for name in ACCOUNTS)
 _NO_VALUE = float("nan")
@@ -73,7 +72,7 @@ class RoundLog:
     def _order(self) -> tuple[str, ...]:
         lead = ("round", "sim_time_s", "active", "running", "queued", "completed", "utilization", *self._per_type)
         solver = ("lp_solved", "lp_jobs", "lp_iterations", "lp_rebuild", *_LP_FIGURES, "rss_mib")
-        return (*lead, *_USE, "moves", "migration_s", *solver, *WALL_COLUMNS, *CPU_COLUMNS)
+        return (*lead, *USE, "moves", "migration_s", *solver, *WALL_COLUMNS, *CPU_COLUMNS)
 
     def add(self, outcome: RoundOutcome, completed: int) -> None:
         """Add a round; ``completed`` counts all jobs that have completed so far."""
@@ -150,9 +149,9 @@ class RoundLog:
 
 
 def _use_figures(use: ClusterUse) -> tuple[float, ...]:
-    """Return the values of `_USE`."""
-    known = (use.frag_rate, use.fragmented_gpus, use.occupied_nodes, use.unallocated_gpus, use.pending_gpus)
-    return (*(_NO_VALUE if value is None else value for value in known), use.unplaced)
+    """Return the values of `USE`."""
+    known = (getattr(use, name) for name in USE)
+    return tuple(_NO_VALUE if value is None else value for value in known)
 
 
 def _lp_figures(solution: Solution | None) -> tuple[float, float, float, float]:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from phasewise.profiling import trace
 from phasewise.sched import intervals, rounds
 from phasewise.sched.records import JobRecord
+from phasewise.sched.tasks import WHOLE_MILLI
 
 Columns = Mapping[str, Any]
 
@@ -75,7 +76,7 @@ class RunTables:
 def _job_columns(jobs: Sequence[JobRecord]) -> dict[str, list[object]]:
     columns: dict[str, list[object]] = {name: [] for name in JOBS_SCHEMA}
     for job in jobs:
-        columns["gpu_milli"].append(job.gpu_milli)
+        columns["gpu_milli"].append(round(job.scale_factor * WHOLE_MILLI))
         columns["jct_s"].append(None if job.completion_s is None else job.completion_s - job.arrival_s)
         for name in JOBS_SCHEMA:
             if name not in {"gpu_milli", "jct_s"}:

@@ -214,6 +214,7 @@ def _keep_one_cluster(cluster: dict[str, Any], given: Mapping[str, object]) -> N
         cluster.pop("gpus_per_node", None)
     elif "cluster.gpus" in given and "cluster.nodes" not in given:
         cluster.pop("nodes", None)
+        cluster.pop("copies", None)
 
 
 def _keep_known_nodes(cluster: dict[str, Any]) -> None:
@@ -265,7 +266,7 @@ def _faults(raw: Mapping[str, Any]) -> list[Told]:
 def _completed(scenario: Scenario) -> Scenario:
     cluster = scenario.cluster
     if cluster.nodes:
-        cluster = msgspec.structs.replace(cluster, gpus=listed_gpus(cluster.nodes))
+        cluster = msgspec.structs.replace(cluster, gpus=listed_gpus(cluster))
     else:
         gpus = {name: count for name, count in cluster.gpus.items() if count}
         per_node = {name: cluster.gpus_per_node.get(name, 1) for name in gpus}

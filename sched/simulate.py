@@ -22,6 +22,7 @@ from phasewise.sched.config import Scenario
 from phasewise.sched.engine import Parts, Simulation
 from phasewise.sched.errors import RunFailedError, ScenarioError, SchedulingError
 from phasewise.sched.migration import MigrationModel
+from phasewise.sched.node_lists import build_layout
 from phasewise.sched.recording import Recorder
 from phasewise.sched.run_tables import write_phase_trace
 from phasewise.sched.stopping import Stopper
@@ -142,7 +143,7 @@ def simulate(
 
 def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
     """Return the parts of a simulation; raises as `simulate` does for wrong input."""
-    layout = ClusterLayout.build(scenario.cluster)
+    layout = build_layout(scenario.cluster)
     timing = Timing.resolve(scenario.timing)
     workload = build_workload(scenario, layout.worker_types)
     options = registry.PolicyOptions(

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from phasewise.profiling.environment import peak_rss_mib
 from phasewise.profiling.phases import PhaseTotals
 from phasewise.sched.metrics import in_window, jct_statistics, worker_utilization
-from phasewise.sched.records import NOTHING_PAID, AllocationRecord, JobRecord, RoundOutcome
+from phasewise.sched.records import NOTHING_PAID, USE, AllocationRecord, ClusterUse, JobRecord, RoundOutcome
 
 Floats = npt.NDArray[np.float64]
 
@@ -36,6 +36,8 @@ class Totals:
         Jobs of the window that are over.
     lp_rebuilds, lp_reuses
         Solves of problems with jobs for which a model was built, by reason, and those that reused one.
+    use
+        Sums over rounds of how the machines were used, by the names of `USE`.
     migrations, migration_s, migration_gpu_s
         Starts at a cost, and the seconds and GPU-seconds they took in which no step was made; 0 where moving is free.
     last_arrival_s, busy_until_last_arrival_s
@@ -65,6 +67,7 @@ class Totals:
     lease_opportunities: int = 0
     last_arrival_s: float | None = None
     busy_until_last_arrival_s: float = 0.0
+    use: dict[str, float] = field(default_factory=dict)
     _completed_id: array[int] = field(default_factory=lambda: array("q"))
     _completed_jct_s: array[float] = field(default_factory=lambda: array("d"))
 
@@ -85,12 +88,21 @@ class Totals:
         self.active = len(outcome.job_id)
         self.now_s = outcome.end_s
         self.moves += outcome.moves
+        self._used(outcome.use)
         if outcome.migration is not NOTHING_PAID:
             self.migrations += outcome.migration.starts
             self.migration_s += outcome.migration.job_s
             self.migration_gpu_s += outcome.migration.gpu_s
         self.lease_extensions += outcome.lease_extensions
         self.lease_opportunities += outcome.lease_opportunities
+
+    def _used(self, use: ClusterUse) -> None:
+        """Add how the machines were used in a round to the sums over rounds."""
+        sums = self.use
+        for name in USE:
+            value = getattr(use, name)
+            if value is not None:
+                sums[name] = sums.get(name, 0.0) + value
 
     def over(self, job: JobRecord) -> None:
         """Count a job that completed, was dropped or was refused."""
@@ -134,6 +146,7 @@ class Totals:
             "window": None if window is None else list(window),
             "sim_time_s": self.now_s,
             "moves": self.moves,
+            **{f"{name}_mean": self.use[name] / self.rounds if name in self.use else None for name in USE},
             "migrations": self.migrations,
             "migration_s": self.migration_s,
             "migration_gpu_s": self.migration_gpu_s,

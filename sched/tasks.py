@@ -78,7 +78,7 @@ def typical(counts: Iterable[tuple[Request, float]], popularity: float = POPULAR
     Notes
     -----
     Ties go to the larger request by (CPU, GPU milli, GPUs, specification). The shares are divided by all first and by
-    the sum of those kept after that, which in floating point is not the same as dividing by the kept count: the
+    the part that is kept after that, which in floating point is not the same as dividing by the kept count: the
     original does so, and its choices at ties of scores follow from the last bit.
     """
     weight: dict[Request, float] = {}
@@ -94,8 +94,5 @@ def typical(counts: Iterable[tuple[Request, float]], popularity: float = POPULAR
         covered += weight[request]
         if covered >= popularity * total:
             break
-    shares = [weight[request] / total for request in kept]
-    kept_sum = 0.0
-    for share in shares:  # in the order of the list: the last bit counts
-        kept_sum += share
-    return TaskDistribution(tuple(kept), np.array([share / kept_sum for share in shares]))
+    # The last bit of each share counts: the original divides twice.
+    return TaskDistribution(tuple(kept), np.array([weight[request] / total / (covered / total) for request in kept]))

@@ -82,15 +82,17 @@ class Solved:
     prices: Floats
 
 
-def solved(problem: MaxMinProblem, lp: LinearProgram, basis: Basis, level: float, prices: Floats) -> Solved:
-    """Return what the optimal ``basis`` of ``problem`` leaves to the next round."""
+def solved(
+    problem: MaxMinProblem, hashes: Hashes, lp: LinearProgram, basis: Basis, level: float, prices: Floats
+) -> Solved:
+    """Return what the optimal ``basis`` of ``problem``, whose `job_hashes` are given, leaves to the next round."""
     jobs, types = problem.jobs, problem.types
     pairs = jobs * types
     kept = np.full(pairs, UPPER)
     kept[lp.kept] = basis.columns[pairs + 1 :]
     return Solved(
         problem.family,
-        job_hashes(problem),
+        hashes,
         basis.columns[:pairs].reshape(jobs, types),
         kept.reshape(jobs, types),
         basis.rows[:jobs],

@@ -14,8 +14,9 @@ type without a price that lifts it above t, and in every allocation that keeps t
 type at all. So the next stage's prices must fall on a further type, and there are at most W stages, however many
 different levels there are: levels that are a job's own ceiling cost nothing.
 
-The overload problem is solved on the few jobs whose choice of types is in doubt at the prices at hand; the others are
-fixed to their cheapest mix, and return to the problem where its prices disprove that choice (sifting).
+The overload problem is solved on the few jobs whose choice of types is in doubt at prices at which no type is crowded;
+the others are fixed to their cheapest mix there, and return to the problem where its prices disprove that choice
+(sifting). Frozen jobs that are left with a single type are settled: they drop out of everything.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ import numpy.typing as npt
 from phasewise.profiling.phases import Phase, PhaseTimer
 from phasewise.solvers.api import Answer, RebuildReason, Status
 from phasewise.solvers.errors import SolveFailedError
-from phasewise.solvers.hulls import DETOUR, PRICED, ROUNDING, Floats, Hulls, affordable_level, lower_hulls
-from phasewise.solvers.overload import Overload
+from phasewise.solvers.hulls import DETOUR, PRICED, Floats, lower_hulls
+from phasewise.solvers.overload import Demand, Overload, Supply
 from phasewise.solvers.problems import Bools, MaxMinProblem
 
 Ints = npt.NDArray[np.intp]
@@ -39,12 +40,9 @@ _WITHIN: Final = 1e-10  # overload that counts as none: the tolerance of the LP 
 _SAME: Final = 1e-11  # relative difference of levels that counts as none
 _DISPROVED: Final = 1e-11  # relative excess of a fixed job's cost, of all jobs' cost
 _MOST_BOUNDS: Final = 200
-_TURNS: Final = 40
-_STEP: Final = 0.7
-_FADE: Final = 0.7
-_TAKEN_COSTS: Final = 100.0  # overload of a type that is full for good, in units of that of others
-_PATIENCE: Final = 3
-_WORTHWHILE: Final = 1e-3
+_FULL_COSTS: Final = 100.0  # overload of a type that is full for good, in units of that of others
+_OLD: Final = _FULL_COSTS / (1.0 + _FULL_COSTS)  # share of all worth with which a stage's prices start the next one
+_UNUSED: Final = 1e-5  # time fraction that is none
 _FEW: Final = 40  # jobs that are always left free
 _SHARE: Final = 50  # and one in so many more
 
@@ -72,10 +70,17 @@ class Classes(NamedTuple):
 
 def merge_equal(gain: Floats, scale_factor: Floats) -> Classes:
     """Return the classes of equal jobs: their levels are equal in the optimum, so their mean is as good as each."""
-    rows = np.ascontiguousarray(np.column_stack([gain, scale_factor]))
-    keys = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
-    _, first, of, members = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
-    return Classes(gain[first], scale_factor[first], members.astype(np.float64), of.reshape(-1))
+    rows = np.column_stack([gain, scale_factor])
+    weights: Floats = np.random.default_rng(0).uniform(1.0, 2.0, (rows.shape[1],))
+    marks = np.zeros(len(rows))
+    for column in range(rows.shape[1]):  # a product of matrices may round equal rows differently
+        marks += rows[:, column] * weights[column]
+    _, first, of, members = np.unique(marks, return_index=True, return_inverse=True, return_counts=True)
+    of = of.reshape(-1)
+    if not np.array_equal(rows[first[of]], rows):  # different rows with one mark: a chance in 2**50
+        _, first, of, members = np.unique(rows, axis=0, return_index=True, return_inverse=True, return_counts=True)
+        of = of.reshape(-1)
+    return Classes(gain[first], scale_factor[first], members.astype(np.float64), of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +107,8 @@ class WaterFiller:
 
     def __init__(self) -> None:
         self._overload = Overload()
-        one = np.ones((1, 1))
-        lower_hulls(one, one[0], one[0])  # compiled, or loaded, before anything is timed
+        # compiled, or loaded, before anything is timed
+        self.fill(np.array([[1.0, 3.0], [2.0, 1.0], [1.0, 1.3]]), np.array([1.0, 2.0, 1.0]), np.array([0.9, 1.1]))
 
     def answer(self, problem: MaxMinProblem, timer: PhaseTimer) -> Answer:
         """Return the answer to a lexicographic problem, timed by phase, with the prices that prove every level."""
@@ -136,7 +141,7 @@ class WaterFiller:
         stages = _Stages(classes, pooled, self._overload)
         self._overload.iterations = 0
         prices = []
-        while stages.active.any():
+        while stages.waiting:
             proof = stages.advance()
             if proof is None:
                 break
@@ -148,164 +153,140 @@ class WaterFiller:
 
 def _equal_types(gain: Floats, capacity: Floats) -> Ints:
     """Return (W,) the group of each type: types that are the same to every job are one larger type."""
-    keys = np.vstack([gain, capacity > 0.0])
-    groups: Ints = np.unique(keys, axis=1, return_inverse=True)[1].reshape(-1)
-    return groups
+    groups = np.arange(capacity.size)
+    for kind in range(1, capacity.size):
+        for other in range(kind):
+            if (capacity[kind] > 0.0) == (capacity[other] > 0.0) and np.array_equal(gain[:, kind], gain[:, other]):
+                groups[kind] = groups[other]
+                break
+    return np.unique(groups, return_inverse=True)[1].reshape(-1)
 
 
 class _Stages:
-    """The state between stages: who is frozen at which level, and which types the others may still use."""
+    """The state between stages: who is frozen at which level, and which types the others may still use.
+
+    Classes whose allocation can no longer change are settled, and drop out: ``rows`` are those that are left.
+    """
 
     def __init__(self, classes: Classes, capacity: Floats, overload: Overload) -> None:
-        self._classes = classes
-        self._capacity = capacity
+        from phasewise.solvers import filling_kernels
+
+        self._kernels = filling_kernels
         self._overload = overload
-        self._usable = classes.gain.copy()
-        self._level = np.zeros(classes.members.size)
-        self._taken = ~(capacity > 0.0)
-        self.active: Bools = classes.gain.max(axis=1) > 0.0
         self.x = np.zeros(classes.gain.shape)
-        self._prices = (
-            np.where(capacity > 0.0, 1.0, 0.0) / np.maximum(capacity, 1e-300) / max(1, int((capacity > 0.0).sum()))
+        self._rows = np.flatnonzero(classes.gain.max(axis=1, initial=0.0) > 0.0)
+        self._open = capacity > 0.0
+        self._stock = filling_kernels.Stock(capacity, np.zeros(capacity.size), self._open.astype(np.float64))
+        count = self._rows.size
+        self._jobs = filling_kernels.jobs_of(
+            classes.gain[self._rows],
+            classes.scale_factor[self._rows],
+            classes.members[self._rows],
+            np.ones(count),
+            np.zeros(count),
         )
+        self._worth = self._open / max(1, int(self._open.sum()))
+
+    @property
+    def waiting(self) -> int:
+        """How many classes wait for a later stage."""
+        return int(np.count_nonzero(self._jobs.waiting))
 
     def advance(self) -> Floats | None:
         """Do one stage; return the prices that prove its level, or None where all reach their ceilings."""
-        ceiling = self._usable.max(axis=1)
-        level, proof = self._descend(float(ceiling[self.active].max()))
+        jobs, stock = self._jobs, self._stock
+        size = np.maximum(stock.capacity, 1e-300)
+        ceiling = jobs.usable.max(axis=1)
+        top = float(ceiling[jobs.waiting > 0.0].max())
+        level, worth, found = self._kernels.descend(jobs, stock, self._worth, top)
+        proof = worth / size if found else None
+        shape = worth / size
         free, exact = np.zeros(ceiling.size, dtype=np.bool_), False
-        prices = self._prices
         for _ in range(_MOST_BOUNDS):
-            bound = self._bound(prices)
+            need = np.where(jobs.waiting > 0.0, np.minimum(level, ceiling), jobs.level)
+            outcome = self._sifted(shape, need, free)
+            if outcome.theta <= 1.0 + _WITHIN or exact:
+                break
+            bound, excess = self._kernels.appraise(jobs, stock, outcome.prices, outcome.x, need, level)
             lowered = bound < level * (1.0 - _SAME)
             if lowered:
-                level, proof, self._prices = bound, prices, prices
-            need = np.where(self.active, np.minimum(level, ceiling), self._level)
-            if exact and not lowered:
-                break
-            outcome = self._sifted(need, free)
-            if outcome.theta <= 1.0 + _WITHIN:
-                break
-            prices = outcome.prices
-            wrong = self._wrong(need, outcome, free)
-            exact = not wrong.any()
+                level, proof = bound, outcome.prices
+            wrong = _most_disproved(np.where(free, 0.0, excess))
+            exact = not lowered and not wrong.any()
             free |= wrong
         else:
             raise SolveFailedError(f"water filling: the level did not settle in {_MOST_BOUNDS} bounds")
-        self.x = outcome.x
-        waiting = int(self.active.sum())
-        self._freeze(need, level, proof)
-        if int(self.active.sum()) == waiting:
+        self.x[self._rows] = outcome.x
+        waiting = self.waiting
+        if proof is None:
+            jobs.waiting[:] = 0.0
+            return None
+        self._freeze(outcome.x, need, level, proof)
+        if self.waiting == waiting:
             raise SolveFailedError(
                 f"water filling: {waiting} jobs are left and none could be settled at level {level!r}"
             )
         return proof
 
-    def _descend(self, level: float) -> tuple[float, Floats | None]:
-        """Return a level near the one sought, never below, with the prices that prove that no more is possible.
-
-        Prices of crowded types are raised a few times; each price vector is a bound by itself. The types that were
-        taken in earlier stages are full: a crowding of 1 is theirs, the others' is to be equal.
-        """
-        classes, capacity = self._classes, self._capacity
-        size = np.maximum(capacity, 1e-300)
-        ceiling, gpus = self._usable.max(axis=1), classes.members * classes.scale_factor
-        worth, proof, since = self._prices * capacity, None, 0
-        open_types = ~self._taken
-        for turn in range(_TURNS):
-            hulls = lower_hulls(self._usable, classes.scale_factor, worth / size)
-            bound = self._affordable(hulls, worth / size)
-            since = 0 if bound < level * (1.0 - _WORTHWHILE) else since + 1
-            if bound < level:
-                level, proof, self._prices = bound, worth / size, worth / size
-            if since >= _PATIENCE:
-                break
-            need = np.where(self.active, np.minimum(level, ceiling), self._level)
-            used = gpus @ hulls.mixes(need, capacity.size) / size
-            mean = float((used * worth)[open_types].sum() / max(worth[open_types].sum(), 1e-300))
-            if mean < 1e-9:
-                break
-            crowding = np.where(open_types, used / mean, used)
-            worth = worth * np.exp(_STEP / (1 + turn) ** _FADE * np.clip(crowding - 1.0, -2.0, 2.0))
-            worth /= max(float(worth.sum()), 1e-300)
-        return level, proof
-
-    def _bound(self, prices: Floats) -> float:
-        """Return t(p), the level that the jobs which are not frozen can afford at ``prices``."""
-        return self._affordable(lower_hulls(self._usable, self._classes.scale_factor, prices), prices)
-
-    def _affordable(self, hulls: Hulls, prices: Floats) -> float:
-        members, active = self._classes.members, self.active
-        spent = np.where(active, 0.0, hulls.costs(np.where(active, 0.0, self._level)))
-        worth = float(prices @ self._capacity)
-        budget = worth - float(spent @ members)
-        return affordable_level(hulls.rows(active), members[active], max(budget, 0.0) + ROUNDING * worth)
-
-    def _freeze(self, need: Floats, level: float, proof: Floats | None) -> None:
+    def _freeze(self, x: Floats, need: Floats, level: float, proof: Floats) -> None:
         """Freeze who cannot get more, and take from everybody what no optimal allocation gives them.
 
         That is from the frozen every type that costs them more than their cheapest mix, and from the others every type
-        with a price.
+        with a price. What a frozen one uses it keeps: prices that are almost tied must not take away what it stands on.
         """
-        if proof is None:
-            self.active = np.zeros(self.active.size, dtype=np.bool_)
-            return
-        before, scale_factor = self._usable.copy(), self._classes.scale_factor
-        priced: Bools = proof * self._capacity > PRICED
-        self._usable[np.ix_(self.active, priced)] = 0.0
-        stuck = self.active & (self._usable.max(axis=1) <= level * (1.0 + _SAME))
-        self._level = np.where(stuck, need, self._level)
-        self.active = self.active & ~stuck
-        frozen = ~self.active
-        hulls = lower_hulls(before, scale_factor, proof)
-        detour = hulls.detours(need, before, scale_factor[:, None] * proof) > DETOUR
-        self._usable[frozen] = np.where(detour, 0.0, before)[frozen]
-        self._taken |= priced
-        rest = ~self._taken / np.maximum(self._capacity, 1e-300)  # the next stage's prices fall on these
-        self._prices = 0.5 * self._prices + 0.5 * rest / max(1, int((~self._taken).sum()))
+        jobs, stock = self._jobs, self._stock
+        priced: Bools = proof * stock.capacity > PRICED
+        waits = jobs.waiting > 0.0
+        usable = jobs.usable.copy()
+        usable[np.ix_(waits, priced)] = 0.0
+        stuck = waits & (usable.max(axis=1) <= level * (1.0 + _SAME))
+        frozen = ~waits | stuck
+        hulls = lower_hulls(jobs.usable, jobs.scale_factor, proof)
+        detour = hulls.detours(need, jobs.usable, jobs.scale_factor[:, None] * proof) > DETOUR
+        detour &= x <= _UNUSED
+        usable[frozen] = np.where(detour, 0.0, jobs.usable)[frozen]
+        self._open &= ~priced
+        rest = self._open / max(1, int(self._open.sum()))  # the next stage's prices fall on these
+        self._worth = _OLD * proof * stock.capacity + (1.0 - _OLD) * rest
+        self._settle(usable, frozen, np.where(frozen, need, 0.0))
 
-    def _sifted(self, need: Floats, free: Bools) -> _Outcome:
+    def _settle(self, usable: Floats, frozen: Bools, level: Floats) -> None:
+        """Drop the frozen classes that are left with a single type: what they get is what they have."""
+        jobs, stock = self._jobs, self._stock
+        kind = usable.argmax(axis=1)
+        most = usable[np.arange(kind.size), kind]
+        at_ceiling = frozen & (level == most)  # no time for a type that gives less
+        usable[at_ceiling[:, None] & (usable < most[:, None])] = 0.0
+        settled = frozen & (np.count_nonzero(usable, axis=1) == 1) & (level <= most)
+        share = level[settled] / most[settled]
+        self.x[self._rows[settled]] = 0.0
+        self.x[self._rows[settled], kind[settled]] = share
+        np.add.at(stock.settled, kind[settled], jobs.gpus[settled] * share)
+        kept = ~settled
+        self._rows = self._rows[kept]
+        self._stock = stock._replace(open=self._open.astype(np.float64))
+        waiting = (~frozen[kept]).astype(np.float64)
+        self._jobs = self._kernels.jobs_of(
+            usable[kept], jobs.scale_factor[kept], jobs.members[kept], waiting, level[kept]
+        )
+
+    def _sifted(self, shape: Floats, need: Floats, free: Bools) -> _Outcome:
         """Return the least overload at which everybody gets ``need`` (K,), few jobs having a choice.
 
-        Those are the ``free`` (K,), to which the jobs nearest to another choice are added in place.
+        The others take what is cheapest at the prices ``shape`` (W,). Those with a choice are the ``free`` (K,), to
+        which the jobs nearest to another choice are added in place.
         """
-        classes, types = self._classes, self._capacity.size
+        jobs, stock = self._jobs, self._stock
         # a positive price even where there is none: among free types the one that needs the fewest GPUs is chosen
-        shaped = self._prices + 1e-7 * self._prices.sum() / types
-        hulls = lower_hulls(self._usable, classes.scale_factor, shaped)
-        free |= _in_doubt(hulls, self._usable, classes.scale_factor, shaped, need)
-        return self._solve(need, hulls.mixes(need, types), free)
-
-    def _wrong(self, need: Floats, outcome: _Outcome, free: Bools) -> Bools:
-        """Return (K,) which fixed jobs the outcome's prices disprove most."""
-        excess = np.where(free, 0.0, self._excess(need, outcome))
+        x, margin = self._kernels.choices(jobs, shape + 1e-7 * shape.sum() / shape.size, need)
         count = _most_in_doubt(need.size)
-        wrong: Bools = excess > _DISPROVED
-        if np.count_nonzero(wrong) > count:
-            wrong &= excess >= np.partition(excess, -count)[-count]
-        return wrong
-
-    def _solve(self, need: Floats, fixed: Floats, free: Bools) -> _Outcome:
-        """Solve for the free jobs, the others fixed."""
-        classes, capacity = self._classes, self._capacity
-        gpus = classes.members * classes.scale_factor
-        taken = gpus[~free] @ fixed[~free]
-        theta, x_free, prices = self._overload.solve(
-            self._usable[free],
-            gpus[free],
-            need[free],
-            np.stack([capacity, taken, np.where(self._taken, _TAKEN_COSTS, 1.0)]),
+        free[np.argpartition(margin, count - 1)[:count]] = True
+        taken = stock.settled + jobs.gpus[~free] @ x[~free]
+        theta, x[free], prices = self._overload.solve(
+            Demand(jobs.usable[free], jobs.gpus[free], need[free], x[free]),
+            Supply(stock.capacity, taken, np.where(self._open, 1.0, _FULL_COSTS)),
         )
-        x = fixed.copy()
-        x[free] = x_free
         return _Outcome(theta, prices, x)
-
-    def _excess(self, need: Floats, outcome: _Outcome) -> Floats:
-        """Return (K,) how much more each class pays than it must at the outcome's prices, of all GPUs' worth."""
-        classes = self._classes
-        hulls = lower_hulls(self._usable, classes.scale_factor, outcome.prices)
-        paid = (outcome.x @ outcome.prices) * classes.scale_factor
-        return (paid - hulls.costs(need)) * classes.members
 
 
 class _Outcome(NamedTuple):
@@ -316,19 +297,13 @@ class _Outcome(NamedTuple):
     x: Floats
 
 
-def _in_doubt(hulls: Hulls, gain: Floats, scale_factor: Floats, prices: Floats, need: Floats) -> Bools:
-    """Return (K,) which jobs are nearest to another choice of types."""
-    above = hulls.detours(need, gain, scale_factor[:, None] * prices)
-    rows = np.arange(need.size)
-    at = hulls.segment(need)
-    above[rows, hulls.kind[rows, at + 1]] = np.inf
-    mixed = hulls.kind[rows, at] >= 0
-    above[rows[mixed], hulls.kind[rows[mixed], at[mixed]]] = np.inf
-    margin = above.min(axis=1)
-    count = _most_in_doubt(need.size)
-    free = np.zeros(need.size, dtype=np.bool_)
-    free[np.argpartition(margin, count - 1)[:count]] = True
-    return free
+def _most_disproved(excess: Floats) -> Bools:
+    """Return (K,) which fixed classes pay too much, the worst ones where there are many."""
+    count = _most_in_doubt(excess.size)
+    wrong: Bools = excess > _DISPROVED
+    if np.count_nonzero(wrong) > count:
+        wrong &= excess >= np.partition(excess, -count)[-count]
+    return wrong
 
 
 def _most_in_doubt(jobs: int) -> int:

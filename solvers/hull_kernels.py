@@ -1,7 +1,6 @@
-"""The lower hulls of all jobs in one compiled loop: `phasewise.solvers.hulls` asks for them up to hundreds of times.
+"""The lower hulls of all jobs in compiled loops: `phasewise.solvers.hulls` and water filling ask for them many times.
 
-At 1,700 jobs x 6 types NumPy needs 2 ms for them and this loop a twentieth. The plain form it must equal stands in
-`tests/unit/test_hulls.py`.
+At 1,700 jobs x 6 types NumPy needs 2 ms for them and this loop a fifteenth.
 """
 
 from __future__ import annotations
@@ -30,64 +29,100 @@ SAME_SLOPE = 1e-14  # relative: among equal slopes the farthest vertex is taken,
 
 
 @kernel
-def next_vertex(gain: Floats, offered: Floats, level: float, cost: float) -> tuple[int, float]:
-    """Return the type at the end of the flattest segment from (level, cost), and its slope; -1 where none rises."""
-    best, flattest = -1, np.inf
-    for kind in range(gain.size):
-        rise = gain[kind] - level
-        if rise <= 0.0:
-            continue
-        slope = max((offered[kind] - cost) / rise, 0.0)
-        if slope < flattest * (1.0 - SAME_SLOPE) or best < 0:
-            best, flattest = kind, slope
-        elif slope <= flattest * (1.0 + SAME_SLOPE) and gain[kind] > gain[best]:
-            best, flattest = kind, min(slope, flattest)
-    return best, flattest
-
-
-@kernel
-def trace_hulls(gain: Floats, scale_factor: Floats, prices: Floats) -> tuple[Int64s, Floats, Floats, Floats]:
-    """Return kind, level, cost (J, W + 1) and slope (J, W) of every job's hull; see `phasewise.solvers.hulls.Hulls`."""
+def ascending(gain: Floats) -> Int64s:
+    """Return (J, W) each job's types by ascending gain: what `trace` goes through, whatever the prices."""
     jobs, types = gain.shape
-    kinds = np.full((jobs, types + 1), -1)
-    levels, costs = np.zeros((jobs, types + 1)), np.zeros((jobs, types + 1))
-    slopes = np.full((jobs, types), np.inf)
+    order = np.empty((jobs, types), np.int64)
     for job in range(jobs):
-        offered = scale_factor[job] * prices
-        kind, level, cost = -1, 0.0, 0.0
-        for vertex in range(types):
-            following, slope = next_vertex(gain[job], offered, level, cost)
-            if following < 0:
-                kinds[job, vertex + 1 :] = kind
-                levels[job, vertex + 1 :] = level
-                costs[job, vertex + 1 :] = cost
-                break
-            kind, level, cost = following, gain[job, following], offered[following]
-            slopes[job, vertex] = slope
-            kinds[job, vertex + 1], levels[job, vertex + 1], costs[job, vertex + 1] = kind, level, cost
-    return kinds, levels, costs, slopes
+        for kind in range(types):
+            at = kind
+            while at > 0 and gain[job, order[job, at - 1]] > gain[job, kind]:
+                order[job, at] = order[job, at - 1]
+                at -= 1
+            order[job, at] = kind
+    return order
 
 
 @kernel
-def spending(level: Floats, slope: Floats, members: Floats, need: float) -> tuple[float, float, float]:
+def trace(gain: Floats, order: Int64s, scale_factor: Floats, prices: Floats, kinds: Int64s, corners: Floats) -> None:
+    """Fill in every job's hull: a stack of vertices, from which each further type takes those that lie above its line.
+
+    Parameters
+    ----------
+    gain, order, scale_factor
+        (J, W), its `ascending` order, and (J,).
+    prices
+        (W,).
+    kinds, corners
+        (J, W + 1) and (3, J, W + 1): type, and level, cost and slope to the next vertex; see
+        `phasewise.solvers.hulls.Hulls`.
+    """
+    jobs, types = gain.shape
+    levels, costs, slopes = corners[0], corners[1], corners[2]
+    for job in range(jobs):
+        top = 0
+        kinds[job, 0], levels[job, 0], costs[job, 0] = -1, 0.0, 0.0
+        for place in range(types):
+            kind = order[job, place]
+            level, cost = gain[job, kind], scale_factor[job] * prices[kind]
+            if level <= 0.0 or (level <= levels[job, top] and cost >= costs[job, top]):
+                continue
+            if level <= levels[job, top]:
+                top -= 1  # the same gain for less
+            while top > 0:
+                flat = (cost - costs[job, top - 1]) / (level - levels[job, top - 1])
+                if flat > slopes[job, top - 1] * (1.0 + SAME_SLOPE):
+                    break
+                top -= 1
+            slopes[job, top] = max((cost - costs[job, top]) / (level - levels[job, top]), 0.0)
+            top += 1
+            kinds[job, top], levels[job, top], costs[job, top] = kind, level, cost
+        slopes[job, top] = np.inf
+        for vertex in range(top + 1, types + 1):
+            kinds[job, vertex], levels[job, vertex] = kinds[job, top], levels[job, top]
+            costs[job, vertex], slopes[job, vertex] = costs[job, top], np.inf
+
+
+@kernel
+def trace_hulls(gain: Floats, scale_factor: Floats, prices: Floats) -> tuple[Int64s, Floats]:
+    """Return (J, W + 1) kinds and (3, J, W + 1) corners of every job's hull, as `trace` fills them in."""
+    jobs, types = gain.shape
+    kinds, corners = np.empty((jobs, types + 1), np.int64), np.empty((3, jobs, types + 1))
+    trace(gain, ascending(gain), scale_factor, prices, kinds, corners)
+    return kinds, corners
+
+
+@kernel
+def segment_of(levels: Floats, slopes: Floats, job: int, need: float) -> int:
+    """Return the segment in which ``need`` lies; at a vertex it is the segment before."""
+    at = 0
+    while slopes[job, at + 1] < np.inf and levels[job, at + 1] < need:
+        at += 1
+    return at
+
+
+@kernel
+def spending(levels: Floats, slopes: Floats, members: Floats, need: float) -> tuple[float, float, float]:
     """Return what all jobs cost at min(``need``, ceiling), and what a little more and a little less changes a unit.
 
     Parameters
     ----------
-    level, slope
-        (J, W + 1) and (J, W) of the hulls.
+    levels, slopes
+        (J, W + 1) of the hulls.
     members
-        (J,) how many equal jobs each row stands for.
+        (J,) how many equal jobs each row stands for; 0 leaves a job out.
     need
         The common level.
     """
     total, above, below = 0.0, 0.0, 0.0
     for job in range(members.size):
-        for segment in range(slope.shape[1]):
-            low, high = level[job, segment], level[job, segment + 1]
+        if members[job] == 0.0:
+            continue
+        for segment in range(slopes.shape[1] - 1):
+            low, high = levels[job, segment], levels[job, segment + 1]
             if not high > low or low > need:
                 break
-            rate = slope[job, segment] * members[job]
+            rate = slopes[job, segment] * members[job]
             total += rate * (min(need, high) - low)
             if need < high:
                 above += rate
@@ -97,17 +132,23 @@ def spending(level: Floats, slope: Floats, members: Floats, need: float) -> tupl
 
 
 @kernel
-def affordable(level: Floats, slope: Floats, members: Floats, budget: float) -> float:
-    """Return the largest common level that costs at most ``budget``; infinite where all ceilings are affordable.
+def affordable(levels: Floats, costs: Floats, slopes: Floats, members: Floats, limits: tuple[float, float]) -> float:
+    """Return the largest common level that costs at most a budget; infinite where all ceilings are affordable.
 
-    Newton steps within a shrinking bracket: the cost is piecewise linear in the level and never falls.
+    ``limits`` are the budget and a level to start from: Newton steps within a shrinking bracket, as the cost is
+    piecewise linear in the level and never falls.
     """
-    low, high = 0.0, level.max() if level.size else 0.0
-    if spending(level, slope, members, high)[0] <= budget:
+    budget, guess = limits
+    low, high, everything = 0.0, 0.0, 0.0
+    for job in range(members.size):
+        if members[job] > 0.0:
+            high = max(high, levels[job, -1])
+            everything += members[job] * costs[job, -1]
+    if everything <= budget:
         return np.inf
-    at = high
+    at = min(guess, high)
     for _ in range(200):
-        spent, above, below = spending(level, slope, members, at)
+        spent, above, below = spending(levels, slopes, members, at)
         if spent <= budget:
             low = at
         else:

@@ -19,7 +19,7 @@ Ints = npt.NDArray[np.int64]
 IDLE = -1  # the vertex at which a job does not run
 PRICED = 1e-9  # share of all GPUs' worth above which a type counts as priced
 DETOUR = 1e-7  # relative excess cost above which no optimal allocation uses a type
-ROUNDING = 1e-13  # share of all GPUs' worth that a sum of costs may be off
+ROUNDING = 1e-14  # share of all GPUs' worth that a sum of costs may be off
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +35,13 @@ class Hulls:
     cost
         (J, V) its cost, in the unit of the prices.
     slope
-        (J, V - 1) cost of a unit of level on each segment, ascending; infinite for a missing one.
+        (J, V) cost of a unit of level on the segment after each vertex, ascending; infinite where there is none.
     """
 
     kind: Ints
     level: Floats
     cost: Floats
     slope: Floats
-
-    def rows(self, chosen: npt.NDArray[np.bool_]) -> Hulls:
-        """Return the hulls of the ``chosen`` (J,) jobs."""
-        return Hulls(self.kind[chosen], self.level[chosen], self.cost[chosen], self.slope[chosen])
 
     def segment(self, need: Floats) -> Ints:
         """Return (J,) the segment in which each ``need`` (J,) lies; at a vertex it is the segment before."""
@@ -105,7 +101,8 @@ def lower_hulls(gain: Floats, scale_factor: Floats, prices: Floats) -> Hulls:
     """
     from phasewise.solvers.hull_kernels import trace_hulls
 
-    return Hulls(*trace_hulls(np.ascontiguousarray(gain), np.ascontiguousarray(scale_factor), prices))
+    kind, corners = trace_hulls(np.ascontiguousarray(gain), np.ascontiguousarray(scale_factor), prices)
+    return Hulls(kind, *corners)
 
 
 def affordable_level(hulls: Hulls, members: Floats, budget: float) -> float:
@@ -114,12 +111,12 @@ def affordable_level(hulls: Hulls, members: Floats, budget: float) -> float:
     Parameters
     ----------
     hulls
-        Of the jobs whose level is t.
+        Of all jobs.
     members
-        (J,) how many equal jobs each stands for.
+        (J,) how many equal jobs each stands for; 0 for one whose level is not t.
     budget
         What they may cost together.
     """
     from phasewise.solvers.hull_kernels import affordable
 
-    return float(affordable(hulls.level, hulls.slope, members, budget))
+    return float(affordable(hulls.level, hulls.cost, hulls.slope, members, (budget, np.inf)))

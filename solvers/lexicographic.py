@@ -89,7 +89,7 @@ class LexicographicProblem(MaxMinProblem):
             spent = hulls.costs(np.where(active, 0.0, need))
             worth = float(prices @ self.capacity)
             budget = max(0.0, worth - float(spent.sum())) + ROUNDING * worth
-            level = affordable_level(hulls.rows(active), np.ones(int(active.sum())), budget)
+            level = affordable_level(hulls, active.astype(np.float64), budget)
             detour = hulls.detours(need, usable, self.scale_factor[:, None] * prices) > DETOUR
             bounds[active] = np.minimum(bounds[active], usable[active].max(axis=1))
             cheapest = np.where(detour, 0.0, usable)

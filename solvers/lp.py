@@ -12,6 +12,9 @@ and each gain row by its largest entry r_i::
 
 A pair that is not allowed is a column fixed at 0, so the sparsity pattern depends on J and W alone and is kept.
 
+`restrict` leaves columns of x out, which fixes them at 0; `reduced_gains` says whether one of them would improve the
+optimum of what is left.
+
 With a switching term x_ij is the sum of two columns with the same entries: the time added, as above, at the cost c_ij,
 and the time kept, 0 <= k_ij <= previous_ij, which saves c_ij. Leaving everything costs sum_ij c_ij previous_ij, a
 constant that is left out. There are no further rows, and a kept column only where something can be kept.
@@ -62,6 +65,8 @@ class LinearProgram:
         (J,) what the gain rows were divided by as well.
     kept
         (k,) flat indices into (J, W) of the pairs with a column of time kept, ascending; empty without switching.
+    pairs
+        Flat indices into (J, W) of the pairs with a column of x, ascending; None for all.
     """
 
     cost: Floats
@@ -76,14 +81,23 @@ class LinearProgram:
     gain_scale: float
     row_scale: Floats
     kept: Ints = field(default_factory=lambda: _NONE)
+    pairs: Ints | None = None
+
+    @property
+    def level(self) -> int:
+        """Which column is t: those of x come before it, those of time kept after it."""
+        return self.cost.size - 1 - self.kept.size
 
     def x(self, columns: Floats) -> Floats:
         """Return the (J, W) allocation that the (n,) values of the columns are."""
-        jobs = self.row_scale.size
-        pairs = columns.size - 1 - self.kept.size
-        x = columns[:pairs].copy()
-        x[self.kept] += columns[pairs + 1 :]
-        return x.reshape(jobs, pairs // jobs)
+        jobs, level = self.row_scale.size, self.level
+        if self.pairs is None:
+            x = columns[:level].copy()
+        else:
+            x = np.zeros(jobs * (self.row_lower.size - 2 * jobs))
+            x[self.pairs] = columns[:level]
+        x[self.kept] += columns[level + 1 :]
+        return x.reshape(jobs, -1)
 
     def duals(self, row_duals: Floats) -> tuple[Floats, Floats]:
         """Return the (J,) job weights and (W,) capacity prices of the unscaled problem from the (m,) row duals.
@@ -92,6 +106,43 @@ class LinearProgram:
         """
         jobs = self.row_scale.size
         return row_duals[:jobs] / (-jobs * self.row_scale), row_duals[2 * jobs :] * (self.gain_scale / jobs)
+
+
+def restrict(lp: LinearProgram, pairs: Ints) -> LinearProgram:
+    """Return a whole program ``lp`` without the columns of x but those of ``pairs``, flat indices, ascending."""
+    level = lp.level
+    columns = np.concatenate((pairs, np.arange(level, lp.cost.size)))
+    jobs, before, after = lp.row_scale.size, 3 * pairs.size, 3 * level
+    entries = (3 * pairs[:, None] + np.arange(3)).ravel()
+    start = np.empty(columns.size + 1, dtype=np.int32)
+    start[: pairs.size + 1] = np.arange(0, before + 1, 3)
+    start[pairs.size + 1 :] = np.arange(before + jobs, before + jobs + 3 * lp.kept.size + 1, 3)
+    return replace(
+        lp,
+        cost=lp.cost[columns],
+        col_lower=lp.col_lower[columns],
+        col_upper=lp.col_upper[columns],
+        start=start,
+        index=np.concatenate((lp.index[entries], lp.index[after:])),
+        value=np.concatenate((lp.value[entries], lp.value[after:])),
+        continuous=lp.continuous[columns],
+        pairs=pairs,
+    )
+
+
+def reduced_gains(lp: LinearProgram, row_duals: Floats) -> tuple[Floats, Floats]:
+    """Return (J, W) what a unit of each column of x of a whole program is worth, and that less what it costs.
+
+    In units of the LP's objective, at the (m,) duals of a maximisation. Where the latter is positive and the column not
+    at its upper bound, it improves the optimum.
+    """
+    jobs = lp.row_scale.size
+    types = lp.row_lower.size - 2 * jobs
+    entries = lp.value[: 3 * jobs * types].reshape(jobs, types, 3)
+    worth = entries[:, :, 0] * -row_duals[:jobs, None]
+    paid = lp.cost[: jobs * types].reshape(jobs, types)
+    costs = entries[:, :, 2] * row_duals[2 * jobs :] + row_duals[jobs : 2 * jobs, None]
+    return worth + np.maximum(paid, 0.0), worth + paid - costs
 
 
 @singledispatch

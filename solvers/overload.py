@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +11,64 @@ from phasewise.solvers.errors import SolveFailedError
 from phasewise.solvers.hulls import PRICED, Floats
 from phasewise.solvers.native_options import claim_highs_threads
 
+Codes = npt.NDArray[np.int8]
+Ints = npt.NDArray[np.intp]
+
 _TIGHT: Final = 1e-10  # the tightest tolerance that HiGHS takes
 _DUAL: Final = 1  # HiGHS' simplex_strategy
 _PRIMAL: Final = 4
-_ATTEMPTS: Final = ((_TIGHT, _DUAL), (_TIGHT, _PRIMAL), (1e-9, _DUAL), (1e-7, _DUAL))
+_ATTEMPTS: Final = ((_TIGHT, _PRIMAL), (_TIGHT, _DUAL), (1e-9, _DUAL), (1e-7, _DUAL))
+_LOWER: Final = np.int8(0)
+_BASIC: Final = np.int8(1)
+_UPPER: Final = np.int8(2)
+
+
+class Demand(NamedTuple):
+    """What F jobs need, and a mix to start from.
+
+    Attributes
+    ----------
+    gain
+        (F, W), 0 where not usable.
+    gpus, need
+        (F,) GPUs of all jobs of the class, and the level.
+    mix
+        (F, W) time fractions that reach the need: at most two types a job, and all of its time where it is two.
+    """
+
+    gain: Floats
+    gpus: Floats
+    need: Floats
+    mix: Floats
+
+
+class Supply(NamedTuple):
+    """What there is of each type.
+
+    Attributes
+    ----------
+    capacity, taken
+        (W,) GPUs, and how many of them others use.
+    weight
+        (W,) what overload counts: types of weight 1 share one theta, the others have theirs, at least 1.
+    """
+
+    capacity: Floats
+    taken: Floats
+    weight: Floats
+
+
+class _Program(NamedTuple):
+    """min cost.z, lower <= M z <= upper, z >= col_lower; M by columns; ``pairs`` are the first columns' (job, type)."""
+
+    cost: Floats
+    col_lower: Floats
+    lower: Floats
+    upper: Floats
+    start: npt.NDArray[np.int32]
+    rows: npt.NDArray[np.int32]
+    value: Floats
+    pairs: Ints
 
 
 class Overload:
@@ -25,6 +79,9 @@ class Overload:
 
         self._highs = highspy.Highs()
         self._optimal = highspy.HighsModelStatus.kOptimal
+        self._new_basis = highspy.HighsBasis
+        status = highspy.HighsBasisStatus
+        self._codes = np.array([status.kLower, status.kBasic, status.kUpper], dtype=object)
         for key, value in (
             ("output_flag", False),
             ("threads", 1),
@@ -33,58 +90,38 @@ class Overload:
             self._highs.setOptionValue(key, value)
         self.iterations = 0
 
-    def solve(self, gain: Floats, gpus: Floats, need: Floats, supply: Floats) -> tuple[float, Floats, Floats]:
-        """Return theta, x (F, W) and the capacity prices (W,).
+    def solve(self, demand: Demand, supply: Supply) -> tuple[float, Floats, Floats]:
+        """Return theta, x (F, W) and the capacity prices (W,), sum_j p_j N_j = 1.
 
-        Parameters
-        ----------
-        gain, gpus, need
-            (F, W), (F,) and (F,) of the free jobs.
-        supply
-            (3, W): capacity, what is taken of it, and what overload counts: types of weight 1 share one theta, the
-            others have theirs, which must not be above 1.
+        Raises
+        ------
+        SolveFailedError
+            Where HiGHS does not solve it.
         """
-        capacity, taken, weight = supply
-        types, free = capacity.size, need.size
-        pairs = np.flatnonzero((gain > 0.0) & (need > 0.0)[:, None])
-        job, kind = np.divmod(pairs, types)
-        count = pairs.size
-        size = np.where(capacity > 0.0, capacity, 1.0)
-        value = np.empty(3 * count + types)
-        entries = value[: 3 * count].reshape(count, 3)
-        entries[:, 0] = gain.ravel()[pairs] / need[job]
-        entries[:, 1] = 1.0
-        entries[:, 2] = gpus[job] / size[kind]
-        value[3 * count :] = -1.0
-        index = np.empty(value.size, dtype=np.int32)
-        rows = index[: 3 * count].reshape(count, 3)
-        rows[:, 0], rows[:, 1], rows[:, 2] = job, free + job, 2 * free + kind
-        shared, own = np.flatnonzero(weight == 1.0), np.flatnonzero(weight != 1.0)
-        index[3 * count :] = 2 * free + np.concatenate([shared, own])
-        start = np.concatenate([np.arange(0, 3 * count + 1, 3), 3 * count + shared.size + np.arange(own.size + 1)])
-        lower = np.concatenate([(need > 0.0).astype(np.float64), np.full(free + types, -np.inf)])
-        upper = np.concatenate([np.full(free, np.inf), np.ones(free), -taken / size])
-        columns = count + 1 + own.size
-        cost, col_lower = np.zeros(columns), np.zeros(columns)
-        cost[count], cost[count + 1 :] = 1.0, weight[own]
-        if own.size:
-            col_lower[count:] = 1.0  # less helps nobody, and must not pay for the overload of another type
-        solution = self._run(cost, col_lower, lower, upper, start, index, value)
+        program = _program(demand, supply)
+        solution = self._run(program, *_mixed_basis(demand, supply, program.pairs))
         z = np.array(solution.col_value)
-        x = np.zeros((free, types))
-        x.reshape(-1)[pairs] = z[:count]
-        worth = np.maximum(-np.array(solution.row_dual)[2 * free :], 0.0)
+        x = np.zeros(demand.gain.shape)
+        x.reshape(-1)[program.pairs] = z[: program.pairs.size]
+        worth = np.maximum(-np.array(solution.row_dual)[2 * len(x) :], 0.0)
         worth[worth < PRICED * worth.sum()] = 0.0
-        return float(z[count:].max()), x, worth / size / max(float(worth.sum()), 1e-300)
+        prices = worth / _divisor(supply.capacity) / max(float(worth.sum()), 1e-300)
+        return float(z[program.pairs.size :].max()), x, prices
 
-    def _run(self, cost: Floats, col_lower: Floats, lower: Floats, upper: Floats, *matrix: npt.NDArray[Any]) -> Any:
-        """Return HiGHS' solution of a minimisation; ``matrix`` is start, index and value by columns."""
-        start, index, value = matrix
+    def _run(self, program: _Program, columns: Codes, rows: Codes) -> Any:
+        """Return HiGHS' solution, found from the basis ``columns``, ``rows``."""
         claim_highs_threads(1)
+        count = program.cost.size
         self._highs.passModel(
-            cost.size, lower.size, value.size, 1, 1, 0.0, cost, col_lower, np.full(cost.size, np.inf), lower, upper,
-            start.astype(np.int32), index, value, np.zeros(cost.size, dtype=np.int32),
+            count, program.lower.size, program.value.size, 1, 1, 0.0, program.cost, program.col_lower,
+            np.full(count, np.inf), program.lower, program.upper,
+            program.start, program.rows, program.value, np.zeros(count, dtype=np.int32),
         )  # fmt: skip
+        basis = self._new_basis()
+        basis.col_status = self._codes.take(columns).tolist()
+        basis.row_status = self._codes.take(rows).tolist()
+        basis.valid = True
+        self._highs.setBasis(basis)
         for tolerance, method in _ATTEMPTS:
             self._highs.setOptionValue("primal_feasibility_tolerance", tolerance)
             self._highs.setOptionValue("dual_feasibility_tolerance", tolerance)
@@ -98,3 +135,57 @@ class Overload:
         else:
             raise SolveFailedError(f"water filling: HiGHS: {self._highs.modelStatusToString(status)}")
         return self._highs.getSolution()
+
+
+def _divisor(capacity: Floats) -> Floats:
+    """Return (W,) the capacities, 1 where there is none."""
+    return np.where(capacity > 0.0, capacity, 1.0)
+
+
+def _program(demand: Demand, supply: Supply) -> _Program:
+    """Return the LP: a row for each job's need, each job's time and each type; columns of pairs, theta, own thetas."""
+    free, types = demand.gain.shape
+    needy = demand.need > 0.0
+    pairs = np.flatnonzero((demand.gain > 0.0) & needy[:, None])
+    job, kind = np.divmod(pairs, types)
+    count, size = pairs.size, _divisor(supply.capacity)
+    value, index = np.empty(3 * count + types), np.empty(3 * count + types, dtype=np.int32)
+    entries, rows = value[: 3 * count].reshape(count, 3), index[: 3 * count].reshape(count, 3)
+    entries[:, 0] = demand.gain.ravel()[pairs] / demand.need[job]
+    entries[:, 1] = 1.0
+    entries[:, 2] = demand.gpus[job] / size[kind]
+    value[3 * count :] = -1.0
+    rows[:, 0], rows[:, 1], rows[:, 2] = job, free + job, 2 * free + kind
+    shared, own = np.flatnonzero(supply.weight == 1.0), np.flatnonzero(supply.weight != 1.0)
+    index[3 * count :] = 2 * free + np.concatenate([shared, own])
+    start = np.concatenate([np.arange(0, 3 * count + 1, 3), 3 * count + shared.size + np.arange(own.size + 1)])
+    cost, col_lower = np.zeros(count + 1 + own.size), np.zeros(count + 1 + own.size)
+    cost[count], cost[count + 1 :] = 1.0, supply.weight[own]
+    if own.size:
+        col_lower[count:] = 1.0  # less helps nobody, and must not pay for the overload of another type
+    lower = np.concatenate([needy.astype(np.float64), np.full(free + types, -np.inf)])
+    upper = np.concatenate([np.full(free, np.inf), np.ones(free), -supply.taken / size])
+    return _Program(cost, col_lower, lower, upper, start.astype(np.int32), index, value, pairs)
+
+
+def _mixed_basis(demand: Demand, supply: Supply, pairs: Ints) -> tuple[Codes, Codes]:
+    """Return the basis, by columns and rows, at which everybody has their mix and the thetas are what that takes.
+
+    It is feasible, so that primal simplex starts at the jobs' present choices and only mends them.
+    """
+    free = demand.need.size
+    positive = demand.mix > 0.0
+    used = np.count_nonzero(positive, axis=1)
+    crowding = (supply.taken + demand.gpus @ demand.mix) / _divisor(supply.capacity)
+    shared, own = supply.weight == 1.0, np.flatnonzero(supply.weight != 1.0)
+    thetas = np.full(1 + own.size, _LOWER)
+    rows = np.full(2 * free + crowding.size, _BASIC)
+    rows[:free] = np.where(used == 0, _BASIC, _LOWER)
+    rows[free : 2 * free] = np.where(used == 2, _UPPER, _BASIC)
+    if shared.any():
+        fullest = int(np.where(shared, crowding, -np.inf).argmax())
+        if not own.size or crowding[fullest] > 1.0:
+            thetas[0], rows[2 * free + fullest] = _BASIC, _UPPER
+    over = np.flatnonzero(crowding[own] > 1.0)
+    thetas[1 + over], rows[2 * free + own[over]] = _BASIC, _UPPER
+    return np.concatenate([np.where(positive.ravel()[pairs], _BASIC, _LOWER), thetas]), rows

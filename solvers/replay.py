@@ -13,6 +13,7 @@ import numpy as np
 from phasewise.profiling.phases import Phase, PhaseTimer
 from phasewise.solvers import registry
 from phasewise.solvers.api import Solution
+from phasewise.solvers.certify import relative_gap
 from phasewise.solvers.errors import SolverError, UnsupportedProblemError
 from phasewise.solvers.problems import Problem
 from phasewise.solvers.session import Solver, open_solver
@@ -30,8 +31,10 @@ class Record:
         The name it was asked for by.
     build_ms, solve_ms
         CPU milliseconds of every problem it was given, solved or not.
-    solutions
-        Its certified answers, without x.
+    lost
+        How far each certified objective is below the best bound that any of the backends proved, as a share of it.
+    given_up
+        Utilisation below the most that any feasible allocation uses, of each answer of a heuristic; empty otherwise.
     failures
         Why it had no answer: the message of each problem it failed on.
     """
@@ -44,6 +47,8 @@ class Record:
     gaps: list[float] = field(default_factory=list)
     violations: list[float] = field(default_factory=list)
     utilizations: list[float] = field(default_factory=list)
+    lost: list[float] = field(default_factory=list)
+    given_up: list[float] = field(default_factory=list)
     picked: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
 
@@ -56,7 +61,15 @@ class Record:
             self.gaps.append(solution.gap)
         self.violations.append(solution.violation)
         self.utilizations.append(solution.utilization)
+        if solution.utilization_ceiling is not None:
+            self.given_up.append(max(0.0, solution.utilization_ceiling - solution.utilization))
         self.picked[solution.backend] += 1
+
+    def compared(self, problem: Problem, solution: Solution, best_bound: float) -> None:
+        """Note what a certified answer loses against the least ``best_bound`` that anybody proved."""
+        short = solution.objective < best_bound  # a bound may be passed by rounding: then nothing is lost
+        magnitude = problem.magnitude(solution.x)
+        self.lost.append(relative_gap(best_bound, solution.objective, magnitude) if short else 0.0)
 
     def timed(self, timer: PhaseTimer) -> None:
         """Note what the last problem cost."""
@@ -79,6 +92,10 @@ class Record:
             "max_gap": max(self.gaps, default=None),
             "max_violation": max(self.violations, default=None),
             "utilization_median": _quantile(self.utilizations, 0.5),
+            "objective_lost_median": _quantile(self.lost, 0.5),
+            "objective_lost_max": max(self.lost, default=None),
+            "utilization_given_up_median": _quantile(self.given_up, 0.5),
+            "utilization_given_up_max": max(self.given_up, default=None),
             "failures": len(self.failures),
             "failure_reasons": dict(sorted(Counter(self.failures).items())),
             "solved_by": dict(sorted(self.picked.items())),
@@ -118,16 +135,27 @@ def replay(
         opened.append((Record(name), timer, open_solver(name, {}, timer)))
     families = {name: _families(name) for name in solvers}
     for index, problem in enumerate(islice(problems, rounds)):
+        solutions: list[tuple[Record, Solution]] = []
         for record, timer, solver in opened:
             _require_support(record.solver, families, problem)
             timer.take()
             try:
-                record.solved(solver.solve(problem))
+                solutions.append((record, solver.solve(problem)))
             except SolverError as error:
                 record.failures.append(str(error))
             record.timed(timer)
+        _note(problem, solutions)
         done(index + 1)
     return [record for record, _, _ in opened]
+
+
+def _note(problem: Problem, solutions: Sequence[tuple[Record, Solution]]) -> None:
+    """Enter the answers to one problem in their records, each judged by the best bound among them."""
+    best_bound = min((each.bound for _, each in solutions if each.bound is not None), default=None)
+    for record, solution in solutions:
+        record.solved(solution)
+        if best_bound is not None:
+            record.compared(problem, solution, best_bound)
 
 
 def _families(spec: str) -> frozenset[str]:

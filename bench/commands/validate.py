@@ -13,7 +13,7 @@ from phasewise.bench.boundary import ExitCode
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--throughputs", type=click.Path(path_type=Path), help="Judge a trace's job types by this table (CSV).")
 def command(file: Path, throughputs: Path | None) -> int:
-    """Check a trace, a scenario or a throughput table and print every fault with its line.
+    """Check a trace, a scenario, a throughput table, a node list or a pod list, and print every fault with its line.
 
     Exits with 0 where there is none, with 2 otherwise.
     """

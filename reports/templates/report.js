@@ -182,6 +182,11 @@
     return { hooks: { setCursor: [move], ready: [ready] } };
   }
 
+  // Whoever draws on top of a chart is told when it was drawn.
+  function drawnPlugin({ figure }) {
+    return { hooks: { draw: [(u) => figure.dispatchEvent(new CustomEvent("chartdrawn", { detail: u, bubbles: true }))] } };
+  }
+
   function legend(figure, chart) {
     const box = figure.querySelector(".legend");
     box.replaceChildren();
@@ -210,7 +215,7 @@
       scales: { x: scale(chart.xAxis, chart.x, !xLog), y: scale(chart.yAxis) },
       axes: [axisOptions(chart.xAxis, chart.xAxis.title, true), axisOptions(chart.yAxis, title, false)],
       series: [{}, ...drawn.map((item) => seriesOptions(chart, item))],
-      plugins: [marksPlugin(chart), tipPlugin(state)],
+      plugins: [marksPlugin(chart), tipPlugin(state), drawnPlugin(state)],
     }, [chart.x, ...(chart.stacked ? stack(values) : values)], holder);
   }
 

@@ -10,6 +10,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.sched.compilable import compilable
 from phasewise.sched.fragmentation import SIGN_BITS, class_ordered, cpu_rank, integer_score, on_threshold, score_of
 from phasewise.sched.node_arrays import Need, NodeArrays
 from phasewise.sched.node_placement import NodePlacement
@@ -19,6 +20,7 @@ from phasewise.sched.tasks import WHOLE_MILLI
 Ints = npt.NDArray[np.int64]
 
 
+@compilable
 def gradient(nodes: NodeArrays, need: Need, node: int, device: int) -> int:
     """Return by how much a placement lowers F_n(M) of a node, in fixed point.
 
@@ -47,22 +49,49 @@ def gradient(nodes: NodeArrays, need: Need, node: int, device: int) -> int:
     return int(nodes.fragmented[node] - (idle * tables.whole - useful))
 
 
+def gradients(nodes: NodeArrays, need: Need, at: Ints) -> npt.NDArray[np.int64]:
+    """Return `gradient` for nodes ``at`` (n,): (n, D) by GPU for a task that shares one, otherwise (n, 1)."""
+    tables, left = nodes.tables, nodes.left[at]
+    widths, counts = tables.single.shape[2], tables.several.shape[2]
+    place = nodes.kind[at] * (len(tables.cpu_steps) + 1)
+    place += tables.cpu_steps.searchsorted(nodes.cpu_left[at] - need.cpu, "right")
+    single, several = tables.single.reshape(-1), tables.several.reshape(-1)
+    index = left + (place * widths)[:, None]
+    now = single.take(index)
+    free = place * counts + nodes.free[at]
+    idle = nodes.idle[at] - need.gpus * need.milli
+    rest = nodes.fragmented[at] - idle * tables.whole + now.sum(1)  # less what changes on the GPUs taken
+    if need.gpus != 1 or need.milli == WHOLE_MILLI:
+        taken = need.gpus * single.take(place * widths + WHOLE_MILLI)
+        return (rest + several.take(free - need.gpus) - taken)[:, None]  # type: ignore[no-any-return]
+    of_free = several.take(free)
+    change = single.take(index - need.milli) - now
+    change += (left == WHOLE_MILLI) * (several.take(free - 1) - of_free)[:, None]
+    change += (rest + of_free)[:, None]
+    change[left < need.milli] = -(1 << SIGN_BITS)
+    return change
+
+
+@compilable
 def literal_score(nodes: NodeArrays, need: Need, node: int, device: int) -> int:
     """Return the score of a placement out of sums in the original's order, rounding included."""
-    kind, cpu_left = nodes.kind[node], nodes.cpu_left[node]
-    left = nodes.left[node, : nodes.size[node]].copy()
+    kind, cpu_left, size = nodes.kind[node], nodes.cpu_left[node], nodes.size[node]
+    left = nodes.scratch[:size]
+    for d in range(size):
+        left[d] = nodes.left[node, d]
     before = class_ordered(nodes.typical, kind, cpu_left, left)
     if device >= 0:
         left[device] -= need.milli
     else:
         wanted = need.gpus
-        for d in range(len(left)):
+        for d in range(size):
             if wanted > 0 and left[d] == WHOLE_MILLI:
                 left[d] = 0
                 wanted -= 1
     return score_of(before - class_ordered(nodes.typical, kind, cpu_left - need.cpu, left))
 
 
+@compilable
 def settled_score(nodes: NodeArrays, need: Need, node: int, device: int, exact: bool) -> int:
     """Return the score of a placement on one device, or on whole or no GPUs where that is -1."""
     lowered = gradient(nodes, need, node, device)
@@ -83,7 +112,6 @@ class LeastFragmentation(NamedTuple):
     """
 
     bit_compatible: bool = False
-    helpers = (gradient, literal_score, settled_score)
 
     def score(self, nodes: NodeArrays, need: Need, node: int) -> int:
         """Return the score of a node, by the GPU that is best for the task."""
@@ -110,29 +138,19 @@ class LeastFragmentation(NamedTuple):
 
     def scores(self, nodes: NodeArrays, need: Need, at: Ints) -> Ints:
         """Return the scores of nodes on which the task fits."""
-        tables, left = nodes.tables, nodes.left[at]
-        ranks, counts = len(tables.cpu_steps) + 1, tables.several.shape[2]
-        place = nodes.kind[at] * ranks + tables.cpu_steps.searchsorted(nodes.cpu_left[at] - need.cpu, "right")
-        single, several = tables.single.reshape(-1), tables.several.reshape(-1)
-        index = left + (place * tables.single.shape[2])[:, None]
-        now = single.take(index)
-        useful = now.sum(1)
-        free = place * counts + nodes.free[at]
-        if need.gpus != 1 or need.milli == WHOLE_MILLI:
-            useful += several.take(free - need.gpus) - need.gpus * single.take(place * tables.single.shape[2] + WHOLE_MILLI)
-        else:
-            of_free = several.take(free)
-            change = single.take(index - need.milli) - now
-            change += (left == WHOLE_MILLI) * (several.take(free - 1) - of_free)[:, None]
-            change[left < need.milli] = -(1 << SIGN_BITS)
-            useful += of_free + change.max(1)
-        lowered = nodes.fragmented[at] - (nodes.idle[at] - need.gpus * need.milli) * tables.whole + useful
-        scores = tables.thresholds.searchsorted(lowered, "right") - 1
+        lowered = gradients(nodes, need, at).max(1)
+        scores = nodes.tables.thresholds.searchsorted(lowered, "right") - 1
         if self.bit_compatible:
-            near = [on_threshold(tables, *pair) for pair in zip(scores.tolist(), lowered.tolist(), strict=True)]
-            for k in np.flatnonzero(near):
+            for k in np.flatnonzero(on_threshold(nodes.tables, scores, lowered)):
                 scores[k] = self.score(nodes, need, int(at[k]))
         return scores
+
+    def device_numpy(self, nodes: NodeArrays, need: Need, node: int, score: int) -> int:
+        """Return the first GPU that has the score of the node."""
+        if self.bit_compatible:
+            return self.device(nodes, need, node, score)
+        lowered = gradients(nodes, need, np.array([node]))[0]
+        return int((nodes.tables.thresholds.searchsorted(lowered, "right") == score + 1).argmax())
 
 
 @register_placement
@@ -142,4 +160,4 @@ class Fgd(NodePlacement):
     name: ClassVar[str] = "fgd"
 
     def __init__(self, options: PlacementOptions) -> None:
-        super().__init__(options, LeastFragmentation())
+        super().__init__(options, LeastFragmentation(options.bit_compatible))

@@ -135,7 +135,11 @@ class Auto:
     def open(self, options: Mapping[str, object], timer: PhaseTimer) -> AutoSession:
         """Return a session; raise `OptionError` for any option: they are those of the backends it picks."""
         if options:
-            raise OptionError(f"{self.name}: takes no options, as it picks the backend; got {dict(options)}")
+            got = ", ".join(f"{key}={value!r}" for key, value in options.items())
+            raise OptionError(
+                f"{self.name}: takes no options, as each backend it may pick has its own; got {got}; leave them out "
+                "(--solver-kwargs '{}'), or name the backend they are for (--solver NAME; `phasewise list solvers`)"
+            )
         return AutoSession(timer, load_table())
 
 

@@ -12,6 +12,8 @@ import pytest
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.sched import registry
 from phasewise.sched.api import ClusterView, Policy, TypeOrder
+from phasewise.sched.cluster import ClusterLayout
+from phasewise.sched.config import Cluster
 from phasewise.sched.registry import PolicyOptions
 from phasewise.solvers.session import open_solver
 
@@ -103,5 +105,6 @@ def test_what_a_policy_remembers_may_be_given_back(name: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", registry.placement_names())
 def test_a_placement_bears_its_name_and_describes_itself(name: str) -> None:
-    assert registry.placement(name).name == name
+    options = registry.PlacementOptions(ClusterLayout.build(Cluster(gpus={"v100": 4})))
+    assert registry.placement(name, options).name == name
     assert registry.describe_placements()[name]

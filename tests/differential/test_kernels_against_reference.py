@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -114,128 +113,6 @@ def test_selection_takes_the_first_jobs_that_fit_type_by_type(seed: int) -> None
     assert list(zip(row[:count].tolist(), worker_type[:count].tolist(), strict=True)) == expected
 
 
-# -- placement -----------------------------------------------------------------------------------------------------
-
-
-class Drawn(NamedTuple):
-    """Scale factors, the first GPU of each type, the last holders and types, and the jobs chosen now with types."""
-
-    scale: np.ndarray
-    start: np.ndarray
-    last: np.ndarray
-    ran: np.ndarray
-    row: np.ndarray
-    worker_type: np.ndarray
-
-
-def two_rounds(rng: np.random.Generator) -> Drawn:
-    """Return a round that was, its jobs anywhere within a type, and whom the next one chose."""
-    sizes = rng.integers(0, 8, rng.integers(1, 4))
-    start = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
-    jobs = jobs_in(rng)
-    scale = some(rng, SCALES, jobs)
-    last, ran = np.full(start[-1], -1), np.full(jobs, -1)
-    for i in rng.permutation(jobs):
-        t = rng.integers(len(sizes))
-        free = [g for g in range(start[t], start[t + 1]) if last[g] < 0]
-        if rng.random() < 0.8 and len(free) >= scale[i]:
-            where = free if rng.random() < 0.5 else rng.permutation(free)
-            last[where[: int(scale[i])]], ran[i] = i, t
-    waiting, chosen = rng.permutation(jobs).tolist(), []
-    for t in rng.permutation(len(sizes)).tolist():  # whoever fits, types one after another
-        left = sizes[t]
-        for i in list(waiting):
-            if rng.random() < 0.7 and scale[i] <= left:
-                left -= int(scale[i])
-                waiting.remove(i)
-                chosen.append((i, t))
-    row, worker_type = np.array(chosen, np.int64).reshape(-1, 2).T.copy()
-    return Drawn(scale, start, last, ran, row, worker_type)
-
-
-def gpus_of(row: int, holder: np.ndarray) -> list[int]:
-    return [g for g, each in enumerate(holder.tolist()) if each == row]
-
-
-def plain_placement(
-    row: list[int], worker_type: list[int], scale: np.ndarray, start: np.ndarray, last: np.ndarray, ran: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    holder, runs_on = np.full(len(last), -1), np.full(len(scale), -1)
-    for t in dict.fromkeys(worker_type):
-        mine = [i for i, kind in zip(row, worker_type, strict=True) if kind == t]
-        cursor = start[t]
-        for wide in sorted({scale[i] for i in mine}, reverse=True):
-            equals = [i for i in mine if scale[i] == wide]
-            for i in equals:
-                held = gpus_of(i, last)
-                if held and ran[i] == t and all(holder[g] == -1 for g in held):
-                    holder[held], runs_on[i] = i, t
-            for i in [i for i in equals if runs_on[i] == -1]:
-                while len(gpus_of(i, holder)) < wide:
-                    if holder[cursor] == -1:
-                        holder[cursor] = i
-                    cursor += 1
-                runs_on[i] = t
-    return holder, runs_on
-
-
-@many
-@given(SEEDS)
-def test_placement_extends_leases_and_fills_the_rest_in_order(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    scale, start, last, ran, row, worker_type = two_rounds(rng)
-    holder, runs_on = np.full(len(last), -9), np.full(len(scale), -9)
-    kernels.place_strided(row, worker_type, scale, start, last, ran, holder, runs_on)
-    expected = plain_placement(row.tolist(), worker_type.tolist(), scale, start, last, ran)
-    assert same_bits(holder, expected[0])
-    assert same_bits(runs_on, expected[1])
-
-
-@many
-@given(SEEDS)
-def test_gpus_are_listed_by_the_job_that_holds_them(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    scale, _, holder, *_ = two_rounds(rng)
-    start, gpu = kernels.gpus_by_row(holder, len(scale))
-    assert [gpu[start[i] : start[i + 1]].tolist() for i in range(len(scale))] == [
-        gpus_of(i, holder) for i in range(len(scale))
-    ]
-
-
-@many
-@given(SEEDS)
-def test_a_lease_is_extended_only_while_all_its_gpus_are_free(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    scale, _, last, *_ = two_rounds(rng)
-    held = [i for i in range(len(scale)) if gpus_of(i, last)]
-    if not held:
-        return
-    row = int(rng.choice(held))
-    holder = rng.choice([-1] * 5 + [99], len(last))
-    expected = holder.copy()
-    free = all(holder[g] == -1 for g in gpus_of(row, last))
-    if free:
-        expected[gpus_of(row, last)] = row
-    assert kernels.extend_lease(row, *kernels.gpus_by_row(last, len(scale)), holder) is free
-    assert same_bits(holder, expected)
-
-
-@many
-@given(SEEDS)
-def test_leases_are_counted_among_the_jobs_of_the_last_round(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    scale, start, last, ran, row, worker_type = two_rounds(rng)
-    holder, _ = plain_placement(row.tolist(), worker_type.tolist(), scale, start, last, ran)
-    moved = np.ones(len(scale), np.bool_)
-    counts = kernels.count_leases(last, holder, moved)
-    before = [set(gpus_of(i, last)) for i in range(len(scale))]
-    now = [set(gpus_of(i, holder)) for i in range(len(scale))]
-    expected = [bool(old and new and old != new) for old, new in zip(before, now, strict=True)]
-    kept = sum(bool(old) and old == new for old, new in zip(before, now, strict=True))
-    assert moved.tolist() == expected
-    assert tuple(counts) == (sum(expected), kept, sum(map(bool, before)))
-
-
 # -- progress ------------------------------------------------------------------------------------------------------
 
 
@@ -328,61 +205,21 @@ def test_micro_tasks_are_credited_latest_first(seed: int) -> None:
         assert same_bits(array, expected[name]), name
 
 
-@many
-@given(SEEDS)
-def test_every_gpu_of_a_job_is_credited_with_its_time(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    scale, _, holder, *_ = two_rounds(rng)
-    executed_s, busy_s = some(rng, FEW, len(scale), high=1e6), some(rng, FEW, len(holder), high=1e6)
-    expected = [
-        busy + (executed_s[row] if row >= 0 else 0.0)
-        for busy, row in zip(busy_s.tolist(), holder.tolist(), strict=True)
-    ]
-    kernels.credit_gpus(holder, executed_s, busy_s)
-    assert same_bits(busy_s, np.array(expected, float))
-
-
-# -- holdings ------------------------------------------------------------------------------------------------------
-
-
-@given(st.integers(0, 6), st.lists(st.integers(0, 2**32 - 1), max_size=8))
-def test_intervals_of_holding_add_up_to_who_held_what(gpus: int, seeds: list[int]) -> None:
-    held_by, since = np.full(gpus, -1), np.zeros(gpus, np.int64)
-    job, gpu, start = (np.zeros(gpus, np.int64) for _ in range(3))
-    who: list[list[int]] = []
-    intervals: dict[tuple[int, int, int], int] = {}
-    for index, seed in enumerate([*seeds, None]):
-        rng = np.random.default_rng(seed)
-        job_id = np.sort(rng.choice(9, rng.integers(1, 5), replace=False))
-        holder = np.full(gpus, -1) if seed is None else rng.integers(-1, len(job_id), gpus)
-        who.append([int(job_id[row]) if row >= 0 else -1 for row in holder])
-        ended = kernels.change_holders(holder, job_id, index, held_by, since, job, gpu, start)
-        assert held_by.tolist() == who[-1]
-        assert sorted(gpu[:ended].tolist()) == gpu[:ended].tolist()
-        for k in range(ended):
-            intervals[int(job[k]), int(gpu[k]), int(start[k])] = index
-    told = [[-1] * gpus for _ in who]
-    for (job_id_, gpu_, start_), end in intervals.items():
-        assert start_ == 0 or who[start_ - 1][gpu_] != job_id_, "an interval is as long as it can be"
-        for index in range(start_, end):
-            told[index][gpu_] = job_id_
-    assert told == who
-
-
 # -- compilation ---------------------------------------------------------------------------------------------------
 
 COUNT_SIGNATURES = """
 import sys
 from pathlib import Path
-from phasewise.sched import kernels
+from phasewise.sched import compiled, kernels, lease_kernels
 from phasewise.sched.scenarios import load_scenario
 from phasewise.sched.simulate import simulate
-compiled = {name: each for name, each in vars(kernels).items() if hasattr(each, "signatures")}
-kernels.prepare(lambda _: None)
-before = {name: len(each.signatures) for name, each in compiled.items()}
+loops = {**vars(kernels), **vars(lease_kernels)}
+loops = {name: each for name, each in loops.items() if hasattr(each, "signatures")}
+compiled.prepare(lambda _: None)
+before = {name: len(each.signatures) for name, each in loops.items()}
 for policy in ("fifo_perf", "max_min_fairness"):
     simulate(load_scenario("toy", {"policy.name": policy, "stop.rounds": 40}), None)
-for name, each in compiled.items():
+for name, each in loops.items():
     print(name, before[name], len(each.signatures))
 """
 

@@ -13,6 +13,7 @@ from phasewise.solvers.structured.interior_point import interior_point
 from phasewise.solvers.structured.interior_point_kernels import Program
 from phasewise.solvers.structured.sifting_kernels import (
     ABOVE,
+    FREE,
     PAIR,
     SHORT,
     SINGLE,
@@ -21,6 +22,7 @@ from phasewise.solvers.structured.sifting_kernels import (
     audit,
     fixed_use,
     respond,
+    set_free,
     write_fixed,
 )
 
@@ -36,12 +38,16 @@ def some_jobs(seed: int, count: int, types: int, reward: float) -> tuple[Jobs, n
 def answered(jobs: Jobs, prices: np.ndarray, level: float) -> tuple[Responses, np.ndarray]:
     """Return every job's response and its time fractions at ``level``."""
     count = jobs.use.size
-    kinds = np.empty((3, count), dtype=np.int8)
-    responses = Responses(kinds[0], kinds[1], kinds[2], np.empty(count))
+    kinds = np.empty((5, count), dtype=np.int8)
+    responses = Responses(*kinds, np.empty(count))
     respond(jobs, prices, level, responses)
-    x = np.zeros_like(jobs.gain)
-    reached = Responses(np.where(kinds[0] == SHORT, 4, kinds[0]).astype(np.int8), kinds[1], kinds[2], responses.margin)
-    write_fixed(jobs, reached, level, x)
+    x, used = np.zeros_like(jobs.gain), np.zeros(prices.size)
+    reached = Responses(np.where(kinds[0] == SHORT, FREE, kinds[0]).astype(np.int8), *kinds[1:], responses.margin)
+    least, rewards = write_fixed(jobs, reached, level, x, used)
+    gains = (jobs.gain * x).sum(axis=1)[kinds[0] != SHORT]
+    np.testing.assert_allclose(used, jobs.use @ x, rtol=1e-12)
+    assert least == pytest.approx(gains.min(initial=np.inf))
+    assert rewards == pytest.approx(float(jobs.linear[kinds[0] != SHORT] @ gains))
     return responses, x
 
 
@@ -109,6 +115,37 @@ def test_the_four_states_are_what_they_say() -> None:
     responses, x = answered(jobs, np.array([1.0, 0.1]), 0.5)
     assert responses.state.tolist() == [SINGLE, SINGLE, SINGLE, ABOVE]
     np.testing.assert_allclose(x[0], [0.0, 0.5])
+
+
+@given(case=CASES)
+def test_a_job_within_its_margin_answers_nearby_prices_as_before(case: tuple[int, int, float, float]) -> None:
+    seed, types, reward, level = case
+    jobs, prices = some_jobs(seed, 20, types, reward)
+    prices += 0.05
+    responses, _ = answered(jobs, prices, level)
+    moved = prices + 0.2 * responses.margin.max() * prices.mean() * np.random.default_rng(seed).uniform(-1, 1, types)
+    later, _ = answered(jobs, np.maximum(moved, 0.0), level)
+    step = np.abs(moved - prices).max() / prices.mean()
+    steep = 4.0 * jobs.gain.max(axis=1) / np.where(jobs.gain > 0.0, jobs.gain, np.inf).min(axis=1)
+    settled = (responses.margin > step * np.maximum(steep, 4.0) ** 2) & (moved > 0.0).all()
+    for one, other in zip(responses[:3], later[:3], strict=True):
+        np.testing.assert_array_equal(one[settled], other[settled])
+
+
+def test_jobs_are_set_free_until_each_type_can_be_balanced() -> None:
+    jobs = Jobs(np.ones((6, 2)), np.full(6, 2.0), np.zeros(6))
+    none, first, second = np.full(6, -1), np.zeros(6), np.ones(6)
+    columns = [np.zeros(6), first, none, first, second]
+    responses = Responses(*(column.astype(np.int8) for column in columns), np.arange(6.0))
+    set_free(jobs, responses, 1.0, np.arange(6), 1, np.array([[0.0, 0.0], [0.0, 5.0]]))
+    assert responses.state.tolist() == [FREE, FREE, FREE, ABOVE, ABOVE, ABOVE]  # 3 x 2 GPUs might enter the second
+
+
+def test_a_job_that_cannot_reach_the_level_is_always_set_free() -> None:
+    jobs = Jobs(np.array([[1.0], [3.0], [3.0]]), np.ones(3), np.zeros(3))
+    responses, _ = answered(jobs, np.ones(1), 2.0)
+    set_free(jobs, responses, 2.0, np.array([1]), 1, np.zeros((2, 1)))
+    assert responses.state.tolist() == [FREE, FREE, SINGLE]
 
 
 @given(

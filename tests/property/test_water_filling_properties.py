@@ -148,6 +148,16 @@ def test_rounds_of_a_large_cluster_are_filled_with_a_certificate(load: Load) -> 
         assert idle_and_wanted(problem, solution.x) == []
 
 
+@pytest.mark.parametrize(("seed", "jobs"), [(0, 1700), (19, 1000), (103, 1700)])
+def test_jobs_keep_what_they_stand_on_where_prices_are_almost_tied(seed: int, jobs: int) -> None:
+    problem = lexicographic(next(churned_rounds(seed, jobs, 1, load=Load.NATURAL)).problem)
+    solution = solver().solve(problem)
+    assert solution.gap is not None
+    assert solution.gap <= 1e-8
+    assert solution.violation <= 1e-9
+    assert idle_and_wanted(problem, solution.x) == []
+
+
 def test_a_worse_allocation_is_told_by_its_gap() -> None:
     problem = lexicographic(random_problem(3, 12, 3, {Trait.AMPLE}))
     bound, gap = problem.staged_proof(0.5 * solver().solve(problem).x, np.zeros((0, 3)))

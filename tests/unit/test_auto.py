@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from phasewise.bench.calibrate_auto import calibrate, render
 from phasewise.profiling.phases import PhaseTimer
+from phasewise.sched.scenarios import BUILTIN
 from phasewise.solvers import registry
 from phasewise.solvers.api import Answer, SolverSession, Status
 from phasewise.solvers.backends.auto import (
@@ -142,9 +145,27 @@ def test_a_wrong_table_is_one_message_that_says_how_to_make_it_anew(content: str
         load_table(path)
 
 
-def test_options_are_refused() -> None:
-    with pytest.raises(OptionError, match="takes no options"):
+def test_options_are_refused_in_words_that_name_the_fix() -> None:
+    with pytest.raises(OptionError, match=r"takes no options.*max_iters=3.*--solver NAME"):
         open_solver("auto", {"max_iters": 3}, PhaseTimer())
+
+
+def test_a_scenario_whose_options_are_for_another_backend_is_refused_and_mended_as_told(
+    phasewise: Callable[..., Any], tmp_path: Path
+) -> None:
+    text = (BUILTIN / "toy.toml").read_text()
+    before, after = 'name = "highs-direct"\n', 'name = "auto"\nkwargs = { presolve = "on" }\n'
+    assert text.count(before) == 1
+    scenario = tmp_path / "own.toml"
+    scenario.write_text(text.replace(before, after))
+    said = phasewise("run", scenario, "-q", "--rounds", 2, "--out", tmp_path / "refused")
+    assert said.code == 2
+    (line,) = said.err.splitlines()
+    for part in ("auto: takes no options", "presolve='on'", "--solver-kwargs '{}'", "--solver NAME"):
+        assert part in line
+    assert not (tmp_path / "refused").exists()
+    for number, mended in enumerate((("--solver-kwargs", "{}"), ("--solver", "highs-direct"))):
+        assert phasewise("run", scenario, "-q", "--rounds", 2, *mended, "--out", tmp_path / f"out{number}").code == 0
 
 
 def test_the_table_can_be_measured_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

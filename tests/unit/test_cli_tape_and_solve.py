@@ -52,6 +52,29 @@ def test_a_tape_is_replayed_on_several_solvers(phasewise: Callable[..., Any], ta
     assert exact["failures"] == heuristic["failures"] == 0
 
 
+def test_what_a_heuristic_gives_up_is_told_against_the_best_bound_of_all(
+    phasewise: Callable[..., Any], tape: Path
+) -> None:
+    figures = tape.with_name("figures.json")
+    said = phasewise("solve", tape, "--solver", "waterfill", "--solver", "highs-direct", "--json", figures)
+    head = next(line for line in said.out.splitlines() if line.strip().startswith("solver"))
+    assert "lost" in head
+    assert "unused" in head
+    heuristic, exact = json.loads(figures.read_text())
+    # beside an exact solver the loss is the true one, which its own bound can only overstate
+    assert 0.0 < heuristic["objective_lost_median"] <= heuristic["objective_lost_max"] <= heuristic["max_gap"]
+    assert exact["objective_lost_max"] <= 1e-9
+    assert 0.0 <= heuristic["utilization_given_up_median"] <= heuristic["utilization_given_up_max"] < 1.0
+    assert exact["utilization_given_up_median"] is exact["utilization_given_up_max"] is None
+
+
+def test_alone_a_heuristic_is_told_to_lose_what_its_own_bound_says(phasewise: Callable[..., Any], tape: Path) -> None:
+    figures = tape.with_name("figures.json")
+    assert phasewise("solve", tape, "--solver", "waterfill", "--json", figures).code == 0
+    (alone,) = json.loads(figures.read_text())
+    assert alone["objective_lost_max"] == pytest.approx(alone["max_gap"], rel=1e-12)
+
+
 def test_only_so_many_rounds_are_replayed(phasewise: Callable[..., Any], tape: Path) -> None:
     figures = tape.with_name("figures.json")
     assert phasewise("solve", tape, "--solver", "highs-direct", "--rounds", 2, "--json", figures).code == 0

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from rich.console import Console
@@ -163,3 +165,19 @@ def test_a_comparison_of_many_runs_keeps_every_column(tmp_path: Path) -> None:
     text = printed(lambda console: render_comparison(compare_runs([run] * 7), console))
     assert "G/A" in text
     assert "…" not in text
+
+
+@pytest.mark.parametrize(
+    ("rebuilds", "rate", "told"),
+    [({"first": 1}, 0.98, "98.0"), ({"fresh": 60}, 0.0, None), ({}, None, None), (None, None, None)],
+)
+def test_reused_models_are_told_of_solvers_that_keep_one(
+    rebuilds: dict[str, int] | None, rate: float | None, told: str | None, tmp_path: Path
+) -> None:
+    run = made(tmp_path / "run")
+    run = replace(run, summary=msgspec.structs.replace(run.summary, lp_rebuilds=rebuilds, lp_reuse_rate=rate))
+    comparison = compare_runs([run, run])
+    assert row(comparison, "metrics", "models reused")[0] == pytest.approx((98.0, 98.0) if told else (None, None))
+    said = printed(lambda console: render_summary(run, console))
+    assert ("reused" in said) == (told is not None)
+    assert told is None or f"{told} % reused" in said

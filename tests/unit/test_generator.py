@@ -96,7 +96,7 @@ def test_jobs_that_never_stop_need_a_rate() -> None:
 
 
 def test_a_reference_type_that_the_table_lacks_names_the_known_ones() -> None:
-    with pytest.raises(ScenarioError, match=r"reference_type is 'h100'.*allowed: k80, p100, v100"):
+    with pytest.raises(ScenarioError, match=r"reference_type is 'h100'.*allowed: A10, .*, k80, p100, v100"):
         drawn(reference_type="h100")
 
 

@@ -9,22 +9,24 @@ import numpy as np
 import pytest
 from hypothesis import given, note
 from hypothesis import strategies as st
+from scipy import sparse
 
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers.api import RebuildReason, Solution
 from phasewise.solvers.errors import OptionError, SolveFailedError
 from phasewise.solvers.instances import Load, Trait, churned_rounds, random_problem, with_switching
+from phasewise.solvers.lp import reduced_gains, restrict, to_lp
 from phasewise.solvers.problems import Floats, MaxMinProblem
 from phasewise.solvers.session import open_solver
 
 KINDS = ("plain", "canonical", "switching", "canonical switching")
 
 
-def stated(kind: str, load: Load, jobs: int, rounds: int, churn: int = 3) -> Iterator[MaxMinProblem]:
+def stated(kind: str, load: Load, jobs: int, rounds: int, types: int = 3) -> Iterator[MaxMinProblem]:
     """Yield consecutive problems of one kind; what is in force before a round is what highs-direct found."""
     reference = open_solver("highs-direct", {}, PhaseTimer())
     x: Floats | None = None
-    for churned in churned_rounds(3, jobs, rounds, load=load, types=3, churn=churn):
+    for churned in churned_rounds(3, jobs, rounds, load=load, types=types, churn=3):
         problem = with_switching(churned, x) if "switching" in kind else churned.problem
         if "canonical" in kind:
             problem = replace(problem, linear_weight=1e-3)
@@ -106,6 +108,63 @@ def test_the_number_of_jobs_may_go_up_and_down() -> None:
         problem = replace(pool, gain=pool.gain[:jobs], scale_factor=pool.scale_factor[:jobs])
         solution = warm.solve(problem)
         assert solution.objective == pytest.approx(reference.solve(problem).objective, rel=1e-9)
+
+
+LARGE = 400  # jobs x 6 types: enough for columns to be left out
+
+
+@pytest.mark.parametrize("load", list(Load))
+@pytest.mark.parametrize("kind", KINDS)
+def test_columns_that_are_left_out_do_not_move_the_optimum(kind: str, load: Load) -> None:
+    warm, reference = (open_solver(name, {}, PhaseTimer()) for name in ("highs-warm", "highs-direct"))
+    for problem in stated(kind, load, jobs=LARGE, rounds=4, types=6):
+        solution = checked(warm.solve(problem))
+        assert solution.objective == pytest.approx(reference.solve(problem).objective, rel=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["plain", "canonical", "switching"])
+def test_columns_that_are_missed_join_when_the_capacity_jumps(kind: str) -> None:
+    warm, reference = (open_solver(name, {}, PhaseTimer()) for name in ("highs-warm", "highs-direct"))
+    rng = np.random.default_rng(0)
+    for problem in stated(kind, Load.CONTENDED, jobs=LARGE, rounds=5, types=6):
+        jolted = replace(problem, capacity=problem.capacity * rng.uniform(0.3, 3.0, size=6))
+        solution = checked(warm.solve(jolted))
+        assert solution.objective == pytest.approx(reference.solve(jolted).objective, rel=1e-9)
+
+
+def test_a_program_without_some_columns_is_the_whole_one_with_those_at_zero() -> None:
+    problem = random_problem(4, 12, 3, {Trait.SWITCHING_BY_PAIR, Trait.CANONICAL, Trait.GANGS})
+    whole = to_lp(problem)
+    pairs = np.flatnonzero(np.random.default_rng(1).random(36) < 0.6)
+    part = restrict(whole, pairs)
+    columns = np.concatenate((pairs, np.arange(36, whole.cost.size)))
+    dense, expected = (
+        sparse.csc_array((lp.value, lp.index, lp.start), shape=(lp.row_upper.size, lp.cost.size)).toarray()
+        for lp in (part, whole)
+    )
+    np.testing.assert_array_equal(dense, expected[:, columns])
+    for name in ("cost", "col_lower", "col_upper"):
+        np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[columns])
+    values = np.random.default_rng(2).random(columns.size)
+    everywhere = np.zeros(whole.cost.size)
+    everywhere[columns] = values
+    np.testing.assert_array_equal(part.x(values), whole.x(everywhere))
+    assert part.level == pairs.size
+    assert whole.level == 36
+
+
+@given(seed=st.integers(0, 2**32 - 1), shape=st.tuples(st.integers(2, 12), st.integers(1, 4)), data=st.data())
+def test_what_a_column_is_worth_less_what_it_costs_is_its_reduced_cost(
+    seed: int, shape: tuple[int, int], data: st.DataObject
+) -> None:
+    traits = data.draw(st.sets(st.sampled_from([Trait.CANONICAL, Trait.SWITCHING, Trait.GANGS, Trait.ZEROS])))
+    lp = to_lp(random_problem(seed, *shape, traits))
+    row_duals = np.random.default_rng(seed).normal(size=lp.row_upper.size)
+    worth, gain = reduced_gains(lp, row_duals)
+    matrix = sparse.csc_array((lp.value, lp.index, lp.start), shape=(lp.row_upper.size, lp.cost.size))
+    pairs = shape[0] * shape[1]
+    np.testing.assert_allclose(gain.ravel(), (lp.cost - matrix.T @ row_duals)[:pairs], rtol=1e-9, atol=1e-9)
+    assert worth.shape == gain.shape == shape
 
 
 def rebuild_of(name: str, *problems: MaxMinProblem) -> list[RebuildReason | None]:

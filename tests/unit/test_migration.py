@@ -9,7 +9,7 @@ import pytest
 from small_runs import Job, Run, run_trace
 
 from phasewise.sched import registry
-from phasewise.sched.api import Assignment, ClusterView
+from phasewise.sched.api import Assignment, ClusterView, Holding
 from phasewise.sched.cluster import ClusterLayout
 from phasewise.sched.config import Cluster, Migration
 from phasewise.sched.errors import ScenarioError
@@ -39,14 +39,14 @@ def model(fixed_s: float = 90.0, warm_discount: float = 0.5, patience: float = 0
 def one_job() -> JobTable:
     """Return a table with one job that has never run."""
     jobs = JobTable(ClusterLayout.build(Cluster(gpus={"k80": 2, "v100": 2})))
-    jobs.admit([Arrival(0, "plain", 0, 1.0, 1.0, 1e6, 0.0)], np.ones((1, 2)), 180.0)
+    jobs.admit([Arrival(0, "plain", 0, 1.0, 1.0, 1e6, 0.0)], np.ones((1, 2)), 180.0, [0])
     return jobs
 
 
 def in_round(jobs: JobTable, migration: MigrationModel, kind: int, *, moved: bool = False) -> float:
     """Let the job run on ``kind`` (-1: not at all) for a round of 360 s; return the seconds it pays."""
     on = np.array([kind], np.int64)
-    assignment = Assignment(np.full(4, -1, np.int64), on, np.array([moved]), int(moved), 0, 0)
+    assignment = Assignment(Holding.nothing(1), on, np.array([moved]), int(moved), 0, 0)
     migration.begin(jobs, assignment)
     jobs.worker_type[:] = on
     jobs.rounds_run += on >= 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ ROUNDS = {
 }
 SUMMARY = {
     *("avg_jct_s", "jct_s_p50", "jct_s_p95", "makespan_s", "utilization", "rounds", "allocations", "lp_solves"),
+    *("lp_rebuilds", "lp_reuse_rate"),
     *("jobs_completed", "jobs_failed", "window", "sim_time_s", "wall_s", "cpu_s", "rounds_per_cpu_s", "peak_rss_mib"),
     *("moves", "lease_extensions", "lease_extension_opportunities", "phases", "phase_coverage"),
 }
@@ -98,6 +100,38 @@ def test_the_summary_agrees_with_the_tables(toy: Run) -> None:
     assert summary["moves"] == sum(rounds["moves"]) == sum(job["moves"] for job in jobs.values())
     assert summary["lp_solves"] == sum(rounds["lp_solved"]) == summary["allocations"]
     assert summary["phases"]["lp_solve"]["calls"] >= summary["lp_solves"]
+
+
+@pytest.mark.parametrize("solver", ["highs-warm", "cvxpy-dpp:CLARABEL", "highs-direct", "highs-direct,highs-warm"])
+def test_the_summary_says_how_often_a_model_was_reused_and_why_not(solver: str, tmp_path: Path) -> None:
+    run = perform(load_scenario("toy", {"solver.name": solver, "output.trace": False}), tmp_path / "out")
+    table = run.table("rounds")
+    told = [reason for solved, reason in zip(table["lp_solved"], table["lp_rebuild"], strict=True) if solved]
+    rebuilds = Counter(reason for reason in told if reason is not None)
+    assert run.summary["lp_rebuilds"] == dict(rebuilds) != {}
+    assert run.summary["lp_reuse_rate"] == pytest.approx(told.count(None) / len(told), abs=1e-12)
+    assert (run.summary["lp_reuse_rate"] > 0.5) == (not solver.startswith("highs-direct"))
+
+
+def test_each_round_says_what_a_heuristic_gives_up(tmp_path: Path) -> None:
+    heuristic, exact = (
+        perform(load_scenario("toy", {"solver.name": name, "output.trace": False}), tmp_path / name).table("rounds")
+        for name in ("waterfill", "highs-direct")
+    )
+    solved = [round_ for round_, count in enumerate(heuristic["lp_solved"]) if count]
+    assert all(heuristic["lp_gap"][each] >= 0.0 for each in solved)
+    assert max(heuristic["lp_gap"][each] for each in solved) > 1e-3
+    used, most = ([heuristic[f"lp_utilization{end}"][each] for each in solved] for end in ("", "_ceiling"))
+    assert all(0.0 < one <= ceiling + 1e-12 for one, ceiling in zip(used, most, strict=True))
+    assert any(one < ceiling - 1e-3 for one, ceiling in zip(used, most, strict=True))
+    assert set(exact["lp_utilization_ceiling"]) == {None}
+
+
+def test_a_run_that_solves_nothing_has_no_rate_of_reuse(tmp_path: Path) -> None:
+    overrides = {"policy.name": "fifo", "output.trace": False, "stop.rounds": 3, "stop.window": "none"}
+    run = perform(load_scenario("toy", overrides), tmp_path / "out")
+    assert run.summary["lp_rebuilds"] == {}
+    assert run.summary["lp_reuse_rate"] is None
 
 
 def test_a_row_without_a_solve_has_no_objective(toy: Run) -> None:

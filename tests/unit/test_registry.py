@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from phasewise.sched import registry
+from phasewise.sched.cluster import ClusterLayout
+from phasewise.sched.config import Cluster
 from phasewise.sched.errors import SchedulingError, UnknownPlacementError, UnknownPolicyError
 
+OPTIONS = registry.PlacementOptions(ClusterLayout.build(Cluster(gpus={"v100": 4})))
 OURS = {"fifo", "fifo_perf", "isolated", "max_min_fairness", "max_min_fairness_perf", "recorded"}
 
 PLUGIN = '''
@@ -51,7 +54,7 @@ def test_every_policy_is_found_and_listed_alphabetically() -> None:
 
 def test_strided_is_among_the_placements() -> None:
     assert "strided" in registry.placement_names()
-    assert registry.placement("strided").name == "strided"
+    assert registry.placement("strided", OPTIONS).name == "strided"
 
 
 def test_each_is_described_in_one_line() -> None:
@@ -70,7 +73,7 @@ def test_an_unknown_policy_is_told_which_there_are() -> None:
 
 def test_an_unknown_placement_is_told_which_there_are() -> None:
     with pytest.raises(UnknownPlacementError, match=r"no placement 'stride'; choose one of: .*strided"):
-        registry.placement("stride")
+        registry.placement("stride", OPTIONS)
 
 
 def test_two_classes_of_one_name_are_refused() -> None:

@@ -6,6 +6,8 @@ The tests of the chain alone are in `test_solver_chain`; here each failure strik
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -210,6 +212,68 @@ def test_two_failures_at_one_solve_are_two_events(tmp_path: Path) -> None:
     told = [(each["round"], each["solver"], each["next"]) for each in run.events("solver_fallback")]
     assert told == [(0, "bad", "worse"), (0, "worse", SOUND)]
     assert run.summary["solver_fallbacks"] == 2
+
+
+@pytest.mark.parametrize(
+    ("first", "limit", "words"),
+    [
+        ("highs-direct", {"simplex_iteration_limit": 1}, "status iteration_limit (HiGHS: Iteration limit reached)"),
+        ("highs-direct", {"time_limit": 0.0}, "status time_limit (HiGHS: Time limit reached)"),
+        ("cvxpy-fresh:CLARABEL", {"max_iter": 1}, "iteration"),
+        ("cvxpy-dpp:CLARABEL", {"max_entries": 16}, "max_entries"),
+    ],
+)
+def test_a_real_limit_of_a_solver_is_a_fallback_like_any_other(
+    first: str, limit: Mapping[str, object], words: str, tmp_path: Path
+) -> None:
+    chain = {"solver.name": f"{first},structured", "solver.kwargs": {first: dict(limit)}}
+    run = perform(load_scenario("toy", {"output.trace": False, **chain}), tmp_path / "out")
+    assert run.status == "complete"
+    assert run.events("solver_fallback") != []
+    for event in run.events("solver_fallback"):
+        assert (event["solver"], event["next"]) == (first, "structured")
+        assert words in event["reason"]
+
+
+LIMITED = """
+import resource, sys
+import numpy as np
+from phasewise.sched.scenarios import load_scenario
+from phasewise.sched.simulate import simulate
+from phasewise.solvers import registry
+
+sound = registry.get("highs-direct")
+
+class Hungry:
+    name, aliases, families, requires, limits, tolerance = "hungry", (), frozenset({"max_min"}), {}, "eats", 1e-6
+    def open(self, options, timer):
+        return self
+    def solve(self, problem):
+        return np.ones(1 << 28).sum()
+
+overrides = {"solver.name": "hungry,highs-direct", "output.trace": False}
+simulate(load_scenario("toy", {"output.trace": False, "stop.rounds": 2, "stop.window": "none"}), None)  # all is loaded
+with open("/proc/self/statm") as file:
+    held = int(file.read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (held + (512 << 20),) * 2)
+with registry.registered(Hungry()):
+    outcome = simulate(load_scenario("toy", overrides), __import__("pathlib").Path(sys.argv[1]))
+print(outcome.status)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc/self/statm")
+def test_a_backend_that_runs_into_the_memory_limit_of_the_process_gives_way(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-P", "-W", "error", "-c", LIMITED, str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "complete\n", done.stderr
+    fallbacks = Run(tmp_path / "out", "complete").events("solver_fallback")
+    assert fallbacks != []
+    assert all("MemoryError" in event["reason"] for event in fallbacks)
 
 
 # -- with nobody to fall back on -------------------------------------------------------------------------------------

@@ -35,7 +35,10 @@ def arrival(job: int) -> Arrival:
 def admitted(*jobs: int) -> JobTable:
     table = JobTable(LAYOUT)
     table.admit(
-        [arrival(job) for job in jobs], np.array([[job, 2.0 * job] for job in jobs], float).reshape(-1, 2), 180.0
+        [arrival(job) for job in jobs],
+        np.array([[job, 2.0 * job] for job in jobs], float).reshape(-1, 2),
+        180.0,
+        list(range(len(jobs))),
     )
     return table
 
@@ -57,7 +60,7 @@ def test_a_row_that_is_used_again_keeps_nothing_of_the_job_before() -> None:
     for name in ("x", "deficit_s", "steps_done", "failures", "rounds_run", "moves", "has_allocation", "worker_type"):
         getattr(table, name)[:] = 7
     table.remove(np.array([0, 1]))
-    table.admit([arrival(9)], np.ones((1, 2)), 180.0)
+    table.admit([arrival(9)], np.ones((1, 2)), 180.0, [0])
     assert table.worker_type.tolist() == [-1]
     for name in ("x", "deficit_s", "steps_done", "failures", "rounds_run", "moves", "has_allocation"):
         assert not getattr(table, name).any(), name
@@ -93,7 +96,7 @@ def test_a_policy_sees_copies_that_it_cannot_write() -> None:
 def test_the_table_grows_and_loses_nothing(count: int, seed: int) -> None:
     table = admitted(*range(count))
     gone = np.flatnonzero(np.random.default_rng(seed).random(count) < 0.5)
-    table.admit([arrival(count)], np.ones((1, 2)), 180.0)
+    table.admit([arrival(count)], np.ones((1, 2)), 180.0, [0])
     table.remove(gone)
     assert table.job_id.tolist() == [job for job in range(count + 1) if job not in set(gone.tolist())]
 
@@ -111,7 +114,7 @@ class JobTableMachine(RuleBasedStateMachine):
     def admit(self, count: int) -> None:
         jobs = [arrival(self.next + index) for index in range(count)]
         self.next += count
-        self.table.admit(jobs, np.array([[job.job_id, 1.0] for job in jobs], float).reshape(-1, 2), 180.0)
+        self.table.admit(jobs, np.array([[job.job_id, 1.0] for job in jobs], float).reshape(-1, 2), 180.0, [0] * count)
         for job in jobs:
             self.model[job.job_id] = {
                 **{name: getattr(job, name, 0.0) for name in VECTORS},

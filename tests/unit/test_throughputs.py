@@ -25,11 +25,20 @@ def faults(path: Path, text: str | bytes) -> str:
     return str(caught.value)
 
 
-def test_the_built_in_table_knows_26_job_types_on_three_worker_types() -> None:
+def test_the_built_in_table_knows_26_job_types_on_three_measured_and_seven_assumed_worker_types() -> None:
     table = ThroughputTable.builtin()
-    assert table.worker_types == ("k80", "p100", "v100")
+    assert table.worker_types == ("A10", "G2", "G3", "P100", "T4", "V100M16", "V100M32", "k80", "p100", "v100")
     assert len(table.for_types(("v100",)).job_types()) == 26
     assert table.for_types(("v100",)).row("A3C", 1)[0] == 7.175767179667988
+
+
+def test_the_types_of_openb_are_multiples_of_a_measured_column() -> None:
+    view = ThroughputTable.builtin().for_types(("p100", "v100", "P100", "V100M16", "V100M32", "T4", "G2", "G3", "A10"))
+    p100, v100, *assumed = view.rows.T
+    for column, expected in zip(
+        assumed, (p100, v100, v100, *(v100 * k for k in (0.33, 0.34, 0.35, 0.67))), strict=True
+    ):
+        assert column.tolist() == expected.tolist()
 
 
 def test_a_view_has_its_columns_in_the_order_asked_for_and_cannot_be_written() -> None:
@@ -42,7 +51,7 @@ def test_a_view_has_its_columns_in_the_order_asked_for_and_cannot_be_written() -
 
 
 def test_a_worker_type_without_throughputs_names_those_that_have_some() -> None:
-    with pytest.raises(ScenarioError, match=r"'h100' in the built-in .*known: k80, p100, v100 .*--throughputs"):
+    with pytest.raises(ScenarioError, match=r"'h100' in the built-in .*known: .*k80, p100, v100 .*--throughputs"):
         ThroughputTable.builtin().for_types(("h100", "v100"))
 
 

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from small_runs import Job, Run, plain_rates, run_trace, simulation, trace_scenario
 
-from phasewise.sched.api import Assignment, NodeView, Order
-from phasewise.sched.config import TimingChoice
+from phasewise.sched.api import NodeView, Order, Placed
+from phasewise.sched.cluster import ClusterLayout
+from phasewise.sched.config import Cluster, TimingChoice
 from phasewise.sched.errors import ScenarioError
 from phasewise.sched.placement.strided import Strided
+from phasewise.sched.registry import PlacementOptions
 from phasewise.sched.timing import Timing, preferred_types
 from phasewise.solvers.problems import Problem
 from phasewise.solvers.session import open_solver
@@ -218,12 +220,14 @@ class Watching:
 
     name = "watching"
 
+    spans_nodes = True
+
     def __init__(self) -> None:
         self.sums: list[list[float]] = []
         self.sim: Any = None
-        self.strided = Strided()
+        self.strided = Strided(PlacementOptions(ClusterLayout.build(Cluster(gpus={"v100": 2, "k80": 1}))))
 
-    def place(self, order: Order, nodes: NodeView) -> Assignment:
+    def place(self, order: Order, nodes: NodeView) -> Placed:
         self.sums.append((self.sim.jobs.job_time_s / self.sim.service.worker_time_s).sum(axis=0).tolist())
         return self.strided.place(order, nodes)
 

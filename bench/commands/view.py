@@ -1,0 +1,21 @@
+"""`phasewise view`: who held which GPU in every round of a run, on one page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN [RUN]")
+@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="FILE.html", help="Where to write.")
+def command(runs: tuple[Path, ...], out: Path) -> None:
+    """Write a page that shows each GPU in every round of a run, or of two runs at the same simulated time."""
+    from phasewise.reports.run_directory import load_run
+    from phasewise.reports.viewer.page import MOST_RUNS, write_viewer
+
+    if len(runs) > MOST_RUNS:
+        raise click.UsageError(f"{len(runs)} run directories were given; the viewer shows one, or two side by side.")
+    write_viewer([load_run(path) for path in runs], out)
+    click.echo(f"viewer: {out}")

@@ -1,0 +1,92 @@
+"""The inflation experiment from the command line: the folder, the display, the signals, and what is printed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phasewise.bench.boundary import InterruptedRunError, Interruption
+from phasewise.bench.directories import claimed
+from phasewise.bench.progress import LINE_INTERVAL_S, Throttle
+from phasewise.bench.runs import Voice
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from phasewise.sched.inflation import Experiment, Filled, Filling, Setting
+
+
+def perform(setting: Setting, out: Path, *, quiet: bool, overwrite: bool) -> dict[str, Any]:
+    """Do the experiment, write its folder, and return its summary.
+
+    Raises
+    ------
+    InterruptedRunError
+        On Ctrl-C or SIGTERM, after what happened until then has been saved.
+    phasewise.sched.errors.InflationFailedError
+        Where a file could not be written, or a placement failed.
+    phasewise.sched.errors.SchedulingError
+        Where the input is wrong; nothing was written.
+    """
+    from phasewise.sched.inflation import Filling, fill, prepare, warm_up
+
+    voice, interruption = Voice(quiet), Interruption()
+    experiment, filling = prepare(setting), Filling()
+    with claimed(out, "inflate", overwrite=overwrite) as path, interruption.watched():
+        warm_up(experiment, voice.say)
+        try:
+            fill(experiment, filling, progress=_told(voice), interrupted=interruption.asked)
+        except KeyboardInterrupt as interrupt:
+            _save(path, experiment, filling, "interrupted")
+            raise InterruptedRunError(f"what happened until then is saved in {path}") from interrupt
+        return _save(path, experiment, filling, "complete")
+
+
+def _save(path: Path, experiment: Experiment, filling: Filling, status: str) -> dict[str, Any]:
+    from phasewise.profiling.errors import OutputError
+    from phasewise.sched.errors import InflationFailedError
+    from phasewise.sched.inflation_records import write_experiment
+
+    try:
+        return write_experiment(path, experiment, filling, status=status, command=["phasewise", *sys.argv[1:]])
+    except OutputError as error:
+        raise InflationFailedError(f"the experiment failed after {len(filling)} arrivals: {error}") from error
+
+
+def _told(voice: Voice) -> Callable[[Filled], None]:
+    throttle = Throttle(LINE_INTERVAL_S)
+
+    def tell(filled: Filled) -> None:
+        rate = throttle.due(filled.arrived)
+        if rate is not None:
+            voice.say(
+                f"inflate: {filled.arrived:,}/{filled.arrivals:,} arrived  {filled.alloc_pct:.1f} % allocated  "
+                f"{rate:,.0f} pods/s"
+            )
+
+    return tell
+
+
+def summary_table(setting: Setting, summary: Mapping[str, Any]) -> Table:
+    """Return the figures at the last load, as a table."""
+    from rich.table import Table
+
+    title = f"{setting.placement}, seed {setting.seed}: {summary['nodes']:,} nodes, {summary['gpus']:,} GPUs"
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    failed = ", ".join(f"{name} {count}" for name, count in summary["failed_by_class"].items())
+    cost = summary["cpu_us_per_pod"]
+    for name, value in (
+        ("arrived load", f"{summary['arrived_load_pct']} %"),
+        ("GPUs in use", f"{summary['alloc_pct']:.2f} %"),
+        ("fragmented, of all GPUs", f"{summary['frag_pct_of_total']:.2f} %"),
+        ("fragmented, of idle GPUs", f"{summary['frag_pct_of_idle']:.2f} %"),
+        ("pods arrived", f"{summary['arrived_pods']:,} ({summary['clones']:,} clones)"),
+        ("pods without a node", f"{summary['failed_pods']:,}" + (f" ({failed})" if failed else "")),
+        ("CPU time a pod", "-" if cost is None else f"{cost:.1f} us"),
+    ):
+        table.add_row(name, value)
+    return table

@@ -1,0 +1,1 @@
+"""Studies: series of runs, each summed up in one Markdown table."""

@@ -1,0 +1,1 @@
+"""What is measured: cases of four kinds at two scales, apart from the drivers that measure them."""

@@ -1,0 +1,12 @@
+"""All cases by name."""
+
+from __future__ import annotations
+
+from phasewise.bench.subjects import engine, phases, placement, solvers
+from phasewise.bench.subjects.api import Case
+
+
+def catalogue() -> dict[str, Case]:
+    """Return all cases by name, those of a kind together."""
+    found = [case for kind in (engine, solvers, placement, phases) for case in kind.cases()]
+    return {case.name: case for case in found}

@@ -1,0 +1,95 @@
+"""Backends on tapes of both scales: distinct rounds in order, each walk in a session of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from phasewise.bench.subjects.api import Case, require
+from phasewise.bench.suite_tapes import Scale, suite_tape
+from phasewise.profiling.phases import PhaseTimer
+from phasewise.solvers import registry
+from phasewise.solvers.api import Solution
+from phasewise.solvers.problems import Problem
+from phasewise.solvers.session import open_solver
+from phasewise.solvers.tapes import Tape
+
+# The largest gap that a walk may show: what each method promises with its default tolerances.
+EXACT_GAP: Final = 1e-9
+GENERAL_GAP: Final = 1e-6
+SPLITTING_GAP: Final = 1e-3
+
+# Problems of a walk: fewer for what takes longer, so that all cases together stay within minutes.
+PROBLEMS: Final[Mapping[Scale, Mapping[str, int]]] = {
+    Scale.PHILLY: {
+        "highs-direct": 60,
+        "highs-warm": 60,
+        "structured": 60,
+        "waterfill": 60,
+        "cvxpy-dpp:CLARABEL": 20,
+        "cvxpy-dpp:ECOS": 20,
+        "cvxpy-fresh:CLARABEL": 15,
+        "cvxpy-fresh:ECOS": 15,
+        "cvxpy-fresh:HIGHS": 15,
+        "cvxpy-fresh:SCS": 15,
+    },
+    Scale.ALIBABA: {
+        "highs-direct": 10,
+        "highs-warm": 25,
+        "structured": 50,
+        "waterfill": 50,
+        "cvxpy-fresh:CLARABEL": 3,
+        "cvxpy-fresh:ECOS": 3,
+        "cvxpy-fresh:HIGHS": 3,
+        "cvxpy-fresh:SCS": 2,
+    },
+}
+
+
+@dataclass
+class TapeSubject:
+    """A backend on the first problems of a tape."""
+
+    solver: str
+    problems: Sequence[Problem]
+
+    def prepare(self) -> Callable[[], list[Solution]]:
+        """Return the walk over the problems, in a fresh session."""
+        solver = open_solver(self.solver, {}, PhaseTimer())
+        return lambda: [solver.solve(problem) for problem in self.problems]
+
+    def check(self, answer: list[Solution]) -> None:
+        """Check that each problem has an answer, and how good it is proven to be."""
+        require(len(answer) == len(self.problems), "a problem has no answer")
+        if not registry.is_exact(registry.get(self.solver)):
+            return  # a heuristic: the certifier has made its answer feasible, and says what it gives up
+        native = self.solver.rpartition(":")[2]
+        allowed = {self.solver: EXACT_GAP, "SCS": SPLITTING_GAP}.get(native, GENERAL_GAP)
+        worst = max((solution.gap for solution in answer if solution.gap is not None), default=0.0)
+        require(worst <= allowed, f"the worst proven gap is {worst:.1e}; allowed: {allowed:.0e}")
+
+    def counters(self, answer: list[Solution]) -> Mapping[str, float]:
+        """Return iterations, rebuilds, and the size of the problems."""
+        return {
+            "iterations": sum(solution.iterations for solution in answer),
+            "rebuilds": sum(solution.rebuild is not None for solution in answer),
+            "jobs": sum(solution.x.shape[0] for solution in answer),
+            "nonzeros": sum(int((problem.gain > 0.0).sum()) for problem in self.problems),
+        }
+
+
+def taped(scale: Scale, solver: str, count: int) -> TapeSubject:
+    """Return the subject of a backend on the tape of a scale, which is made first where it is not there."""
+    return TapeSubject(solver, list(islice(Tape(suite_tape(scale)), count)))
+
+
+def cases() -> Iterator[Case]:
+    """Yield a case a backend and scale, of the backends that are installed."""
+    installed = {each.name for each in registry.describe() if each.installed}
+    for scale, counts in PROBLEMS.items():
+        for solver, count in counts.items():
+            if solver in installed:
+                make = lambda scale=scale, solver=solver, count=count: taped(scale, solver, count)  # noqa: E731
+                yield Case(f"solvers/{scale}/{solver}", count, "problem", make)

@@ -1,0 +1,180 @@
+"""The jobs of a run: what they are, when they were in the system, and the kinds by which a page colours them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from phasewise.reports import palette
+from phasewise.reports.columns import ColumnTable
+from phasewise.reports.errors import RunDirectoryError
+from phasewise.reports.run_directory import Run
+from phasewise.reports.viewer.slots import Stays
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+MOST_JOB_ID = (1 << 32) - 1
+MOST_SHARE = (1 << 16) - 1
+_UNKNOWN = "not recorded"
+_NEVER = 1 << 30  # a round after every run's last
+_KINDS = len(palette.CYCLE) - 1  # kinds of jobs with a colour of their own; the last colour is for the rest
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Job types that share a colour: its name in the legend, the colour's name, and how many jobs there are."""
+
+    label: str
+    colour: str
+    jobs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """The jobs of a run, J of them, in ascending order of id.
+
+    Attributes
+    ----------
+    job_id
+        (J,) int64.
+    job_types, type_index
+        Names, and (J,) which of them.
+    kinds, kind_index
+        What the legend shows, and (J,) which of it.
+    arrival_s
+        (J,) simulated seconds, rounded to whole ones.
+    first_round, end_round
+        (J,) first round in which it is in the system, and first in which it no longer is.
+    gpus, gpu_milli
+        (J,) GPUs it asks for, and thousandths of each.
+    """
+
+    job_id: Ints
+    job_types: Sequence[str]
+    type_index: Ints
+    kinds: Sequence[Kind]
+    kind_index: Ints
+    arrival_s: Ints
+    first_round: Ints
+    end_round: Ints
+    gpus: Ints
+    gpu_milli: Ints
+
+
+def read_jobs(run: Run, held: Ints, stays: Stays, sim_time_s: Floats) -> Jobs:
+    """Return the jobs of the table, and those that held a GPU but never came into it because their run was killed.
+
+    Parameters
+    ----------
+    held
+        (H,) ids of the jobs that held a GPU, ascending.
+    stays
+        What they held; ``job`` is an index into ``held``.
+    sim_time_s
+        (R,) start of each round.
+
+    Raises
+    ------
+    RunDirectoryError
+        Where the table of jobs lacks a column or holds something else than numbers.
+    """
+    table = _Padded.read(run.jobs, held)
+    rounds = len(sim_time_s)
+    first_held, last_held = np.full(len(table.job_id), rounds), np.zeros(len(table.job_id), np.int64)
+    index = np.searchsorted(table.job_id, held)[stays.job]
+    np.minimum.at(first_held, index, stays.start)
+    np.maximum.at(last_held, index, stays.end)
+    arrival_s = table.numbers("arrival_s")
+    arrival_s = np.where(np.isnan(arrival_s), sim_time_s[np.minimum(first_held, rounds - 1)], arrival_s)
+    job_types, type_index = np.unique(table.words("job_type", _UNKNOWN), return_inverse=True)
+    names = [str(name) for name in job_types]
+    kinds, kind_of_type = _kinds(names, np.bincount(type_index, minlength=len(names)))
+    return Jobs(
+        job_id=table.job_id,
+        job_types=names,
+        type_index=type_index,
+        kinds=kinds,
+        kind_index=kind_of_type[type_index],
+        arrival_s=np.clip(np.rint(arrival_s), 0, MOST_JOB_ID).astype(np.int64),
+        first_round=np.searchsorted(sim_time_s, arrival_s, "left"),
+        end_round=_end_rounds(table, last_held, sim_time_s),
+        gpus=np.maximum(1, table.numbers("scale_factor", 1.0)).astype(np.int64),
+        gpu_milli=np.clip(table.numbers("gpu_milli", 1000.0), 0, MOST_SHARE).astype(np.int64),
+    )
+
+
+def _end_rounds(table: _Padded, last_held: Ints, sim_time_s: Floats) -> Ints:
+    """Return (J,) the first round in which a job is no longer there.
+
+    A job is there in the rounds that start before it completes. When a failed or refused job left is not recorded: it
+    is taken to leave with its last GPU.
+    """
+    completion_s = table.numbers("completion_s", np.inf)
+    end = np.searchsorted(sim_time_s, completion_s, "left")
+    status = table.words("status", "active")
+    gone = (status == "failed") | (status == "refused")
+    return np.where(gone, last_held, end)
+
+
+@dataclass(frozen=True, slots=True)
+class _Padded:
+    """The table of jobs by ascending id, with rows that know nothing but the id for the jobs that it lacks."""
+
+    job_id: Ints
+    table: ColumnTable
+    row: Ints  # (J,) row of the table, -1 where there is none
+
+    @classmethod
+    def read(cls, table: ColumnTable, held: Ints) -> _Padded:
+        known, row = np.unique(whole_numbers(table, "job_id", MOST_JOB_ID), return_index=True)
+        lost = np.setdiff1d(held, known)
+        every = np.concatenate((known, lost))
+        order = np.argsort(every)
+        return cls(every[order], table, np.concatenate((row, np.full(len(lost), -1)))[order])
+
+    def numbers(self, name: str, absent: float = np.nan) -> Floats:
+        values = self.table.numbers(name) if name in self.table else np.full(len(self.table), np.nan)
+        found = np.append(values, np.nan)[self.row]
+        return np.where(np.isfinite(found), found, absent)
+
+    def words(self, name: str, absent: str) -> npt.NDArray[np.str_]:
+        values = self.table.strings(name) if name in self.table else [None] * len(self.table)
+        return np.array([*(value or absent for value in values), absent])[self.row]
+
+
+def whole_numbers(table: ColumnTable, name: str, most: int = _NEVER) -> Ints:
+    """Return a column as int64; raises `RunDirectoryError` where it is not whole numbers from 0 to ``most``."""
+    values = table.numbers(name)
+    wrong = ~((values >= 0) & (values <= most) & (values == np.floor(values)))
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise RunDirectoryError(
+            f"{table.path}: column {name!r} is {values[row]:g} in row {row}; a whole number from 0 to {most} is due"
+        )
+    return values.astype(np.int64)
+
+
+def _kinds(job_types: Sequence[str], jobs: Ints) -> tuple[list[Kind], Ints]:
+    """Return the kinds of the legend, most frequent first, and (T,) the kind of each type.
+
+    Where there are more types than colours, those that differ only in what stands in brackets are one kind, and the
+    rarest kinds are one.
+    """
+    labels = list(job_types)
+    if len(labels) > _KINDS:
+        labels = [name.partition(" (")[0] for name in labels]
+    total: Counter[str] = Counter()
+    for label, count in zip(labels, jobs.tolist(), strict=True):
+        total[label] += count
+    ranked = sorted(total, key=lambda label: (-total[label], label))
+    own = {label: index for index, label in enumerate(ranked[:_KINDS])}
+    kinds = [Kind(label, palette.cycle_colour(index), total[label]) for label, index in own.items()]
+    if rest := ranked[_KINDS:]:
+        name = "1 other type" if len(rest) == 1 else f"{len(rest)} other types"
+        kinds.append(Kind(name, palette.CYCLE[-1], sum(total[label] for label in rest)))
+    return kinds, np.array([own.get(label, _KINDS) for label in labels], np.int64)
