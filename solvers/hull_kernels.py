@@ -5,25 +5,15 @@ At 1,700 jobs x 6 types NumPy needs 2 ms for them and this loop a fifteenth.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
-
 import numpy as np
 import numpy.typing as npt
+
+from phasewise.solvers.compiled import compiled
 
 Floats = npt.NDArray[np.float64]
 Int64s = npt.NDArray[np.int64]
 
-if TYPE_CHECKING:
-    Function = TypeVar("Function", bound=Callable[..., object])
-
-    def kernel(function: Function) -> Function:
-        """Compile a function (for the type checker: leave it as it is)."""
-        return function
-else:
-    from numba import njit
-
-    kernel = njit(cache=True, error_model="numpy")
+kernel = compiled()
 
 SAME_SLOPE = 1e-14  # relative: among equal slopes the farthest vertex is taken, so that no segment is cut in two
 

@@ -53,8 +53,9 @@ class StructuredSession:
     """Remembers the last round's prices: they belong to worker types, so that jobs may come and go."""
 
     def __init__(self, options: Mapping[str, object], timer: PhaseTimer) -> None:
-        from phasewise.solvers.structured import solver
+        from phasewise.solvers.structured import compiled, solver
 
+        compiled.announce()
         mode, limit = options["mode"], options["max_iterations"]
         self._state = solver.state
         self._tolerance = float(str(options["tolerance"]))

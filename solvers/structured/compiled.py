@@ -3,20 +3,36 @@
 Sums may be added in any order and a quotient may become a product with a reciprocal: each answer is certified, so the
 last bits do not matter, while loops over jobs become vector instructions. A division by zero gives infinity, as in
 NumPy.
+
+A `loop` does not count references to arrays, which takes most of the time of a short loop over a tuple of twenty of
+them: it may be handed arrays and look at parts of them, but not make, keep or return any. What makes arrays is a
+`kernel`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+import logging
+from functools import cache
+from typing import Final
 
-if TYPE_CHECKING:
-    Function = TypeVar("Function", bound=Callable[..., object])
+from phasewise.solvers.compiled import compiled
 
-    def kernel(function: Function) -> Function:
-        """Compile a function (for the type checker: leave it as it is)."""
-        return function
-else:
-    from numba import njit
+_ANY_ORDER: Final = {"reassoc", "contract", "arcp", "nsz"}
 
-    kernel = njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})
+kernel = compiled(fastmath=_ANY_ORDER)
+loop = compiled(fastmath=_ANY_ORDER, _nrt=False)
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+@loop
+def _probe(value: float) -> float:
+    return value
+
+
+@cache
+def announce() -> None:
+    """Log a warning, once, where the compiled loops are not at hand: the first solve will take half a minute."""
+    _probe(0.0)
+    if sum(_probe.stats.cache_misses.values()):  # type: ignore[attr-defined]
+        _LOG.warning("compiling the structured solvers, once on this machine: about half a minute ...")

@@ -9,8 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from phasewise.solvers.structured.compiled import kernel
+from phasewise.solvers.structured.compiled import kernel, loop
 from phasewise.solvers.structured.interior_point_kernels import (
+    BLOCK,
     CONVERGED,
     OUT_OF_ITERATIONS,
     STALLED,
@@ -20,7 +21,6 @@ from phasewise.solvers.structured.interior_point_kernels import (
     Reduced,
     aim,
     direct,
-    dot,
     factorise,
     reduce_columns,
     reduce_rows,
@@ -35,6 +35,7 @@ from phasewise.solvers.structured.interior_point_steps import (
     reward,
     second_order,
 )
+from phasewise.solvers.structured.sums import dot, sum_of
 
 _SHARE: Final = 0.7  # of capacity and time that the starting point uses
 _STEP: Final = 0.9995  # of the way to the boundary
@@ -92,14 +93,20 @@ def empty_reduced(types: int, jobs: int, kept: int) -> Reduced:
         np.zeros(jobs),
         np.zeros(jobs),
         np.zeros(types),
+        np.zeros(jobs),
+        np.zeros(jobs),
+        np.zeros(jobs),
+        np.zeros(BLOCK),
+        np.zeros(BLOCK),
+        np.zeros(max(jobs, types, kept)),
     )
 
 
-@kernel
-def start_primal(program: Program, point: Point, unit: float) -> float:
+@loop
+def start_primal(program: Program, point: Point, unit: float, share: Floats, kept_share: Floats) -> float:
     """Place x inside its bounds by equal shares, set the slacks, and return t, somewhat below the least gain."""
     types, jobs = program.gain.shape
-    share, kept_share = start_shares(program, unit)
+    start_shares(program, unit, share, kept_share)
     for i in range(jobs):
         point.v[i] = 1.0
     for j in range(types):
@@ -112,7 +119,10 @@ def start_primal(program: Program, point: Point, unit: float) -> float:
         point.k[n] = kept_share[j] * program.previous[n]
         point.b[n] = program.previous[n] - point.k[n]
         place(program, point, j, i, point.k[n])
-    level = min(0.9 * unit, point.u.min() - 0.3 * unit)
+    level = 1.2 * unit
+    for i in range(jobs):
+        level = min(level, point.u[i])
+    level = min(0.9 * unit, level - 0.3 * unit)
     for i in range(jobs):
         point.u[i] -= level
     for j in range(types):
@@ -122,7 +132,7 @@ def start_primal(program: Program, point: Point, unit: float) -> float:
     return float(level)
 
 
-@kernel
+@loop
 def place(program: Program, point: Point, j: int, i: int, x: float) -> None:
     """Count a part of x_ij in the slacks of its rows, gains still without t."""
     point.u[i] += program.gain[j, i] * x
@@ -130,11 +140,11 @@ def place(program: Program, point: Point, j: int, i: int, x: float) -> None:
     point.w[j] -= program.use[i] * x
 
 
-@kernel
-def start_shares(program: Program, unit: float) -> tuple[Floats, Floats]:
+@loop
+def start_shares(program: Program, unit: float, share: Floats, kept_share: Floats) -> None:
     """Return by type (W,) what every open pair starts with, and which part of what is in force is kept at first."""
     types, jobs = program.gain.shape
-    share, kept_share = np.empty(types), np.zeros(types)
+    kept_share[:] = 0.0
     for n in range(program.previous.size):
         kept_share[program.kept_type[n]] += program.previous[n] * program.use[program.kept_job[n]]
     for j in range(types):
@@ -145,13 +155,12 @@ def start_shares(program: Program, unit: float) -> tuple[Floats, Floats]:
         room = max(free, 0.02 * program.capacity[j]) if program.capacity[j] > 0.0 else max(free, 0.02 * asked)
         share[j] = _SHARE * min(1.0, room / asked)
         kept_share[j] = 0.5 * _SHARE * min(1.0, room / (kept_share[j] + 1e-300))
-    share /= max(1.0, share.sum() / _SHARE)
-    if program.previous.size > 0:
-        share *= 0.5
-    return share, kept_share
+    part = (0.5 if program.previous.size > 0 else 1.0) / max(1.0, sum_of(share) / _SHARE)
+    for j in range(types):
+        share[j] *= part
 
 
-@kernel
+@loop
 def start_dual(program: Program, point: Point) -> None:
     """Set duals that satisfy every column of x: job weights in proportion to GPUs over gain, as at equal prices."""
     types, jobs = program.gain.shape
@@ -181,29 +190,35 @@ def start_dual(program: Program, point: Point) -> None:
         point.zb[n] = point.zk[n] - net
 
 
-@kernel
+@loop
 def most_gain(program: Program, i: int) -> float:
     """Return the gain of job i on its best type, or the largest of all where it has none, or 1."""
     most = 0.0
     for j in range(program.gain.shape[0]):
         most = max(most, program.gain[j, i])
     if most <= 0.0:
-        most = program.gain.max()
+        for k in range(program.gain.shape[1]):
+            for j in range(program.gain.shape[0]):
+                most = max(most, program.gain[j, k])
     return most if most > 0.0 else 1.0
 
 
-@kernel
+@loop
 def reduced_cost(program: Program, point: Point, j: int, i: int) -> float:
     """Return what a unit of the added part of x_ij costs beyond its worth, without the price of time."""
     cost = program.cost[j, i] if program.cost.size > 0 else 0.0
     return float(cost + program.use[i] * point.price[j] - program.gain[j, i] * (point.lam[i] + program.linear[i]))
 
 
-@kernel
+@loop
 def products(program: Program) -> int:
     """Return the number of complementary pairs."""
     types, jobs = program.gain.shape
-    return int(program.open.sum() + 2 * jobs + types + 2 * program.previous.size)
+    count = int(2 * jobs + types + 2 * program.previous.size)
+    for j in range(types):
+        for i in range(jobs):
+            count += int(program.open[j, i] > 0.0)
+    return count
 
 
 @kernel
@@ -233,14 +248,14 @@ def interior_point(
         empty_point(types, jobs, kept),
     )
     reduced = empty_reduced(types, jobs, kept)
-    level = start_primal(program, point, unit)
+    level = start_primal(program, point, unit, np.empty(types), np.empty(types))
     start_dual(program, point)
     count = products(program)
     gap = 1e300
     settled = 0
     for iteration in range(limit):
         off = balance(program, point, reduced, level, unit)
-        missing = program.level_reward - point.lam.sum() - dot(program.drift, point.price)
+        missing = program.level_reward - sum_of(point.lam) - dot(program.drift, point.price)
         total = complementarity(point, point)
         worth = max(abs(reward(program, point, level)), least_worth) + 1e-300
         gap = total / worth
@@ -262,7 +277,7 @@ def interior_point(
     return point, level, limit, OUT_OF_ITERATIONS, gap
 
 
-@kernel
+@loop
 def take_step(
     program: Program,
     point: Point,

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.solvers.structured.compiled import kernel
+from phasewise.solvers.structured.compiled import loop
+from phasewise.solvers.structured.sums import dot, sum_of
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -19,7 +20,7 @@ Ints = npt.NDArray[np.int64]
 CONVERGED, STALLED, OUT_OF_ITERATIONS = 0, 1, 2
 
 _GUARD = 1e-300  # keeps 0 / 0 at 0 where a pair is not open
-_BLOCK = 512  # jobs: six rows of them fit into the fastest cache
+BLOCK = 512  # jobs: six rows of them fit into the fastest cache
 _PIVOT = 1e-14  # relative to the largest diagonal entry
 
 
@@ -111,18 +112,15 @@ class Reduced(NamedTuple):
     gain_off: Floats
     time_off: Floats
     spare: Floats
+    idle: Floats  # v / mu
+    reference: Floats  # the gain of the foremost type
+    own: Floats  # the change of its price
+    left: Floats
+    right_block: Floats
+    worst: Floats
 
 
-@kernel
-def dot(first: Floats, second: Floats) -> float:
-    """Return the sum of products of two vectors, as long as the second."""
-    total = 0.0
-    for i in range(second.size):
-        total += first[i] * second[i]
-    return total
-
-
-@kernel
+@loop
 def reduce_columns(program: Program, point: Point, reduced: Reduced) -> None:
     """Fill in what depends on columns alone: D, the centre of each job's gains, the pivots of its 2 x 2 block."""
     gain, open_pair = program.gain, program.open
@@ -137,13 +135,16 @@ def reduce_columns(program: Program, point: Point, reduced: Reduced) -> None:
             used[j, i] = d[j, i]
     if program.previous.size > 0:
         keep_columns(program, point, reduced.dk, used)
+    for i in range(jobs):
+        reduced.idle[i] = point.v[i] / point.mu[i]
+        reduced.rest[i] = reduced.idle[i]
     centre_gains(program, point, reduced)
     weigh(program.use, reduced)
 
 
-@kernel
-def find_foremost(used: Floats, reduced: Reduced) -> None:
-    """Fill in each job's column with the largest D, that D, and the sum of the others, added to ``rest``.
+@loop
+def find_foremost(gain: Floats, used: Floats, reduced: Reduced) -> None:
+    """Fill in each job's column with the largest D, that D, its gain, and the sum of the others, added to ``rest``.
 
     A loop for each: one loop over as many arrays would not become vector code.
     """
@@ -160,9 +161,12 @@ def find_foremost(used: Floats, reduced: Reduced) -> None:
     for j in range(types):
         for i in range(jobs):
             rest[i] += 0.0 if foremost[i] == j else used[j, i]
+    for j in range(types):
+        for i in range(jobs):
+            reduced.reference[i] = gain[j, i] if foremost[i] == j else reduced.reference[i]
 
 
-@kernel
+@loop
 def centre_gains(program: Program, point: Point, reduced: Reduced) -> None:
     """Fill in each job's centre, its gains' distances from it, and its two pivots.
 
@@ -171,13 +175,9 @@ def centre_gains(program: Program, point: Point, reduced: Reduced) -> None:
     """
     gain, used, off, centre = program.gain, reduced.used, reduced.off, reduced.centre
     types, jobs = gain.shape
-    weight, spread, foremost = reduced.time_pivot, reduced.gain_pivot, reduced.foremost
-    reference, idle = np.zeros(jobs), point.v / point.mu
-    reduced.rest[:] = idle
-    find_foremost(used, reduced)
-    for j in range(types):
-        for i in range(jobs):
-            reference[i] = gain[j, i] if foremost[i] == j else reference[i]
+    weight, spread = reduced.time_pivot, reduced.gain_pivot
+    reference, idle = reduced.reference, reduced.idle
+    find_foremost(gain, used, reduced)
     for i in range(jobs):
         weight[i] = reduced.rest[i] + reduced.largest[i]
         centre[i] = -idle[i] * reference[i]
@@ -192,10 +192,11 @@ def centre_gains(program: Program, point: Point, reduced: Reduced) -> None:
         for i in range(jobs):
             off[j, i] -= centre[i]
             spread[i] += used[j, i] * off[j, i] * off[j, i]
-    centre += reference
+    for i in range(jobs):
+        centre[i] += reference[i]
 
 
-@kernel
+@loop
 def weigh(use: Floats, reduced: Reduced) -> None:
     """Multiply ``used`` by the jobs' GPUs, and write it times the distances from the centre."""
     used, off, tilted = reduced.used, reduced.off, reduced.tilted
@@ -205,7 +206,7 @@ def weigh(use: Floats, reduced: Reduced) -> None:
             tilted[j, i] = used[j, i] * off[j, i]
 
 
-@kernel
+@loop
 def keep_columns(program: Program, point: Point, dk: Floats, used: Floats) -> None:
     """Write D of what is kept, 1 / (zk / k + zb / b), and add it to ``used``."""
     k, zk, b, zb = point.k, point.zk, point.b, point.zb
@@ -215,15 +216,14 @@ def keep_columns(program: Program, point: Point, dk: Floats, used: Floats) -> No
         used[program.kept_type[n], program.kept_job[n]] += dk[n]
 
 
-@kernel
+@loop
 def reduce_rows(program: Program, point: Point, reduced: Reduced) -> None:
     """Fill in the (W, W) matrix over prices and the (W + 1,) coupling with t, whose last entry is t's own pivot."""
     types, jobs = program.gain.shape
     reduced.matrix[:] = 0.0
     reduced.coupling[:] = 0.0
-    left, right = np.empty(_BLOCK), np.empty(_BLOCK)
-    for low in range(0, jobs, _BLOCK):
-        add_block(program.use, reduced, low, min(low + _BLOCK, jobs), left, right)
+    for low in range(0, jobs, BLOCK):
+        add_block(program.use, reduced, low, min(low + BLOCK, jobs))
     for j in range(types):
         reduced.coupling[j] += program.drift[j]
         reduced.matrix[j, j] += point.w[j] / point.price[j]
@@ -231,10 +231,10 @@ def reduce_rows(program: Program, point: Point, reduced: Reduced) -> None:
             reduced.matrix[k, j] = reduced.matrix[j, k]
 
 
-@kernel
-def add_block(use: Floats, reduced: Reduced, low: int, high: int, left: Floats, right: Floats) -> None:
+@loop
+def add_block(use: Floats, reduced: Reduced, low: int, high: int) -> None:
     """Add jobs ``low`` to ``high`` to the matrix and the coupling; few enough for the fastest cache."""
-    matrix, coupling = reduced.matrix, reduced.coupling
+    matrix, coupling, left, right = reduced.matrix, reduced.coupling, reduced.left, reduced.right_block
     types, size = matrix.shape[0], high - low
     gain_pivot, time_pivot, takes = reduced.gain_pivot[low:high], reduced.time_pivot[low:high], use[low:high]
     largest, rest = reduced.largest[low:high], reduced.rest[low:high]
@@ -256,7 +256,7 @@ def add_block(use: Floats, reduced: Reduced, low: int, high: int, left: Floats, 
             matrix[j, k] -= dot(left, reduced.tilted[k, low:high]) + dot(right, reduced.used[k, low:high])
 
 
-@kernel
+@loop
 def aim(program: Program, point: Point, reduced: Reduced, second: Point, target: float) -> None:
     """Fill in the right-hand side for products ``target - second``: zero and no second order for the predictor."""
     types, jobs = program.gain.shape
@@ -284,7 +284,7 @@ def aim(program: Program, point: Point, reduced: Reduced, second: Point, target:
         reduced.right[j] = total
 
 
-@kernel
+@loop
 def aim_kept(program: Program, point: Point, reduced: Reduced, second: Point, target: float) -> None:
     """Write where what is kept would go at unchanged row duals, and add it to ``reduced.aimed``."""
     k, zk, b, zb, aimed = point.k, point.zk, point.b, point.zb, reduced.aimed_k
@@ -296,7 +296,7 @@ def aim_kept(program: Program, point: Point, reduced: Reduced, second: Point, ta
         reduced.aimed[program.kept_type[n], program.kept_job[n]] += aimed[n]
 
 
-@kernel
+@loop
 def factorise(matrix: Floats, coupling: Floats) -> None:
     """Replace ``matrix`` by the Cholesky factor of itself plus the part of t, eliminated; tiny pivots become huge."""
     types = matrix.shape[0]
@@ -315,12 +315,12 @@ def factorise(matrix: Floats, coupling: Floats) -> None:
             matrix[i, j] /= matrix[j, j]
 
 
-@kernel
+@loop
 def solve_reduced(reduced: Reduced, missing: float, change: Floats) -> float:
     """Write the change of prices into ``change`` (W,) and return that of t, whose column lacks ``missing``."""
     factor, coupling = reduced.matrix, reduced.coupling
     types = factor.shape[0]
-    rest = missing - reduced.gain_aim.sum()
+    rest = missing - sum_of(reduced.gain_aim)
     for j in range(types):
         change[j] = reduced.right[j] + coupling[j] * rest / coupling[types]
         for k in range(j):
@@ -335,7 +335,7 @@ def solve_reduced(reduced: Reduced, missing: float, change: Floats) -> float:
     return float(rest / coupling[types])
 
 
-@kernel
+@loop
 def direct(
     program: Program, point: Point, reduced: Reduced, second: Point, target: float, change: Point, level: float
 ) -> None:
@@ -356,17 +356,17 @@ def direct(
         direct_kept(program, point, reduced, second, target, change)
 
 
-@kernel
+@loop
 def direct_rows(program: Program, point: Point, reduced: Reduced, change: Point, level: float) -> None:
     """Fill in the change of the job rows' duals and of the columns' reduced costs."""
     types, jobs = program.gain.shape
     lam, mu, price = change.lam, change.mu, change.price
-    own = np.empty(jobs)  # the change of the price of each job's foremost type: see `centre_gains`
+    own = reduced.own
     for i in range(jobs):
         own[i] = price[reduced.foremost[i]]
     for i in range(jobs):
         lam[i] = level
-        mu[i] = -point.v[i] / point.mu[i] * program.use[i] * own[i]
+        mu[i] = -reduced.idle[i] * program.use[i] * own[i]
     for j in range(types):
         for i in range(jobs):
             lam[i] += price[j] * reduced.tilted[j, i]
@@ -382,7 +382,7 @@ def direct_rows(program: Program, point: Point, reduced: Reduced, change: Point,
         mu[i] += reduced.centre[i] * lam[i] - program.use[i] * own[i]
 
 
-@kernel
+@loop
 def direct_kept(program: Program, point: Point, reduced: Reduced, second: Point, target: float, change: Point) -> None:
     """Fill in the change of what is kept; ``change.z`` has the change of the columns' reduced costs."""
     k, zk, b, zb = point.k, point.zk, point.b, point.zb

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from phasewise.solvers.structured.compiled import kernel
-from phasewise.solvers.structured.interior_point_kernels import Floats, Point, Program, Reduced, dot
+from phasewise.solvers.structured.compiled import loop
+from phasewise.solvers.structured.interior_point_kernels import Floats, Point, Program, Reduced
+from phasewise.solvers.structured.sums import dot, largest, sum_of_products
 
 _GUARD = 1e-300  # keeps 0 / 0 at 0
 
 
-@kernel
-def sum_of_products(first: Floats, second: Floats) -> float:
-    """Return the sum of products of two (W, J) arrays."""
-    total = 0.0
-    for j in range(first.shape[0]):
-        for i in range(first.shape[1]):
-            total += first[j, i] * second[j, i]
-    return total
-
-
-@kernel
+@loop
 def note_falls(change: Floats, inverse: Floats, worst: Floats) -> None:
     """Raise ``worst`` (J,) to -change / value: elementwise, for a maximum over all would not become vector code."""
     for j in range(change.shape[0]):
@@ -29,7 +18,7 @@ def note_falls(change: Floats, inverse: Floats, worst: Floats) -> None:
             worst[i] = fall if fall > worst[i] else worst[i]
 
 
-@kernel
+@loop
 def note_fall(value: Floats, change: Floats, worst: Floats) -> None:
     """Raise ``worst`` (n,) to -change / value."""
     for i in range(value.size):
@@ -37,18 +26,18 @@ def note_fall(value: Floats, change: Floats, worst: Floats) -> None:
         worst[i] = fall if fall > worst[i] else worst[i]
 
 
-@kernel
+@loop
 def longest_steps(point: Point, change: Point, reduced: Reduced) -> tuple[float, float]:
     """Return the primal and the dual step to the boundary, each at most 1."""
-    jobs, types = point.u.size, point.w.size
-    worst = np.ones(max(jobs, types, point.k.size))
+    worst = reduced.worst
+    worst[:] = 1.0
     note_falls(change.y, reduced.inverse_y, worst)
     note_fall(point.k, change.k, worst)
     note_fall(point.b, change.b, worst)
     note_fall(point.u, change.u, worst)
     note_fall(point.v, change.v, worst)
     note_fall(point.w, change.w, worst)
-    primal = 1.0 / worst.max()
+    primal = 1.0 / largest(worst)
     worst[:] = 1.0
     note_falls(change.z, reduced.inverse_z, worst)
     note_fall(point.zk, change.zk, worst)
@@ -56,10 +45,10 @@ def longest_steps(point: Point, change: Point, reduced: Reduced) -> tuple[float,
     note_fall(point.lam, change.lam, worst)
     note_fall(point.mu, change.mu, worst)
     note_fall(point.price, change.price, worst)
-    return primal, 1.0 / worst.max()
+    return primal, 1.0 / largest(worst)
 
 
-@kernel
+@loop
 def complementarity(first: Point, second: Point) -> float:
     """Return the sum of the primal values of ``first`` times their duals in ``second``."""
     total = sum_of_products(first.y, second.z) + dot(first.u, second.lam) + dot(first.v, second.mu)
@@ -67,7 +56,7 @@ def complementarity(first: Point, second: Point) -> float:
     return total + dot(first.k, second.zk) + dot(first.b, second.zb)
 
 
-@kernel
+@loop
 def multiply(first: Floats, second: Floats, out: Floats) -> None:
     """Write the products of two (W, J) arrays."""
     for j in range(out.shape[0]):
@@ -75,7 +64,7 @@ def multiply(first: Floats, second: Floats, out: Floats) -> None:
             out[j, i] = first[j, i] * second[j, i]
 
 
-@kernel
+@loop
 def second_order(change: Point, second: Point) -> None:
     """Write the products of the predictor's primal and dual changes."""
     multiply(change.y, change.z, second.y)
@@ -89,7 +78,7 @@ def second_order(change: Point, second: Point) -> None:
         second.w[j] = change.w[j] * change.price[j]
 
 
-@kernel
+@loop
 def clear(second: Point) -> None:
     """Set the second-order products to 0."""
     second.y[:] = 0.0
@@ -100,7 +89,7 @@ def clear(second: Point) -> None:
     second.b[:] = 0.0
 
 
-@kernel
+@loop
 def advance(value: Floats, change: Floats, step: float) -> None:
     """Add ``step * change`` to a (W, J) array in place."""
     for j in range(value.shape[0]):
@@ -108,7 +97,7 @@ def advance(value: Floats, change: Floats, step: float) -> None:
             value[j, i] += step * change[j, i]
 
 
-@kernel
+@loop
 def move(point: Point, change: Point, primal: float, dual: float) -> None:
     """Take the step."""
     advance(point.y, change.y, primal)
@@ -130,7 +119,7 @@ def move(point: Point, change: Point, primal: float, dual: float) -> None:
         point.price[j] += dual * change.price[j]
 
 
-@kernel
+@loop
 def balance(program: Program, point: Point, reduced: Reduced, level: float, unit: float) -> float:
     """Write by how much each row is out of balance, and return the most, relative to what is in it."""
     types, jobs = program.gain.shape
@@ -162,7 +151,7 @@ def balance(program: Program, point: Point, reduced: Reduced, level: float, unit
     return max(worst, most_gain, most_time)
 
 
-@kernel
+@loop
 def reward(program: Program, point: Point, level: float) -> float:
     """Return the program's objective; a job's gain is its slack plus t."""
     total = program.level_reward * level

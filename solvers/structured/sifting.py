@@ -9,34 +9,20 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from phasewise.solvers.structured.interior_point import interior_point
-from phasewise.solvers.structured.interior_point_kernels import Program
-from phasewise.solvers.structured.sifting_kernels import (
-    FREE,
-    Floats,
-    Jobs,
-    Responses,
-    audit,
-    fit,
-    fixed_use,
-    gains,
-    respond,
-    write_fixed,
-)
+from phasewise.solvers.structured.sifting_kernels import FREE, Floats, Jobs, Responses, fixed_use, respond, set_free
+from phasewise.solvers.structured.sifting_rounds import Found, Terms, Work, solve_free
 
-_NO_COST: Final = np.zeros((0, 0))
-_NO_PAIRS: Final = np.zeros(0, dtype=np.int64)
-_NOTHING: Final = np.zeros(0)
 _ROUNDS: Final = 12
-_FREE_PER_TYPE: Final = 5
+_FREE_PER_TYPE: Final = 3
 _JOBS_PER_FREE: Final = 200
 _GROWTH: Final = 4
 _MOST_FREE: Final = 6  # this part of the jobs at a time, where prices are nearly right
 _LITTLE_REGRET: Final = 1e-2  # of the bound
-_ITERATIONS: Final = 60
-_INNER_TOLERANCE: Final = 2e-10
+_CANDIDATES: Final = 16  # jobs are looked at for each one that is free in any case
+_MANIFOLD: Final = 4.0  # the GPUs that are out of balance: as many should be free to leave a type, and to enter it
+_FREE_OF_CHARGE: Final = 1e-9  # of the objective: a type whose GPUs are worth less may have some to spare
+_SOUND: Final = 1e-6  # gap of the small program
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +80,17 @@ def sift(jobs: Jobs, capacity: Floats, level_reward: float, start: Prices, toler
     """
     count, types = jobs.gain.shape
     size = _FREE_PER_TYPE * types + count // _JOBS_PER_FREE
-    search = _Search(jobs, capacity, level_reward)
+    search = _Search(jobs, Terms(capacity, level_reward, start.level, tolerance))
     search.answer(start, size)
     for _ in range(_ROUNDS):
-        if not search.solve(start.level):
+        found = search.solve()
+        if found.gap >= _SOUND:
             return None
-        flagged = search.judge(tolerance)
-        if flagged is None:
-            return search.optimum()
-        if flagged.size <= max(_GROWTH * size, count // _MOST_FREE if search.regret_share <= _LITTLE_REGRET else 0):
-            search.responses.state[flagged] = FREE
+        if found.bound - found.value <= tolerance * abs(found.bound):
+            return search.optimum(found)
+        most = count // _MOST_FREE if found.regret_share <= _LITTLE_REGRET else 0
+        if found.flagged <= max(_GROWTH * size, most):
+            search.responses.state[search.work.regret > found.limit] = FREE
         else:  # so few could not make up for what the others do wrong: the new prices are worth less than the old ones
             size *= _GROWTH
             search.answer(start, size)
@@ -113,75 +100,40 @@ def sift(jobs: Jobs, capacity: Floats, level_reward: float, start: Prices, toler
 class _Search:
     """The state of one sifting run."""
 
-    def __init__(self, jobs: Jobs, capacity: Floats, level_reward: float) -> None:
+    def __init__(self, jobs: Jobs, terms: Terms) -> None:
         count, types = jobs.gain.shape
         self.jobs = jobs
-        self.capacity = capacity
-        self.level_reward = level_reward
-        bytes_ = np.empty((3, count), dtype=np.int8)
-        self.responses = Responses(bytes_[0], bytes_[1], bytes_[2], np.empty(count))
-        self.weights = np.zeros(count)
-        self.regret = np.empty(count)
-        self.base = np.empty(types)
-        self.slope = np.empty(types)
-        self.x = np.empty((count, types))
-        self.prices = Prices(capacity, 0.0)
-        self.regret_share = 0.0
-        self.value = 0.0
-        self.bound = np.inf
+        self.terms = terms
+        kinds, by_job, by_type = np.empty((5, count), dtype=np.int8), np.empty((3, count)), np.empty((3, types))
+        self.responses = Responses(kinds[0], kinds[1], kinds[2], kinds[3], kinds[4], by_job[2])
+        self.work = Work(np.empty((count, types)), by_job[0], by_job[1], by_type[0], by_type[1], by_type[2])
         self.iterations = 0
 
     def answer(self, prices: Prices, size: int) -> None:
-        """Fix every job to its best response, but for the ``size`` nearest another one and those that have none."""
-        respond(self.jobs, prices.capacity, prices.level, self.responses)
-        margin = self.responses.margin
-        nearest = np.argpartition(margin, size)[:size] if size < margin.size else np.arange(margin.size)
-        self.responses.state[margin < 0.0] = FREE
-        self.responses.state[nearest] = FREE
+        """Fix every job to its best response, but for those nearest another one and those that have none.
 
-    def solve(self, unit: float) -> bool:
-        """Solve the small program over the free jobs, with t of about ``unit``; say whether it went well."""
-        free = np.flatnonzero(self.responses.state == FREE)
-        _, reward_slope = fixed_use(self.jobs, self.responses, self.base, self.slope)
-        gain = np.ascontiguousarray(self.jobs.gain[free].T)
-        program = Program(
-            gain,
-            (gain > 0.0).astype(np.float64),
-            self.jobs.use[free],
-            self.jobs.linear[free],
-            self.capacity - self.base,
-            self.slope,
-            self.level_reward + reward_slope,
-            _NO_COST,
-            _NO_PAIRS,
-            _NO_PAIRS,
-            _NOTHING,
-        )
-        point, level, iterations, _, gap = interior_point(program, unit, _INNER_TOLERANCE, _ITERATIONS, 0.0)
-        self.iterations += iterations
-        self.prices = Prices(point.price, level)
-        self.weights[free] = point.lam
-        self.x[free] = point.y.T
-        return gap < 1e-6
+        The ``size`` nearest are free, and more of them while a type is out of balance and too few may leave or enter.
+        """
+        terms, responses, work = self.terms, self.responses, self.work
+        respond(self.jobs, prices.capacity, prices.level, responses)
+        fixed_use(self.jobs, responses, work.base, work.slope)
+        off = work.base + work.slope * prices.level - terms.capacity
+        charged = prices.capacity * terms.capacity > _FREE_OF_CHARGE * terms.level_reward * prices.level
+        lacking = _MANIFOLD * np.maximum(off, np.where(charged, -off, 0.0))
+        margin = responses.margin
+        many = min(_CANDIDATES * size, margin.size)
+        order = np.argpartition(margin, many - 1)[:many]
+        order = order[np.argsort(margin[order])]
+        set_free(self.jobs, responses, prices.level, order, size, np.stack((lacking, lacking)))
 
-    def judge(self, tolerance: float) -> npt.NDArray[np.intp] | None:
-        """Return the fixed jobs whose response is wrong by now, or None where the whole is proven optimal."""
-        prices, level = self.prices.capacity, self.prices.level
-        terms, total, regrets = audit(self.jobs, prices, level, self.responses, self.weights, self.regret)
-        bound = (terms + float(prices @ self.capacity)) * max(1.0, self.level_reward / total)
-        limit = 0.1 * tolerance * abs(bound) / self.regret.size
-        flagged = np.flatnonzero(self.regret > limit)
-        self.regret_share = regrets / abs(bound)
-        if flagged.size and np.isinf(self.regret[flagged]).any():
-            self.regret_share = np.inf
-            return flagged
-        write_fixed(self.jobs, self.responses, level, self.x)
-        fit(self.jobs, self.capacity, self.x)
-        least, rewards = gains(self.jobs, self.x)
-        self.bound = bound
-        self.value = self.level_reward * least + rewards
-        return None if bound - self.value <= tolerance * abs(bound) else flagged
+    def solve(self) -> Found:
+        """Solve for the free jobs and judge the others."""
+        found = Found(*solve_free(self.jobs, self.terms, self.responses, self.work))
+        self.iterations += found.iterations
+        return found
 
-    def optimum(self) -> Optimum:
+    def optimum(self, found: Found) -> Optimum:
         """Return what was proven."""
-        return Optimum(self.x, self.weights, self.prices, self.value, self.bound, self.iterations)
+        work = self.work
+        prices = Prices(work.prices, found.level)
+        return Optimum(work.x, work.weights, prices, found.value, found.bound, self.iterations)

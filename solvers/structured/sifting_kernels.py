@@ -11,10 +11,12 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.solvers.structured.compiled import kernel
+from phasewise.solvers.structured.compiled import loop
+from phasewise.solvers.structured.sums import sum_of
 
 Floats = npt.NDArray[np.float64]
 Bytes = npt.NDArray[np.int8]
+Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 ABOVE: Final = 0
@@ -41,15 +43,21 @@ class Jobs(NamedTuple):
 
 
 class Responses(NamedTuple):
-    """The state of each job: (J,) which of the four, its first and second type, and how far from another one."""
+    """The state of each job: (J,) which of the four, its first and second type, and how far from another one.
+
+    In the nearest other one it would run less on the type that it ``leaves`` and more on the one that it ``enters``;
+    -1 is being idle.
+    """
 
     state: Bytes
     first: Bytes
     second: Bytes
+    leaves: Bytes
+    enters: Bytes
     margin: Floats
 
 
-@kernel
+@loop
 def with_gain(gain: Floats) -> int:
     """Return how many rows of ``gain`` (J, W) have an entry above 0."""
     count = 0
@@ -61,40 +69,40 @@ def with_gain(gain: Floats) -> int:
     return count
 
 
-@kernel
+@loop
 def best_alone(jobs: Jobs, prices: Floats, i: int) -> int:
     """Return the type that pays most for a whole job without regard to t, -1 where none pays."""
     best, worth = -1, 0.0
     for j in range(prices.size):
-        if jobs.gain[i, j] > 0.0:
-            pays = jobs.linear[i] * jobs.gain[i, j] - jobs.use[i] * prices[j]
-            if pays > worth:
-                best, worth = j, pays
+        pays = jobs.linear[i] * jobs.gain[i, j] - jobs.use[i] * prices[j]
+        better = (jobs.gain[i, j] > 0.0) & (pays > worth)
+        best, worth = (j, pays) if better else (best, worth)
     return best
 
 
-@kernel
+@loop
 def cheapest(jobs: Jobs, prices: Floats, i: int) -> int:
     """Return the type on which a unit of gain costs least, -1 where there is none; fractions are compared crosswise."""
     best, price, gain = -1, 1.0, 0.0
     for j in range(prices.size):
-        if prices[j] * gain < price * jobs.gain[i, j]:
-            best, price, gain = j, prices[j], jobs.gain[i, j]
+        other = jobs.gain[i, j]
+        better = prices[j] * gain < price * other
+        best, price, gain = (j, prices[j], other) if better else (best, price, gain)
     return best
 
 
-@kernel
+@loop
 def next_on_hull(jobs: Jobs, prices: Floats, i: int, start: int) -> int:
     """Return the faster type with the least extra price for each unit of extra gain, -1 where there is none."""
     best, extra, more = -1, 1.0, 0.0
     for j in range(prices.size):
-        step = jobs.gain[i, j] - jobs.gain[i, start]
-        if step > 0.0 and (prices[j] - prices[start]) * more < extra * step:
-            best, extra, more = j, prices[j] - prices[start], step
+        step, dearer = jobs.gain[i, j] - jobs.gain[i, start], prices[j] - prices[start]
+        better = (step > 0.0) & (dearer * more < extra * step)
+        best, extra, more = (j, dearer, step) if better else (best, extra, more)
     return best
 
 
-@kernel
+@loop
 def choose(jobs: Jobs, prices: Floats, level: float, i: int) -> tuple[int, int, int]:
     """Return (state, first type, second type) of job i's best response."""
     first = -1
@@ -117,54 +125,97 @@ def choose(jobs: Jobs, prices: Floats, level: float, i: int) -> tuple[int, int, 
             return PAIR, first, second
 
 
-@kernel
+@loop
 def time_price(jobs: Jobs, prices: Floats, i: int, first: int, weight: float) -> float:
     """Return what a unit of time on a type is worth beyond its price, at a job weight."""
     return float((jobs.linear[i] + weight) * jobs.gain[i, first] - jobs.use[i] * prices[first])
 
 
-@kernel
-def closeness(jobs: Jobs, prices: Floats, i: int, state: int, first: int, second: int) -> float:
-    """Return by how much the price of a GPU would have to change for another type to be as good."""
+@loop
+def closeness(jobs: Jobs, prices: Floats, i: int, state: int, first: int, second: int) -> tuple[float, int, int]:
+    """Return by how much the price of a GPU would have to change for another response to be as good, and that one.
+
+    The other response is said by the type that job i would leave and the one that it would enter; -1 is being idle.
+    """
     weight = weight_of(jobs, prices, i, first, second, state)
     slope = (jobs.linear[i] + weight) / jobs.use[i]
     worth = slope * jobs.gain[i, first] - prices[first]
-    other = -np.inf if state == SINGLE else 0.0
+    other, enters = -np.inf if state == SINGLE else 0.0, -1
     for j in range(prices.size):
         pays = slope * jobs.gain[i, j] - prices[j]
-        rival = j != first and j != second and jobs.gain[i, j] > 0.0
-        other = pays if rival and pays > other else other
-    return float(worth - other)
+        nearer = (j != first) & (j != second) & (jobs.gain[i, j] > 0.0) & (pays > other)
+        other, enters = (pays, j) if nearer else (other, enters)
+    margin, leaves = worth - other, first
+    if state != ABOVE and jobs.linear[i] > 0.0:  # below a weight of 0 all of its time pays by itself
+        more = jobs.gain[i, first] - (jobs.gain[i, second] if state == PAIR else 0.0)
+        if weight * more < margin * jobs.use[i]:
+            margin, leaves, enters = weight * more / jobs.use[i], second, first
+    return float(margin), leaves, enters
 
 
-@kernel
+@loop
 def room(jobs: Jobs, level: float, i: int, state: int, first: int, second: int) -> float:
     """Return how far t may move before job i's response becomes impossible."""
     above = jobs.gain[i, first] - level
     return float(min(above, level - jobs.gain[i, second]) if state == PAIR else above)
 
 
-@kernel
+@loop
 def respond(jobs: Jobs, prices: Floats, level: float, responses: Responses) -> None:
     """Write every job's best response to ``prices`` (W,) and ``level``.
 
     A job maximises reward minus the price of its GPUs, subject to its time and to a gain of at least ``level``: it is
     ABOVE, SINGLE or PAIR, or SHORT where it cannot reach the level.
     """
-    by_price, by_level = prices.size / (prices.sum() + _TINY), _LEVEL_WEIGHT / (abs(level) + _TINY)
+    by_price, by_level = prices.size / (sum_of(prices) + _TINY), _LEVEL_WEIGHT / (abs(level) + _TINY)
     for i in range(jobs.use.size):
         state, first, second = choose(jobs, prices, level, i)
         responses.state[i] = state
         responses.first[i] = first
         responses.second[i] = second
-        margin = -1.0
+        margin, leaves, enters = -1.0, -1, -1
         if state != SHORT:
-            margin = by_price * closeness(jobs, prices, i, state, first, second)
-            margin = min(margin, by_level * room(jobs, level, i, state, first, second))
+            margin, leaves, enters = closeness(jobs, prices, i, state, first, second)
+            margin = min(by_price * margin, by_level * room(jobs, level, i, state, first, second))
         responses.margin[i] = margin
+        responses.leaves[i] = leaves
+        responses.enters[i] = enters
 
 
-@kernel
+@loop
+def set_free(jobs: Jobs, responses: Responses, level: float, order: Ints, size: int, lacking: Floats) -> None:
+    """Set the first ``size`` jobs of ``order`` free, of the rest those that a type still lacks, and all that are SHORT.
+
+    Parameters
+    ----------
+    order
+        Jobs, the nearest to another response first.
+    lacking
+        (2, W) GPUs of jobs that might leave each type, and of those that might enter it, that should be free; used up.
+    """
+    for n in range(order.size):
+        i = order[n]
+        leaves, enters, moves = responses.leaves[i], responses.enters[i], jobs.use[i]
+        if responses.state[i] == SHORT:
+            moves = 0.0
+        elif responses.state[i] == SINGLE or leaves < 0 or enters < 0:
+            part = level / jobs.gain[i, responses.first[i]]
+            moves *= part if leaves >= 0 and enters >= 0 else 1.0 - part
+        wanted = n < size
+        if leaves >= 0:
+            wanted = wanted or lacking[0, leaves] > 0.0
+            lacking[0, leaves] -= moves
+        if enters >= 0:
+            wanted = wanted or lacking[1, enters] > 0.0
+            lacking[1, enters] -= moves
+        if wanted:
+            responses.state[i] = FREE
+    for i in range(jobs.use.size):
+        if responses.state[i] == SHORT:
+            responses.state[i] = FREE
+
+
+@loop
 def fixed_use(jobs: Jobs, responses: Responses, base: Floats, slope: Floats) -> tuple[float, float]:
     """Write the GPUs that fixed jobs take as ``base + slope * t`` (W,), and return their reward likewise."""
     base[:] = 0.0
@@ -173,7 +224,7 @@ def fixed_use(jobs: Jobs, responses: Responses, base: Floats, slope: Floats) -> 
     reward_slope = 0.0
     for i in range(jobs.use.size):
         state = responses.state[i]
-        if state == FREE:
+        if state in (FREE, SHORT):
             continue
         first, second, use = responses.first[i], responses.second[i], jobs.use[i]
         if state == ABOVE:
@@ -193,17 +244,17 @@ def fixed_use(jobs: Jobs, responses: Responses, base: Floats, slope: Floats) -> 
     return base_reward, reward_slope
 
 
-@kernel
+@loop
 def worth_at(jobs: Jobs, prices: Floats, i: int, weight: float) -> float:
     """Return the most that job i's time is worth at its weight: its term of the dual bound."""
     worth = 0.0
     for j in range(prices.size):
-        if jobs.gain[i, j] > 0.0:
-            worth = max(worth, time_price(jobs, prices, i, j, weight))
+        pays = time_price(jobs, prices, i, j, weight)
+        worth = pays if (jobs.gain[i, j] > 0.0) & (pays > worth) else worth
     return worth
 
 
-@kernel
+@loop
 def weight_of(jobs: Jobs, prices: Floats, i: int, first: int, second: int, state: int) -> float:
     """Return the job weight at which a fixed job's types are equally good, perhaps negative."""
     if state == ABOVE:
@@ -214,7 +265,7 @@ def weight_of(jobs: Jobs, prices: Floats, i: int, first: int, second: int, state
     return float(jobs.use[i] * (prices[first] - prices[second]) / more - jobs.linear[i])
 
 
-@kernel
+@loop
 def audit(
     jobs: Jobs, prices: Floats, level: float, responses: Responses, weights: Floats, regret: Floats
 ) -> tuple[float, float, float]:
@@ -247,48 +298,70 @@ def audit(
     return bound, total, regrets
 
 
-@kernel
-def write_fixed(jobs: Jobs, responses: Responses, level: float, x: Floats) -> None:
-    """Write the time fractions (J, W) of fixed jobs at ``level``; rows of free jobs stay as they are."""
+@loop
+def write_fixed(jobs: Jobs, responses: Responses, level: float, x: Floats, used: Floats) -> tuple[float, float]:
+    """Write the time fractions (J, W) of fixed jobs at ``level``; rows of free jobs stay as they are.
+
+    Adds the GPUs they take to ``used`` (W,), and returns the least of their gains and the sum of their rewards.
+    """
+    least, rewards = np.inf, 0.0
     for i in range(jobs.use.size):
         state = responses.state[i]
         if state == FREE:
             continue
-        first, second = responses.first[i], responses.second[i]
+        first, second, part = responses.first[i], responses.second[i], 1.0
         for j in range(x.shape[1]):
             x[i, j] = 0.0
-        if state == ABOVE:
-            x[i, first] = 1.0
-        elif state == SINGLE:
-            x[i, first] = min(1.0, level / jobs.gain[i, first])
-        else:
+        if state == SINGLE:
+            part = min(1.0, level / jobs.gain[i, first])
+        elif state == PAIR:
             low = jobs.gain[i, second]
             part = min(1.0, max(0.0, (level - low) / (jobs.gain[i, first] - low)))
-            x[i, first] = part
+        x[i, first] = part
+        used[first] += jobs.use[i] * part
+        gain = jobs.gain[i, first] * part
+        if state == PAIR:
             x[i, second] = 1.0 - part
+            used[second] += jobs.use[i] * (1.0 - part)
+            gain += jobs.gain[i, second] * (1.0 - part)
+        least = min(least, gain)
+        rewards += jobs.linear[i] * gain
+    return least, rewards
 
 
-@kernel
-def fit(jobs: Jobs, capacity: Floats, x: Floats) -> None:
-    """Scale ``x`` (J, W) down to time and capacity in place: by no more than the rounding of the small program."""
-    used = np.zeros(capacity.size)
-    for i in range(jobs.use.size):
-        time = 0.0
-        for j in range(capacity.size):
+@loop
+def fit_free(jobs: Jobs, free: Ints, x: Floats, used: Floats) -> tuple[float, float]:
+    """Scale the rows of free jobs down to their time, by no more than rounding; add and return as `write_fixed`."""
+    least, rewards = np.inf, 0.0
+    for i in free:
+        time, gain = 0.0, 0.0
+        for j in range(used.size):
             x[i, j] = max(x[i, j], 0.0) if jobs.gain[i, j] > 0.0 else 0.0
             time += x[i, j]
-        if time > 1.0:
-            for j in range(capacity.size):
-                x[i, j] /= time
-        for j in range(capacity.size):
+        time = max(time, 1.0)
+        for j in range(used.size):
+            x[i, j] /= time
             used[j] += jobs.use[i] * x[i, j]
+            gain += jobs.gain[i, j] * x[i, j]
+        least = min(least, gain)
+        rewards += jobs.linear[i] * gain
+    return least, rewards
+
+
+@loop
+def fit_columns(capacity: Floats, x: Floats, used: Floats) -> bool:
+    """Scale the columns of ``x`` (J, W) of which more is used than there is, by no more than rounding; say if any."""
+    any_over = False
     for j in range(capacity.size):
         if used[j] > capacity[j]:
-            for i in range(jobs.use.size):
-                x[i, j] *= capacity[j] / used[j]
+            any_over = True
+            part = capacity[j] / used[j]
+            for i in range(x.shape[0]):
+                x[i, j] *= part
+    return any_over
 
 
-@kernel
+@loop
 def gains(jobs: Jobs, x: Floats) -> tuple[float, float]:
     """Return the least gain and the sum of rewards at ``x`` (J, W)."""
     least, total = np.inf, 0.0

@@ -16,6 +16,8 @@ from phasewise.solvers.structured.interior_point import interior_point
 from phasewise.solvers.structured.interior_point_kernels import Program
 from phasewise.solvers.structured.sifting import Optimum, Prices, sift
 from phasewise.solvers.structured.sifting_kernels import Jobs, with_gain
+from phasewise.solvers.structured.switching import sift_switching
+from phasewise.solvers.structured.switching_walk import MOST_TYPES, Movers
 
 Indices = npt.NDArray[np.intp]
 
@@ -210,7 +212,7 @@ class StructuredSolver:
         if self.sifts and siftable(stated):
             for start in self._starts(stated, last, tried):
                 spent += start.iterations
-                found = sift(stated.jobs, stated.capacity, stated.level_reward, start.prices, 0.5 * self.tolerance)
+                found = sifted(stated, start.prices, 0.5 * self.tolerance)
                 tried.append("sifting")
                 if found is not None:
                     return self._sifted(stated, found, spent, tried)
@@ -282,8 +284,19 @@ class Start:
 
 
 def siftable(stated: Stated) -> bool:
-    """Return whether sifting knows this kind of problem and gains anything: no switching term, many jobs, t above 0."""
-    return not stated.cost.size and stated.jobs.use.size > _FEW_JOBS and stated.everyone_runs
+    """Return whether sifting knows this kind of problem and gains anything: many jobs, t above 0."""
+    return stated.jobs.use.size > _FEW_JOBS and stated.everyone_runs and stated.capacity.size <= MOST_TYPES
+
+
+def sifted(stated: Stated, start: Prices, tolerance: float) -> Optimum | None:
+    """Return what sifting finds, with or without a switching term; None where prices have moved too far."""
+    jobs = stated.jobs
+    if not stated.cost.size:
+        return sift(jobs, stated.capacity, stated.level_reward, start, tolerance)
+    if start.level <= 0.0:
+        return None
+    movers = Movers(jobs.gain, jobs.use, jobs.linear, stated.previous, stated.cost)
+    return sift_switching(movers, stated.capacity, stated.level_reward, start, tolerance)
 
 
 def program_of(stated: Stated) -> Program:

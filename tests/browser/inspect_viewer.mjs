@@ -1,6 +1,6 @@
 // Open a viewer page in a real Chromium and print as JSON what a reader would meet, and how quickly.
 // usage: node inspect_viewer.mjs CHROMIUM PAGE.html WISHES.json
-// wishes: {"views": [names], "frames": [ticks], "cells": [[run, gpu], ...], "batches": N, "visits": N, "scrubs": [ticks]}
+// wishes: {"views": [names], "frames": [ticks], "cells": [[run, gpu], ...], "opens": N, "batches": N, "visits": N, "scrubs": [ticks]}
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { chromium } from "playwright-core";
@@ -132,6 +132,12 @@ for (let batch = 0; batch < (wishes.batches ?? 0); batch++) {
   const session = await context.newCDPSession(tab);
   const { usedSize, embedderHeapUsedSize = 0, backingStorageSize = 0 } = await session.send("Runtime.getHeapUsage");
   report.batches.push({ opened, visits, heap: usedSize + embedderHeapUsedSize + backingStorageSize });
+  await context.close();
+}
+report.opened = report.batches.map(({ opened }) => opened);
+for (let again = 0; again < (wishes.opens ?? 0); again++) {
+  const { context, tab } = await open("wide-light");
+  report.opened.push(await tab.evaluate(() => window.phasewise.view.ready_ms));
   await context.close();
 }
 await browser.close();

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import run_in_chromium
 from synthetic_run import RunShape, write_run
 
 from phasewise.reports.figures import phase_rows
@@ -18,25 +16,12 @@ from phasewise.reports.run_directory import Run, load_run
 
 pytestmark = pytest.mark.browser
 
-HERE = Path(__file__).resolve().parent
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 VIEWS = ("wide-light", "wide-dark", "phone")
 
 
 def inspect(page: Path) -> dict[str, Any]:
     """Return what a reader meets on the page, by view."""
-    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-    node = shutil.which("node")
-    if browser is None:
-        pytest.skip(f"needs Chromium on the path: one of {', '.join(BROWSERS)}")
-    if node is None:
-        pytest.skip("needs node on the path")
-    if not (HERE / "node_modules" / "playwright-core").is_dir():
-        pytest.skip("needs playwright-core: npm install --no-save --prefix tests/browser")
-    command = [node, str(HERE / "inspect_report.mjs"), browser, str(page)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return run_in_chromium("inspect_report.mjs", page)
 
 
 @pytest.fixture(scope="module")
