@@ -15,7 +15,7 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help profile tapes test check lint format types layers tests browser clean
+.PHONY: help profile reports bench bench-smoke tapes test check lint format types layers tests browser clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is.
@@ -23,6 +23,18 @@ help:  ## Say what there is.
 
 profile: $(RUN_STAMP)  ## Simulate at Philly scale, profile it, and say where the report is.
 	@$(BIN)/phasewise profile $(SCENARIO) $(ARGS)
+
+reports: $(RUN_STAMP)  ## Measure both scales and publish docs/reports (ARGS=--pages: only make the pages anew).
+	@$(BIN)/python -P -m phasewise.bench.publish $(ARGS)
+
+SUITE := $(BIN)/pytest bench/suite.py -p phasewise.bench.suite -q --benchmark-timer=time.process_time
+
+bench: $(DEV_STAMP)  ## Measure every case of the benchmark suite; the figures go to .bench/results.json.
+	@mkdir -p .bench
+	$(SUITE) --benchmark-json=.bench/results.json --benchmark-columns=median,iqr,rounds --benchmark-sort=fullname $(PYTEST_ARGS)
+
+bench-smoke: $(DEV_STAMP)  ## Run every case of the benchmark suite once, and check its answer.
+	$(SUITE) --benchmark-disable $(PYTEST_ARGS)
 
 tapes: $(RUN_STAMP)  ## Make the tapes of the benchmark suite, those that are not there yet.
 	@$(BIN)/python -P -m phasewise.bench.suite_tapes $(ARGS)

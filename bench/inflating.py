@@ -15,7 +15,7 @@ from phasewise.bench.runs import Voice
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from phasewise.sched.inflation import Experiment, Filled, Filling, Setting
+    from phasewise.sched.inflation import Experiment, Filling, FillProgress, Setting
 
 
 def perform(setting: Setting, out: Path, *, quiet: bool, overwrite: bool) -> dict[str, Any]:
@@ -55,10 +55,10 @@ def _save(path: Path, experiment: Experiment, filling: Filling, status: str) -> 
         raise InflationFailedError(f"the experiment failed after {len(filling)} arrivals: {error}") from error
 
 
-def _told(voice: Voice) -> Callable[[Filled], None]:
+def _told(voice: Voice) -> Callable[[FillProgress], None]:
     throttle = Throttle(LINE_INTERVAL_S)
 
-    def tell(filled: Filled) -> None:
+    def tell(filled: FillProgress) -> None:
         rate = throttle.due(filled.arrived)
         if rate is not None:
             voice.say(

@@ -22,10 +22,14 @@ STACKS, LINES = "pyinstrument.html", "line_profile.txt"
 EVERY_ROUND = (
     "phasewise.sched.engine",
     "phasewise.sched.state",
+    "phasewise.sched.admission",
     "phasewise.sched.priorities",
     "phasewise.sched.selection",
+    "phasewise.sched.assignment",
+    "phasewise.sched.node_placement",
+    "phasewise.sched.nodes",
     "phasewise.sched.progress",
-    "phasewise.sched.holdings",
+    "phasewise.sched.intervals",
     "phasewise.sched.stopping",
     "phasewise.sched.recording",
     "phasewise.sched.normalise",
@@ -49,34 +53,35 @@ def profile_again(scenario: Scenario, out: Path, *, rounds: int, quiet: bool) ->
     """
     from phasewise.profiling import sampling
 
-    shortened, interruption = _shortened(scenario, rounds), Interruption()
+    fewer, interruption = shortened(scenario, rounds), Interruption()
     written = (out / STACKS, out / LINES)
     with interruption.watched(), tempfile.TemporaryDirectory(prefix="phasewise-") as scratch:
         with progress.shown(f"{scenario.name} under pyinstrument", quiet=quiet) as report:
-            sampling.sample_stacks(_run(shortened, Path(scratch, "stacks"), report, interruption), written[0])
+            sampling.sample_stacks(run_of(fewer, Path(scratch, "stacks"), report, interruption), written[0])
         with progress.shown(f"{scenario.name} under line_profiler", quiet=quiet) as report:
             sampling.profile_lines(
-                _run(shortened, Path(scratch, "lines"), report, interruption), _modules(scenario), written[1]
+                run_of(fewer, Path(scratch, "lines"), report, interruption), modules_of(scenario), written[1]
             )
     return written
 
 
-def _shortened(scenario: Scenario, rounds: int) -> Scenario:
+def shortened(scenario: Scenario, rounds: int) -> Scenario:
     """Return the scenario with at most so many rounds."""
     least = rounds if scenario.stop.rounds is None else min(rounds, scenario.stop.rounds)
     return msgspec.structs.replace(scenario, stop=msgspec.structs.replace(scenario.stop, rounds=least))
 
 
-def _run(
-    scenario: Scenario, out: Path, report: progress.Report | None, interruption: Interruption
+def run_of(
+    scenario: Scenario, out: Path, report: progress.Report | None = None, interruption: Interruption | None = None
 ) -> Callable[[], object]:
     """Return the run as a profiler takes it; its own run directory is of no further use."""
     from phasewise.sched.simulate import Callbacks, simulate
 
-    return partial(simulate, scenario, out, callbacks=Callbacks(report, interrupted=interruption.asked))
+    asked = (interruption or Interruption()).asked
+    return partial(simulate, scenario, out, callbacks=Callbacks(report, interrupted=asked))
 
 
-def _modules(scenario: Scenario) -> tuple[str, ...]:
+def modules_of(scenario: Scenario) -> tuple[str, ...]:
     """Return the modules whose lines are worth timing in this scenario."""
     from phasewise.profiling.phases import PhaseTimer
     from phasewise.sched.simulate import build_parts

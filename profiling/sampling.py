@@ -12,7 +12,7 @@ import io
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from phasewise.profiling.errors import SamplingError
 from phasewise.profiling.sinks import write_atomically
@@ -23,7 +23,9 @@ Target = str | ModuleType | Callable[..., object]
 INTERVAL_S = 0.001  # between two samples of the call stack: at Philly scale every round is then seen about once
 
 
-def sample_stacks(call: Callable[[], Result], html: Path | str, interval_s: float = INTERVAL_S) -> Result:
+def sample_stacks(
+    call: Callable[[], Result], html: Path | str, interval_s: float = INTERVAL_S, most: int | None = None
+) -> Result:
     """Return what ``call`` returns, and write where its time went as an HTML page of pyinstrument.
 
     Parameters
@@ -34,6 +36,8 @@ def sample_stacks(call: Callable[[], Result], html: Path | str, interval_s: floa
         The page, written whole or not at all.
     interval_s
         Seconds between two samples.
+    most
+        Samples on the page, about a kilobyte each; of more, every second one is kept, or third, and so on. None: all.
 
     Raises
     ------
@@ -48,8 +52,18 @@ def sample_stacks(call: Callable[[], Result], html: Path | str, interval_s: floa
         result = call()
     finally:
         profiler.stop()
-    write_atomically(html, profiler.output_html().encode())
+    write_atomically(html, _page(profiler, most).encode())
     return result
+
+
+def _page(profiler: Any, most: int | None) -> str:
+    """Return the HTML page of what a profiler of pyinstrument saw."""
+    from pyinstrument.renderers import HTMLRenderer  # noqa: PLC0415
+
+    session = profiler.last_session
+    if most is not None and len(session.frame_records) > most:
+        session = session.resample(interval=session.duration / most)
+    return str(HTMLRenderer().render(session))
 
 
 def profile_lines(call: Callable[[], Result], targets: Iterable[Target], text: Path | str) -> Result:

@@ -73,6 +73,15 @@ def median_interval(
     return Interval(low, float(np.median(values)), high)
 
 
+def mean_interval(
+    samples: Samples, rng: np.random.Generator, level: float = LEVEL, resamples: int = RESAMPLES
+) -> Interval:
+    """Return the mean of (n,) finite samples and its percentile bootstrap interval; raises `SampleError`."""
+    values = _checked(samples, "samples")
+    low, high = _central(values[_resampled(values.size, rng, level, resamples)].mean(axis=1), level)
+    return Interval(low, float(values.mean()), high)
+
+
 def median_ratio_interval(
     head: Samples,
     base: Samples,
@@ -107,6 +116,56 @@ def median_ratio_interval(
     logs = np.log(above) - np.log(below)
     low, high = _bootstrap_medians(logs, rng, level, resamples)
     return Interval(float(np.exp(low)), float(np.exp(np.median(logs))), float(np.exp(high)))
+
+
+def ratio_interval(
+    parts: Samples, wholes: Samples, rng: np.random.Generator, level: float = LEVEL, resamples: int = RESAMPLES
+) -> Interval:
+    """Return the sum of (n,) parts over the sum of their (n,) wholes, and its percentile bootstrap interval.
+
+    A share of a total, where part and whole were measured together: pairs are resampled.
+
+    Raises
+    ------
+    SampleError
+        Where the two differ in length, are empty or not finite, or the wholes are not above 0.
+    """
+    above, below = _checked(parts, "parts"), _positive(wholes, "wholes")
+    if above.shape != below.shape:
+        raise SampleError(f"a share needs as many parts as wholes, not {above.size} and {below.size}")
+    chosen = _resampled(above.size, rng, level, resamples)
+    low, high = _central(above[chosen].sum(axis=1) / below[chosen].sum(axis=1), level)
+    return Interval(low, float(above.sum() / below.sum()), high)
+
+
+def mean_ratio_interval(
+    head: Samples, base: Samples, rng: np.random.Generator, level: float = LEVEL, resamples: int = RESAMPLES
+) -> Interval:
+    """Return the mean of (n,) head over the mean of (m,) base, and its percentile bootstrap interval.
+
+    For samples that are no pairs: the sides are resampled apart. Raises `SampleError` as `ratio_interval`.
+    """
+    above, below = _checked(head, "head"), _positive(base, "base")
+    means = above[_resampled(above.size, rng, level, resamples)].mean(axis=1)
+    low, high = _central(means / below[_resampled(below.size, rng, level, resamples)].mean(axis=1), level)
+    return Interval(low, float(above.mean() / below.mean()), high)
+
+
+def block_means(samples: Samples, blocks: int) -> Floats:
+    """Return the means of (n,) samples over so many stretches of neighbours, as equal in length as can be.
+
+    What one round leaves the next one finds: neighbours are no independent samples, and a bootstrap of them one by one
+    is too sure of itself. Stretches of many rounds nearly are. Raises `SampleError`.
+
+    Returns
+    -------
+    ndarray
+        (min(blocks, n),) means.
+    """
+    values = _checked(samples, "samples")
+    if blocks < 1:
+        raise SampleError(f"samples are gathered into at least 1 block, not {blocks}")
+    return np.array([block.mean() for block in np.array_split(values, min(blocks, values.size))])
 
 
 def fit_power_law(x: Samples, y: Samples, level: float = LEVEL) -> PowerLaw:
@@ -149,11 +208,20 @@ def fit_power_law(x: Samples, y: Samples, level: float = LEVEL) -> PowerLaw:
 
 def _bootstrap_medians(values: Floats, rng: np.random.Generator, level: float, resamples: int) -> tuple[float, float]:
     """Return the ends of the central interval of the medians of resamples of ``values`` (n,)."""
+    return _central(np.median(values[_resampled(values.size, rng, level, resamples)], axis=1), level)
+
+
+def _resampled(size: int, rng: np.random.Generator, level: float, resamples: int) -> npt.NDArray[np.int64]:
+    """Return (resamples, size) indices, drawn with replacement."""
     _check_level(level)
     if resamples < 1:
         raise SampleError(f"a bootstrap needs at least 1 resample, not {resamples}")
-    medians = np.median(values[rng.integers(values.size, size=(resamples, values.size))], axis=1)
-    low, high = np.quantile(medians, [0.5 - level / 2, 0.5 + level / 2])
+    return rng.integers(size, size=(resamples, size))
+
+
+def _central(values: Floats, level: float) -> tuple[float, float]:
+    """Return the ends of the central interval of ``values`` (n,)."""
+    low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2])
     return float(low), float(high)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from phasewise.reports.changes import Change, change_of
 from phasewise.reports.errors import ComparisonError
 from phasewise.reports.figures import (
     OTHER,
@@ -75,6 +76,8 @@ class Comparison:
         The tables: metrics; phases as wall and CPU ms a round and as share of the loop's wall time; solver statistics.
     rebuilds
         Solves by the reason for which the model was built anew, one mapping a run.
+    changes
+        Each run but the first against the first, in CPU time a round with intervals; those without times are left out.
     """
 
     names: tuple[str, ...]
@@ -88,6 +91,7 @@ class Comparison:
     shares: tuple[Row, ...]
     solver: tuple[Row, ...]
     rebuilds: tuple[Mapping[str, int], ...]
+    changes: tuple[Change, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the comparison as plain lists, mappings, text and numbers, units in the keys' neighbours."""
@@ -107,6 +111,7 @@ class Comparison:
                 for name, rows in tables.items()
             },
             "rebuilds": [dict(reasons) for reasons in self.rebuilds],
+            "changes": [change.as_json() for change in self.changes],
         }
 
 
@@ -141,7 +146,21 @@ def compare_runs(runs: Sequence[Run]) -> Comparison:
             for label, unit, read in _SOLVER
         ),
         rebuilds=tuple(item.rebuilds for item in solvers),
+        changes=_changes(runs),
     )
+
+
+def _changes(runs: Sequence[Run]) -> tuple[Change, ...]:
+    """Return each run but the first against the first: judged where both did the same work in one environment."""
+    base, found = runs[0], []
+    for name, run in zip(_names(runs)[1:], runs[1:], strict=True):
+        differing = _differences([_flat(base.scenario), _flat(run.scenario)], _LABELS)
+        same_work = not any(_top(row.key) in _WORK for row in differing)
+        same_machine = not _differences([_flat(base.environment), _flat(run.environment)], _INCIDENTAL)
+        change = change_of(name, base, run, same_work=same_work, judged=same_work and same_machine)
+        if change is not None:
+            found.append(change)
+    return tuple(found)
 
 
 def _names(runs: Sequence[Run]) -> tuple[str, ...]:

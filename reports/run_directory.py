@@ -175,7 +175,9 @@ def load_run(path: Path | str) -> Run:
     file = directory / "run.json"
     content = _read_run_file(file)
     command = content.command if isinstance(content.command, str) else shlex.join(content.command or ())
-    return Run(directory, content.status, content.scenario, content.environment, content.summary, command, content.layout)
+    return Run(
+        directory, content.status, content.scenario, content.environment, content.summary, command, content.layout
+    )
 
 
 def _read_run_file(file: Path) -> _RunFile:

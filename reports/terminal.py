@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from phasewise.reports.changes import Change
 from phasewise.reports.compare import Comparison, Difference, Row
 from phasewise.reports.figures import OTHER, PhaseRow, phase_rows
 from phasewise.reports.quantities import ABSENT, count, duration, number, percent
@@ -198,9 +199,38 @@ def _print_comparison(comparison: Comparison, console: Console) -> None:
         for group in groups if rows else ():
             console.print(_side_by_side(title, rows, group))
             console.print()
+    for change in comparison.changes:
+        _print_change(change, comparison, console)
     for index, reasons in enumerate(comparison.rebuilds):
         told = ", ".join(f"{count(times, _GROUP)} {reason}" for reason, times in reasons.items())
         _say(console, f"{_letter(index)}  models built: {told or 'none'}")
+
+
+def _print_change(change: Change, comparison: Comparison, console: Console) -> None:
+    """Print by phase how much more CPU time a run took than the first, with intervals, and which phase it was."""
+    letter = _letter(comparison.names.index(change.run))
+    table = _ruled(f"{letter} against A, CPU time".ljust(26))
+    for head in ("A ms", f"{letter} ms", f"{letter}/A", "95 % interval", "more, ms"):
+        table.add_column(head, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for row in change.rows:
+        ratio = row.ratio
+        table.add_row(
+            "a round" if row is change.whole else row.name,
+            number(row.base_ms, group=_GROUP),
+            number(row.ms, group=_GROUP),
+            ABSENT if ratio is None else f"×{number(ratio.estimate, group=_GROUP)}",
+            ABSENT if ratio is None else f"{number(ratio.low, group=_GROUP)} to {number(ratio.high, group=_GROUP)}",
+            number(row.difference_ms.estimate, group=_GROUP),
+            "moved" if row in change.movers else "",
+            style="bold" if row is change.whole else "",
+        )
+    console.print(table)
+    _say(console, f"[bold]{letter}[/]  {escape(change.verdict)}")
+    how = "pairs of stretches of rounds" if change.paired else "stretches of rounds, the runs apart"
+    _say(console, f"[dim]Bootstrap over {change.stretches} {how}. What differs from run to run is not in it: repeat")
+    _say(console, "[dim]both runs, in turn, before you believe a small change.")
+    console.print()
 
 
 def _letter(index: int) -> str:

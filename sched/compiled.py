@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-if TYPE_CHECKING:
-    Function = TypeVar("Function", bound=Callable[..., object])
+from phasewise.solvers.compiled import compiled
 
-    def kernel(function: Function) -> Function:
-        """Compile a function (for the type checker: leave it as it is)."""
-        return function
-else:
-    from numba import njit
-
-    kernel = njit(cache=True, error_model="numpy")
+kernel = compiled()
 
 
 def prepare(notify: Callable[[str], None]) -> None:

@@ -89,13 +89,15 @@ def fill_curves(
 
 
 def _means(values: Floats, load: Ints, loads: int) -> Floats:
-    """Return the (3, L) means of the (3, E + 1) values at the (E,) loads, holes filled."""
-    count = np.bincount(load, minlength=loads).astype(np.float64)
-    sums = np.stack([np.bincount(load, weights=row, minlength=loads) for row in values[:, 1:]])
-    padded = np.pad(count, 1)
-    near_count = padded[:-2] + padded[1:-1] + padded[2:]
-    padded_sums = np.pad(sums, ((0, 0), (1, 1)))
-    near_sums = padded_sums[:, :-2] + padded_sums[:, 1:-1] + padded_sums[:, 2:]
-    total, out_of = np.where(count > 0, sums, near_sums), np.where(count > 0, count, near_count)
-    held = values[:, np.searchsorted(load, np.arange(loads), side="right")]  # loads ascend with the arrivals
-    return np.where(out_of > 0, total / np.maximum(out_of, 1.0), held)
+    """Return the (3, L) means of the (3, E + 1) values by the (E,) loads of all but the first; holes filled."""
+    # Arrivals are in order of load: those of load x are first[x]:first[x + 1]. A mean of a slice is what the original
+    # takes; added up in another order, the last of the written digits differs now and then.
+    first = np.searchsorted(load, np.arange(loads + 1))
+    arrived = values[:, 1:]
+    means = np.empty((len(values), loads))
+    for x in range(loads):
+        low, high = first[x], first[x + 1]
+        if low == high:
+            low, high = first[max(x - 1, 0)], first[min(x + 2, loads)]
+        means[:, x] = values[:, low] if low == high else [row[low:high].mean() for row in arrived]
+    return means

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from enum import IntEnum
+from functools import cache
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -176,6 +177,7 @@ def score_of(gradient_milli: float) -> int:
     return 0 if scaled < -700.0 else int(100 * (1.0 / (1.0 + math.exp(-scaled))))
 
 
+@cache
 def score_thresholds(unit: int) -> Ints:
     """Return (101,) the least gradient of each score, in milli times ``unit``; 2**62 where none reaches it.
 
@@ -226,14 +228,14 @@ def integer_score(thresholds: Ints, gradient: int) -> int:
 
 
 @compilable
-def on_threshold(tables: Tables, score: int, gradient: int) -> bool:
+def on_threshold(tables: Tables, score: int | Ints, gradient: int | Ints) -> bool | Bools:
     """Return whether a gradient of that score lies so near where the score changes that rounding would decide.
 
     Works on arrays as well.
     """
     near = 2 * (tables.unit >> NEAR_BITS)
     above = tables.thresholds[np.minimum(score + 1, 100)]
-    return (gradient - tables.thresholds[score] <= near) | (above - gradient <= near)  # type: ignore[no-any-return]
+    return (gradient - tables.thresholds[score] <= near) | (above - gradient <= near)
 
 
 @compilable

@@ -8,11 +8,12 @@ Source: FGD (ATC'23), section 6, and its simulator.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +35,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 DEFAULT_LOAD: Final = 1.3  # GPU demand over the cluster's GPUs, as in the paper
-COMPILES_CPU_S: Final = 3.0  # loading compiled code takes a second
+PATIENCE_S: Final = 3.0  # loading compiled code takes less
 BLOCK: Final = 512  # arrivals between two looks at the interruption
 
 
@@ -140,7 +141,7 @@ class Filling:
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
+class FillProgress:
     """How far an experiment has come, for a display."""
 
     arrived: int
@@ -172,14 +173,17 @@ def prepare(setting: Setting) -> Experiment:
 
 
 def _rule(setting: Setting, layout: ClusterLayout) -> NodeRule:
-    options = registry.PlacementOptions(layout=layout, whole_gpus=False, seed=setting.seed, compiled=setting.compiled)
-    rule: Any = getattr(registry.placement(setting.placement, options), "rule", None)
+    options = registry.PlacementOptions(
+        layout=layout,
+        whole_gpus=False,
+        seed=setting.seed,
+        compiled=setting.compiled,
+        bit_compatible=setting.bit_compatible,
+    )
+    rule: NodeRule | None = getattr(registry.placement(setting.placement, options), "rule", None)
     if rule is None:
         raise ScenarioError(f"placement {setting.placement} has no rule that chooses a node for a single pod")
-    if setting.bit_compatible and "bit_compatible" in getattr(rule, "_fields", ()):
-        rule = rule._replace(bit_compatible=True)
-    chosen: NodeRule = rule
-    return chosen
+    return rule
 
 
 def _order(setting: Setting, requests: Sequence[Request], nodes: Sequence[Node]) -> ArrivalOrder:
@@ -196,25 +200,34 @@ def warm_up(experiment: Experiment, notify: Callable[[str], None]) -> None:
     Parameters
     ----------
     notify
-        Told how long it took, where it took long because there was something to compile.
+        Told where it takes long, which is where there is something to compile, and how long it took.
     """
     from phasewise.sched.nodes import NodeState  # noqa: PLC0415  compiled code: only where pods are placed
 
-    began_s, began_cpu_ns = SystemClock.wall_ns() / 1e9, SystemClock.cpu_ns()
-    layout = ClusterLayout.of([Node("one", experiment.layout.worker_types[0], 1)])
-    state = NodeState(layout, experiment.tasks, compiled=experiment.setting.compiled)
-    request = state.register(Request(0, WHOLE_MILLI, 1))
-    state.place_all(experiment.rule, np.array([request], np.int64))
-    if (SystemClock.cpu_ns() - began_cpu_ns) / 1e9 > COMPILES_CPU_S:
-        took_s = SystemClock.wall_ns() / 1e9 - began_s
-        notify(f"compiled the placement's kernels in {took_s:.1f} s; later runs load them")
+    told = threading.Event()
+
+    def tell() -> None:
+        told.set()
+        notify("preparing the placement's kernels, which are compiled once on a machine ...")
+
+    began_ns = SystemClock.wall_ns()
+    patience = threading.Timer(PATIENCE_S, tell)
+    patience.start()
+    try:
+        layout = ClusterLayout.of([Node("one", experiment.layout.worker_types[0], 1)])
+        state = NodeState(layout, experiment.tasks, compiled=experiment.setting.compiled)
+        state.place_all(experiment.rule, np.array([state.register(Request(0, WHOLE_MILLI, 1))], np.int64))
+    finally:
+        patience.cancel()
+    if told.is_set():
+        notify(f"they are ready after {(SystemClock.wall_ns() - began_ns) / 1e9:.1f} s; later runs load them")
 
 
 def fill(
     experiment: Experiment,
     filling: Filling,
     *,
-    progress: Callable[[Filled], None] | None = None,
+    progress: Callable[[FillProgress], None] | None = None,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> NodeState:
     """Let all pods arrive, and return the state of the nodes after them.
@@ -246,7 +259,7 @@ def fill(
         _place(state, experiment, requests[first : first + BLOCK], filling)
         if progress is not None:
             alloc_pct = 100.0 * filling.used_milli[-1] / experiment.capacity_milli
-            progress(Filled(len(filling), len(requests), alloc_pct))
+            progress(FillProgress(len(filling), len(requests), alloc_pct))
     return state
 
 
@@ -256,10 +269,10 @@ def _place(state: NodeState, experiment: Experiment, requests: Ints, filling: Fi
     filling.cpu_s += (SystemClock.cpu_ns() - began_ns) / 1e9
     gpu, first = block.gpu.tolist(), block.first.tolist()
     filling.gpus += [gpu[low:high] for low, high in pairwise(first)]
-    filling.node += block.node.tolist()
     filling.score += block.score.tolist()
     filling.used_milli += block.used_milli.tolist()
     filling.fragmented_milli += block.fragmented_milli.tolist()
+    filling.node += block.node.tolist()  # last: a second Ctrl-C may strike between these, and what has a node counts
 
 
 def _rank_in_layout(experiment: Experiment) -> Ints:

@@ -64,8 +64,8 @@ def placement_columns(experiment: Experiment, filling: Filling) -> dict[str, lis
         "event": list(range(len(filling))),
         "pod": [experiment.pods[pod].name for pod in arrived],
         "node": [layout.node_names[node] if node >= 0 else "" for node in filling.node],
-        "gpus": ["-".join(str(index[gpu]) for gpu in gpus) for gpus in filling.gpus],
-        "score": filling.score,
+        "gpus": ["-".join(str(index[gpu]) for gpu in gpus) for gpus in filling.gpus[: len(filling)]],
+        "score": filling.score[: len(filling)],
     }
 
 
@@ -77,8 +77,8 @@ def curves(experiment: Experiment, filling: Filling) -> FillCurves:
     whole = len(filling) == experiment.arrivals
     return fill_curves(
         demand,
-        np.array(filling.used_milli),
-        np.array(filling.fragmented_milli),
+        np.array(filling.used_milli[: len(filling) + 1]),
+        np.array(filling.fragmented_milli[: len(filling) + 1]),
         experiment.capacity_milli,
         round(100.0 * load) if whole else 0,
     )

@@ -23,18 +23,13 @@ if TYPE_CHECKING:
     def inner(function: Function) -> Function:
         """Compile a function that compiled ones call (for the type checker: leave it as it is)."""
         return function
-
-    def allocating(function: Function) -> Function:
-        """Compile one that makes arrays."""
-        return function
 else:
     from numba import njit
 
-    # Not cached by themselves: they are part of the functions of `node_rounds`, which know all their sources. Without
+    # Not cached by themselves: they are part of the functions of `node_compiled`, which know all their sources. Without
     # numba's run time no array can be made, and none is counted as referenced: that would take ten times as long as
     # the scoring of a node, since `NodeArrays` holds so many.
     inner = njit(error_model="numpy", _nrt=False)
-    allocating = njit(error_model="numpy")
 
 
 @inner

@@ -22,7 +22,7 @@ Scores = npt.NDArray[np.int16]
 
 
 class NumpyBookkeeping:
-    """As `phasewise.sched.node_rounds.Bookkeeping`."""
+    """As `phasewise.sched.node_compiled.Bookkeeping`."""
 
     @staticmethod
     def judge_all(nodes: NodeArrays) -> None:
@@ -53,7 +53,7 @@ class NumpyBookkeeping:
 
 
 class NumpyRounds:
-    """As `phasewise.sched.node_rounds.Rounds`, for any rule."""
+    """As `phasewise.sched.node_compiled.CompiledRounds`, for any rule."""
 
     @staticmethod
     def place_one(

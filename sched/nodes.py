@@ -16,7 +16,7 @@ from phasewise.sched.node_rules import NodeRule
 from phasewise.sched.tasks import Request, TaskDistribution
 
 if TYPE_CHECKING:
-    from phasewise.sched.node_rounds import Bookkeeping, Rounds
+    from phasewise.sched.node_compiled import Bookkeeping, CompiledRounds
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -140,6 +140,11 @@ class NodeState:
         self._stale = self._stale or index >= len(self._requests.cpu)
         return index
 
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """The distinct requests that were registered, by index."""
+        return tuple(self._index)
+
     def _known(self) -> Requests:
         if self._stale:
             columns = [(r.cpu_milli, r.memory_mib, r.gpu_milli, r.gpus) for r in self._index]
@@ -211,14 +216,14 @@ class NodeState:
     def prepare(self, rule: NodeRule, notify: Callable[[str], None]) -> None:
         """Load the kernels of a rule, or compile them; say so where that is to be done, and how long it took."""
         if self._compiled:
-            from phasewise.sched.node_rounds import prepare  # noqa: PLC0415
+            from phasewise.sched.node_compiled import prepare  # noqa: PLC0415
 
             prepare(rule, self._nodes, notify)
 
-    def _rounds(self, rule: NodeRule) -> Rounds | NumpyRounds:
+    def _rounds(self, rule: NodeRule) -> CompiledRounds | NumpyRounds:
         if not self._compiled:
             return NumpyRounds()
-        from phasewise.sched.node_rounds import compiled_for  # noqa: PLC0415
+        from phasewise.sched.node_compiled import compiled_for  # noqa: PLC0415
 
         return compiled_for(type(rule))
 
@@ -227,6 +232,6 @@ def _bookkeeping(*, compiled: bool) -> Bookkeeping | NumpyBookkeeping:
     if not compiled:
         return NumpyBookkeeping()
     # Compiled code is loaded when there are nodes to keep: listing the placements must be fast.
-    from phasewise.sched.node_rounds import bookkeeping  # noqa: PLC0415
+    from phasewise.sched.node_compiled import bookkeeping  # noqa: PLC0415
 
     return bookkeeping()

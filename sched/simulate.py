@@ -129,7 +129,7 @@ def simulate(
     parts = build_parts(scenario, timer)
     if callbacks.on_problem is not None:
         parts = replace(parts, solve=_watched(parts.solve, callbacks.on_problem))
-    _prepare_kernels(callbacks.notify)
+    _prepare_kernels(parts, callbacks.notify)
     if out is not None:
         _make(out)
     recorder = Recorder(scenario, parts.layout, out, lines or NullSink(), command)
@@ -213,9 +213,12 @@ def _watched(solve: Solve, on_problem: Callable[[Problem], None]) -> Solve:
     return watched
 
 
-def _prepare_kernels(notify: Callable[[str], None]) -> None:
+def _prepare_kernels(parts: Parts, notify: Callable[[str], None]) -> None:
+    rule = getattr(parts.placement, "rule", None)  # a placement of another kind has none, and nothing to compile here
     try:
         compiled.prepare(notify)
+        if parts.nodes is not None and rule is not None:
+            parts.nodes.prepare(rule, notify)
     except OSError as error:
         raise cannot_write("the compiled kernels (NUMBA_CACHE_DIR names another folder for them)", error) from error
 

@@ -15,6 +15,7 @@ Codes = npt.NDArray[np.int8]
 Ints = npt.NDArray[np.intp]
 
 _TIGHT: Final = 1e-10  # the tightest tolerance that HiGHS takes
+_FINE: Final = 1e4  # what one unit of the program is to HiGHS, so that its tolerance is that much finer
 _DUAL: Final = 1  # HiGHS' simplex_strategy
 _PRIMAL: Final = 4
 _ATTEMPTS: Final = ((_TIGHT, _PRIMAL), (_TIGHT, _DUAL), (1e-9, _DUAL), (1e-7, _DUAL))
@@ -50,12 +51,15 @@ class Supply(NamedTuple):
     capacity, taken
         (W,) GPUs, and how many of them others use.
     weight
-        (W,) what overload counts: types of weight 1 share one theta, the others have theirs, at least 1.
+        (W,) what overload counts: types of weight 1 share one theta, the others have theirs.
+    load
+        (W,) the least that a theta of its own may be: at least 1.
     """
 
     capacity: Floats
     taken: Floats
     weight: Floats
+    load: Floats
 
 
 class _Program(NamedTuple):
@@ -93,6 +97,8 @@ class Overload:
     def solve(self, demand: Demand, supply: Supply) -> tuple[float, Floats, Floats]:
         """Return theta, x (F, W) and the capacity prices (W,), sum_j p_j N_j = 1.
 
+        A theta of its own counts as 1 where it is the type's load.
+
         Raises
         ------
         SolveFailedError
@@ -100,21 +106,23 @@ class Overload:
         """
         program = _program(demand, supply)
         solution = self._run(program, *_mixed_basis(demand, supply, program.pairs))
-        z = np.array(solution.col_value)
+        z = np.array(solution.col_value) / _FINE
         x = np.zeros(demand.gain.shape)
         x.reshape(-1)[program.pairs] = z[: program.pairs.size]
         worth = np.maximum(-np.array(solution.row_dual)[2 * len(x) :], 0.0)
         worth[worth < PRICED * worth.sum()] = 0.0
         prices = worth / _divisor(supply.capacity) / max(float(worth.sum()), 1e-300)
-        return float(z[program.pairs.size :].max()), x, prices
+        thetas = z[program.pairs.size :]
+        thetas[1:] -= supply.load[supply.weight != 1.0] - 1.0
+        return float(thetas.max()), x, prices
 
     def _run(self, program: _Program, columns: Codes, rows: Codes) -> Any:
         """Return HiGHS' solution, found from the basis ``columns``, ``rows``."""
         claim_highs_threads(1)
         count = program.cost.size
         self._highs.passModel(
-            count, program.lower.size, program.value.size, 1, 1, 0.0, program.cost, program.col_lower,
-            np.full(count, np.inf), program.lower, program.upper,
+            count, program.lower.size, program.value.size, 1, 1, 0.0, _FINE * program.cost, _FINE * program.col_lower,
+            np.full(count, np.inf), _FINE * program.lower, _FINE * program.upper,
             program.start, program.rows, program.value, np.zeros(count, dtype=np.int32),
         )  # fmt: skip
         basis = self._new_basis()
@@ -162,7 +170,8 @@ def _program(demand: Demand, supply: Supply) -> _Program:
     cost, col_lower = np.zeros(count + 1 + own.size), np.zeros(count + 1 + own.size)
     cost[count], cost[count + 1 :] = 1.0, supply.weight[own]
     if own.size:
-        col_lower[count:] = 1.0  # less helps nobody, and must not pay for the overload of another type
+        # less helps nobody, and must not pay for the overload of another type
+        col_lower[count], col_lower[count + 1 :] = 1.0, supply.load[own]
     lower = np.concatenate([needy.astype(np.float64), np.full(free + types, -np.inf)])
     upper = np.concatenate([np.full(free, np.inf), np.ones(free), -supply.taken / size])
     return _Program(cost, col_lower, lower, upper, start.astype(np.int32), index, value, pairs)
@@ -186,6 +195,6 @@ def _mixed_basis(demand: Demand, supply: Supply, pairs: Ints) -> tuple[Codes, Co
         fullest = int(np.where(shared, crowding, -np.inf).argmax())
         if not own.size or crowding[fullest] > 1.0:
             thetas[0], rows[2 * free + fullest] = _BASIC, _UPPER
-    over = np.flatnonzero(crowding[own] > 1.0)
+    over = np.flatnonzero(crowding[own] > supply.load[own])
     thetas[1 + over], rows[2 * free + own[over]] = _BASIC, _UPPER
     return np.concatenate([np.where(positive.ravel()[pairs], _BASIC, _LOWER), thetas]), rows

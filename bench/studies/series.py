@@ -46,20 +46,23 @@ def run(scenario: str, overrides: Mapping[str, object], rounds_columns: Sequence
     click.ClickException
         Where the run does not end with exit code 0.
     """
-    settings = [word for key, value in overrides.items() for word in ("--set", f"{key}={value}")]
     with tempfile.TemporaryDirectory(prefix="phasewise-study-") as folder:
         out = Path(folder) / "run"
-        command = [sys.executable, "-P", "-c", "from phasewise.bench.cli import main; main()"]
-        words = ["run", scenario, *settings, "--out", str(out), "--quiet"]
-        done = subprocess.run([*command, *words], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise click.ClickException(
-                f"phasewise {' '.join(words)}: exit code {done.returncode}: {done.stderr.strip()}"
-            )
+        run_into(out, scenario, overrides)
         summary = json.loads((out / "run.json").read_text(encoding="utf-8"))["summary"]
         table = pq.read_table(out / "rounds.parquet", columns=list(rounds_columns)) if rounds_columns else None
         columns = {} if table is None else {name: table[name].to_numpy().astype(np.float64) for name in rounds_columns}
     return Finished(summary, columns)
+
+
+def run_into(out: Path, scenario: str, overrides: Mapping[str, object]) -> None:
+    """Run ``scenario`` with ``overrides`` in a process of its own, its run directory ``out``; raises as `run`."""
+    settings = [word for key, value in overrides.items() for word in ("--set", f"{key}={value}")]
+    command = [sys.executable, "-P", "-c", "from phasewise.bench.cli import main; main()"]
+    words = ["run", scenario, *settings, "--out", str(out), "--overwrite", "--quiet"]
+    done = subprocess.run([*command, *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise click.ClickException(f"phasewise {' '.join(words)}: exit code {done.returncode}: {done.stderr.strip()}")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -60,12 +60,15 @@ class Case:
         What a step is: a round, a problem, a pod.
     make
         Returns the subject.
+    shorter
+        Returns a subject of that many steps; None where a walk has to be whole.
     """
 
     name: str
     steps: int
     unit: str
     make: Callable[[], Subject]
+    shorter: Callable[[int], Subject] | None = None
 
     @property
     def kind(self) -> Kind:

@@ -111,6 +111,9 @@ class PhaseSubject:
     def _worker_assignment(self) -> Walk:
         simulation = self.rounds.loop.begun()  # what is left on the nodes must be as it was
         assigner, nodes = simulation._assigner, simulation.parts.nodes  # noqa: SLF001
+        if nodes is not None and self.rounds.parts.nodes is not None:
+            for request in self.rounds.parts.nodes.requests:  # in the order in which the run came to know them
+                nodes.register(request)
         over = [self._leaving(before, after) for before, after in zip([None, *self.rounds.seen], self.rounds.seen)]  # noqa: B905
 
         def walk() -> list[Assignment]:

@@ -91,5 +91,6 @@ def cases() -> Iterator[Case]:
     for scale, counts in PROBLEMS.items():
         for solver, count in counts.items():
             if solver in installed:
-                make = lambda scale=scale, solver=solver, count=count: taped(scale, solver, count)  # noqa: E731
-                yield Case(f"solvers/{scale}/{solver}", count, "problem", make)
+                shorter = lambda count, scale=scale, solver=solver: taped(scale, solver, count)  # noqa: E731
+                make = lambda shorter=shorter, count=count: shorter(count)  # noqa: E731
+                yield Case(f"solvers/{scale}/{solver}", count, "problem", make, shorter)

@@ -10,6 +10,7 @@
   const view = { tick: 0, wanted: 0, playing: false, speed: SPEEDS[2], scheme: "kind", pinned: null, cost_ms: 0, ready_ms: 0 };
 
   const count = (value) => String(value).replace(/\B(?=(\d{3})+$)/g, THIN);
+  const amount = (gpus) => (Number.isInteger(gpus) ? count(gpus) : gpus.toFixed(2));
   const hours = (seconds) => (seconds / 3600).toFixed(1) + THIN + "h";
   const span = (seconds) => (seconds < 7200 ? Math.round(seconds / 60) + THIN + "min" : hours(seconds));
   const percent = (share) => (share === null || share === undefined ? "–" : (100 * share).toFixed(1) + THIN + "%");
@@ -139,9 +140,9 @@
     let gpus = 0;
     for (const job of waiting) {
       byKind[jobs.kind[job]]++;
-      gpus += (jobs.gpus[job] * jobs.milli[job]) / 1000;
+      gpus += jobs.milli[job] / 1000;
     }
-    panel.waiting.textContent = waiting.length ? `${count(waiting.length)} job${waiting.length === 1 ? " waits" : "s wait"} for ${count(+gpus.toFixed(1))} GPU${gpus === 1 ? "" : "s"}.` : round < 0 ? "The run has ended." : "No job waits.";
+    panel.waiting.textContent = waiting.length ? `${count(waiting.length)} job${waiting.length === 1 ? " waits" : "s wait"} for ${amount(gpus)} GPU${gpus === 1 ? "" : "s"}.` : round < 0 ? "The run has ended." : "No job waits.";
     byKind.forEach((number, kind) => {
       bar.children[kind].style.flexGrow = number;
       bar.children[kind].title = `${run.kinds[kind].label}: ${count(number)} waiting`;
@@ -153,7 +154,7 @@
       if (!there) return;
       cells[0].textContent = count(jobs.id[job]);
       cells[1].textContent = run.jobTypes[jobs.type[job]];
-      cells[2].textContent = jobs.milli[job] === 1000 ? count(jobs.gpus[job]) : (jobs.milli[job] / 1000).toFixed(2);
+      cells[2].textContent = amount(jobs.milli[job] / 1000);
       cells[3].textContent = (jobs.arrival_s[job] / 3600).toFixed(1);
       cells[4].textContent = Math.max(0, (now_s - jobs.arrival_s[job]) / 3600).toFixed(1);
     });
@@ -349,7 +350,7 @@
     const waits = byId(`${frames.run.key}-queue`), body = waits.querySelector("tbody");
     const rows = Array.from({ length: QUEUE_ROWS }, () => {
       const line = body.insertRow();
-      return Array.from({ length: 5 }, (_, column) => Object.assign(line.insertCell(), { className: column === 1 ? "" : "n" }));
+      return Array.from({ length: 5 }, (_, column) => Object.assign(line.insertCell(), { className: column < 2 ? "" : "n" }));
     });
     const bar = waits.querySelector(".stack");
     bar.append(...frames.run.kinds.map((kind) => element("span", "", `c-${kind.colour}`)));
@@ -380,10 +381,10 @@
 
   // For tests and for the console: what is shown, and a way to move it.
   window.phasewise = { view, panels, show: seek, play, pin, scheme };
-  document.addEventListener("DOMContentLoaded", () => start().catch((error) => {
+  start().catch((error) => {
     const note = byId("broken");
     note.hidden = false;
     note.textContent = `The viewer cannot show this run: ${error.message}.`;
     throw error;
-  }));
+  });
 })();

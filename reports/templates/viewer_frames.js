@@ -10,8 +10,18 @@ const viewerFrames = (() => {
     return result;
   }
 
+  // The element that carries a block; where the browser has not read so far yet, it is waited for.
+  async function carrier(id) {
+    let holder = document.getElementById(id);
+    if (!holder && document.readyState === "loading") {
+      await new Promise((resolve) => document.addEventListener("readystatechange", resolve, { once: true }));
+      holder = document.getElementById(id);
+    }
+    return holder;
+  }
+
   async function unpack(id) {
-    const holder = document.getElementById(id);
+    const holder = await carrier(id);
     if (!holder) throw new Error(`the page is not whole: it has no block ${id}`);
     const stream = new DecompressionStream("deflate"), writer = stream.writable.getWriter();
     const written = writer.write(bytes(holder.textContent.trim())).then(() => writer.close());
@@ -54,9 +64,9 @@ const viewerFrames = (() => {
     }
 
     async open() {
-      const [gpusPerNode, slotsPerGpu, jobId, type, kind, arrival_s, firstRound, endRound, gpus, milli] = await unpack(`${this.run.key}-base`);
+      const [gpusPerNode, slotsPerGpu, jobId, type, kind, arrival_s, firstRound, endRound, milli] = await unpack(`${this.run.key}-base`);
       this.gpusPerNode = gpusPerNode;
-      this.jobs = { id: sums(jobId, 0), type, kind, arrival_s, firstRound, endRound, gpus, milli };
+      this.jobs = { id: sums(jobId, 0), type, kind, arrival_s, firstRound, endRound, milli };
       this.firstSlot = new Uint32Array(slotsPerGpu.length + 1);
       slotsPerGpu.forEach((count, gpu) => { this.firstSlot[gpu + 1] = this.firstSlot[gpu] + count; });
       const slots = this.firstSlot[slotsPerGpu.length];

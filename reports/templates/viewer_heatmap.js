@@ -98,7 +98,7 @@ const viewerHeatmap = (() => {
           }
         }
         group.context.putImageData(group.image, 0, 0);
-        group.held.textContent = `${((100 * held) / (1000 * group.gpus)).toFixed(1)}\u202f% held`;
+        group.held.textContent = `${(held / (10 * Math.max(1, group.gpus))).toFixed(1)}\u202f% held`;
       }
       if (this.pointer) this.outline(this.pointer.colour);
     }

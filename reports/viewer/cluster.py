@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -19,12 +19,16 @@ Ints = npt.NDArray[np.int64]
 _UNKNOWN = "type not recorded"
 
 
+_Nodes = Annotated[int, msgspec.Meta(ge=1, le=1 << 24)]
+_Gpus = Annotated[int, msgspec.Meta(ge=0, le=1 << 16)]
+
+
 class _Layout(msgspec.Struct, frozen=True):
     """`layout` of `run.json`: types in the order of their nodes, and GPUs of each node as (nodes in a row, GPUs)."""
 
     worker_types: list[str]
-    nodes_per_type: list[int]
-    gpus_per_node: list[tuple[int, int]]
+    nodes_per_type: list[_Nodes]
+    gpus_per_node: list[tuple[_Nodes, _Gpus]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +111,14 @@ def _recorded(run: Run) -> ClusterShape:
         layout = msgspec.convert(run.layout, _Layout)
     except msgspec.ValidationError as error:
         raise RunDirectoryError(f"{file}: broken layout of the cluster: {error}") from error
-    sizes = np.repeat(*np.array(layout.gpus_per_node, np.int64).reshape(-1, 2).T[::-1])
+    repeats, gpus = np.array(layout.gpus_per_node, np.int64).reshape(-1, 2).T
+    sizes = np.repeat(gpus, repeats)
     named = len(layout.worker_types) == len(layout.nodes_per_type)
-    if not named or sum(layout.nodes_per_type) != len(sizes) or not len(sizes) or sizes.min() < 1:
+    if not named or sum(layout.nodes_per_type) != len(sizes) or not sizes.any():
         raise RunDirectoryError(
             f"{file}: broken layout of the cluster: {len(layout.worker_types)} worker types, "
-            f"{sum(layout.nodes_per_type)} nodes by type, {len(sizes)} nodes with GPUs; each needs a type and a GPU"
+            f"{sum(layout.nodes_per_type)} nodes by type, {len(sizes)} nodes with {int(sizes.sum())} GPUs; "
+            "each node needs a type, and one of them a GPU"
         )
     return ClusterShape(layout.worker_types, layout.nodes_per_type, sizes)
 

@@ -44,25 +44,20 @@ class Jobs:
         (J,) int64.
     job_types, type_index
         Names, and (J,) which of them.
-    kinds, kind_index
-        What the legend shows, and (J,) which of it.
     arrival_s
         (J,) simulated seconds, rounded to whole ones.
     first_round, end_round
         (J,) first round in which it is in the system, and first in which it no longer is.
-    gpus, gpu_milli
-        (J,) GPUs it asks for, and thousandths of each.
+    gpu_milli
+        (J,) thousandths of a GPU that it asks for in all.
     """
 
     job_id: Ints
     job_types: Sequence[str]
     type_index: Ints
-    kinds: Sequence[Kind]
-    kind_index: Ints
     arrival_s: Ints
     first_round: Ints
     end_round: Ints
-    gpus: Ints
     gpu_milli: Ints
 
 
@@ -93,18 +88,14 @@ def read_jobs(run: Run, held: Ints, stays: Stays, sim_time_s: Floats) -> Jobs:
     arrival_s = np.where(np.isnan(arrival_s), sim_time_s[np.minimum(first_held, rounds - 1)], arrival_s)
     job_types, type_index = np.unique(table.words("job_type", _UNKNOWN), return_inverse=True)
     names = [str(name) for name in job_types]
-    kinds, kind_of_type = _kinds(names, np.bincount(type_index, minlength=len(names)))
     return Jobs(
         job_id=table.job_id,
         job_types=names,
         type_index=type_index,
-        kinds=kinds,
-        kind_index=kind_of_type[type_index],
         arrival_s=np.clip(np.rint(arrival_s), 0, MOST_JOB_ID).astype(np.int64),
         first_round=np.searchsorted(sim_time_s, arrival_s, "left"),
         end_round=_end_rounds(table, last_held, sim_time_s),
-        gpus=np.maximum(1, table.numbers("scale_factor", 1.0)).astype(np.int64),
-        gpu_milli=np.clip(table.numbers("gpu_milli", 1000.0), 0, MOST_SHARE).astype(np.int64),
+        gpu_milli=np.clip(table.numbers("gpu_milli", 1000.0), 0, _NEVER).astype(np.int64),
     )
 
 
@@ -159,22 +150,45 @@ def whole_numbers(table: ColumnTable, name: str, most: int = _NEVER) -> Ints:
     return values.astype(np.int64)
 
 
-def _kinds(job_types: Sequence[str], jobs: Ints) -> tuple[list[Kind], Ints]:
-    """Return the kinds of the legend, most frequent first, and (T,) the kind of each type.
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """What the legend of a page shows: one for all of its runs, so that a colour means the same in each.
+
+    Attributes
+    ----------
+    of_run
+        For each run the kinds, in the same order, with the run's own numbers of jobs.
+    index
+        For each run (J,) the kind of each job.
+    """
+
+    of_run: Sequence[Sequence[Kind]]
+    index: Sequence[Ints]
+
+
+def kinds_of(runs: Sequence[Jobs]) -> Kinds:
+    """Return the kinds of the jobs of ``runs``, most frequent first.
 
     Where there are more types than colours, those that differ only in what stands in brackets are one kind, and the
     rarest kinds are one.
     """
-    labels = list(job_types)
-    if len(labels) > _KINDS:
-        labels = [name.partition(" (")[0] for name in labels]
+    short = len({name for jobs in runs for name in jobs.job_types}) > _KINDS
+    labels = [[name.partition(" (")[0] if short else name for name in jobs.job_types] for jobs in runs]
     total: Counter[str] = Counter()
-    for label, count in zip(labels, jobs.tolist(), strict=True):
-        total[label] += count
+    for jobs, names in zip(runs, labels, strict=True):
+        for label, number in zip(names, np.bincount(jobs.type_index, minlength=len(names)).tolist(), strict=True):
+            total[label] += number
     ranked = sorted(total, key=lambda label: (-total[label], label))
     own = {label: index for index, label in enumerate(ranked[:_KINDS])}
-    kinds = [Kind(label, palette.cycle_colour(index), total[label]) for label, index in own.items()]
-    if rest := ranked[_KINDS:]:
-        name = "1 other type" if len(rest) == 1 else f"{len(rest)} other types"
-        kinds.append(Kind(name, palette.CYCLE[-1], sum(total[label] for label in rest)))
-    return kinds, np.array([own.get(label, _KINDS) for label in labels], np.int64)
+    index = [
+        np.array([own.get(label, _KINDS) for label in names], np.int64)[jobs.type_index]
+        for jobs, names in zip(runs, labels, strict=True)
+    ]
+    rest = len(ranked) - len(own)
+    shown = [*own, *([f"{rest} other type{'s' if rest > 1 else ''}"] if rest else [])]
+    return Kinds([_counted(shown, kind) for kind in index], index)
+
+
+def _counted(labels: Sequence[str], index: Ints) -> list[Kind]:
+    jobs = np.bincount(index, minlength=len(labels)).tolist()
+    return [Kind(label, palette.cycle_colour(n), jobs[n]) for n, label in enumerate(labels)]

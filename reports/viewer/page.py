@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -18,7 +18,7 @@ from phasewise.reports import quantities
 from phasewise.reports.errors import ComparisonError, ReportWriteError
 from phasewise.reports.run_directory import Run
 from phasewise.reports.viewer import chunks, plots
-from phasewise.reports.viewer.jobs import Jobs
+from phasewise.reports.viewer.jobs import Kind, kinds_of
 from phasewise.reports.viewer.occupancy import Occupancy, read_occupancy
 from phasewise.reports.viewer.planes import pack
 from phasewise.reports.viewer.timeline import Timeline, timeline
@@ -43,6 +43,7 @@ class Panel:
     name: str
     lede: str
     occupancy: Occupancy
+    kinds: Sequence[Kind]
     blocks: Sequence[tuple[str, str]]
 
 
@@ -75,7 +76,7 @@ def render_viewer(runs: Sequence[Run]) -> str:
     if not 1 <= len(runs) <= MOST_RUNS:
         raise ComparisonError(f"the viewer shows one run, or two side by side; {len(runs)} were given")
     names = _names(runs)
-    panels = [_panel(run, f"r{index}", name) for index, (run, name) in enumerate(zip(runs, names, strict=True))]
+    panels = _panels(runs, names)
     clock = timeline([panel.occupancy for panel in panels])
     time = plots.time_charts(runs, names, clock)
     jct = plots.jct_charts(runs, names)
@@ -87,7 +88,6 @@ def render_viewer(runs: Sequence[Run]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["count"] = quantities.count
     return environment.get_template("viewer.html").render(
         panels=panels,
         ticks=len(clock.time_s),
@@ -108,13 +108,22 @@ def _names(runs: Sequence[Run]) -> list[str]:
     return [f"{name} ({letter})" for name, letter in zip(names, "AB", strict=True)]
 
 
-def _panel(run: Run, key: str, name: str) -> Panel:
-    occupancy = read_occupancy(run)
-    texts = chunks.encode(occupancy.held, occupancy.rounds)
-    blocks = [(f"{key}-base", _base(occupancy))]
-    blocks += [(f"{key}-chunk-{index}", text) for index, text in enumerate(texts)]
+def _panels(runs: Sequence[Run], names: Sequence[str]) -> list[Panel]:
+    read = [read_occupancy(run) for run in runs]
+    kinds = kinds_of([occupancy.jobs for occupancy in read])
+    panels = []
+    for index, (run, name, occupancy) in enumerate(zip(runs, names, read, strict=True)):
+        texts = chunks.encode(occupancy.held, occupancy.rounds)
+        blocks = [(f"r{index}-base", _base(occupancy, kinds.index[index]))]
+        blocks += [(f"r{index}-chunk-{number}", text) for number, text in enumerate(texts)]
+        panels.append(Panel(run, name, _lede(run, occupancy), occupancy, kinds.of_run[index], blocks))
+    return panels
+
+
+def _lede(run: Run, occupancy: Occupancy) -> str:
+    """Return in one line what ran, on what, and for how long."""
     cluster = occupancy.cluster
-    lede = " · ".join(
+    return " · ".join(
         part
         for part in (
             *(str(run.section(section).get("name") or "") for section in ("policy", "solver", "placement")),
@@ -124,10 +133,9 @@ def _panel(run: Run, key: str, name: str) -> Panel:
         )
         if part
     )
-    return Panel(run, name, lede, occupancy, blocks)
 
 
-def _base(occupancy: Occupancy) -> str:
+def _base(occupancy: Occupancy, kind_index: npt.NDArray[np.int64]) -> str:
     """Return what the page needs before any chunk: GPUs by node, slots by GPU, and the jobs."""
     jobs = occupancy.jobs
     return pack(
@@ -136,11 +144,10 @@ def _base(occupancy: Occupancy) -> str:
             occupancy.held.slots_per_gpu,
             np.diff(jobs.job_id, prepend=0),
             jobs.type_index,
-            jobs.kind_index,
+            kind_index,
             jobs.arrival_s,
             jobs.first_round,
             jobs.end_round,
-            jobs.gpus,
             jobs.gpu_milli,
         ]
     )
@@ -170,14 +177,9 @@ def _run_payload(panel: Panel, key: str, round_at: npt.NDArray[np.int64]) -> dic
         "workerTypes": list(occupancy.cluster.worker_types),
         "nodesPerType": list(occupancy.cluster.nodes_per_type),
         "jobTypes": list(occupancy.jobs.job_types),
-        "kinds": list(_kinds(occupancy.jobs)),
+        "kinds": [{"label": kind.label, "colour": kind.colour, "jobs": kind.jobs} for kind in panel.kinds],
         "series": {name: _significant(rounds.numbers(name)) for name in _SERIES if name in rounds},
     }
-
-
-def _kinds(jobs: Jobs) -> Iterator[dict[str, Any]]:
-    for kind in jobs.kinds:
-        yield {"label": kind.label, "colour": kind.colour, "jobs": kind.jobs}
 
 
 def _rounded(seconds: npt.NDArray[np.float64]) -> list[float]:

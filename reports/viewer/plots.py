@@ -11,7 +11,7 @@ import numpy.typing as npt
 from phasewise.reports import figures, palette
 from phasewise.reports.charts import Axis, Chart, Series, missing
 from phasewise.reports.errors import RunDirectoryError
-from phasewise.reports.quantities import count, duration
+from phasewise.reports.quantities import count, duration, number
 from phasewise.reports.run_directory import Run
 from phasewise.reports.viewer.timeline import Timeline
 
@@ -22,6 +22,7 @@ _X = Axis("Simulated time (h)")
 _SYNC = "viewer-time"
 _HISTOGRAM_BINS = 40
 _HEIGHT = 200
+_CUT, _ROOM = 4.0, 2.0  # times the 99th percentile: when an axis is cut, and where
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +78,42 @@ def time_charts(runs: Sequence[Run], names: Sequence[str], clock: Timeline) -> l
 
 
 def _on_one_scale(charts: Sequence[Chart]) -> list[Chart]:
-    """Return stacked charts with the same vertical axis, so that equal heights mean equal times."""
-    drawn = [chart for chart in charts if not chart.absent]
-    if len(drawn) < 2:
-        return list(charts)
-    high = max(float(np.nanmax(np.nansum([item.values for item in chart.series], axis=0))) for chart in drawn)
-    axis = replace(drawn[0].y_axis, high=1.06 * high or 1.0)
-    return [chart if chart.absent else replace(chart, y_axis=axis) for chart in charts]
+    """Return stacked charts with the same vertical axis, so that equal heights mean equal times.
+
+    A few rounds may take a hundred times as long as the others, the first one above all. The axis is then cut where it
+    shows the others, and the chart says what it does not show.
+    """
+    sums = [np.nansum([np.zeros(len(chart.x)), *(item.values for item in chart.series)], axis=0) for chart in charts]
+    every = np.concatenate(sums)
+    high, usual = (
+        1.06 * float(every.max(initial=0.0)),
+        float(np.quantile(every, 0.99, method="lower")) if len(every) else 0.0,
+    )
+    if high > _CUT * usual > 0:
+        high = _ROOM * usual
+    axis = Axis("Time per round (ms)", low=0.0, high=high or 1.0)
+    return [
+        chart if chart.absent else replace(chart, y_axis=axis, note=chart.note + _cut_note(total, high))
+        for chart, total in zip(charts, sums, strict=True)
+    ]
+
+
+def _cut_note(total: Floats, high: float) -> str:
+    above = int((total > high).sum())
+    if not above:
+        return ""
+    return (
+        f" {count(above)} point{'s' if above > 1 else ''} of up to {number(float(total.max()))} ms leave the picture."
+    )
 
 
 def _note(clock: Timeline) -> str:
     size = clock.bins.size
-    return "One point a round." if size == 1 else f"Means over bins of {count(size)} rounds."
+    if len(clock.round_at) == 1:
+        return "One point a round." if size == 1 else f"Means over bins of {count(size)} rounds."
+    if size == 1 or len(clock.hours) < 2:
+        return "One point for each start of a round."
+    return f"Means over bins of {duration(3600 * float(np.median(np.diff(clock.hours))))}."
 
 
 def _figure_chart(figure: Figure, runs: Sequence[Run], names: Sequence[str], clock: Timeline, note: str) -> Chart:

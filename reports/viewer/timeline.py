@@ -49,10 +49,16 @@ class Timeline:
 
 
 def timeline(runs: Sequence[Occupancy]) -> Timeline:
-    """Return the clock of ``runs``; with one run its moments are its rounds."""
+    """Return the clock of ``runs``; with one run its moments are its rounds.
+
+    A round may end a little early, when the last job in it has done its last whole step, so that rounds of equal length
+    drift apart by milliseconds. Starts that lie so close together are one moment, the later of them.
+    """
     if len(runs) == 1:
         return Timeline(runs[0].sim_time_s, [np.arange(runs[0].rounds)])
-    time_s = np.unique(np.concatenate([run.sim_time_s for run in runs]))
+    starts = np.unique(np.concatenate([run.sim_time_s for run in runs]))
+    followed_closely = np.append(np.diff(starts) <= _same_moment_s(runs), False)
+    time_s = starts[~followed_closely]
     return Timeline(
         time_s,
         [
@@ -60,3 +66,13 @@ def timeline(runs: Sequence[Occupancy]) -> Timeline:
             for run in runs
         ],
     )
+
+
+def _same_moment_s(runs: Sequence[Occupancy]) -> float:
+    """Return how close two starts must be to count as one: a hundredth of a round, and never two rounds of one run."""
+    lengths = [np.diff(run.sim_time_s) for run in runs]
+    lengths = [length[length > 0] for length in lengths]
+    lengths = [length for length in lengths if len(length)]
+    if not lengths:
+        return 0.0
+    return min(min(0.01 * float(np.median(length)), 0.4 * float(length.min())) for length in lengths)

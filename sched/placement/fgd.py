@@ -49,7 +49,7 @@ def gradient(nodes: NodeArrays, need: Need, node: int, device: int) -> int:
     return int(nodes.fragmented[node] - (idle * tables.whole - useful))
 
 
-def gradients(nodes: NodeArrays, need: Need, at: Ints) -> npt.NDArray[np.int64]:
+def gradients(nodes: NodeArrays, need: Need, at: Ints) -> Ints:
     """Return `gradient` for nodes ``at`` (n,): (n, D) by GPU for a task that shares one, otherwise (n, 1)."""
     tables, left = nodes.tables, nodes.left[at]
     widths, counts = tables.single.shape[2], tables.several.shape[2]
@@ -63,9 +63,10 @@ def gradients(nodes: NodeArrays, need: Need, at: Ints) -> npt.NDArray[np.int64]:
     rest = nodes.fragmented[at] - idle * tables.whole + now.sum(1)  # less what changes on the GPUs taken
     if need.gpus != 1 or need.milli == WHOLE_MILLI:
         taken = need.gpus * single.take(place * widths + WHOLE_MILLI)
-        return (rest + several.take(free - need.gpus) - taken)[:, None]  # type: ignore[no-any-return]
+        whole: Ints = (rest + several.take(free - need.gpus) - taken)[:, None]
+        return whole
     of_free = several.take(free)
-    change = single.take(index - need.milli) - now
+    change: Ints = single.take(index - need.milli) - now
     change += (left == WHOLE_MILLI) * (several.take(free - 1) - of_free)[:, None]
     change += (rest + of_free)[:, None]
     change[left < need.milli] = -(1 << SIGN_BITS)
@@ -139,7 +140,7 @@ class LeastFragmentation(NamedTuple):
     def scores(self, nodes: NodeArrays, need: Need, at: Ints) -> Ints:
         """Return the scores of nodes on which the task fits."""
         lowered = gradients(nodes, need, at).max(1)
-        scores = nodes.tables.thresholds.searchsorted(lowered, "right") - 1
+        scores: Ints = nodes.tables.thresholds.searchsorted(lowered, "right") - 1
         if self.bit_compatible:
             for k in np.flatnonzero(on_threshold(nodes.tables, scores, lowered)):
                 scores[k] = self.score(nodes, need, int(at[k]))

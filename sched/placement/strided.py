@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from phasewise.sched.api import Holding, NodeView, Order, Placed
+from phasewise.sched.node_rules import FirstFit
 from phasewise.sched.registry import PlacementOptions, register_placement
 
 
@@ -12,7 +13,8 @@ from phasewise.sched.registry import PlacementOptions, register_placement
 class Strided:
     """Widest jobs first; a job keeps its GPUs where it can, the rest fill the GPUs in order.
 
-    The name is the original's; the rule is a sequential first fit in which a job may span nodes.
+    The name is the original's; the rule is a sequential first fit in which a job may span nodes. Where nodes have limits
+    of CPU and memory, or GPUs are shared, a job takes the first node of its type that has room for all it needs.
     """
 
     name: ClassVar[str] = "strided"
@@ -23,9 +25,12 @@ class Strided:
 
         self._kernels = lease_kernels
         self.spans_nodes = options.whole_gpus
+        self.rule = FirstFit()
 
     def place(self, order: Order, nodes: NodeView) -> Placed:
         """Return the GPUs of every chosen job that may be placed."""
+        if nodes.state is not None:
+            return nodes.state.place_round(self.rule, order, nodes)
         rows, types = order.row, order.worker_type
         placeable = order.placeable[rows]
         if not placeable.all():

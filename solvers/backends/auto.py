@@ -29,8 +29,8 @@ TABLE: Final = Path(__file__).with_name("auto_table.toml")
 FALLBACK: Final = ("structured", "highs-warm", "highs-direct", "water-filling", "cvxpy-fresh:CLARABEL")
 """The order where the table has no entry for a family."""
 
-_ADVANTAGE: Final = 0.8  # of the present backend's time; less of a difference is not worth a cold start
-_PATIENCE: Final = 3  # problems in a row for which another backend must be ahead
+ADVANTAGE: Final = 0.8  # of the present backend's time; less of a difference is not worth a cold start
+PATIENCE: Final = 3  # problems in a row for which another backend must be ahead
 _USABLE: Final = frozenset({Status.OPTIMAL, Status.INACCURATE})
 _UNLIKE: Final = 1.0  # distance of points that differ in a trait; that of a factor e in the number of jobs
 
@@ -182,12 +182,12 @@ class AutoSession:
         best = next(iter(ranked))
         present = self._present.get(structure.family)
         if present is None or present not in ranked:
-            self._ahead = _PATIENCE
-        elif best != present and ranked[best] < _ADVANTAGE * ranked[present]:
+            self._ahead = PATIENCE
+        elif best != present and ranked[best] < ADVANTAGE * ranked[present]:
             self._ahead += 1
         else:
             self._ahead = 0
-        if self._ahead >= _PATIENCE:
+        if self._ahead >= PATIENCE:
             self._present[structure.family], self._ahead = best, 0
         return self._present[structure.family]
 

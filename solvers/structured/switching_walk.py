@@ -105,7 +105,7 @@ def next_event(movers: Movers, prices: Floats, i: int, keep: int, fill: int) -> 
     It is a type whose kept or added time becomes worth as much as time that is left over or, where time is filled, as
     time added on ``fill``; or a slower type whose kept time does not any more.
     """
-    kind, up, down, weight = SHORT, -1, -1, np.inf
+    kind, up, down, least, scale = SHORT, -1, -1, 1.0, 0.0
     filled, price = 0.0, 0.0
     if fill >= 0:
         filled, price = movers.gain[i, fill], added_price(movers, prices, i, fill)
@@ -115,12 +115,12 @@ def next_event(movers: Movers, prices: Floats, i: int, keep: int, fill: int) -> 
         if more == 0.0 or (more < 0.0 and not in_keep):
             continue
         returns = movers.previous[i, j] > 0.0 and not in_keep
-        at = kept_price(movers, prices, i, j) if returns or more < 0.0 else added_price(movers, prices, i, j)
-        at = (at - price) / more
-        if at < weight:
-            kind, weight = event_kind(fill, returns, more), at
+        dearer = kept_price(movers, prices, i, j) if returns or more < 0.0 else added_price(movers, prices, i, j)
+        dearer = dearer - price if more > 0.0 else price - dearer
+        if dearer * scale < least * abs(more):  # weights are quotients, compared crosswise
+            kind, least, scale = event_kind(fill, returns, more), dearer, abs(more)
             up, down = (j, fill) if more > 0.0 else (fill, j)
-    return kind, up, down, weight
+    return kind, up, down, least / scale
 
 
 @loop

@@ -82,16 +82,19 @@ for (const name of wishes.views) {
       slider: [document.getElementById("round").getAttribute("aria-label"), document.getElementById("round").getAttribute("aria-valuetext")],
     };
   });
-  const at = () => tab.evaluate(() => window.phasewise.view.tick);
+  const settled = async () => {
+    await tab.waitForFunction(() => window.phasewise.view.tick === window.phasewise.view.wanted, null, { timeout: 10000 });
+    return tab.evaluate(() => window.phasewise.view.tick);
+  };
   const keys = {};
-  const press = async (key) => { await tab.keyboard.press(key); await tab.waitForTimeout(120); keys[key] = await at(); };
+  const press = async (key) => { await tab.keyboard.press(key); keys[key] = await settled(); };
   for (const key of ["End", "Home", "ArrowRight", "Shift+ArrowRight", "PageDown", "ArrowLeft"]) await press(key);
   await tab.keyboard.press("Space");
   await tab.waitForFunction((from) => window.phasewise.view.tick > from, keys.ArrowLeft, { timeout: 10000 });
   await tab.keyboard.press("Space");
   const playing = await tab.evaluate(() => window.phasewise.view.playing);
   await tab.keyboard.press("Home");
-  await tab.waitForTimeout(200);
+  await settled();
   const canvas = tab.locator(".map canvas").first();
   await canvas.hover({ position: { x: 5, y: 5 } });
   await tab.locator("#gpu-tip").waitFor({ state: "visible", timeout: 5000 });
@@ -108,10 +111,8 @@ for (const name of wishes.views) {
 }
 if (wishes.frames.length) {
   const { context, tab } = await open("wide-light");
-  for (const tick of wishes.frames) {
-    report.frames.push(await tab.evaluate(frame, tick));
-    report.cells.push(await tab.evaluate(cells, wishes.cells));
-  }
+  for (const tick of wishes.frames) report.frames.push(await tab.evaluate(frame, tick));
+  report.cells = await tab.evaluate(cells, wishes.cells); // of the last of the frames
   const colour = (name) => tab.evaluate((variable) => {
     const probe = document.createElement("canvas").getContext("2d");
     probe.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(variable).trim();

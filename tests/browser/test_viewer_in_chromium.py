@@ -156,7 +156,7 @@ def test_a_gpu_is_drawn_in_the_colours_and_shares_of_its_jobs(pages: Pages) -> N
     kinds = {kind["label"]: tuple(palette[kind["colour"]]) for kind in pages.one["kinds"][0]}
     other = tuple(palette["grey"])
     job_type = dict(zip(pages.shared.jobs["job_id"].tolist(), pages.shared.jobs["job_type"].tolist(), strict=True))
-    rows, cells = pages.shared.frame(FRAMES[-1]), pages.one["cells"][-1]
+    rows, cells = pages.shared.frame(FRAMES[-1]), pages.one["cells"]
     compared = 0
     for gpu, cell in enumerate(cells):
         stays = rows[rows[:, 0] == gpu]

@@ -16,6 +16,7 @@ from scipy.optimize import linprog
 
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers.errors import ProblemError
+from phasewise.solvers.filling import WaterFiller
 from phasewise.solvers.instances import Load, Trait, churned_rounds, random_problem
 from phasewise.solvers.lexicographic import LexicographicProblem
 from phasewise.solvers.problems import Floats, MaxMinProblem
@@ -146,6 +147,31 @@ def test_rounds_of_a_large_cluster_are_filled_with_a_certificate(load: Load) -> 
         assert solution.gap is not None
         assert solution.gap <= 1e-9
         assert idle_and_wanted(problem, solution.x) == []
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_gains_over_six_decades_are_filled_with_a_certificate(seed: int) -> None:
+    more = ({Trait.ZEROS}, {Trait.GANGS}, {Trait.FRACTIONAL, Trait.MASKED}, set[Trait]())[seed // 4 % 4]
+    problem = lexicographic(random_problem(seed, (20, 60, 200, 400)[seed % 4], 2 + seed % 7, {Trait.UNITS} | more))
+    solution = solver().solve(problem)
+    assert solution.gap is not None
+    assert solution.gap <= 1e-9
+    assert solution.violation <= 1e-9
+
+
+# in the first, rounding leaves a swift filling of two stages 4e-9 short; in the second 3e-6, after five stages
+@pytest.mark.parametrize(
+    ("seed", "jobs", "types", "more"), [(131514279, 5, 2, {Trait.FRACTIONAL}), (888039438, 400, 8, set[Trait]())]
+)
+def test_a_filling_that_is_not_proven_is_done_again_and_says_so(
+    seed: int, jobs: int, types: int, more: set[Trait]
+) -> None:
+    problem = lexicographic(random_problem(seed, jobs, types, {Trait.UNITS} | more))
+    answer = WaterFiller().answer(problem, PhaseTimer())
+    assert answer.x is not None
+    assert answer.stage_prices is not None
+    assert problem.staged_proof(problem.project(answer.x), answer.stage_prices)[1] <= 1e-8
+    assert "filled" in answer.note
 
 
 @pytest.mark.parametrize(("seed", "jobs"), [(0, 1700), (19, 1000), (103, 1700)])

@@ -19,7 +19,7 @@ import pytest
 from phasewise.bench.boundary import ExitCode
 from phasewise.bench.cli import cli
 from phasewise.profiling.lines import read_lines
-from phasewise.sched import holdings
+from phasewise.sched import intervals
 from phasewise.sched.registry import placement_names, policy_names
 from phasewise.sched.rounds import RoundLog
 from phasewise.sched.run_tables import JOBS_SCHEMA
@@ -138,7 +138,7 @@ def rounds_columns() -> set[str]:
     ("table", "columns"),
     [
         ("jobs.parquet", set(JOBS_SCHEMA)),
-        ("placements.parquet", set(holdings.SCHEMA)),
+        ("placements.parquet", set(intervals.SCHEMA)),
         ("rounds.parquet", rounds_columns() | {str(reason) for reason in RebuildReason}),
     ],
     ids=["jobs", "placements", "rounds"],

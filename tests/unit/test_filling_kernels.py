@@ -171,7 +171,7 @@ def test_the_least_overload_is_the_same_from_any_start(
     need = needs(jobs, level)
     weight = np.ones(prices.size)
     weight[-1] = 100.0 if full else 1.0
-    supply = Supply(stock.capacity, stock.settled, weight)
+    supply = Supply(stock.capacity, stock.settled, weight, np.ones(prices.size))
     demand = Demand(jobs.usable, jobs.gpus, need, choices(jobs, prices, need)[0])
     theta, x, found = Overload().solve(demand, supply)
     used = (supply.taken + jobs.gpus @ x) / supply.capacity
@@ -182,6 +182,18 @@ def test_the_least_overload_is_the_same_from_any_start(
     assert theta == pytest.approx(max(shared, own / 100.0), rel=1e-9)
     assert ((jobs.usable * x).sum(axis=1) >= need * (1.0 - 1e-9)).all()
     assert (found >= 0.0).all()
+
+
+def test_a_type_as_full_as_before_has_no_price() -> None:
+    demand = Demand(np.array([[1.0, 0.0], [0.0, 1.0]]), np.ones(2), np.ones(2), np.eye(2))
+    capacity = np.array([1.0 - 1e-7, 2.0])  # the first type is overfull by 1e-7, and nobody can help it
+    load = np.array([1.0 / capacity[0], 1.0])
+    weight = np.array([100.0, 1.0])
+    theta, _, prices = Overload().solve(demand, Supply(capacity, np.array([0.0, 2.0]), weight, load))
+    assert theta == pytest.approx(1.5)
+    np.testing.assert_allclose(prices * capacity, [0.0, 1.0], atol=1e-12)
+    without = Overload().solve(demand, Supply(capacity, np.array([0.0, 2.0]), weight, np.ones(2)))
+    assert without[2][0] * capacity[0] > 0.9
 
 
 def test_equal_rows_are_one_class_and_almost_equal_ones_are_two() -> None:

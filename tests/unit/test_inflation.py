@@ -11,7 +11,7 @@ import small_lists
 
 from phasewise.sched.cluster import ClusterLayout, Node
 from phasewise.sched.errors import ScenarioError, UnknownPlacementError
-from phasewise.sched.inflation import Experiment, Filled, Filling, Setting, fill, prepare
+from phasewise.sched.inflation import Experiment, Filling, FillProgress, Setting, fill, prepare, warm_up
 from phasewise.sched.inflation_records import curves, placement_columns, summarise
 from phasewise.sched.registry import PlacementOptions, placement, placement_names
 from phasewise.sched.tasks import Request
@@ -152,9 +152,16 @@ def test_figures_of_the_summary_follow_from_the_placements(setting: Setting) -> 
     assert summary["alloc_pct"] == pytest.approx(100 * filling.used_milli[-1] / 23_000, abs=1.0)
 
 
+def test_warming_up_places_nothing_on_the_cluster_of_the_experiment(setting: Setting) -> None:
+    experiment, filling = prepare(setting), Filling()
+    warm_up(experiment, lambda _: None)
+    fill(experiment, filling)
+    assert placement_columns(experiment, filling) == placement_columns(*placed(setting))
+
+
 def test_an_interruption_keeps_what_happened_until_then(setting: Setting) -> None:
     experiment, filling = prepare(dataclasses.replace(setting, load=40.0)), Filling()
-    seen: list[Filled] = []
+    seen: list[FillProgress] = []
     with pytest.raises(KeyboardInterrupt):
         fill(experiment, filling, progress=seen.append, interrupted=lambda: bool(seen))
     assert 0 < len(filling) == seen[-1].arrived < seen[-1].arrivals == experiment.arrivals

@@ -19,6 +19,7 @@ from phasewise.bench.boundary import ExitCode
 from phasewise.profiling.tables import parts_folder
 from phasewise.reports.errors import ComparisonError, RunDirectoryError
 from phasewise.reports.run_directory import Run, load_run
+from phasewise.reports.viewer.jobs import kinds_of
 from phasewise.reports.viewer.occupancy import read_occupancy
 from phasewise.reports.viewer.page import render_viewer, write_viewer
 from phasewise.reports.viewer.timeline import timeline
@@ -137,7 +138,7 @@ def test_a_job_that_never_came_into_the_table_is_shown_without_a_type(folder: Pa
 
 
 def test_job_types_beyond_the_colours_are_gathered(folder: Path) -> None:
-    kinds = read_occupancy(load_run(folder)).jobs.kinds  # 26 types
+    (kinds,) = kinds_of([read_occupancy(load_run(folder)).jobs]).of_run  # 26 types
     assert len({kind.colour for kind in kinds}) == len(kinds) == 10
     assert kinds[-1].label == "17 other types"
     assert sum(kind.jobs for kind in kinds) == 50
@@ -145,8 +146,23 @@ def test_job_types_beyond_the_colours_are_gathered(folder: Path) -> None:
 
 def test_types_that_differ_in_brackets_only_share_a_colour(folder: Path) -> None:
     names = [f"{'LM' if index % 2 else 'ResNet'} (batch size {index % 24})" for index in range(50)]
-    kinds = read_occupancy(rewrite(folder, "jobs", job_type=names)).jobs.kinds
+    (kinds,) = kinds_of([read_occupancy(rewrite(folder, "jobs", job_type=names)).jobs]).of_run
     assert [(kind.label, kind.jobs) for kind in kinds] == [("LM", 25), ("ResNet", 25)]
+
+
+def test_a_colour_means_the_same_type_in_both_runs(folder: Path, tmp_path: Path) -> None:
+    other = write_large_run(tmp_path / "other", SMALL)
+    rewrite(folder, "jobs", job_type=["A"] * 10 + ["B"] * 40)
+    rewrite(other, "jobs", job_type=["B"] * 4 + ["C"] * 46)
+    jobs = [read_occupancy(load_run(path)).jobs for path in (folder, other)]
+    found = kinds_of(jobs)
+    first, second = ({kind.label: (kind.colour, kind.jobs) for kind in kinds} for kinds in found.of_run)
+    assert first == {"B": ("orange", 40), "C": ("blue", 0), "A": ("green", 10)}
+    assert second == {"B": ("orange", 4), "C": ("blue", 46), "A": ("green", 0)}
+    for path, run_jobs, index in zip((folder, other), jobs, found.index, strict=True):
+        names = pq.read_table(path / "jobs.parquet").column("job_type").to_pylist()
+        assert [found.of_run[0][kind].label for kind in index] == names
+        assert len(run_jobs.job_id) == len(names)
 
 
 def test_a_killed_run_is_shown_and_the_page_says_what_is_missing(folder: Path) -> None:
@@ -203,6 +219,32 @@ def test_two_runs_are_in_step_by_simulated_time(folder: Path, tmp_path: Path) ->
     assert moments[600.0] == (1, 1)
     assert moments[720.0] == (1, 2)
     assert moments[1200.0] == (2, -1)  # the second run ended at 1,080 s
+
+
+def test_starts_that_differ_by_milliseconds_are_one_moment(folder: Path, tmp_path: Path) -> None:
+    other = write_large_run(tmp_path / "other", SMALL)
+    drifting = np.arange(SMALL.rounds) * 599.9998
+    clock = timeline([read_occupancy(load_run(folder)), read_occupancy(rewrite(other, "rounds", sim_time_s=drifting))])
+    assert [at.tolist() for at in clock.round_at] == [list(range(SMALL.rounds))] * 2
+
+
+def test_no_round_of_a_run_is_lost_where_its_rounds_are_short(folder: Path, tmp_path: Path) -> None:
+    other = write_large_run(tmp_path / "other", SMALL)
+    uneven = np.cumsum(np.where(np.arange(SMALL.rounds) % 2, 1.0, 600.0))
+    clock = timeline([read_occupancy(load_run(folder)), read_occupancy(rewrite(other, "rounds", sim_time_s=uneven))])
+    assert [set(at.tolist()) >= set(range(SMALL.rounds)) for at in clock.round_at] == [True, True]
+
+
+def test_an_axis_is_cut_where_one_round_would_hide_the_others(folder: Path) -> None:
+    solve_s = np.full(SMALL.rounds, 0.004)
+    plain = rewrite(folder, "rounds", phase_lp_solve_s=solve_s, phase_policy_s=solve_s * 0)
+    (chart,) = (c for c in payload(render_viewer([plain]), "payload") if c["key"] == "phases0")
+    assert chart["yAxis"]["high"] == pytest.approx(4.24)
+    solve_s[0] = 20.0
+    page = render_viewer([rewrite(folder, "rounds", phase_lp_solve_s=solve_s, phase_policy_s=solve_s * 0)])
+    (chart,) = (c for c in payload(page, "payload") if c["key"] == "phases0")
+    assert "1 point of up to" in page
+    assert chart["yAxis"]["high"] < 20_000
 
 
 def test_charts_of_two_runs_show_each_over_its_own_rounds(folder: Path, tmp_path: Path) -> None:

@@ -1,0 +1,65 @@
+"""What the gate says in the end: a table, what differs, and the exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from enum import IntEnum
+
+import numpy as np
+
+from phasewise.bench.gate.measure import Judged
+from phasewise.bench.gate.verdict import CounterChange, Verdict
+
+
+class GateExit(IntEnum):
+    """What the shell is told."""
+
+    PASSED = 0
+    SLOWER = 1
+    NOT_COMPARABLE = 2
+
+
+def exit_code(cases: Sequence[Judged]) -> GateExit:
+    """Return the code: slower where a case is, whatever the others are; otherwise not comparable where one is not."""
+    verdicts = {case.verdict for case in cases}
+    if Verdict.SLOWER in verdicts:
+        return GateExit.SLOWER
+    if not cases or verdicts & {Verdict.DIFFERENT, Verdict.UNDECIDED}:
+        return GateExit.NOT_COMPARABLE
+    return GateExit.PASSED
+
+
+def render(cases: Sequence[Judged], commit: str) -> Iterator[str]:
+    """Yield the lines of the table and the sentence that ends it."""
+    width = max(len(case.measured.case.name) for case in cases)
+    yield f"{'case':<{width}}  {'base ms':>8}  {'head/base':>9}  {'95 % interval':>15}  verdict"
+    for case in cases:
+        base_ms = 1e3 * float(np.median(case.measured.base_s))
+        low, estimate, high = case.ratio
+        yield (
+            f"{case.measured.case.name:<{width}}  {base_ms:>8.1f}  {estimate:>9.3f}  "
+            f"{f'{low:.3f} .. {high:.3f}':>15}  {case.verdict}"
+        )
+        for change in case.changes:
+            yield f"{'':<{width}}  {_change(change)}"
+    yield _sentence(exit_code(cases), commit)
+
+
+def _change(change: CounterChange) -> str:
+    counts = " -> ".join("none" if count is None else f"{count:g}" for count in (change.base, change.head))
+    return (
+        f"counter {change.name}: {counts}: {'within its limit' if change.verdict is Verdict.SAME else change.verdict}"
+    )
+
+
+def _sentence(code: GateExit, commit: str) -> str:
+    match code:
+        case GateExit.PASSED:
+            return f"passed: no case is slower than at {commit[:12]}"
+        case GateExit.SLOWER:
+            return f"slower than at {commit[:12]}: make it quick again, or move the base in bench/gate.toml and say why"
+        case _:
+            return (
+                f"not comparable with {commit[:12]}: where the work has changed on purpose, move the base in "
+                "bench/gate.toml and say why; where a case is undecided, the machine was too noisy: run it again"
+            )

@@ -1,0 +1,201 @@
+"""The parts of a publication, each measured here and now: runs, growth, solvers, the table of `auto`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from phasewise.bench.publish.origins import Report, Stopwatch, origin, settings
+from phasewise.bench.publish.scales import SWEEP_COMMON, Plan
+from phasewise.bench.studies.series import run_into
+from phasewise.bench.suite_tapes import Scale, suite_tape
+from phasewise.profiling.stats import median_interval, median_ratio_interval, quantile
+from phasewise.reports import publication as published
+from phasewise.reports.figures import bins_of, memory_growth
+from phasewise.reports.phase_costs import costs, figure, round_ms, typical_costs
+from phasewise.reports.run_directory import Run, load_run
+
+MOST_POINTS: Final = 200  # of a curve over rounds
+_STRETCHES: Final = "95 % bootstrap over stretches of consecutive rounds"
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """Where runs are put, and who is told how far it is."""
+
+    folder: Path
+    say: Report
+
+
+def runs(scale: Scale, plan: Plan, place: Workplace) -> published.Runs:
+    """Return the figures of the scenario, run several times, each time in a process of its own."""
+    watch, made = Stopwatch(), []
+    for index in range(plan.repeats):
+        out = place.folder / f"{scale}-{index}"
+        run_into(out, str(scale), plan.overrides)
+        made.append(load_run(out))
+        place.say(f"{scale}: run {index + 1} of {plan.repeats}: {made[-1].summary.cpu_s:.2f} CPU s")
+    tables = [run.rounds for run in made]
+    cost = round_ms(tables)
+    first = made[0]
+    return published.Runs(
+        origin=origin(
+            settings(str(scale), dict(plan.overrides)),
+            f"{plan.repeats} runs of {first.summary.rounds} rounds",
+            f"{_STRETCHES}, 20 a run, those of all runs together",
+            watch.cpu_s(),
+        ),
+        setup=_setup(first),
+        gpus=_gpus(first),
+        rounds=first.summary.rounds,
+        active=float(first.rounds.numbers("active").mean()),
+        lp_solves=first.summary.lp_solves or 0,
+        rounds_per_cpu_s=published.Figure(1e3 / cost.high, 1e3 / cost.estimate, 1e3 / cost.low),
+        round_ms=cost,
+        phases=costs(tables),
+        memory=_memory(made),
+    )
+
+
+def _setup(run: Run) -> str:
+    names = [str(run.section(part).get("name", "")) for part in ("policy", "solver", "placement")]
+    return " · ".join(name for name in names if name)
+
+
+def _gpus(run: Run) -> int:
+    return sum(nodes * gpus for nodes, gpus in run.layout["gpus_per_node"])
+
+
+def _memory(made: Sequence[Run]) -> published.Memory:
+    """Return the memory of the run whose peak is the median of all."""
+    chosen = sorted(made, key=lambda run: run.summary.peak_rss_mib or 0.0)[len(made) // 2]
+    rss = chosen.rounds.numbers("rss_mib")
+    bins = bins_of(len(rss), MOST_POINTS)
+    return published.Memory(
+        round=[int(at) for at in bins.first(chosen.rounds.numbers("round"))],
+        rss_mib=[round(float(value), 1) for value in bins.largest(rss)],
+        peak_mib=chosen.summary.peak_rss_mib or float(np.nanmax(rss)),
+        growth=memory_growth(rss[np.isfinite(rss)]),
+    )
+
+
+def growth(scale: Scale, plan: Plan, place: Workplace) -> published.Growth:
+    """Return what each phase costs at each size of the scale's sweep."""
+    watch, sweep, sizes = Stopwatch(), plan.sweep, []
+    for times in sweep.sizes:
+        out = place.folder / f"{scale}-grown-{times:g}"
+        run_into(out, str(scale), {**SWEEP_COMMON, **sweep.at(times), "stop.rounds": sweep.rounds})
+        run = load_run(out)
+        sizes.append(
+            published.Size(
+                times=float(times),
+                gpus=_gpus(run),
+                jobs=float(run.rounds.numbers("active")[sweep.warm_up :].mean()),
+                rounds=run.summary.rounds - sweep.warm_up,
+                peak_mib=run.summary.peak_rss_mib or 0.0,
+                cost_ms=typical_costs(run.rounds, sweep.warm_up),
+            )
+        )
+        place.say(f"{scale}: {times:g} times: {run.summary.cpu_s:.1f} CPU s, {sizes[-1].peak_mib:.0f} MiB")
+    made_by = origin(
+        f"make reports ARGS='--scale {scale} --part growth'",
+        f"one run of {sweep.rounds} rounds a size, the first {sweep.warm_up} left out",
+        "median stretch of rounds with its 95 % bootstrap interval; exponents by least squares of the logarithms, "
+        "95 % interval by Student's t",
+        watch.cpu_s(),
+    )
+    return published.Growth(made_by, settings(str(scale), {**SWEEP_COMMON, **sweep.at(1)}), sizes)
+
+
+def replay(scale: Scale, plan: Plan, place: Workplace) -> published.Replay:
+    """Return what each backend costs on the tape of the benchmark suite, build and solve apart."""
+    from phasewise.solvers import registry
+    from phasewise.solvers.replay import Record
+    from phasewise.solvers.replay import replay as solve_all
+    from phasewise.solvers.tapes import Tape
+
+    watch = Stopwatch()
+    tape = suite_tape(scale)
+    problems = list(islice(Tape(tape), max(plan.solvers.values())))
+    installed = {each.name for each in registry.describe() if each.installed}
+    records: list[Record] = []
+    for count in sorted(set(plan.solvers.values()), reverse=True):
+        names = [name for name, wanted in plan.solvers.items() if wanted == count and name in installed]
+        records += solve_all(problems[:count], names) if names else []
+        place.say(f"{scale}: {', '.join(names)}: {count} problems")
+    most = max(plan.solvers.values())
+    return published.Replay(
+        origin=origin(
+            f"make reports ARGS='--scale {scale} --part replay'",
+            f"up to {most - 1} consecutive problems a backend, the first of its session left out",
+            "median over problems with its 95 % bootstrap interval; ratios are medians of pairs",
+            watch.cpu_s(),
+        ),
+        tape=f"{scale}, {most} problems",
+        jobs=float(np.mean([problem.gain.shape[0] for problem in problems])),
+        types=int(problems[0].gain.shape[1]),
+        nonzeros=float(np.mean([(problem.gain > 0.0).sum() for problem in problems])),
+        rows=_rows(records, {name: registry.is_exact(registry.get(name)) for name in plan.solvers}),
+    )
+
+
+def _rows(records: Sequence[Any], exact: Mapping[str, bool]) -> list[published.SolverCost]:
+    """Return a row a backend, the quickest exact one first, which the others are measured against."""
+    totals = {each.solver: np.add(each.build_ms, each.solve_ms)[1:] for each in records}
+    records = sorted(records, key=lambda each: (not exact[each.solver], float(np.median(totals[each.solver]))))
+    base = next((each.solver for each in records if each.solver != "auto"), records[0].solver)
+    rng, rows = np.random.default_rng(0), []
+    for each in records:
+        total, common = totals[each.solver], min(len(totals[each.solver]), len(totals[base]))
+        ratio = median_ratio_interval(total[:common], totals[base][:common], rng) if each.solver != base else None
+        rows.append(
+            published.SolverCost(
+                solver=each.solver,
+                problems=len(total),
+                build_ms=figure(median_interval(each.build_ms[1:], rng)),
+                solve_ms=figure(median_interval(each.solve_ms[1:], rng)),
+                total_ms=figure(median_interval(total, rng)),
+                total_ms_p95=quantile(total, 0.95),
+                iterations=float(np.median(each.iterations[1:])) if each.iterations[1:] else None,
+                rebuilds=dict(sorted(each.rebuilds.items())),
+                worst_gap=max(each.gaps, default=None),
+                worst_violation=max(each.violations, default=None),
+                exact=exact[each.solver],
+                failures=len(each.failures),
+                solved_by=dict(sorted(each.picked.items())),
+                slower=None if ratio is None else figure(ratio),
+            )
+        )
+    return rows
+
+
+def auto() -> published.Auto:
+    """Return the table by which `auto` chooses, as it lies beside the backend."""
+    from phasewise.solvers.backends.auto import ADVANTAGE, PATIENCE, load_table
+
+    return published.Auto(
+        origin=origin(
+            "python -m phasewise.bench.calibrate_auto",
+            "8 consecutive problems a point and backend, the first left out",
+            "none: one median a point; a choice is changed for an advantage of a fifth only",
+            0.0,
+        ),
+        points=[
+            published.AutoPoint(
+                family=point.structure.family,
+                linear=point.structure.linear,
+                gangs=point.structure.gangs,
+                jobs=point.structure.jobs,
+                types=point.structure.types,
+                cpu_ms=dict(point.cpu_ms),
+            )
+            for point in load_table()
+        ],
+        advantage=ADVANTAGE,
+        patience=PATIENCE,
+    )

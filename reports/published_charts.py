@@ -1,0 +1,121 @@
+"""The charts of the published page: cost and shares over active jobs, what-if, memory."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from phasewise.reports import palette, phase_costs
+from phasewise.reports.charts import Axis, Chart, Series
+from phasewise.reports.phase_costs import ALL
+from phasewise.reports.publication import Memory
+from phasewise.reports.published_views import ScaleView
+
+MOST_LINES = 6  # of the what-if chart: the phases that matter
+_TIMES = np.geomspace(1.0, 100.0, 41)
+
+
+def charts(view: ScaleView) -> dict[str, Chart]:
+    """Return the charts of a scale by what they show, those whose figures were measured."""
+    found = {}
+    if view.growth:
+        found |= {"growth": cost_over_jobs(view), "shares": shares_over_jobs(view)}
+    if view.what_if:
+        found["what_if"] = gains(view)
+    if view.publication.runs:
+        found["memory"] = memory(view.key, view.title, view.publication.runs.memory)
+    return found
+
+
+def whiskers(view: ScaleView) -> dict[str, list[list[list[float]]]]:
+    """Return the intervals of the charts that have some: by chart, a list a series of [low, high] a point."""
+    if not view.growth:
+        return {}
+    rows = [[[cost.low, cost.high] for cost in row.cost_ms] for row in view.growth]
+    return {f"{view.key}-growth": rows}
+
+
+def _jobs_axis(jobs: list[float]) -> Axis:
+    return Axis("Active jobs (logarithmic)", log=True, low=jobs[0] / 1.06, high=jobs[-1] * 1.06)
+
+
+def cost_over_jobs(view: ScaleView) -> Chart:
+    """Return the cost of each phase over active jobs, both logarithmic, so that a power law is a line."""
+    jobs = [size.jobs for size in view.publication.growth.sizes] if view.publication.growth else []
+    series = [
+        Series(
+            row.name if row.name != ALL else "all phases",
+            "ink" if row.name == ALL else palette.phase_colour(row.name),
+            np.array([cost.estimate for cost in row.cost_ms]),
+            "ms",
+            dash=row.name == ALL,
+        )
+        for row in view.growth
+    ]
+    return Chart(
+        f"{view.key}-growth",
+        f"{view.title}: cost of a round over active jobs",
+        "Median stretch of rounds and its 95 % interval. A slope of one decade a decade is an exponent of 1.",
+        _jobs_axis(jobs),
+        Axis("CPU time per round (ms, logarithmic)", log=True),
+        np.array(jobs),
+        series,
+        height=400,
+    )
+
+
+def shares_over_jobs(view: ScaleView) -> Chart:
+    """Return the shares of the phases over active jobs, stacked."""
+    sizes = view.publication.growth.sizes if view.publication.growth else []
+    by_size = [phase_costs.shares(size) for size in sizes]
+    series = [
+        Series(name, palette.phase_colour(name), np.array([100.0 * each[name] for each in by_size]), "%", "area")
+        for name in by_size[0]
+    ]
+    jobs = [size.jobs for size in sizes]
+    return Chart(
+        f"{view.key}-shares",
+        f"{view.title}: shares of a round over active jobs",
+        "From the same study: how the shares shift as cluster and jobs grow together.",
+        Axis("Active jobs (logarithmic)", log=True, low=jobs[0], high=jobs[-1]),
+        Axis("Share of CPU time (%)", low=0.0, high=100.0),
+        np.array(jobs),
+        series,
+        stacked=True,
+        height=400,
+    )
+
+
+def gains(view: ScaleView) -> Chart:
+    """Return the speed-up of the run over how many times faster a phase gets."""
+    series = [
+        Series(
+            row.name,
+            palette.phase_colour(row.name),
+            np.array([phase_costs.speed_up(row.share.estimate, times) for times in _TIMES]),
+            "times",
+        )
+        for row in view.what_if[:MOST_LINES]
+    ]
+    return Chart(
+        f"{view.key}-whatif",
+        f"{view.title}: what if one phase were faster",
+        f"By Amdahl's law from the measured shares; the {len(series)} phases with most to gain.",
+        Axis("Phase is so many times faster (logarithmic)", log=True, low=1.0, high=100.0),
+        Axis("Run is so many times faster"),
+        _TIMES,
+        series,
+    )
+
+
+def memory(key: str, title: str, seen: Memory) -> Chart:
+    """Return resident memory over the rounds of a run."""
+    grown = "" if seen.growth is None else f" From round 1,000 to the end it changed by {seen.growth * 100:+.2f} %."
+    return Chart(
+        f"{key}-memory",
+        f"{title}: resident memory",
+        f"Peak {seen.peak_mib:.0f} MiB, of the run whose peak is the median.{grown}",
+        Axis("Round"),
+        Axis("Resident memory (MiB)", low=0.0),
+        np.array(seen.round, dtype=float),
+        [Series("resident", "blue", np.array(seen.rss_mib), "MiB")],
+    )

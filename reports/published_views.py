@@ -1,0 +1,208 @@
+"""What the published pages show, computed from the figures: tables and sentences, the same for Markdown and HTML."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from phasewise.profiling.stats import PowerLaw
+from phasewise.reports import phase_costs
+from phasewise.reports.figures import OTHER
+from phasewise.reports.phase_costs import ALL, SPEED_UPS
+from phasewise.reports.publication import Auto, AutoPoint, Figure, Growth, PhaseCost, Publication, Size, SolverCost
+
+_FORMS = {
+    ("max_min", False): "max-min",
+    ("max_min", True): "max-min, canonical",
+    ("max_min_switching", False): "max-min with the cost of moving",
+    ("max_min_switching", True): "max-min with the cost of moving, canonical",
+    ("lexicographic", False): "lexicographic (water filling)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """What a run would gain from one phase: its share, and the speed-up at each of `SPEED_UPS` and with it free."""
+
+    name: str
+    share: Figure
+    gains: tuple[Figure, ...]
+
+    @property
+    def free(self) -> Figure:
+        """Return the speed-up of the run if the phase cost nothing."""
+        return self.gains[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class GrowthRow:
+    """A phase at all sizes, with the power law of its cost over active jobs where one can be fitted."""
+
+    name: str
+    cost_ms: tuple[Figure, ...]
+    fit: PowerLaw | None
+
+
+@dataclass(frozen=True, slots=True)
+class AutoCell:
+    """What `auto` takes at a point: the quickest backend, its time, and how many times longer the next one takes."""
+
+    jobs: int
+    backend: str
+    cpu_ms: float
+    following: str
+    lead: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class AutoRow:
+    """The points of one form and number of worker types, by jobs, and sentences on where the choice changes."""
+
+    form: str
+    types: int
+    cells: tuple[AutoCell, ...]
+    switches: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleView:
+    """One scale as the pages show it; empty tuples where a part was not measured."""
+
+    publication: Publication
+    phases: tuple[PhaseCost, ...]
+    what_if: tuple[WhatIf, ...]
+    growth: tuple[GrowthRow, ...]
+    auto: tuple[AutoRow, ...]
+
+    @property
+    def key(self) -> str:
+        """Return the name of the scale, for anchors."""
+        return self.publication.scale
+
+    @property
+    def title(self) -> str:
+        """Return what it is called."""
+        return self.publication.title
+
+    @property
+    def top(self) -> PhaseCost | None:
+        """Return the phase with the largest share."""
+        return next((phase for phase in self.phases if phase.name != OTHER), None)
+
+    @property
+    def largest(self) -> tuple[WhatIf, ...]:
+        """Return the what-if of the largest size of the growth study."""
+        growth = self.publication.growth
+        return tuple(what_ifs(size_shares(growth.sizes[-1]))) if growth and growth.sizes else ()
+
+    @property
+    def picked(self) -> Mapping[str, int]:
+        """Return how many problems of the tape each backend got from `auto`."""
+        replay = self.publication.replay
+        rows: Sequence[SolverCost] = replay.rows if replay else ()
+        return next((row.solved_by for row in rows if row.solver == "auto"), {})
+
+
+def view_of(publication: Publication) -> ScaleView:
+    """Return what the pages show of a scale."""
+    runs, growth, auto = publication.runs, publication.growth, publication.auto
+    phases = sorted(runs.phases, key=lambda phase: (phase.name == OTHER, -phase.share.estimate)) if runs else []
+    return ScaleView(
+        publication,
+        phases=tuple(phases),
+        what_if=tuple(what_ifs({phase.name: phase.share for phase in phases})),
+        growth=tuple(growth_rows(growth)) if growth else (),
+        auto=tuple(auto_rows(auto)) if auto else (),
+    )
+
+
+def what_ifs(shares: Mapping[str, Figure]) -> list[WhatIf]:
+    """Return the what-if of every named phase, the one with most to gain first."""
+    rows = [
+        WhatIf(name, share, tuple(phase_costs.what_if(share, times) for times in (*SPEED_UPS, math.inf)))
+        for name, share in shares.items()
+        if name != OTHER
+    ]
+    return sorted(rows, key=lambda row: (-row.share.estimate, row.name))
+
+
+def size_shares(size: Size) -> dict[str, Figure]:
+    """Return the share (of 1) of each phase at a size of the growth study.
+
+    The ends are those of the phase over the opposite ends of all others: wider than a 95 % interval.
+    """
+    parts = {name: cost for name, cost in size.cost_ms.items() if name != ALL}
+    shares = {}
+    for name, part in parts.items():
+        others = [cost for other, cost in parts.items() if other != name]
+        ends = (
+            (part.low, sum(cost.high for cost in others)),
+            (part.estimate, sum(cost.estimate for cost in others)),
+            (part.high, sum(cost.low for cost in others)),
+        )
+        shares[name] = Figure(*(own / (own + rest) if own + rest > 0.0 else 0.0 for own, rest in ends))
+    return shares
+
+
+def growth_rows(growth: Growth) -> list[GrowthRow]:
+    """Return a row a phase, most expensive at the largest size first, and the whole round last."""
+    fits = phase_costs.exponents(growth.sizes)
+    last = growth.sizes[-1].cost_ms
+    names = sorted(last, key=lambda name: (name == ALL, name == OTHER, -last[name].estimate))
+    return [GrowthRow(name, tuple(size.cost_ms[name] for size in growth.sizes), fits[name]) for name in names]
+
+
+def auto_rows(auto: Auto) -> list[AutoRow]:
+    """Return the table of `auto`: a row a form and number of types, in the order of the file."""
+    groups: dict[tuple[str, bool, int], list[AutoPoint]] = {}
+    for point in auto.points:
+        groups.setdefault((point.family, point.linear, point.types), []).append(point)
+    rows = []
+    for (family, linear, types), points in groups.items():
+        ordered = sorted(points, key=lambda point: point.jobs)
+        rows.append(
+            AutoRow(
+                _FORMS.get((family, linear), family),
+                types,
+                tuple(_cell(point) for point in ordered if point.cpu_ms),
+                tuple(_switches(ordered, auto.advantage)),
+            )
+        )
+    return rows
+
+
+def _cell(point: AutoPoint) -> AutoCell:
+    ranked = sorted(point.cpu_ms.items(), key=lambda item: item[1])
+    (backend, cpu_ms), following = ranked[0], ranked[1] if len(ranked) > 1 else None
+    lead = following[1] / cpu_ms if following else None
+    return AutoCell(point.jobs, backend, cpu_ms, following[0] if following else "", lead)
+
+
+def _switches(points: Sequence[AutoPoint], advantage: float) -> list[str]:
+    """Return a sentence for each pair of neighbouring sizes at which another backend is the quickest."""
+    told = []
+    for small, large in pairwise(points):
+        one, other = (min(point.cpu_ms, key=lambda name: point.cpu_ms[name]) for point in (small, large))
+        if one == other:
+            continue
+        at = crossing(small, large, one, other)
+        where = f"at about {at:,.0f} jobs" if at is not None else f"between {small.jobs:,} and {large.jobs:,} jobs"
+        ratio = large.cpu_ms[other] / large.cpu_ms[one] if one in large.cpu_ms else None
+        why = "" if ratio is None else f", as at {large.jobs:,} jobs it takes {ratio:.2f} of the time"
+        clear = ratio is None or ratio < advantage
+        told.append(f"from {one} to {other} {where}{why}{'' if clear else ' (too little to change over in a run)'}")
+    return told
+
+
+def crossing(small: AutoPoint, large: AutoPoint, one: str, other: str) -> float | None:
+    """Return the number of jobs at which two backends take equally long, both taken for power laws in between."""
+    if any(name not in point.cpu_ms for point in (small, large) for name in (one, other)):
+        return None
+    before = math.log(small.cpu_ms[other] / small.cpu_ms[one])
+    after = math.log(large.cpu_ms[other] / large.cpu_ms[one])
+    if before == after or before * after > 0.0:
+        return None
+    part = before / (before - after)
+    return math.exp((1.0 - part) * math.log(small.jobs) + part * math.log(large.jobs))

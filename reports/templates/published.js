@@ -1,0 +1,33 @@
+// Draws the intervals of the figures on the charts that have some: a point a figure, and a whisker from end to end.
+"use strict";
+(() => {
+  const whiskers = JSON.parse(document.getElementById("whiskers").textContent);
+  document.addEventListener("chartdrawn", ({ target, detail: u }) => {
+    const rows = whiskers[target.dataset.chart];
+    if (!rows) return;
+    const { ctx } = u, ratio = devicePixelRatio;
+    ctx.save();
+    rows.forEach((row, index) => {
+      const series = u.series[index + 1];
+      ctx.strokeStyle = ctx.fillStyle = typeof series.stroke === "function" ? series.stroke(u, index + 1) : series.stroke;
+      ctx.lineWidth = 1.2 * ratio;
+      row.forEach(([low, high], at) => {
+        const x = u.valToPos(u.data[0][at], "x", true), y = u.valToPos(u.data[index + 1][at], "y", true);
+        ctx.beginPath();
+        ctx.arc(x, y, 2.6 * ratio, 0, 2 * Math.PI);
+        ctx.fill();
+        if (!(low > 0) || !(high > 0)) return;
+        const ends = [u.valToPos(low, "y", true), u.valToPos(high, "y", true)];
+        ctx.beginPath();
+        ctx.moveTo(x, ends[0]);
+        ctx.lineTo(x, ends[1]);
+        for (const end of ends) {
+          ctx.moveTo(x - 3 * ratio, end);
+          ctx.lineTo(x + 3 * ratio, end);
+        }
+        ctx.stroke();
+      });
+    });
+    ctx.restore();
+  });
+})();

@@ -1,0 +1,109 @@
+"""What price sifting with a switching term promises: the optimum, proven, from round to round, and few jobs moved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from phasewise.profiling.phases import PhaseTimer
+from phasewise.solvers.api import Answer, Status
+from phasewise.solvers.backends.structured import Structured
+from phasewise.solvers.certify import relative_gap
+from phasewise.solvers.instances import Load, churned_rounds, with_switching
+from phasewise.solvers.problems import Floats, MaxMinProblem
+from phasewise.solvers.session import open_solver
+from phasewise.solvers.structured.switching_kernels import respond
+from phasewise.solvers.structured.switching_walk import FREE, SHORT, Edges, Movers, exchanged, worth_at
+
+
+def rounds(load: Load, jobs: int, count: int) -> Iterator[tuple[MaxMinProblem, Answer]]:
+    """Yield consecutive rounds, each with the answer of one warm session, which is what is in force in the next."""
+    live = Structured().open({}, PhaseTimer())
+    before: Floats | None = None
+    for churned in churned_rounds(11, jobs, count, load=load):
+        problem = with_switching(churned, before)
+        answer = live.solve(problem)
+        assert answer.x is not None
+        before = problem.project(answer.x)
+        yield problem, answer
+
+
+@pytest.mark.parametrize("load", list(Load))
+def test_consecutive_rounds_are_proven_by_sifting_alone(load: Load) -> None:
+    notes = []
+    for problem, answer in rounds(load, 400, 8):
+        assert answer.status is Status.OPTIMAL
+        assert answer.x is not None
+        assert answer.job_weights is not None
+        assert answer.capacity_prices is not None
+        x = problem.project(answer.x)
+        bound = problem.bound(answer.job_weights, answer.capacity_prices)
+        assert relative_gap(bound, problem.objective(x), problem.magnitude(x)) <= 1.01e-9
+        notes.append(answer.note)
+    assert sum(note == "sifting" for note in notes[1:]) >= 5
+
+
+def test_the_optimum_is_that_of_the_interior_point() -> None:
+    plain = open_solver("structured", {"mode": "interior_point"}, PhaseTimer())
+    for problem, answer in rounds(Load.CONTENDED, 300, 5):
+        assert answer.x is not None
+        expected = plain.solve(problem).objective
+        assert problem.objective(problem.project(answer.x)) == pytest.approx(expected, rel=5e-9)
+
+
+def test_nobody_who_was_there_is_moved_where_t_cannot_rise() -> None:
+    stayed = 0
+    for problem, answer in rounds(Load.NATURAL, 400, 4):
+        assert answer.x is not None
+        assert problem.previous is not None
+        stayed = int((np.abs(answer.x - problem.previous).max(axis=1) < 1e-8).sum())
+    assert stayed == 390
+
+
+def test_a_response_is_worth_the_most_that_its_weight_allows() -> None:
+    rng = np.random.default_rng(2)
+    jobs, types = 300, 4
+    previous = rng.dirichlet(np.full(types, 0.4), size=jobs) * rng.random((jobs, 1))
+    previous[previous < 0.05] = 0.0
+    movers = Movers(
+        rng.uniform(0.5, 2.0, (jobs, types)),
+        rng.choice([0.5, 1.0, 4.0], jobs),
+        np.zeros(jobs),
+        previous,
+        rng.uniform(0.02, 0.3, (jobs, types)),
+    )
+    prices, level = rng.uniform(0.3, 1.5, types), 0.6
+    kinds, spans = np.zeros((6, jobs), dtype=np.int8), np.zeros((3, jobs))
+    edges = Edges(
+        kinds[0],
+        kinds[1],
+        kinds[2],
+        kinds[3],
+        np.zeros(jobs, np.int64),
+        spans[0],
+        spans[1],
+        kinds[4],
+        kinds[5],
+        spans[2],
+    )
+    respond(movers, prices, level, edges, np.zeros(types))
+    for i in np.flatnonzero((edges.kind != FREE) & (edges.kind != SHORT)):
+        kept = previous[i] * ((edges.keep[i] >> np.arange(types)) & 1)
+        x = kept.copy()
+        if edges.fill[i] >= 0:
+            x[edges.fill[i]] += 1.0 - kept.sum()
+        part, _ = exchanged(movers, edges, int(i), level)
+        if edges.up[i] >= 0:
+            x[edges.up[i]] += part
+        if edges.down[i] >= 0:
+            x[edges.down[i]] -= part
+        assert x.min() >= -1e-12
+        assert x.sum() <= 1.0 + 1e-12
+        assert movers.gain[i] @ x >= level - 1e-12
+        cost = movers.use[i] * prices @ x + movers.cost[i] @ np.abs(x - previous[i]) - movers.cost[i] @ previous[i]
+        weights = np.linspace(0.0, 20.0, 20001)
+        dual = max(w * level - worth_at(movers, prices, int(i), float(w)) for w in weights[::50])
+        assert dual <= cost + 1e-9
+        assert max(w * level - worth_at(movers, prices, int(i), float(w)) for w in weights) >= cost - 2e-3
