@@ -94,6 +94,8 @@ def _environment(*, html: bool) -> jinja2.Environment:
         "colour": palette.phase_colour,
         "figure": figure,
         "ends": ends,
+        "gain": gain,
+        "dash": dash,
         "percent_figure": percent_figure,
         "percent_ends": percent_ends,
         "points": points,
@@ -117,6 +119,16 @@ def figure(value: Figure | None) -> str:
 def ends(value: Figure) -> str:
     """Return the ends of an interval alone."""
     return f"{quantities.number(value.low)} to {quantities.number(value.high)}"
+
+
+def gain(value: Figure) -> str:
+    """Return a speed-up with its interval, three decimals each: most are close to 1, and their intervals narrow."""
+    return f"{value.estimate:.3f} ({value.low:.3f} to {value.high:.3f})"
+
+
+def dash(text: str) -> str:
+    """Return the ends of an interval as narrow as a cell wants them: ``1.20–1.27``."""
+    return text.replace(" to ", "–")
 
 
 def percent_figure(value: Figure) -> str:

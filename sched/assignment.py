@@ -23,8 +23,8 @@ Ints = npt.NDArray[np.int64]
 class Assigner:
     """Chooses jobs and has them placed.
 
-    A choice by numbers of GPUs may not fit onto nodes: idle GPUs may be scattered, or short of CPU. What found no room
-    is passed over in this round, with every job that asks for the same, and the jobs behind it are chosen instead.
+    A choice by numbers of GPUs may not fit onto nodes: idle GPUs may be scattered, or short of CPU. Where a job found
+    no room, a further choice is made among the waiting ones, of those for which some node still has room.
 
     Parameters
     ----------
@@ -49,38 +49,34 @@ class Assigner:
         placed = self._placement.place(order, self._view(jobs, Placed(last, jobs.worker_type)))
         unplaced = 0
         if self._state is not None:
-            placed, unplaced = self._fill(jobs, priority, type_order, order, placed)
+            placed, unplaced = self._fill(jobs, priority, type_order, self._state, order, placed)
         moved = np.empty(len(jobs), np.bool_)
         leases = lease_kernels.count_leases(*last, *placed.holding, moved)
         return Assignment(placed.holding, placed.worker_type, moved, *leases, unplaced)
 
     def _fill(
-        self, jobs: JobTable, priority: Floats, type_order: Ints, order: Order, placed: Placed
+        self, jobs: JobTable, priority: Floats, type_order: Ints, state: NodeState, order: Order, placed: Placed
     ) -> tuple[Placed, int]:
         """Return what is placed once others were tried for those without room, and for how many there was none."""
-        missing = np.flatnonzero(placed.worker_type[order.row] < 0)
-        if not len(missing):
+        short = placed.worker_type[order.row] < 0
+        if not short.any():
             return placed, 0
         chosen = np.zeros(len(jobs), np.bool_)
-        chosen[order.row] = True
-        speed = jobs.throughput.copy()
-        while len(missing):
-            for row, kind in zip(order.row[missing].tolist(), order.worker_type[missing].tolist(), strict=True):
-                if speed[row, kind] > 0.0:
-                    speed[jobs.request == jobs.request[row], kind] = 0.0
-            kept = np.flatnonzero(placed.worker_type >= 0)
-            speed[kept] = 0.0
+        while short.any():
+            chosen[order.row] = True
+            waiting, kept = np.flatnonzero(placed.worker_type < 0), np.flatnonzero(placed.worker_type >= 0)
+            speed = np.zeros_like(jobs.throughput)
+            speed[waiting] = np.where(state.types_with_room(jobs.request[waiting]), jobs.throughput[waiting], 0.0)
+            if not speed.any():
+                break
             used = np.bincount(placed.worker_type[kept], jobs.demand_milli[kept], len(self._capacity_milli))
             more = self._select(jobs, priority, type_order, self._capacity_milli - used, speed)
-            if not len(more.row):
-                break
-            chosen[more.row] = True
             order = more._replace(
                 row=np.concatenate((kept, more.row)),
                 worker_type=np.concatenate((placed.worker_type[kept], more.worker_type)),
             )
             placed = self._placement.place(order, self._view(jobs, placed))
-            missing = np.flatnonzero(placed.worker_type[order.row] < 0)
+            short = placed.worker_type[order.row] < 0
         return placed, int(np.count_nonzero(chosen & (placed.worker_type < 0)))
 
     def _select(

@@ -70,6 +70,37 @@ def fill_priorities(x: Floats, throughput: Floats, job_time_s: Floats, worker_ti
 
 
 @kernel
+def precedes(a: int, b: int, first: Floats, second: Floats, third: Floats) -> bool:
+    """Return whether index a comes before index b by (first, second, third) descending, then by index."""
+    if first[a] != first[b]:
+        return bool(first[a] > first[b])
+    if second[a] != second[b]:
+        return bool(second[a] > second[b])
+    if third[a] != third[b]:
+        return bool(third[a] > third[b])
+    return a < b
+
+
+@kernel
+def sink(heap: Ints, at: int, size: int, first: Floats, second: Floats, third: Floats) -> None:
+    """Let the index at a position of a heap sink to where it belongs; the one that stands first is on top.
+
+    Among equals the lower index stands first, so that indices come off the heap in the order of a stable sort.
+    """
+    moving = heap[at]
+    while 2 * at + 1 < size:
+        child = 2 * at + 1
+        other = child + 1
+        if other < size and precedes(heap[other], heap[child], first, second, third):
+            child = other
+        if not precedes(heap[child], moving, first, second, third):
+            break
+        heap[at] = heap[child]
+        at = child
+    heap[at] = moving
+
+
+@kernel
 def select_jobs(
     type_order: Ints,
     priority: Floats,
@@ -86,25 +117,27 @@ def select_jobs(
 
     ``demand`` (J,) and ``capacity`` (W,) are in thousandths of a GPU: whole numbers, so that parts add up exactly.
     Within a type: by (priority, deficit, x) descending, ties in order of arrival. A job that does not fit is passed
-    over, so smaller ones behind it fill the gap (backfilling).
+    over, so smaller ones behind it fill the gap (backfilling). Candidates come off a heap: where a type is full after a
+    few of them, the others need not be sorted.
     """
     jobs = len(demand)
     taken = np.zeros(jobs, np.bool_)
+    heap = np.empty(jobs, np.int64)
     chosen = 0
     for t in type_order:
-        order = np.empty(jobs, np.int64)
-        candidates = 0
+        first, second, third = priority[:, t], deficit_s[:, t], x[:, t]
+        left, size = capacity[t], 0
         for i in range(jobs):
-            if not taken[i] and throughput[i, t] > 0.0 and (priority[i, t] > 0.0 or not positive_only):
-                order[candidates] = i
-                candidates += 1
-        order = order[:candidates]
-        sort_descending(order, priority[:, t], deficit_s[:, t], x[:, t])
-        left = capacity[t]
-        for k in range(candidates):
-            i = order[k]
-            if left <= 0.0:
-                break
+            if not taken[i] and throughput[i, t] > 0.0 and (first[i] > 0.0 or not positive_only):
+                heap[size] = i
+                size += 1
+        for at in range(size // 2 - 1, -1, -1):
+            sink(heap, at, size, first, second, third)
+        while size > 0 and left > 0.0:
+            i = heap[0]
+            size -= 1
+            heap[0] = heap[size]
+            sink(heap, 0, size, first, second, third)
             if demand[i] <= left:
                 left -= demand[i]
                 taken[i] = True

@@ -138,8 +138,8 @@ def bookkeeping() -> Bookkeeping:
 def compiled_for(rule: type) -> CompiledRounds:
     """Return the functions of a rule, given by its class, to be loaded or compiled when first called.
 
-    Those of another package's rule are not kept on disk: all that is kept of a function is loaded together, and would not
-    load any more where that package is gone.
+    Those of another package's rule are not kept on disk: all that is kept of a function is loaded together, and would
+    not load any more where that package is gone.
     """
     sources = _digest(inspect.getfile(rule))
     entry = kept if rule.__module__.partition(".")[0] == "phasewise" else passing

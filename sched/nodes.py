@@ -10,16 +10,17 @@ import numpy.typing as npt
 
 from phasewise.sched.api import Holding, NodeView, Order, Placed
 from phasewise.sched.cluster import ClusterLayout
-from phasewise.sched.node_arrays import NodeArrays, Requests, ScoreRows, joined
+from phasewise.sched.node_arrays import TASKS_A_NODE, NodeArrays, Requests, ScoreRows, joined
 from phasewise.sched.node_numpy import NumpyBookkeeping, NumpyRounds
 from phasewise.sched.node_rules import NodeRule
-from phasewise.sched.tasks import Request, TaskDistribution
+from phasewise.sched.tasks import WHOLE_MILLI, Request, TaskDistribution
 
 if TYPE_CHECKING:
     from phasewise.sched.node_compiled import Bookkeeping, CompiledRounds
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 JUDGED: Final = ("idle", "free", "fragmented")  # the arrays of `NodeArrays` that follow from the others
 ROW_BYTES: Final = 64 << 20  # score rows kept at most; beyond that, requests take turns in them
@@ -160,6 +161,19 @@ class NodeState:
             self._rows = ScoreRows.empty(min(max(2 * wanted, 16), room), self._layout.nodes)
             self._rule = rule
         return self._rows
+
+    def types_with_room(self, requests: Ints) -> Bools:
+        """Return (R, W) on which worker types some node has room for each of the requests (R,) as things stand."""
+        distinct, back = np.unique(requests, return_inverse=True)
+        nodes, known = self._nodes, self._known()
+        cpu, memory, milli, gpus = (
+            column[distinct][:, None] for column in (known.cpu, known.memory, known.milli, known.gpus)
+        )
+        room = np.where(milli == WHOLE_MILLI, nodes.free >= gpus, nodes.left.max(axis=1) >= milli)
+        room &= (nodes.cpu_left >= cpu) & (nodes.memory_left >= memory) & (nodes.tasks < TASKS_A_NODE)
+        room &= known.admitted[distinct][:, nodes.kind]
+        by_type: Bools = np.logical_or.reduceat(room, self._layout.type_first_node[:-1], axis=1)
+        return by_type[back]
 
     # -- placing and releasing ---------------------------------------------------------------------------------------
 

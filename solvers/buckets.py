@@ -12,7 +12,9 @@ from phasewise.solvers.api import RebuildReason
 from phasewise.solvers.problems import AllocationProblem
 
 _STEPS: Final = 4  # sizes an octave: 16, 20, 24, 28, 32, 40 ...; half a step, an eighth, is wasted on average
-_LEAST: Final = 8
+LEAST: Final = 8
+"""Slots of the smallest program."""
+
 _ROOMY: Final = 2  # a program of up to so many times the slots wanted serves before another one is compiled
 
 Program = TypeVar("Program")
@@ -20,11 +22,11 @@ Program = TypeVar("Program")
 
 def slots_for(jobs: int) -> int:
     """Return the least bucket size of at least ``jobs``: four sizes an octave from 8 on."""
-    octave = _LEAST
+    octave = LEAST
     while 2 * octave < jobs:
         octave *= 2
     step = octave // _STEPS
-    return max(_LEAST, -(-jobs // step) * step)
+    return max(LEAST, -(-jobs // step) * step)
 
 
 @dataclass(frozen=True, slots=True)

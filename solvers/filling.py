@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,9 @@ from phasewise.solvers.errors import SolveFailedError
 from phasewise.solvers.hulls import DETOUR, PRICED, Floats, lower_hulls
 from phasewise.solvers.overload import Demand, Overload, Supply
 from phasewise.solvers.problems import Bools, MaxMinProblem
+
+if TYPE_CHECKING:
+    from phasewise.solvers.filling_kernels import Jobs, Stock
 
 Ints = npt.NDArray[np.intp]
 
@@ -46,6 +49,7 @@ _UNUSED: Final = 1e-5  # time fraction that is none
 _FEW: Final = 40  # jobs that are always left free
 _SHARE: Final = 50  # and one in so many more
 _PROVEN: Final = 1e-9  # gap up to which a filling is not looked at again
+_DOUBTED: Final = 2e-10  # estimate of it up to which it is not computed
 
 
 class Manner(NamedTuple):
@@ -64,7 +68,7 @@ class Manner(NamedTuple):
 
 
 _SWIFT: Final = Manner(_FULL_COSTS / (1.0 + _FULL_COSTS), True)
-_CAREFUL: Final = (Manner(0.0, False), Manner(0.5, True), Manner(0.5, False), Manner(0.9, True))
+_CAREFUL: Final = (Manner(0.5, True), Manner(0.9, True), Manner(0.0, True), Manner(0.0, False))
 
 
 class Classes(NamedTuple):
@@ -115,11 +119,14 @@ class Filling:
         (K, W) the prices that prove each stage's level, sum_j p_j N_j = 1.
     iterations
         Simplex iterations of all the small problems.
+    doubt
+        About the gap that the certificate will find, which takes longer: see `_Stages.doubt`.
     """
 
     x: Floats
     stage_prices: Floats
     iterations: int
+    doubt: float
 
 
 class WaterFiller:
@@ -136,7 +143,9 @@ class WaterFiller:
             gain = problem.usable_gain
         with timer.phase(Phase.LP_SOLVE):
             filling = self.fill(gain, problem.scale_factor, problem.capacity)
-            first = gap = _gap(problem, filling)
+            first = gap = filling.doubt
+            if gap > _DOUBTED:
+                first = gap = _gap(problem, filling)
             iterations, times = filling.iterations, 1
             for manner in _CAREFUL:
                 if gap <= _PROVEN:
@@ -177,7 +186,7 @@ class WaterFiller:
             prices.append(proof)
         share = np.divide(capacity, pooled[kinds], out=np.zeros(kinds.size), where=capacity > 0.0)
         x = stages.x[classes.of][:, kinds] * share
-        return Filling(x, np.reshape(prices, (-1, pooled.size))[:, kinds], self._overload.iterations)
+        return Filling(x, np.reshape(prices, (-1, pooled.size))[:, kinds], self._overload.iterations, stages.doubt())
 
 
 def _gap(problem: MaxMinProblem, filling: Filling) -> float:
@@ -222,6 +231,7 @@ class _Stages:
         )
         self._worth = self._open / max(1, int(self._open.sum()))
         self._load = np.ones(capacity.size)
+        self._gpus, self._proofs = classes.members * classes.scale_factor, list[_Proof]()
 
     @property
     def waiting(self) -> int:
@@ -257,12 +267,26 @@ class _Stages:
         if proof is None:
             jobs.waiting[:] = 0.0
             return None
+        self._proofs.append(_Proof(self._rows, jobs, stock._replace(settled=stock.settled.copy()), proof, level))
         self._freeze(outcome.x, need, level, proof)
         if self.waiting == waiting:
             raise SolveFailedError(
                 f"water filling: {waiting} jobs are left and none could be settled at level {level!r}"
             )
         return proof
+
+    def doubt(self) -> float:
+        """Return how far some level may be from its bound: each stage's, from what the frozen have in the end."""
+        capacity, used = self._stock.capacity, self._gpus @ self.x
+        fits = np.divide(capacity, used, out=np.ones(used.size), where=used > capacity)
+        worst = 1.0 - float(fits.min())
+        for rows, jobs, stock, prices, level in self._proofs:
+            waits = jobs.waiting > 0.0
+            frozen = np.where(waits, 0.0, (jobs.usable * self.x[rows] * fits).sum(axis=1))
+            left, room = stock._replace(settled=stock.settled * fits), self._kernels.room_for(jobs)
+            bound = self._kernels.level_at(jobs._replace(level=frozen), left, prices, room, level)
+            worst = max(worst, 1.0 - level / min(bound, float(jobs.usable[waits].max())))
+        return worst
 
     def _freeze(self, x: Floats, need: Floats, level: float, proof: Floats) -> None:
         """Freeze who cannot get more, and take from everybody what no optimal allocation gives them.
@@ -326,6 +350,16 @@ class _Stages:
             Supply(stock.capacity, taken, np.where(self._open, 1.0, _FULL_COSTS), self._load),
         )
         return _Outcome(theta, prices, x)
+
+
+class _Proof(NamedTuple):
+    """What a stage ended with: its classes' rows, the classes, what there was, prices (W,), and the level."""
+
+    rows: Ints
+    jobs: Jobs
+    stock: Stock
+    prices: Floats
+    level: float
 
 
 class _Outcome(NamedTuple):

@@ -4,8 +4,8 @@ This tree is copied so that what is edited meanwhile is not measured, and so tha
 
 Compiling every kernel takes a minute or more, so what the checkout has compiled is taken along, but only where that is
 sound. numba looks at a kernel's own file alone; a kernel that calls one of another file keeps the old machine code of
-that one. So the compiled kernels of a folder are taken only where they are younger than every source file that any of
-the folder's kernels can see, and for the base only where all those files are the same there.
+that one. So what is compiled of a file is taken only where it is younger than every source file that its kernels can
+see, and for the base only where all those files are the same there.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -26,7 +26,6 @@ from phasewise.bench.gate.link import Tree
 
 FOLDERS: Final = ("profiling", "solvers", "sched", "reports", "bench")
 _NAMESPACE: Final = ".namespace"
-_WITH_KERNELS: Final = ("solvers", "sched")
 _COMPILES: Final = re.compile(r"numba\..*|phasewise\..*\bcompiled\.(?!prepare|announce).*")  # names that make kernels
 _SHALLOW: Final = "fetch the whole history (git fetch --unshallow; fetch-depth: 0 in GitHub Actions)"
 
@@ -79,36 +78,41 @@ def copied(root: Path, target: Path, name: str) -> Tree:
         if source.is_symlink() or source.is_file():  # what is tracked may have been removed
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, copy, follow_symlinks=False)
-    for folder in _WITH_KERNELS:
-        sources = seen_by_kernels(target, folder)
-        newest_ns = max(((target / file).stat().st_mtime_ns for file in sources), default=0)
-        _take_compiled(root, target, folder, newest_ns)
+    for file, seen in kernels(target).items():
+        newest_ns = max((target / each).stat().st_mtime_ns for each in seen)
+        _take_compiled(root, target, file, newest_ns)
     return Tree(name, target)
 
 
 def share_compiled(head: Path, base: Path) -> None:
-    """Give the base what is compiled for the head, folder by folder, where their kernels see the same files."""
-    for folder in _WITH_KERNELS:
-        sources = seen_by_kernels(head, folder)
-        if sources != seen_by_kernels(base, folder):
-            continue
-        if all((head / file).read_bytes() == (base / file).read_bytes() for file in sources):
-            for file in sources:  # numba knows a source file by its time and size
-                times = (head / file).stat()
-                os.utime(base / file, ns=(times.st_atime_ns, times.st_mtime_ns))
-            _take_compiled(head, base, folder, 0)
+    """Give the base what is compiled for the head, file by file, where the kernels see the same files in both."""
+    theirs = kernels(base)
+    for file, seen in kernels(head).items():
+        if theirs.get(file) == seen and all((head / each).read_bytes() == (base / each).read_bytes() for each in seen):
+            times = (head / file).stat()  # numba knows a source file by its time and size
+            os.utime(base / file, ns=(times.st_atime_ns, times.st_mtime_ns))
+            _take_compiled(head, base, file, 0)
 
 
-def seen_by_kernels(root: Path, folder: str) -> frozenset[str]:
-    """Return the files, relative to ``root``, that the kernels of a folder are made from: theirs and all imported."""
-    imports = {path.relative_to(root).as_posix(): _imported(path) for path in (root / folder).rglob("*.py")}
-    waiting = [file for file, names in imports.items() if any(_COMPILES.fullmatch(name) for name in names)]
-    seen: set[str] = set()
+def kernels(root: Path) -> dict[str, frozenset[str]]:
+    """Return each file with kernels, relative to ``root``, and the files that they see: it and all that it imports."""
+    files = [path for folder in FOLDERS for path in (root / folder).rglob("*.py")]
+    imports = {path.relative_to(root).as_posix(): _imported(path) for path in files}
+    return {
+        file: _seen(root, file, imports)
+        for file, names in imports.items()
+        if any(_COMPILES.fullmatch(name) for name in names)
+    }
+
+
+def _seen(root: Path, file: str, imports: Mapping[str, list[str]]) -> frozenset[str]:
+    """Return a file and all files that it imports, at any remove."""
+    waiting, seen = [file], set[str]()
     while waiting:
-        file = waiting.pop()
-        if file not in seen:
-            seen.add(file)
-            waiting.extend(_files(root, _imported(root / file)))
+        found = waiting.pop()
+        if found not in seen:
+            seen.add(found)
+            waiting.extend(_files(root, imports[found]))
     return frozenset(seen)
 
 
@@ -137,13 +141,13 @@ def _files(root: Path, names: Iterable[str]) -> Iterator[str]:
                     yield candidate.relative_to(root).as_posix()
 
 
-def _take_compiled(source: Path, target: Path, folder: str, newest_ns: int) -> None:
-    """Copy numba's files of a folder that are not older than ``newest_ns``."""
-    for path in (source / folder).rglob("__pycache__/*.nb[ic]"):
-        copy = target / path.relative_to(source)
-        if path.stat().st_mtime_ns >= newest_ns and copy.parent.parent.is_dir():
-            copy.parent.mkdir(exist_ok=True)
-            shutil.copy2(path, copy)
+def _take_compiled(source: Path, target: Path, file: str, newest_ns: int) -> None:
+    """Copy what numba compiled of a file and what is not older than ``newest_ns``."""
+    folder, stem = Path(file).parent / "__pycache__", Path(file).stem
+    for path in (source / folder).glob(f"{stem}.*.nb[ic]"):
+        if path.stat().st_mtime_ns >= newest_ns:
+            (target / folder).mkdir(exist_ok=True)
+            shutil.copy2(path, target / folder)
 
 
 def _git(root: Path, *words: str) -> str | None:

@@ -13,8 +13,8 @@ from phasewise.sched.registry import PlacementOptions, register_placement
 class Strided:
     """Widest jobs first; a job keeps its GPUs where it can, the rest fill the GPUs in order.
 
-    The name is the original's; the rule is a sequential first fit in which a job may span nodes. Where nodes have limits
-    of CPU and memory, or GPUs are shared, a job takes the first node of its type that has room for all it needs.
+    The name is the original's; the rule is a sequential first fit in which a job may span nodes. Where nodes have
+    limits of CPU and memory, or GPUs are shared, a job takes the first node of its type with room for all it needs.
     """
 
     name: ClassVar[str] = "strided"

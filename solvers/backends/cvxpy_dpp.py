@@ -7,7 +7,7 @@ square of the entries (slots x worker types), hence a limit on them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from phasewise.profiling.phases import Phase, PhaseTimer
 from phasewise.solvers.api import Answer, RebuildReason, Status
 from phasewise.solvers.basis import Hashes, came_from, job_hashes
-from phasewise.solvers.buckets import Bucket, ProgramCache
+from phasewise.solvers.buckets import LEAST, Bucket, ProgramCache
 from phasewise.solvers.cvx_native import NATIVE_SOLVERS, NativeSolver, iterations_of, status_of
 from phasewise.solvers.errors import OptionError, UnsupportedProblemError
 from phasewise.solvers.lp import Ints
@@ -74,7 +74,9 @@ class CvxpyDpp:
         native = {key: value for key, value in options.items() if key not in _OWN}
         self.native.check(self.name, native)
         merged = {**self.native.defaults, **native}
-        self.native.try_out(self.name, native, lambda probe_timer: CvxpyDppSession(self, merged, own, probe_timer))
+        # the probe is about the native options: it is compiled however few entries are allowed
+        probed = replace(own, max_entries=MAX_ENTRIES)
+        self.native.try_out(self.name, native, lambda probe_timer: CvxpyDppSession(self, merged, probed, probe_timer))
         return CvxpyDppSession(self, merged, own, timer)
 
 
@@ -101,8 +103,8 @@ def _own_options(backend: CvxpyDpp, options: Mapping[str, object]) -> OwnOptions
     """Return the backend's own options, or raise `OptionError` saying what they take."""
     most = options.get("max_entries", MAX_ENTRIES)
     warm = options.get("warm_start", False)
-    if not isinstance(most, int) or isinstance(most, bool) or most < 1:
-        raise OptionError(f"{backend.name}: option max_entries={most!r}; it takes a whole number of at least 1")
+    if not isinstance(most, int) or isinstance(most, bool) or most < LEAST:
+        raise OptionError(f"{backend.name}: option max_entries={most!r}; it takes a whole number of at least {LEAST}")
     if not isinstance(warm, bool):
         raise OptionError(f"{backend.name}: option warm_start={warm!r}; it takes True or False")
     if warm and not backend.native.starts_warm:

@@ -17,7 +17,7 @@ from large_run import LargeRun, write_large_run
 from phasewise.reports.run_directory import load_run
 from phasewise.reports.viewer.page import write_viewer
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("viewer")]  # one process makes the pages, once
 
 VIEWS = ("wide-light", "wide-dark", "phone")
 SHARED = LargeRun(

@@ -114,6 +114,14 @@ def test_a_problem_above_the_size_guard_is_refused_in_words_that_help() -> None:
         solver.solve(random_problem(1, 11, 3))
 
 
+@pytest.mark.parametrize("entries", [8, 15])
+def test_a_guard_that_lets_through_one_type_alone_opens_and_solves_it(entries: int) -> None:
+    solver = open_solver(EXACT, {"max_entries": entries}, PhaseTimer())
+    assert solver.solve(random_problem(1, 8, 1)).rebuild is RebuildReason.FIRST
+    with pytest.raises(SolveFailedError, match=f"16 entries.*at most {entries}"):
+        solver.solve(random_problem(1, 8, 2))
+
+
 def test_the_next_backend_of_a_chain_solves_what_the_size_guard_refuses() -> None:
     solver = open_solver(f"{EXACT},highs-direct", {EXACT: {"max_entries": 30}}, PhaseTimer())
     solution = solver.solve(random_problem(1, 40, 3))
@@ -124,7 +132,8 @@ def test_the_next_backend_of_a_chain_solves_what_the_size_guard_refuses() -> Non
 @pytest.mark.parametrize(
     ("backend", "options", "message"),
     [
-        (EXACT, {"max_entries": 0}, r"max_entries=0; it takes a whole number of at least 1"),
+        (EXACT, {"max_entries": 0}, r"max_entries=0; it takes a whole number of at least 8"),
+        (EXACT, {"max_entries": 7}, r"max_entries=7; it takes a whole number of at least 8"),
         (EXACT, {"max_entries": True}, r"max_entries=True"),
         (EXACT, {"warm_start": "yes"}, r"warm_start='yes'; it takes True or False"),
         ("cvxpy-dpp:ECOS", {"warm_start": True}, r"ECOS cannot; those that can: SCS, HIGHS"),

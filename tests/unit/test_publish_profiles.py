@@ -1,0 +1,79 @@
+"""Lines of line_profiler as they are published: hottest first, small, without this machine's paths."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from phasewise.bench.publish.profiles import ROOT, anywhere, hot_lines, warmest
+from phasewise.bench.publish.scales import PLANS
+from phasewise.bench.suite_tapes import Scale
+from phasewise.sched.scenarios import load_scenario
+
+HEAD = "Line #      Hits         Time  Per Hit   % Time  Line Contents\n" + "=" * 62
+TEXT = f"""Timer unit: 1e-06 s
+
+Total time: 0.001 s
+File: {ROOT}/sched/cold.py
+Function: cold at line 3
+
+{HEAD}
+     3                                           def cold():
+     4         1       1000.0   1000.0    100.0      wait = 1
+
+Total time: 0.5 s
+File: {ROOT}/sched/hot.py
+Function: Engine.outer at line 10
+
+{HEAD}
+    10                                           def outer(self):
+    11         2     300000.0 150000.0     60.0      self.inner(1)
+    12        20     200000.0  10000.0     40.0      total = np.sort(x)
+
+Total time: 0.299 s
+File: {ROOT}/sched/hot.py
+Function: Engine.inner at line 20
+
+{HEAD}
+    20                                           def inner(self, n):
+    21         2   299000.0 149500.0    100.0      return slow + n
+
+  0.00 seconds - {ROOT}/sched/cold.py:3 - cold
+  0.50 seconds - {ROOT}/sched/hot.py:10 - Engine.outer
+"""
+
+
+def test_a_line_that_only_calls_what_is_watched_is_no_hot_line() -> None:
+    found = {line.line: line for line in hot_lines(TEXT)}
+    assert set(found) == {4, 12, 21}
+    assert found[21].share == pytest.approx(0.598)
+    assert found[12].time_ms == pytest.approx(200.0)
+    assert found[12].hits == 20
+    assert found[12].source == "total = np.sort(x)"
+    assert found[21].function == "Engine.inner"
+    assert found[21].file == "sched/hot.py"
+
+
+def test_functions_that_took_next_to_nothing_are_left_out_and_the_longest_is_first() -> None:
+    text = warmest(TEXT)
+    assert text.index("Engine.outer") < text.index("Engine.inner")
+    assert "cold" not in text
+    assert "seconds -" not in text
+
+
+def test_paths_of_this_machine_are_not_published() -> None:
+    text = anywhere(f"{TEXT} {sys.prefix}/lib/x.py {sys.base_prefix}/lib/y.py")
+    assert str(ROOT) not in text
+    assert "sched/hot.py" in text
+
+
+@pytest.mark.parametrize("scale", list(Scale))
+def test_every_size_of_a_sweep_is_a_valid_scenario_and_there_are_five_at_least(scale: Scale) -> None:
+    plan = PLANS[scale]
+    assert len(plan.sweep.sizes) >= 5
+    assert plan.sweep.rounds - plan.sweep.warm_up >= 20
+    for times in plan.sweep.sizes:
+        scenario = load_scenario(str(scale), plan.sweep.at(times))
+        first = load_scenario(str(scale), plan.sweep.at(1))
+        assert scenario.workload.initial_jobs == times * first.workload.initial_jobs

@@ -1,0 +1,139 @@
+"""The published pages: what they say, and that they stand alone."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+from sample_publication import publication
+
+from phasewise.reports.errors import ReportWriteError, RunDirectoryError
+from phasewise.reports.publication import AutoPoint, Publication, load_publication, save_publication
+from phasewise.reports.published import Strip, render_html, render_markdown, write_pages
+from phasewise.reports.published_views import crossing, size_shares, view_of
+
+BOTH = [publication(), publication("alibaba", "Alibaba scale", heavier=4.0)]
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return render_html([view_of(each) for each in BOTH])
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    return render_markdown(view_of(BOTH[0]))
+
+
+def test_a_publication_is_read_as_it_was_written(tmp_path: Path) -> None:
+    save_publication(BOTH[0], tmp_path / "data" / "philly.json")
+    again = load_publication(tmp_path / "data" / "philly.json")
+    assert again.runs.phases[0].share.estimate == pytest.approx(BOTH[0].runs.phases[0].share.estimate, rel=1e-4)
+    assert again.growth.sizes[-1].cost_ms.keys() == BOTH[0].growth.sizes[-1].cost_ms.keys()
+    assert again.replay.rows[0].slower is None
+    assert again.auto == BOTH[0].auto
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [("{", "no publication"), ('{"schema": 99}', "schema 99"), ('{"schema": 1}', "no publication")]
+)
+def test_a_file_that_is_no_publication_is_refused_with_its_name(content: str, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "philly.json"
+    file.write_text(content)
+    with pytest.raises(RunDirectoryError, match=said) as error:
+        load_publication(file)
+    assert str(file) in str(error.value)
+
+
+def test_a_missing_file_says_what_makes_it(tmp_path: Path) -> None:
+    with pytest.raises(RunDirectoryError, match="make reports"):
+        load_publication(tmp_path / "philly.json")
+
+
+def test_pages_are_written_for_each_scale_and_for_all(tmp_path: Path) -> None:
+    written = write_pages(BOTH, tmp_path / "reports")
+    assert [path.name for path in written] == ["philly.md", "alibaba.md", "index.html"]
+    assert all(path.stat().st_size > 1000 for path in written)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "reports").write_text("a file")
+    with pytest.raises(ReportWriteError, match="reports"):
+        write_pages(BOTH, tmp_path / "reports")
+
+
+def test_the_page_asks_for_nothing_outside_itself(page: str) -> None:
+    assert not re.findall(r"(?:src|href)=\"(?:https?:)?//", page)
+    assert not re.findall(r"@import|url\((?!['\"]?data:)", page)
+    assert '<link rel="stylesheet' not in page
+
+
+def test_every_section_says_what_made_its_figures(page: str) -> None:
+    origins = page.count('class="origin"')
+    assert origins >= 2 * 5
+    assert page.count("commit 4f2a91c0de") == origins
+    assert page.count("n: 3 runs of 100 rounds") == origins
+    assert page.count("interval: 95 % bootstrap") == origins
+
+
+def test_the_page_names_the_largest_phase_of_each_scale(page: str) -> None:
+    heading = re.search(r"<h1>(.*?)</h1>", page, re.DOTALL).group(1)
+    assert heading.count("worker_assignment") == 2
+    assert "50.0" in heading
+    assert "80.0" in heading
+
+
+def test_the_text_has_a_row_for_every_phase_size_and_backend(text: str) -> None:
+    assert "| `worker_assignment` | 50.0" in text
+    assert "1.25 (1.25 to 1.25) |" in text
+    assert "1.333 (1.325 to 1.342)" in text  # half the share, twice as fast
+    assert "2.000 (1.961 to 2.041)" in text  # half the share, free
+    assert "| `cvxpy-fresh:ECOS` | 20.0 (19.6 to 20.4) | 5.00 (4.90 to 5.10) |" in text
+    assert "`waterfill` (heuristic)" in text
+    assert "from highs-direct to structured at about 200 jobs" in text
+
+
+def test_every_table_of_the_text_has_rows_of_one_width(text: str) -> None:
+    for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        widths = {len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}
+        assert len(widths) == 1, table
+
+
+def test_source_with_the_signs_of_a_table_stays_in_its_cell(text: str) -> None:
+    assert "`a \\| b = 'c'`" in text
+
+
+def test_parts_that_were_not_measured_are_said_to_be_missing() -> None:
+    bare = Publication("philly", "Philly scale")
+    assert render_markdown(view_of(bare)).count("Not measured.") == 7
+    assert "Not measured." in render_html([view_of(bare)])
+    half = msgspec.structs.replace(BOTH[1], growth=None, replay=None)
+    assert "Not measured." in render_html([view_of(BOTH[0]), view_of(half)])
+
+
+def test_shares_at_a_size_lie_within_their_ends() -> None:
+    found = size_shares(BOTH[0].growth.sizes[0])
+    assert sum(share.estimate for share in found.values()) == pytest.approx(1.0)
+    assert all(share.low < share.estimate < share.high for share in found.values())
+
+
+def test_backends_cross_where_their_power_laws_meet() -> None:
+    def point(jobs: int, one: float, other: float) -> AutoPoint:
+        return AutoPoint("max_min", False, True, jobs, 3, {"one": one, "other": other})
+
+    assert crossing(point(100, 1.0, 2.0), point(400, 8.0, 4.0), "one", "other") == pytest.approx(200.0)
+    assert crossing(point(100, 1.0, 2.0), point(400, 4.0, 8.0), "one", "other") is None
+    assert crossing(point(100, 1.0, 2.0), point(400, 8.0, 4.0), "one", "third") is None
+
+
+def test_a_strip_holds_every_value_between_its_decades() -> None:
+    axis = Strip([0.03, 5.0])
+    assert axis.ticks == [0.01, 0.1, 1.0, 10.0]
+    assert axis.at(0.01) == 0.0
+    assert axis.at(10.0) == pytest.approx(100.0)
+    assert axis.at(0.1) == pytest.approx(100 / 3)
+    assert axis.at(0.0) == 0.0
+    assert len(Strip([1.0]).ticks) == 2
+    assert Strip([]).ticks
