@@ -15,7 +15,7 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help profile reports bench bench-smoke tapes test check lint format types layers tests browser clean
+.PHONY: help profile reports bench bench-smoke gate tapes test check lint format types layers tests browser clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is.
@@ -35,6 +35,9 @@ bench: $(DEV_STAMP)  ## Measure every case of the benchmark suite; the figures g
 
 bench-smoke: $(DEV_STAMP)  ## Run every case of the benchmark suite once, and check its answer.
 	$(SUITE) --benchmark-disable $(PYTEST_ARGS)
+
+gate: $(DEV_STAMP)  ## Compare the CPU time and the work of this tree with the base commit in bench/gate.toml.
+	@$(BIN)/phasewise gate $(ARGS)
 
 tapes: $(RUN_STAMP)  ## Make the tapes of the benchmark suite, those that are not there yet.
 	@$(BIN)/python -P -m phasewise.bench.suite_tapes $(ARGS)

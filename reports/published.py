@@ -15,6 +15,7 @@ from phasewise.reports.phase_costs import ALL, SPEED_UPS
 from phasewise.reports.publication import Figure, Origin, Publication, SolverCost, write_page
 from phasewise.reports.published_views import ScaleView, view_of
 
+_MOST_TICKS = 5
 _DECADES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e4, 1e5)
 
 
@@ -95,6 +96,7 @@ def _environment(*, html: bool) -> jinja2.Environment:
         "figure": figure,
         "ends": ends,
         "gain": gain,
+        "factor": factor,
         "dash": dash,
         "percent_figure": percent_figure,
         "percent_ends": percent_ends,
@@ -122,8 +124,13 @@ def ends(value: Figure) -> str:
 
 
 def gain(value: Figure) -> str:
-    """Return a speed-up with its interval, three decimals each: most are close to 1, and their intervals narrow."""
-    return f"{value.estimate:.3f} ({value.low:.3f} to {value.high:.3f})"
+    """Return a speed-up with its interval."""
+    return f"{factor(value.estimate)} ({factor(value.low)} to {factor(value.high)})"
+
+
+def factor(value: float) -> str:
+    """Return a speed-up, to three decimals below 2: most are close to 1, and their intervals narrow."""
+    return f"{value:.3f}" if value < 2.0 else quantities.number(value)
 
 
 def dash(text: str) -> str:
@@ -182,8 +189,9 @@ class Strip:
 
     @property
     def ticks(self) -> list[float]:
-        """Return the decades of the axis."""
-        return [decade for decade in _DECADES if self.low <= decade <= self.high]
+        """Return the decades of the axis that are labelled: every one, or every second or third, as room is scarce."""
+        decades = [decade for decade in _DECADES if self.low <= decade <= self.high]
+        return decades[:: math.ceil(len(decades) / _MOST_TICKS)]
 
 
 def strip(rows: Sequence[SolverCost]) -> Strip:

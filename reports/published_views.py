@@ -13,6 +13,7 @@ from phasewise.reports.figures import OTHER
 from phasewise.reports.phase_costs import ALL, SPEED_UPS
 from phasewise.reports.publication import Auto, AutoPoint, Figure, Growth, PhaseCost, Publication, Size, SolverCost
 
+_CLEARLY = 1.25  # times as long
 _FORMS = {
     ("max_min", False): "max-min",
     ("max_min", True): "max-min, canonical",
@@ -98,11 +99,20 @@ class ScaleView:
         return tuple(what_ifs(size_shares(growth.sizes[-1]))) if growth and growth.sizes else ()
 
     @property
+    def quicker(self) -> SolverCost | None:
+        """Return the scenario's own backend on the tape where another exact one is clearly quicker there."""
+        runs, replay = self.publication.runs, self.publication.replay
+        own = runs.setup.split(" · ")[1:2] if runs else []
+        rows = [row for row in replay.rows if [row.solver] == own] if replay else []
+        return next((row for row in rows if row.slower is not None and row.slower.low > _CLEARLY), None)
+
+    @property
     def picked(self) -> Mapping[str, int]:
         """Return how many problems of the tape each backend got from `auto`."""
         replay = self.publication.replay
         rows: Sequence[SolverCost] = replay.rows if replay else ()
-        return next((row.solved_by for row in rows if row.solver == "auto"), {})
+        solved_by = next((row.solved_by for row in rows if row.solver == "auto"), {})
+        return {name.removeprefix("auto:"): problems for name, problems in solved_by.items()}
 
 
 def view_of(publication: Publication) -> ScaleView:
@@ -190,9 +200,9 @@ def _switches(points: Sequence[AutoPoint], advantage: float) -> list[str]:
         at = crossing(small, large, one, other)
         where = f"at about {at:,.0f} jobs" if at is not None else f"between {small.jobs:,} and {large.jobs:,} jobs"
         ratio = large.cpu_ms[other] / large.cpu_ms[one] if one in large.cpu_ms else None
-        why = "" if ratio is None else f", as at {large.jobs:,} jobs it takes {ratio:.2f} of the time"
+        why = "" if ratio is None else f", which takes {ratio:.2f} of its time at {large.jobs:,} jobs"
         clear = ratio is None or ratio < advantage
-        told.append(f"from {one} to {other} {where}{why}{'' if clear else ' (too little to change over in a run)'}")
+        told.append(f"{where} from {one} to {other}{why}{'' if clear else ' (too little to change over in a run)'}")
     return told
 
 

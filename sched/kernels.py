@@ -101,6 +101,13 @@ def sink(heap: Ints, at: int, size: int, first: Floats, second: Floats, third: F
 
 
 @kernel
+def make_heap(heap: Ints, size: int, first: Floats, second: Floats, third: Floats) -> None:
+    """Order the first ``size`` indices such that `sink` keeps the one on top that stands first."""
+    for at in range(size // 2 - 1, -1, -1):
+        sink(heap, at, size, first, second, third)
+
+
+@kernel
 def select_jobs(
     type_order: Ints,
     priority: Floats,
@@ -118,32 +125,40 @@ def select_jobs(
     ``demand`` (J,) and ``capacity`` (W,) are in thousandths of a GPU: whole numbers, so that parts add up exactly.
     Within a type: by (priority, deficit, x) descending, ties in order of arrival. A job that does not fit is passed
     over, so smaller ones behind it fill the gap (backfilling). Candidates come off a heap: where a type is full after a
-    few of them, the others need not be sorted.
+    few of them, the others need not be sorted. As soon as one does not fit, all that do not are dropped: what is left
+    only shrinks.
     """
     jobs = len(demand)
     taken = np.zeros(jobs, np.bool_)
     heap = np.empty(jobs, np.int64)
     chosen = 0
     for t in type_order:
-        first, second, third = priority[:, t], deficit_s[:, t], x[:, t]
+        first, second, third = priority[:, t].copy(), deficit_s[:, t].copy(), x[:, t].copy()
         left, size = capacity[t], 0
         for i in range(jobs):
             if not taken[i] and throughput[i, t] > 0.0 and (first[i] > 0.0 or not positive_only):
                 heap[size] = i
                 size += 1
-        for at in range(size // 2 - 1, -1, -1):
-            sink(heap, at, size, first, second, third)
+        make_heap(heap, size, first, second, third)
         while size > 0 and left > 0.0:
             i = heap[0]
+            if demand[i] > left:
+                fitting = 0
+                for at in range(size):
+                    if demand[heap[at]] <= left:
+                        heap[fitting] = heap[at]
+                        fitting += 1
+                size = fitting
+                make_heap(heap, size, first, second, third)
+                continue
             size -= 1
             heap[0] = heap[size]
             sink(heap, 0, size, first, second, third)
-            if demand[i] <= left:
-                left -= demand[i]
-                taken[i] = True
-                chosen_row[chosen] = i
-                chosen_type[chosen] = t
-                chosen += 1
+            left -= demand[i]
+            taken[i] = True
+            chosen_row[chosen] = i
+            chosen_type[chosen] = t
+            chosen += 1
     return chosen
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from phasewise.sched.cluster import ClusterLayout
+from phasewise.sched.compilable import compilable
 from phasewise.sched.fragmentation import Tables, Typical, build_tables
 from phasewise.sched.tasks import WHOLE_MILLI, TaskDistribution
 
@@ -137,14 +138,14 @@ class Requests(NamedTuple):
 
 
 class ScoreRows(NamedTuple):
-    """Scores of one rule, kept by distinct request. S rows, N nodes.
+    """Scores of one rule, kept by distinct request and range of nodes. S rows, N nodes.
 
-    A row belongs to the request in ``owner``; request q has its row at q modulo S. A row is good but for the nodes that
-    were touched since ``seen``.
+    Most tasks are placed on one worker type: then only its nodes are scored. A row belongs to what `row_key` makes of
+    request and range, and is good but for the nodes that were touched since ``seen``.
     """
 
     score: Scores  # (S, N); -1 where the request does not fit
-    owner: Ints  # (S,) request, -1 where there is none yet
+    owner: Ints  # (S,) key of request and range, -1 where there is none yet
     seen: Ints  # (S,) clock at which the row was good
 
     @classmethod
@@ -158,3 +159,17 @@ def joined(columns: Sequence[Sequence[int]], admitted: Sequence[Sequence[bool]],
     figures = np.array(columns, np.int64).reshape(-1, 4)
     cpu, memory, milli, gpus = np.ascontiguousarray(figures.T)
     return Requests(cpu, memory, milli, gpus, np.array(admitted, np.bool_).reshape(-1, types))
+
+
+@compilable
+def row_slot(nodes: NodeArrays, rows: int, request: int, low: int, high: int) -> int:
+    """Return which of so many rows has the scores of a request on the nodes low to high."""
+    part = 0 if high - low == len(nodes.kind) or low >= high else 1 + nodes.kind[low]
+    return int((request * (1 + nodes.typical.admitted.shape[1]) + part) % rows)
+
+
+@compilable
+def row_key(nodes: NodeArrays, request: int, low: int, high: int) -> int:
+    """Return what tells a request and a range of nodes from all others."""
+    span = len(nodes.kind) + 1
+    return int((request * span + low) * span + high)

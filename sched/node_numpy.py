@@ -11,7 +11,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.sched.node_arrays import INFEASIBLE, TASKS_A_NODE, Need, NodeArrays, Requests, ScoreRows
+from phasewise.sched.node_arrays import (
+    INFEASIBLE,
+    TASKS_A_NODE,
+    Need,
+    NodeArrays,
+    Requests,
+    ScoreRows,
+    row_key,
+    row_slot,
+)
 from phasewise.sched.node_rules import NodeRule
 from phasewise.sched.tasks import WHOLE_MILLI
 
@@ -68,7 +77,7 @@ class NumpyRounds:
     ) -> tuple[int, int]:
         """Put one task on one of the nodes low to high; return (node, score), -1 where none; fill in ``gpu``."""
         need = requests.need(request)
-        row = refresh(rule, nodes, requests, rows, request, need)
+        row = refresh(rule, nodes, requests, rows, request, low, high)
         node = _form(rule, "pick", best)(nodes, row, low, high)
         if node < 0:
             return -1, INFEASIBLE
@@ -174,22 +183,25 @@ def fitting(nodes: NodeArrays, need: Need, admitted: Bools, at: Ints) -> Bools:
     return fits
 
 
-def refresh(rule: NodeRule, nodes: NodeArrays, requests: Requests, rows: ScoreRows, request: int, need: Need) -> Scores:
-    """Return the scores (N,) of a request, of which only those of nodes touched since it was last seen are new."""
-    slot, clock = request % len(rows.owner), int(nodes.clock[0])
+def refresh(
+    rule: NodeRule, nodes: NodeArrays, requests: Requests, rows: ScoreRows, request: int, low: int, high: int
+) -> Scores:
+    """Return the scores (N,) of a request on the nodes low to high; only those of nodes touched meanwhile are new."""
+    need, clock, key = requests.need(request), int(nodes.clock[0]), row_key(nodes, request, low, high)
+    slot = row_slot(nodes, len(rows.owner), request, low, high)
     row: Scores = rows.score[slot]
-    if rows.owner[slot] != request or clock - rows.seen[slot] > len(nodes.log):
-        at = np.arange(len(row))
+    if rows.owner[slot] != key or clock - rows.seen[slot] > len(nodes.log):
+        at = np.arange(low, high)
     else:
         ticks = np.arange(rows.seen[slot], clock)
         at = nodes.log[ticks & (len(nodes.log) - 1)]
-        at = at[nodes.touched[at] == ticks]
+        at = at[(nodes.touched[at] == ticks) & (at >= low) & (at < high)]
     if len(at):
         fits = fitting(nodes, need, requests.admitted[request], at)
         row[at] = INFEASIBLE
         at = at[fits]
         row[at] = rule.scores(nodes, need, at)
-    rows.owner[slot], rows.seen[slot] = request, clock
+    rows.owner[slot], rows.seen[slot] = key, clock
     return row
 
 

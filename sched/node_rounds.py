@@ -17,7 +17,16 @@ from phasewise.sched import node_rules
 from phasewise.sched.compilable import MARKED
 from phasewise.sched.compiled import kernel
 from phasewise.sched.kernels import sort_descending
-from phasewise.sched.node_arrays import INFEASIBLE, TASKS_A_NODE, Need, NodeArrays, Requests, ScoreRows
+from phasewise.sched.node_arrays import (
+    INFEASIBLE,
+    TASKS_A_NODE,
+    Need,
+    NodeArrays,
+    Requests,
+    ScoreRows,
+    row_key,
+    row_slot,
+)
 from phasewise.sched.node_kernels import inner, need_of, take
 from phasewise.sched.node_rules import NodeRule
 from phasewise.sched.tasks import WHOLE_MILLI
@@ -96,20 +105,29 @@ def rescore(rule: NodeRule, nodes: NodeArrays, need: Need, admitted: Bools, row:
 
 
 @inner
-def refresh(rule: NodeRule, nodes: NodeArrays, requests: Requests, rows: ScoreRows, request: int, need: Need) -> int:
-    """Return which row has the scores of a request; only those of nodes touched since it was last seen are new."""
-    slot = request % len(rows.owner)
+def refresh(
+    rule: NodeRule,
+    nodes: NodeArrays,
+    requests: Requests,
+    rows: ScoreRows,
+    request: int,
+    need: Need,
+    low: int,
+    high: int,
+) -> int:
+    """Return which row has the scores of a request on the nodes low to high; only those touched meanwhile are new."""
+    slot, key = row_slot(nodes, len(rows.owner), request, low, high), row_key(nodes, request, low, high)
     row, clock, seen = rows.score[slot], nodes.clock[0], rows.seen[slot]
-    admitted = requests.admitted[request]
-    if rows.owner[slot] != request or clock - seen > len(nodes.log):
-        for node in range(len(row)):
+    need, admitted = need_of(requests, request), requests.admitted[request]
+    if rows.owner[slot] != key or clock - seen > len(nodes.log):
+        for node in range(low, high):
             rescore(rule, nodes, need, admitted, row, node)
     else:
         for tick in range(seen, clock):
             node = nodes.log[tick & (len(nodes.log) - 1)]
-            if nodes.touched[node] == tick:  # not touched again later
+            if low <= node < high and nodes.touched[node] == tick:  # not touched again later
                 rescore(rule, nodes, need, admitted, row, node)
-    rows.owner[slot] = request
+    rows.owner[slot] = key
     rows.seen[slot] = clock
     return slot
 
@@ -127,7 +145,7 @@ def place_one(
 ) -> tuple[int, int]:
     """Put one task on one of the nodes low to high; return (node, score), -1 where there is none; fill in ``gpu``."""
     need = need_of(requests, request)
-    row = rows.score[refresh(rule, nodes, requests, rows, request, need)]
+    row = rows.score[refresh(rule, nodes, requests, rows, request, low, high)]
     node = pick_node(rule, nodes, row, low, high)
     if node < 0:
         return -1, INFEASIBLE

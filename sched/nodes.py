@@ -156,7 +156,8 @@ class NodeState:
 
     def _rows_of(self, rule: NodeRule) -> ScoreRows:
         """Return the score rows, new ones where they are another rule's or too few."""
-        wanted, room = len(self._index), max(1, ROW_BYTES // (2 * max(self._layout.nodes, 1)))
+        wanted = len(self._index) * (1 + len(self._layout.worker_types))  # on each type, and anywhere
+        room = max(1, ROW_BYTES // (2 * max(self._layout.nodes, 1)))
         if rule is not self._rule or len(self._rows.owner) < min(wanted, room):
             self._rows = ScoreRows.empty(min(max(2 * wanted, 16), room), self._layout.nodes)
             self._rule = rule

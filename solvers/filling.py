@@ -49,7 +49,7 @@ _UNUSED: Final = 1e-5  # time fraction that is none
 _FEW: Final = 40  # jobs that are always left free
 _SHARE: Final = 50  # and one in so many more
 _PROVEN: Final = 1e-9  # gap up to which a filling is not looked at again
-_DOUBTED: Final = 2e-10  # estimate of it up to which it is not computed
+_DOUBTED: Final = 5e-11  # estimate of it up to which it is not computed
 
 
 class Manner(NamedTuple):
@@ -68,7 +68,7 @@ class Manner(NamedTuple):
 
 
 _SWIFT: Final = Manner(_FULL_COSTS / (1.0 + _FULL_COSTS), True)
-_CAREFUL: Final = (Manner(0.5, True), Manner(0.9, True), Manner(0.0, True), Manner(0.0, False))
+_CAREFUL: Final = (Manner(0.9, True), Manner(0.5, True), Manner(0.0, True), Manner(0.0, False))
 
 
 class Classes(NamedTuple):
@@ -282,6 +282,8 @@ class _Stages:
         worst = 1.0 - float(fits.min())
         for rows, jobs, stock, prices, level in self._proofs:
             waits = jobs.waiting > 0.0
+            if waits.all() and not stock.settled.any():
+                continue  # the level is what the prices prove
             frozen = np.where(waits, 0.0, (jobs.usable * self.x[rows] * fits).sum(axis=1))
             left, room = stock._replace(settled=stock.settled * fits), self._kernels.room_for(jobs)
             bound = self._kernels.level_at(jobs._replace(level=frozen), left, prices, room, level)

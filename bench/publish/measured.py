@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from phasewise.bench.publish.origins import Report, Stopwatch, origin, settings
+from phasewise.bench.publish.origins import Report, Stopwatch, of_file, origin, settings
 from phasewise.bench.publish.scales import SWEEP_COMMON, Plan
 from phasewise.bench.studies.series import run_into
 from phasewise.bench.suite_tapes import Scale, suite_tape
@@ -178,15 +178,16 @@ def _rows(records: Sequence[Any], exact: Mapping[str, bool]) -> list[published.S
 
 def auto() -> published.Auto:
     """Return the table by which `auto` chooses, as it lies beside the backend."""
-    from phasewise.solvers.backends.auto import ADVANTAGE, PATIENCE, load_table
+    from phasewise.solvers.backends.auto import ADVANTAGE, PATIENCE, TABLE, load_table
 
+    made = origin(
+        "python -m phasewise.bench.calibrate_auto",
+        "8 consecutive problems a point and backend, the first left out",
+        "none: one median a point; a choice is changed for an advantage of a fifth only",
+        0.0,
+    )
     return published.Auto(
-        origin=origin(
-            "python -m phasewise.bench.calibrate_auto",
-            "8 consecutive problems a point and backend, the first left out",
-            "none: one median a point; a choice is changed for an advantage of a fifth only",
-            0.0,
-        ),
+        origin=of_file(made, TABLE),
         points=[
             published.AutoPoint(
                 family=point.structure.family,

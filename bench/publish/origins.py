@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
 
 from phasewise.profiling.environment import describe_environment
 from phasewise.reports.publication import Origin
@@ -41,6 +45,17 @@ def origin(command: str, n: str, interval: str, cpu_s: float) -> Origin:
         machine=" · ".join(str(part) for part in parts if part),
         cpu_s=cpu_s,
     )
+
+
+def of_file(made: Origin, file: Path) -> Origin:
+    """Return an origin whose commit is the last one that changed ``file``, which was measured then and not now."""
+    git = ["git", "-C", str(file.parent)]
+    try:
+        asked = [[*git, "log", "-1", "--format=%H", "--", file.name], [*git, "status", "--porcelain", "--", file.name]]
+        commit, changed = (subprocess.run(each, capture_output=True, text=True, check=True).stdout for each in asked)
+    except (OSError, subprocess.CalledProcessError):
+        return msgspec.structs.replace(made, commit=None, dirty=None)
+    return msgspec.structs.replace(made, commit=commit.strip() or None, dirty=bool(changed.strip()))
 
 
 def settings(scenario: str, overrides: object) -> str:

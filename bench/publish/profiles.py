@@ -25,6 +25,7 @@ from phasewise.reports.publication import HotLine, Profiles, write_page
 FLAME, LINES, TRACE = "stacks.html", "lines.txt", "trace.json.gz"
 HOT_LINES: Final = 15
 LEAST_SHARE: Final = 0.01  # of all watched lines: a function with less is left out of the text
+OFTEN: Final = 0.1  # hits a round
 MOST_SAMPLES: Final = 700  # of the call stack, about a kilobyte each
 MOST_BYTES: Final = 1_000_000  # of a file that is kept
 ROOT: Final = Path(next(iter(_package.__path__))).resolve().parent
@@ -49,7 +50,9 @@ def profiles(scale: Scale, plan: Plan, place: Workplace, pages: Path) -> Profile
         place.say(f"{scale}: call stacks of {rounds} rounds")
         sampling.profile_lines(run_of(scenario, folder / "b"), modules_of(scenario), lines)
         place.say(f"{scale}: lines of {rounds} rounds")
-        found = sorted(hot_lines(lines.read_text("utf-8")), key=lambda line: -line.time_ms)
+        told = hot_lines(lines.read_text("utf-8"))
+        often = (line for line in told if line.hits >= OFTEN * rounds)  # what is done once a run is not hot
+        found = sorted(often, key=lambda line: -line.time_ms)
         keep(home / FLAME, anywhere(stacks.read_text("utf-8")).encode())
         keep(home / LINES, anywhere(warmest(lines.read_text("utf-8"))).encode())
         keep(home / TRACE, gzip.compress(gzip.decompress((traced / TRACE).read_bytes()), 9, mtime=0))

@@ -46,6 +46,12 @@
     return ticks;
   }
 
+  // Ticks that stand at least so far apart (a difference of logarithms): their labels would touch otherwise.
+  function apart(ticks, least) {
+    let last = -Infinity;
+    return ticks.filter((tick) => Math.log(tick) - last >= least && ((last = Math.log(tick)), true));
+  }
+
   // The whole decades around a range, at least one.
   function decades(low, high) {
     const first = Math.floor(Math.log10(low) + 1e-9), last = Math.ceil(Math.log10(high) - 1e-9);
@@ -86,7 +92,10 @@
     if (horizontal) option.size = 30;
     else option.size = (_, values) => 14 + 7.2 * Math.max(2, ...(values || []).map((v) => (v || "").length));
     if (axis.log) {
-      option.splits = (u, index, low, high) => logTicks(low, high, horizontal ? Math.max(3, u.width / 62) : Math.max(3, u.height / 34));
+      option.splits = (u, index, low, high) => {
+        const room = horizontal ? u.width / 62 : u.height / 34;
+        return apart(logTicks(low, high, Math.max(3, room)), (horizontal ? 44 : 18) / (horizontal ? u.width - 70 : u.height - 60) * Math.log(high / low));
+      };
       option.filter = (_, splits) => splits;
     } else option.space = horizontal ? 64 : 38;
     return option;

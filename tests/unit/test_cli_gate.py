@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 import pytest
 
+from phasewise.bench.gate.errors import GateError
 from phasewise.bench.gate.limits import Limits, Sampling, load_limits
 from phasewise.bench.gate.outcome import GateExit, exit_code
-from phasewise.bench.gate.plants import PLANTS, Plant
+from phasewise.bench.gate.plants import PLANTS
+from phasewise.bench.gate.power import recorded_logs, table, verdicts
 from phasewise.bench.gate.self_test import COLUMNS, append_samples, compare_copies
-from phasewise.bench.gate.verdict import Verdict, interval_of, judge_time
-from phasewise.profiling.errors import OutputError
+from phasewise.bench.gate.verdict import Verdict
+from phasewise.profiling.errors import OutputError, RecordError
 
 RECORDED = Path(__file__).resolve().parents[2] / "docs" / "explanation" / "gate-samples.csv"
 
@@ -66,26 +67,25 @@ def test_samples_that_cannot_be_written_say_where(tmp_path: Path) -> None:
         append_samples(tmp_path / "no" / "samples.csv", (0, "nothing", 0.0), [])
 
 
-def recorded() -> dict[str, np.ndarray]:
-    """Return the logarithms (P, S) of every case, of two copies of the same code on a busy machine of two cores."""
-    rows: dict[str, dict[tuple[str, str], list[float]]] = {}
-    with RECORDED.open() as file:
-        for row in csv.DictReader(file):
-            pairs = rows.setdefault(row["case"], {})
-            pairs.setdefault((row["run"], row["pair"]), []).append(np.log(float(row["head_s"]) / float(row["base_s"])))
-    return {case: np.array(list(pairs.values())) for case, pairs in rows.items()}
-
-
 def test_recorded_samples_of_equal_copies_are_never_slower_and_ten_percent_more_always_is() -> None:
-    band = load_limits().band
-    for case, logs in recorded().items():
-        for first in range(0, len(logs) - 3, 4):
-            four = logs[first : first + 4]
-            assert judge_time(interval_of(four, band.level), band) is not Verdict.SLOWER, case
-            assert judge_time(interval_of(four + np.log(1.1), band.level), band) is Verdict.SLOWER, case
+    limits = load_limits()
+    recorded = recorded_logs(RECORDED)
+    assert {case.split("/")[0] for case in recorded} >= {"engine", "solvers", "placement"}
+    for case, logs in recorded.items():
+        assert verdicts(logs, limits, 0.0, 30)[Verdict.SLOWER] == 0, case
+        assert verdicts(logs, limits, 0.10, 30)[Verdict.SLOWER] == 30, case
 
 
-def test_a_plant_is_put_once_and_the_checkout_is_left_alone() -> None:
-    root = Path(__file__).resolve().parents[2]
-    assert all("_planted" not in (root / plant.file).read_text() for plant in PLANTS.values())
-    assert all(isinstance(plant, Plant) for plant in PLANTS.values())
+def test_a_table_that_is_not_the_self_tests_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(GateError, match="not a table of samples"):
+        recorded_logs(tmp_path / "other.csv")
+    with pytest.raises(RecordError, match="cannot read"):
+        recorded_logs(tmp_path / "none.csv")
+
+
+def test_too_few_pairs_give_no_power(tmp_path: Path) -> None:
+    rows = [",".join(map(str, (0, "nothing", 0.0, "engine/toy", 0, k, 0.1, 0.1))) for k in range(12)]
+    (tmp_path / "few.csv").write_text("\n".join([",".join(COLUMNS), *rows]) + "\n")
+    with pytest.raises(GateError, match="engine/toy has 1 worker pairs; needed: 4"):
+        list(table(tmp_path / "few.csv", 1))
