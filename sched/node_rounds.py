@@ -106,14 +106,7 @@ def rescore(rule: NodeRule, nodes: NodeArrays, need: Need, admitted: Bools, row:
 
 @inner
 def refresh(
-    rule: NodeRule,
-    nodes: NodeArrays,
-    requests: Requests,
-    rows: ScoreRows,
-    request: int,
-    need: Need,
-    low: int,
-    high: int,
+    rule: NodeRule, nodes: NodeArrays, requests: Requests, rows: ScoreRows, request: int, low: int, high: int
 ) -> int:
     """Return which row has the scores of a request on the nodes low to high; only those touched meanwhile are new."""
     slot, key = row_slot(nodes, len(rows.owner), request, low, high), row_key(nodes, request, low, high)
