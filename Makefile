@@ -15,7 +15,7 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help profile reports bench bench-smoke gate tapes test check lint format types layers tests browser clean
+.PHONY: help profile reports screenshots bench bench-smoke gate tapes test check lint format types layers tests browser clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is.
@@ -26,6 +26,9 @@ profile: $(RUN_STAMP)  ## Simulate at Philly scale, profile it, and say where th
 
 reports: $(RUN_STAMP)  ## Measure both scales and publish docs/reports (ARGS=--pages: only make the pages anew).
 	@$(BIN)/python -P -m phasewise.bench.publish $(ARGS)
+
+screenshots: browser  ## Take the pictures of docs/reports anew, of the page that is there.
+	@node tests/browser/inspect_published.mjs "$$(command -v chromium)" docs/reports/index.html docs/reports >/dev/null
 
 SUITE := $(BIN)/pytest bench/suite.py -p phasewise.bench.suite -q --benchmark-timer=time.process_time
 

@@ -2,7 +2,8 @@
 
 ``python -P -m phasewise.bench.solver_rounds warm`` and ``... dpp`` print a Markdown table each: CPU milliseconds of a
 round's build and solve, median over consecutive churned rounds, backends interleaved; certifying is outside. ``...
-structured`` does so for `structured` against `highs-warm`, over sizes, loads and forms.
+structured`` does so for `structured` against `highs-warm`, over sizes, loads and forms; ``... ecos`` against ECOS, at
+one size and up to the largest.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from phasewise.solvers.session import open_solver
 
 FORMS: Final = ("plain", "canonical", "switching")
 LINEAR_WEIGHT: Final = 1e-3
+TOLERANCE: Final = 1e-9
+"""The relative gap above which an answer counts as not proven."""
+
 FROM_SLACKS: Final[tuple[Mapping[str, object], ...]] = ({"simplex_strategy": 4}, {"simplex_strategy": 1})
 """Primal and dual simplex from the basis of all slacks."""
 
@@ -59,9 +63,14 @@ class Timed:
         return [build + solve for build, solve in zip(self.build_ms[1:], self.solve_ms[1:], strict=True)]
 
 
-def problems(form: str, load: Load, jobs: int, types: int, rounds: int) -> Iterator[MaxMinProblem]:
-    """Yield consecutive problems; ``form`` is one of `FORMS`; ten jobs, or a fiftieth of few, come and go a round."""
-    reference = open_solver("highs-warm", {}, PhaseTimer())
+def problems(
+    form: str, load: Load, jobs: int, types: int, rounds: int, mover: str = "highs-warm"
+) -> Iterator[MaxMinProblem]:
+    """Yield consecutive problems; ``form`` is one of `FORMS`; ten jobs, or a fiftieth of few, come and go a round.
+
+    With a switching term, what is in force is the answer of the backend ``mover`` to the round before.
+    """
+    reference = open_solver(mover, {}, PhaseTimer())
     x: Floats | None = None
     churn = max(1, min(10, jobs // 50))
     for churned in churned_rounds(1, jobs, rounds, load=load, types=types, churn=churn):
@@ -159,6 +168,40 @@ def structured(rounds: int) -> None:
                     _same(own.solve(problem).objective, other.solve(problem).objective)
                 cells.append(f"{median(own.totals_ms):.2f} / {median(other.totals_ms):.2f}")
             click.echo(f"| {load} {form} | {' | '.join(cells)} |")
+
+
+@main.command()
+@click.option("--jobs", default=1700, show_default=True)
+@click.option("--types", default=6, show_default=True)
+@click.option("--rounds", default=52, show_default=True, help="Two more than count: the first answers are not warm.")
+@click.option("--ecos-rounds", default=4, show_default=True, help="Of the same rounds, spread evenly; 0 for none.")
+@click.option("--load", "loads", multiple=True, type=click.Choice(list(Load)), default=list(Load), show_default=True)
+@click.option("--form", "forms", multiple=True, type=click.Choice(FORMS), default=FORMS, show_default=True)
+def ecos(jobs: int, types: int, rounds: int, ecos_rounds: int, loads: tuple[Load, ...], forms: tuple[str, ...]) -> None:
+    """`structured`, warm, against ECOS as the original calls it, through a CVXPY program of its own."""
+    click.echo("| rounds | first ms | warm ms | p95 | largest | largest gap | not proven | ECOS ms | ratio |")
+    click.echo("|---|---|---|---|---|---|---|---|---|")
+    for load in loads:
+        for form in forms:
+            own, other = Timed("structured"), Timed("cvxpy-fresh:ECOS")
+            gaps, every = [], rounds // (ecos_rounds + 1) + 1
+            for turn, problem in enumerate(problems(form, Load(load), jobs, types, rounds, "structured")):
+                solution = own.solve(problem)
+                gaps.append(solution.gap or 0.0)
+                if ecos_rounds and turn % every == every - 1:
+                    _same(other.solve(problem).objective, solution.objective)
+            row = [f"{jobs:,} {load} {form}", f"{own.build_ms[0] + own.solve_ms[0]:.0f}", *_spread(own.totals_ms[1:])]
+            row += [f"{max(gaps):.0e}", str(sum(gap > TOLERANCE for gap in gaps))]
+            theirs = [build + solve for build, solve in zip(other.build_ms, other.solve_ms, strict=True)]
+            row += (
+                [f"{median(theirs):.0f}", f"{median(theirs) / median(own.totals_ms[1:]):.0f}"] if theirs else ["", ""]
+            )
+            click.echo(f"| {' | '.join(row)} |")
+
+
+def _spread(spent_ms: list[float]) -> list[str]:
+    """Return median, 95th percentile and largest."""
+    return [f"{each:.2f}" for each in (median(spent_ms), float(np.percentile(spent_ms, 95)), max(spent_ms))]
 
 
 def _parts(timed: Timed) -> str:

@@ -137,7 +137,7 @@ def compare_runs(runs: Sequence[Run]) -> Comparison:
         scenario=scenario,
         environment=environment,
         cautions=_cautions(runs, scenario, environment),
-        metrics=tuple(Row(label, unit, tuple(read(run.summary) for run in runs)) for label, unit, read in _METRICS),
+        metrics=_metrics([run.summary for run in runs]),
         wall_ms=_phase_table(phases, "ms", lambda row: _milli(row.wall_round_s)),
         cpu_ms=_phase_table(phases, "ms", lambda row: _milli(row.cpu_round_s)),
         shares=_phase_table(phases, "%", lambda row: 100 * row.share),
@@ -195,6 +195,15 @@ _METRICS: tuple[tuple[str, str, Callable[[Summary], float | None]], ...] = (
     ("peak RSS", "MiB", lambda s: s.peak_rss_mib),
 )
 
+# Of runs in which every job runs on one node.
+_NODES: tuple[tuple[str, str, Callable[[Summary], float | None]], ...] = (
+    ("idle GPUs, mean", "", lambda s: s.unallocated_gpus_mean),
+    ("fragmented GPUs, mean", "", lambda s: s.fragmented_gpus_mean),
+    ("fragmented of idle, mean", "%", lambda s: _over(s.frag_rate_mean, 0.01)),
+    ("nodes used, mean", "", lambda s: s.occupied_nodes_mean),
+    ("unplaced jobs, mean", "", lambda s: s.unplaced_mean),
+)
+
 _GAP = "worst gap"
 _SOLVER: tuple[tuple[str, str, Callable[[SolverFigures], float | None]], ...] = (
     ("rounds with a solve", "", lambda s: s.solves),
@@ -206,6 +215,11 @@ _SOLVER: tuple[tuple[str, str, Callable[[SolverFigures], float | None]], ...] = 
     (_GAP, "", lambda s: s.worst_gap),
     ("solves without a bound", "", lambda s: s.uncertified),
 )
+
+
+def _metrics(summaries: Sequence[Summary]) -> tuple[Row, ...]:
+    asked = (*_METRICS, *_NODES) if any(summary.follows_nodes for summary in summaries) else _METRICS
+    return tuple(Row(label, unit, tuple(read(summary) for summary in summaries)) for label, unit, read in asked)
 
 
 def _phase_table(

@@ -119,12 +119,6 @@ def what_if(share: Figure, times: float = np.inf) -> Figure:
     return Figure(speed_up(share.low, times), speed_up(share.estimate, times), speed_up(share.high, times))
 
 
-def next_to_optimise(phases: Sequence[PhaseCost], named_only: bool = True) -> list[PhaseCost]:
-    """Return the phases by what making them faster would bring, most first; ``other`` is no phase to work on."""
-    found = [phase for phase in phases if not named_only or phase.name != "other"]
-    return sorted(found, key=lambda phase: (-phase.share.estimate, phase.name))
-
-
 def shifts(small: Sequence[PhaseCost], large: Sequence[PhaseCost]) -> Mapping[str, Figure]:
     """Return how many points (of 1) the share of each phase differs, large less small; intervals add in quadrature."""
     there = {phase.name: phase.share for phase in large}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -38,7 +39,7 @@ def write_pages(publications: Sequence[Publication], out: Path) -> list[Path]:
 def render_markdown(view: ScaleView) -> str:
     """Return the Markdown page of a scale."""
     text = _environment(html=False).get_template("published.md").render(view=view, **_names())
-    return text.rstrip() + "\n"
+    return re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"
 
 
 def render_html(views: Sequence[ScaleView]) -> str:

@@ -16,7 +16,7 @@ _TIMES = np.geomspace(1.0, 100.0, 41)
 
 def charts(view: ScaleView) -> dict[str, Chart]:
     """Return the charts of a scale by what they show, those whose figures were measured."""
-    found = {}
+    found: dict[str, Chart] = {}
     if view.growth:
         found |= {"growth": cost_over_jobs(view), "shares": shares_over_jobs(view)}
     if view.what_if:

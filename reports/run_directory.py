@@ -58,6 +58,12 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     rounds_per_cpu_s: float | None = None
     peak_rss_mib: float | None = None
     moves: int | None = None
+    frag_rate_mean: float | None = None
+    fragmented_gpus_mean: float | None = None
+    occupied_nodes_mean: float | None = None
+    unallocated_gpus_mean: float | None = None
+    pending_gpus_mean: float | None = None
+    unplaced_mean: float | None = None
     lease_extensions: int | None = None
     lease_extension_opportunities: int | None = None
     phases: dict[str, PhaseTotals] = {}
@@ -74,6 +80,11 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         if self.lease_extensions is None or not self.lease_extension_opportunities:
             return None
         return self.lease_extensions / self.lease_extension_opportunities
+
+    @property
+    def follows_nodes(self) -> bool:
+        """Return whether every job ran on one node, so that it is known which idle GPUs are of use."""
+        return self.fragmented_gpus_mean is not None
 
 
 class _RunFile(msgspec.Struct, frozen=True, kw_only=True):

@@ -125,12 +125,29 @@ def _facts(summary: Summary, lower_bound: bool) -> Table:
         ("utilisation", percent(summary.utilization, group=_GROUP)),
         ("moves, leases kept", f"{count(summary.moves, _GROUP)}, {extended}"),
     ]
+    if summary.follows_nodes:
+        more_left, more_right = _node_facts(summary)
+        left, right = left + more_left, right + more_right
     table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
     for style in ("dim", "bold", "dim", "bold"):
         table.add_column(style=style, no_wrap=True, min_width=18 if style == "dim" else 16)
     for one, other in zip(left, right, strict=True):
         table.add_row(*one, *other)
     return table
+
+
+def _node_facts(summary: Summary) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Return what the nodes of the cluster came to, means over rounds, for the left and for the right column."""
+
+    def mean(value: float | None) -> str:
+        return number(value, group=_GROUP)
+
+    useless = f"{mean(summary.fragmented_gpus_mean)}, {percent(summary.frag_rate_mean, group=_GROUP)} of idle"
+    left = [
+        ("idle GPUs, mean", mean(summary.unallocated_gpus_mean)),
+        ("nodes used, mean", mean(summary.occupied_nodes_mean)),
+    ]
+    return left, [("fragmented, mean", useless), ("unplaced, mean", f"{mean(summary.unplaced_mean)} jobs")]
 
 
 def _phase_table(rows: Sequence[PhaseRow], summary: Summary, width: int) -> Table:

@@ -142,7 +142,7 @@ def compiled_for(rule: type) -> CompiledRounds:
     not load any more where that package is gone.
     """
     sources = _digest(inspect.getfile(rule))
-    entry = kept if rule.__module__.partition(".")[0] == "phasewise" else passing
+    entry = kept if _is_kept(rule) else passing
 
     @entry
     def one(rule, nodes, requests, rows, request, low, high, gpu):  # type: ignore[no-untyped-def]
@@ -162,6 +162,10 @@ def compiled_for(rule: type) -> CompiledRounds:
     return CompiledRounds(one, many, in_round)
 
 
+def _is_kept(rule: type) -> bool:
+    return rule.__module__.partition(".")[0] == "phasewise"
+
+
 def prepare(rule: NodeRule, nodes: NodeArrays, notify: Callable[[str], None]) -> None:
     """Load a rule's kernels from their cache, or compile them; say so where they compile, and how long it took."""
     began_s = time.perf_counter()
@@ -170,14 +174,17 @@ def prepare(rule: NodeRule, nodes: NodeArrays, notify: Callable[[str], None]) ->
     none, first = np.empty(0, np.int64), np.zeros(1, np.int64)
     common, rounds = bookkeeping(), compiled_for(type(rule))
     common.totals(nodes)
-    compiles = _compilations(common.totals)
+    keeps = _is_kept(type(rule))
+    compiles = not keeps or _compilations(common.totals) > 0
     if compiles:
-        notify("compiling the kernels of placement on nodes, once on this machine ...")
+        often = "once on this machine" if keeps else "in every run, as the rule is another package's"
+        notify(f"compiling the kernels of placement on nodes, {often} ...")
     common.release_rows(nodes, requests, none, first, none, none)
     rounds.place_in_round(rule, nodes, requests, rows, first, none, none, first, none, none, none)
     rounds.place_rows(rule, nodes, requests, rows, first, none, none, none, none, none, none)
     if compiles or _compilations(rounds.place_rows):
-        notify(f"compiled in {time.perf_counter() - began_s:.1f} s; later runs load the compiled kernels")
+        later = "; later runs load the compiled kernels" if keeps else ""
+        notify(f"compiled in {time.perf_counter() - began_s:.1f} s{later}")
 
 
 def _compilations(function: Any) -> int:

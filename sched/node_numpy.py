@@ -135,8 +135,7 @@ class NumpyRounds:
         runs_on = np.where(kept, wanted, -1)
         holds = {i: gpu[first[i] : first[i + 1]] for i in np.flatnonzero(kept).tolist()}
         new = row[~kept[row]]
-        width, milli = requests.gpus[request[new]], requests.milli[request[new]]
-        for i in new[np.lexsort((np.arange(len(new)), -milli, -width))].tolist():
+        for i in new[np.argsort(-requests.gpus[request[new]], kind="stable")].tolist():
             given = np.empty(requests.gpus[request[i]], np.int64)
             low, high = type_first_node[wanted[i]], type_first_node[wanted[i] + 1]
             if cls.place_one(rule, nodes, requests, rows, int(request[i]), int(low), int(high), given)[0] >= 0:

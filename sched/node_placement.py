@@ -10,7 +10,7 @@ from phasewise.sched.registry import PlacementOptions
 
 
 class NodePlacement:
-    """Places the widest jobs first, each on the node of its type that the rule scores highest.
+    """Places the jobs of most GPUs first, each on the node of its type that the rule scores highest.
 
     A job that runs on the type chosen for it keeps its GPUs.
 

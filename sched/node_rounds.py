@@ -36,8 +36,6 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Scores = npt.NDArray[np.int16]
 
-WIDTHS = 1001.0  # more than the thousandths of one GPU: a number of GPUs weighs more than any share of one
-
 
 # -- the rule's part -------------------------------------------------------------------------------------------------
 
@@ -198,8 +196,8 @@ def plan_round(
     """Return what is to be done for the chosen rows (K,), each on its type.
 
     (runs_on (J,): the type of jobs that stay where they are, otherwise -1; wanted (J,): the type each is chosen for;
-    those that hold GPUs and are to be released; those to be placed, by (GPUs, share of each) descending, ties in the
-    order of choice).
+    those that hold GPUs and are to be released; those to be placed, those of most GPUs first, ties in the order of
+    choice).
     """
     jobs = len(request)
     wanted, runs_on = np.full(jobs, -1), np.full(jobs, -1)
@@ -220,7 +218,7 @@ def plan_round(
         if runs_on[i] < 0:
             order[coming] = i
             coming += 1
-            width[i] = requests.gpus[request[i]] * WIDTHS + requests.milli[request[i]]
+            width[i] = requests.gpus[request[i]]
     order = order[:coming]
     sort_descending(order, width, width, width)
     return runs_on, wanted, gone[:leaving], order

@@ -98,7 +98,7 @@ class AllocationProblem(ABC):
         over = self.scale_factor @ x
         over -= self.capacity
         over /= np.maximum(self.capacity, 1.0)
-        worst = max(float(over.max()), float(x.sum(axis=1).max()) - 1.0, -float(x.min()), 0.0)
+        worst = max(0.0, float(over.max()), float(x.sum(axis=1).max()) - 1.0, -float(x.min()))  # 0.0 first: not -0.0
         allowed = self.allowed_mask
         return worst if allowed.all() else max(worst, float(np.abs(x[~allowed]).max()))
 

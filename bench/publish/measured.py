@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from phasewise.reports import publication as published
 from phasewise.reports.figures import bins_of, memory_growth
 from phasewise.reports.phase_costs import costs, figure, round_ms, typical_costs
 from phasewise.reports.run_directory import Run, load_run
+
+if TYPE_CHECKING:
+    from phasewise.solvers.replay import Record
 
 MOST_POINTS: Final = 200  # of a curve over rounds
 FIRST: Final = "structured"
@@ -46,7 +49,7 @@ def runs(scale: Scale, plan: Plan, place: Workplace) -> published.Runs:
     first = made[0]
     return published.Runs(
         origin=origin(
-            settings(str(scale), dict(plan.overrides)),
+            settings(str(scale), plan.overrides),
             f"{plan.repeats} runs of {first.summary.rounds} rounds",
             f"{_STRETCHES}, 20 a run, those of all runs together",
             watch.cpu_s(),
@@ -116,7 +119,6 @@ def growth(scale: Scale, plan: Plan, place: Workplace) -> published.Growth:
 def replay(scale: Scale, plan: Plan, place: Workplace) -> published.Replay:
     """Return what each backend costs on the tape of the benchmark suite, build and solve apart."""
     from phasewise.solvers import registry
-    from phasewise.solvers.replay import Record
     from phasewise.solvers.replay import replay as solve_all
     from phasewise.solvers.tapes import Tape
 
@@ -142,11 +144,11 @@ def replay(scale: Scale, plan: Plan, place: Workplace) -> published.Replay:
         jobs=float(np.mean([problem.gain.shape[0] for problem in problems])),
         types=int(problems[0].gain.shape[1]),
         nonzeros=float(np.mean([(problem.gain > 0.0).sum() for problem in problems])),
-        rows=_rows(records, {name: registry.is_exact(registry.get(name)) for name in plan.solvers}),
+        rows=rows_of(records, {name: registry.is_exact(registry.get(name)) for name in plan.solvers}),
     )
 
 
-def _rows(records: Sequence[Any], exact: Mapping[str, bool]) -> list[published.SolverCost]:
+def rows_of(records: Sequence[Record], exact: Mapping[str, bool]) -> list[published.SolverCost]:
     """Return a row a backend, the quickest exact one first, which the others are measured against."""
     totals = {each.solver: np.add(each.build_ms, each.solve_ms)[1:] for each in records}
     records = sorted(records, key=lambda each: (not exact[each.solver], float(np.median(totals[each.solver]))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,33 +35,41 @@ def origin(command: str, n: str, interval: str, cpu_s: float) -> Origin:
     """Return the origin of what has just been measured here."""
     known = describe_environment()
     parts = [known["cpu"], f"{known['cores']} cores" if known["cores"] else "", known["python"], known["platform"]]
-    commit, dirty = known["commit"], known["dirty"]
+    commit = known["commit"] if isinstance(known["commit"], str) else None
+    # the pages themselves are written while figures are still being taken, and change none of them
+    but_docs = ("--", ":/", ":(exclude,top)docs")
+    changes = _git(Path(__file__).parent, "status", "--porcelain", "--untracked-files=no", *but_docs)
     return Origin(
         command=command,
         n=n,
         interval=interval,
-        commit=commit if isinstance(commit, str) else None,
-        dirty=dirty if isinstance(dirty, bool) else None,
+        commit=commit,
+        dirty=None if commit is None or changes is None else bool(changes),
         machine=" · ".join(str(part) for part in parts if part),
         cpu_s=cpu_s,
     )
 
 
 def of_file(made: Origin, file: Path) -> Origin:
-    """Return an origin whose commit is the last one that changed ``file``, which was measured then and not now."""
-    git = ["git", "-C", str(file.parent)]
+    """Return an origin whose commit is the last one that changed ``file``, which was measured then."""
+    commit = _git(file.parent, "log", "-1", "--format=%H", "--", file.name)
+    changes = _git(file.parent, "status", "--porcelain", "--", file.name)
+    dirty = bool(changes) if commit else None
+    return msgspec.structs.replace(made, commit=commit or None, dirty=dirty, machine="machine not recorded")
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    """Return what git prints, or None where there is no git or no checkout."""
     try:
-        asked = [[*git, "log", "-1", "--format=%H", "--", file.name], [*git, "status", "--porcelain", "--", file.name]]
-        commit, changed = (subprocess.run(each, capture_output=True, text=True, check=True).stdout for each in asked)
+        done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
-        return msgspec.structs.replace(made, commit=None, dirty=None)
-    return msgspec.structs.replace(made, commit=commit.strip() or None, dirty=bool(changed.strip()))
+        return None
+    return done.stdout.strip()
 
 
-def settings(scenario: str, overrides: object) -> str:
+def settings(scenario: str, overrides: Mapping[str, object]) -> str:
     """Return the command that runs ``scenario`` with ``overrides``."""
-    pairs = overrides.items() if isinstance(overrides, dict) else ()
-    return " ".join(["phasewise run", scenario, *(f"--set {key}={value}" for key, value in pairs)])
+    return " ".join(["phasewise run", scenario, *(f"--set {key}={value}" for key, value in overrides.items())])
 
 
 Report = Callable[[str], None]

@@ -36,13 +36,13 @@ PROBLEMS: Final[Mapping[Scale, Mapping[str, int]]] = {
         "cvxpy-fresh:SCS": 15,
     },
     Scale.ALIBABA: {
-        "highs-direct": 10,
-        "highs-warm": 25,
+        "highs-direct": 4,
+        "highs-warm": 20,
         "structured": 50,
         "waterfill": 50,
-        "cvxpy-fresh:CLARABEL": 3,
+        "cvxpy-fresh:CLARABEL": 2,
         "cvxpy-fresh:ECOS": 3,
-        "cvxpy-fresh:HIGHS": 3,  # and not SCS, which takes 3 to 30 s a problem here
+        "cvxpy-fresh:HIGHS": 2,  # and not SCS, which takes 3 to 30 s a problem here
     },
 }
 

@@ -46,10 +46,14 @@
     return ticks;
   }
 
-  // Ticks that stand at least so far apart (a difference of logarithms): their labels would touch otherwise.
+  // Ticks that stand at least so far apart (a difference of logarithms): their labels would touch otherwise. 1-2-5 first.
   function apart(ticks, least) {
-    let last = -Infinity;
-    return ticks.filter((tick) => Math.log(tick) - last >= least && ((last = Math.log(tick)), true));
+    const plain = (tick) => [1, 2, 5].includes(+(tick / 10 ** Math.floor(Math.log10(tick) + 1e-9)).toPrecision(3));
+    const kept = [];
+    for (const tick of [...ticks.filter(plain), ...ticks.filter((tick) => !plain(tick))]) {
+      if (kept.every((other) => Math.abs(Math.log(tick / other)) >= least)) kept.push(tick);
+    }
+    return kept.sort((a, b) => a - b);
   }
 
   // The whole decades around a range, at least one.

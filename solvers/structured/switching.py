@@ -37,6 +37,7 @@ _GROWTH: Final = 2
 _MOST_FREE: Final = 6  # this part of the jobs at a time
 _LITTLE: Final = 1e-3  # regret, of the bound: little enough to believe where t wants to go
 _MANY: Final = 20  # this part of the jobs turn together
+_FEW: Final = 32  # as many do not, however few there are in all: a small program takes them easily
 _ITERATIONS: Final = 60
 _INNER_TOLERANCE: Final = 1e-10
 _WORTH: Final = 0.1  # of the level's reward: what the small program's gap is relative to where it is worth less
@@ -108,6 +109,7 @@ class _Search:
             kinds[0], kinds[1], kinds[2], kinds[3], keep, by_job[0], by_job[1], kinds[4], kinds[5], by_job[2]
         )
         self.weights, self.regret = by_job[3], by_job[4]
+        self.many = max(count // _MANY, _FEW)
         self.spread = np.zeros(count)  # by how much the weights of those who hold t may change, all taking one part
         self.part = 0.0
         self.base, self.slope, self.used = np.empty(types), np.empty(types), np.empty(types)
@@ -159,7 +161,7 @@ class _Search:
         top, bottom = np.where(fixed, self.edges.high, np.inf), np.where(fixed, self.edges.low, -np.inf)
         here, near = _SAME * level, _SOON * level
         soon = top < level + near if self.side > 0.0 else (top < level - here) | (bottom > level - near)
-        if np.count_nonzero(soon) <= soon.size // _MANY:
+        if np.count_nonzero(soon) <= self.many:
             kind[soon] = FREE
             top[soon], bottom[soon] = np.inf, -np.inf
         if quota < top.size:
@@ -237,21 +239,30 @@ class _Search:
         self.blocking = _NOBODY
         self.level = min(level, top)
         self.fallen = level < bottom - _LOW * abs(bottom)
-        many = self.regret.size // _MANY
         if self.fallen:
             self.level = bottom
             holding = np.flatnonzero((edges.kind != FREE) & (edges.low > level + _LOW * abs(level)))
-            if holding.size > many:
+            if holding.size > self.many:
                 return -1.0
             self.blocking = holding
         elif self.end_price > _ACTIVE * self.level_reward:
             total, count = slack_weights(self.movers, self.prices.capacity, edges, top, self.level_reward, self.spread)
             self.part = min(self.end_price / total, 1.0) if total > 0.0 else 0.0
             if self.end_price > total:
-                if count > many:
+                if count > self.many:
                     return 1.0
-                self.blocking = np.flatnonzero((edges.kind != FREE) & (edges.high <= top + _SAME * abs(top)))
+                self.blocking = self._ending(top)
         return 0.0
+
+    def _ending(self, top: float) -> Indices:
+        """Return the fixed jobs whose exchange ends at ``top``, with those next to it if they are few.
+
+        One at a time would not do: where a ceiling holds t just below, rounding still gives the end a price.
+        """
+        fixed = self.edges.kind != FREE
+        next_to_it = np.flatnonzero(fixed & (self.edges.high <= top + _SOON * abs(top)))
+        few = next_to_it.size <= self.many
+        return next_to_it if few else np.flatnonzero(fixed & (self.edges.high <= top + _SAME * abs(top)))
 
     def judge(self, tolerance: float) -> Indices | None:
         """Return the fixed jobs whose response is wrong by now, or None where the whole is proven optimal."""

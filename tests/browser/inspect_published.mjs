@@ -1,9 +1,10 @@
 // Open the published page in a real Chromium, wide and narrow, light and dark, and print as JSON what a reader would meet.
-// usage: node inspect_published.mjs CHROMIUM PAGE.html [SCREENSHOT_PREFIX]
+// usage: node inspect_published.mjs CHROMIUM PAGE.html [FOLDER]
+// With FOLDER, pictures of the page are put there: its first screen, and the growth of each scale, light and dark.
 import { pathToFileURL } from "node:url";
 import { chromium } from "playwright-core";
 
-const [, , executablePath, page, prefix] = process.argv;
+const [, , executablePath, page, folder] = process.argv;
 const views = [
   { name: "wide-light", width: 1280, height: 900, colorScheme: "light" },
   { name: "wide-dark", width: 1280, height: 900, colorScheme: "dark" },
@@ -57,7 +58,13 @@ for (const { name, width, height, colorScheme } of views) {
   await tab.goto(pathToFileURL(page).href);
   await tab.waitForFunction(() => document.documentElement.dataset.ready === "true", null, { timeout: 20000 });
   const found = await tab.evaluate(inspect);
-  if (prefix) await tab.screenshot({ path: `${prefix}-${name}.png` });
+  if (folder && name !== "phone") {
+    await tab.screenshot({ path: `${folder}/index-${colorScheme}.png` });
+    for (const pair of await tab.locator("#growth .pairs").all()) {
+      const key = await pair.locator("figure").first().getAttribute("data-chart");
+      await pair.screenshot({ path: `${folder}/${key.split("-")[0]}-${colorScheme}.png` });
+    }
+  }
   report[name] = { ...found, problems, requests: requests.filter((url) => !url.startsWith("file:") && !url.startsWith("data:")) };
   await context.close();
 }

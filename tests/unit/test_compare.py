@@ -146,6 +146,27 @@ def test_an_empty_summary_says_that_there_is_no_phase_table() -> None:
     assert "there is no phase table" in text
 
 
+def test_a_run_on_nodes_says_which_idle_gpus_are_of_use(pair: list[Run]) -> None:
+    use = {
+        "frag_rate_mean": 0.0319,
+        "fragmented_gpus_mean": 1152.78,
+        "occupied_nodes_mean": 347.4,
+        "unallocated_gpus_mean": 4776.39,
+        "unplaced_mean": 2.5,
+    }
+    run = replace(pair[0], summary=msgspec.structs.replace(pair[0].summary, **use))
+    text = printed(lambda console: render_summary(run, console))
+    assert max(map(len, text.splitlines())) <= 80
+    for told in ("idle GPUs, mean     4 776", "1 153, 3.2 % of idle", "nodes used, mean    347", "2.50 jobs"):
+        assert told in text
+    assert row(compare_runs([run, pair[1]]), "metrics", "fragmented of idle, mean")[0] == (pytest.approx(3.19), None)
+
+
+def test_figures_of_nodes_are_left_out_where_jobs_span_them(pair: list[Run]) -> None:
+    assert "fragmented" not in printed(lambda console: render_summary(pair[0], console))
+    assert "nodes used, mean" not in {row.label for row in compare_runs(pair).metrics}
+
+
 def test_markup_in_a_name_is_printed_as_it_is(tmp_path: Path) -> None:
     run = made(tmp_path / "a", scenario={"name": "[bold]x[/]"})
     assert "[bold]x[/]" in printed(lambda console: render_summary(run, console))

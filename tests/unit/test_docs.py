@@ -157,8 +157,19 @@ def test_the_page_on_exit_codes_has_every_code() -> None:
     assert [code for code in ExitCode if f"| {code.value} |" not in text] == []
 
 
-def test_the_page_on_lines_has_every_field_of_a_run(phasewise: Callable[..., Any], tmp_path: Path) -> None:
-    assert phasewise("run", "toy", "--rounds", "40", "-q", "--out", tmp_path / "run").code == ExitCode.DONE
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("--placement=fgd", "--nodes=cluster-h", "--pods=openb", "--scale-factors=single", "--scale-factor-cap=0"),
+        ("--placement=fgd", "--set=migration.enabled=true"),
+    ],
+    ids=["whole GPUs", "shared GPUs on nodes", "a cost of moving"],
+)
+def test_the_page_on_lines_has_every_field_of_a_run(
+    options: tuple[str, ...], phasewise: Callable[..., Any], tmp_path: Path
+) -> None:
+    assert phasewise("run", "toy", "--rounds", "40", "-q", "--out", tmp_path / "run", *options).code == ExitCode.DONE
     text = (DOCS / "reference" / "lines.md").read_text()
     for kind, record in read_lines(tmp_path / "run" / "lines.log"):
         section = text.partition(f"## {kind}\n")[2].partition("\n## ")[0]

@@ -17,7 +17,6 @@ from phasewise.reports.phase_costs import (
     costs,
     cpu_blocks,
     exponents,
-    next_to_optimise,
     round_ms,
     shares,
     shifts,
@@ -26,6 +25,7 @@ from phasewise.reports.phase_costs import (
     what_if,
 )
 from phasewise.reports.publication import Figure
+from phasewise.reports.published_views import view_of
 from phasewise.reports.run_directory import Run, load_run
 
 
@@ -91,9 +91,9 @@ def test_shares_of_a_size_add_up_without_the_whole() -> None:
 
 
 def test_next_is_the_phase_with_the_largest_share_and_never_the_rest() -> None:
-    phases = publication().runs.phases
-    assert [phase.name for phase in next_to_optimise(phases)][:2] == ["worker_assignment", "policy"]
-    assert "other" not in [phase.name for phase in next_to_optimise(phases)]
+    names = [row.name for row in view_of(publication()).what_if]
+    assert names[:2] == ["worker_assignment", "policy"]
+    assert "other" not in names
 
 
 def test_a_shift_is_the_larger_scale_less_the_smaller() -> None:

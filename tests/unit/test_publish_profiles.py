@@ -1,15 +1,19 @@
-"""Lines of line_profiler as they are published: hottest first, small, without this machine's paths."""
+"""What is published: origins, sweeps, and lines of line_profiler, hottest first and without this machine's paths."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
+from phasewise.bench.publish.measured import rows_of
+from phasewise.bench.publish.origins import of_file, origin, settings
 from phasewise.bench.publish.profiles import ROOT, anywhere, hot_lines, warmest
 from phasewise.bench.publish.scales import PLANS
 from phasewise.bench.suite_tapes import Scale
 from phasewise.sched.scenarios import load_scenario
+from phasewise.solvers.replay import Record
 
 HEAD = "Line #      Hits         Time  Per Hit   % Time  Line Contents\n" + "=" * 62
 TEXT = f"""Timer unit: 1e-06 s
@@ -66,6 +70,35 @@ def test_paths_of_this_machine_are_not_published() -> None:
     text = anywhere(f"{TEXT} {sys.prefix}/lib/x.py {sys.base_prefix}/lib/y.py")
     assert str(ROOT) not in text
     assert "sched/hot.py" in text
+
+
+def test_a_file_without_a_history_has_no_commit(tmp_path: Path) -> None:
+    file = tmp_path / "table.toml"
+    file.write_text("")
+    made = of_file(origin("make reports", "3 runs", "bootstrap", 1.0), file)
+    assert made.commit is None
+    assert made.dirty is None
+    assert made.command == "make reports"
+
+
+def test_a_command_can_be_given_to_a_shell_as_it_stands() -> None:
+    assert settings("alibaba", {"stop.rounds": 600}) == "phasewise run alibaba --set stop.rounds=600"
+    assert settings("philly", {}) == "phasewise run philly"
+
+
+def test_backends_are_measured_against_the_quickest_exact_one_on_the_same_problems() -> None:
+    def record(solver: str, build_ms: float, solve_ms: float, problems: int) -> Record:
+        first = 50.0  # of a session: it does not count
+        return Record(solver, build_ms=[first] + [build_ms] * problems, solve_ms=[first] + [solve_ms] * problems)
+
+    records = [record("slow", 3.0, 5.0, 4), record("heuristic", 0.1, 0.1, 9), record("quick", 1.0, 1.0, 9)]
+    rows = rows_of(records, {"slow": True, "quick": True, "heuristic": False})
+    assert [row.solver for row in rows] == ["quick", "slow", "heuristic"]
+    assert rows[0].slower is None
+    assert rows[1].slower.estimate == pytest.approx(4.0)
+    assert rows[2].slower.estimate == pytest.approx(0.1)
+    assert rows[1].problems == 4
+    assert (rows[1].build_ms.estimate, rows[1].solve_ms.estimate) == (3.0, 5.0)
 
 
 @pytest.mark.parametrize("scale", list(Scale))
