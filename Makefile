@@ -15,7 +15,7 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help profile reports screenshots bench bench-smoke gate tapes test check lint format types layers tests browser clean
+.PHONY: help kernels profile reports screenshots bench bench-smoke gate tapes test check lint format types layers tests browser clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is.
@@ -63,7 +63,10 @@ types: $(DEV_STAMP)  ## Static types, strict.
 layers: $(DEV_STAMP)  ## Who may import whom.
 	$(BIN)/lint-imports
 
-tests: $(DEV_STAMP)  ## The tests alone.
+kernels: $(DEV_STAMP)  ## Compile every kernel ahead of time; otherwise each is compiled when it is first needed.
+	@$(BIN)/python -P -m phasewise.bench.precompile
+
+tests: kernels  ## The tests alone.
 	$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadgroup -m "not slow" $(PYTEST_ARGS)
 
 browser:  ## Chromium and playwright-core for the browser tests, where this machine can have them.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import io
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -19,6 +20,8 @@ from phasewise.profiling.sinks import write_atomically
 
 Result = TypeVar("Result")
 Target = str | ModuleType | Callable[..., object]
+
+_FONTS = re.compile(r"https://fonts\.[^\"'\s)]*")  # a style sheet that the page would ask a network for
 
 INTERVAL_S = 0.001  # between two samples of the call stack: at Philly scale every round is then seen about once
 
@@ -63,7 +66,7 @@ def _page(profiler: Any, most: int | None) -> str:
     session = profiler.last_session
     if most is not None and len(session.frame_records) > most:
         session = session.resample(interval=session.duration / most)
-    return str(HTMLRenderer().render(session))
+    return _FONTS.sub("data:text/css,", str(HTMLRenderer().render(session)))
 
 
 def profile_lines(call: Callable[[], Result], targets: Iterable[Target], text: Path | str) -> Result:

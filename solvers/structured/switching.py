@@ -39,7 +39,9 @@ _LITTLE: Final = 1e-3  # regret, of the bound: little enough to believe where t 
 _MANY: Final = 20  # this part of the jobs turn together
 _FEW: Final = 32  # as many do not, however few there are in all: a small program takes them easily
 _ITERATIONS: Final = 60
-_INNER_TOLERANCE: Final = 1e-10
+_INNER_TOLERANCES: Final = (1e-10, 1e-11, 1e-9, 1e-12)
+"""The next one where no job is at fault but the small program's rounding: another last step often lands better."""
+
 _WORTH: Final = 0.1  # of the level's reward: what the small program's gap is relative to where it is worth less
 _SOUND: Final = 1e-6  # gap of the small program
 _BESIDE: Final = 1e-9  # relative: where a response above or below a level is asked for
@@ -83,6 +85,8 @@ def sift_switching(
         flagged = search.judge(tolerance)
         if flagged is None:
             return search.optimum()
+        if not (turn or flagged.size or search.try_another_step()):
+            return None
         if turn and search.regret_share <= _LITTLE:
             turns += 1
             size *= _GROWTH if turns > 1 else 1
@@ -126,6 +130,7 @@ class _Search:
         self.value = 0.0
         self.bound = np.inf
         self.iterations = 0
+        self.runs_at_fault = 0
 
     def answer(self, prices: Prices, side: float, size: int) -> None:
         """Fix every job to its best response above or below a level, but for those near another one, or with none.
@@ -183,7 +188,7 @@ class _Search:
         program, steepness = self._program(free)
         worth = _WORTH * self.level_reward * self.prices.level
         point, level, iterations, _, gap = interior_point(
-            program, self.prices.level, _INNER_TOLERANCE, _ITERATIONS, worth
+            program, self.prices.level, _INNER_TOLERANCES[self.runs_at_fault], _ITERATIONS, worth
         )
         self.iterations += iterations
         self.prices = Prices(point.price[:types].copy(), level)
@@ -230,6 +235,11 @@ class _Search:
         self.edges.kind[flagged[~again]] = FREE
         level = self.level * (1.0 + self.side * _BESIDE)
         answer_again(self.movers, self.prices.capacity, level, self.edges, flagged[again], self.used, self.base)
+
+    def try_another_step(self) -> bool:
+        """Let the next small program end at another gap; say whether there is one that was not tried."""
+        self.runs_at_fault += 1
+        return self.runs_at_fault < len(_INNER_TOLERANCES)
 
     def stand(self) -> float:
         """Say to which side to turn where t would leave its range, 0 for none; note who holds it there."""

@@ -61,6 +61,13 @@ def test_light_and_dark_differ(views: dict[str, Any]) -> None:
     assert views["wide-light"]["background"] != views["wide-dark"]["background"]
 
 
+def test_the_kept_profiles_ask_for_nothing() -> None:
+    pages = sorted(KEPT.glob("*/*.html"))
+    assert len(pages) == 2
+    assert [page.name for page in pages if "https://fonts" in page.read_text(encoding="utf-8")] == []
+    assert all(page.stat().st_size < 1_000_000 for page in KEPT.rglob("*") if page.is_file())
+
+
 def test_every_link_of_the_kept_page_leads_to_a_file() -> None:
     seen = run_in_chromium("inspect_published.mjs", KEPT / "index.html")["wide-light"]["links"]
     files = [link for link in seen if not link.startswith("#")]

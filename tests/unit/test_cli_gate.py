@@ -74,8 +74,8 @@ def test_recorded_samples_of_equal_copies_are_never_slower_and_ten_percent_more_
     recorded = recorded_logs(RECORDED)
     assert {case.split("/")[0] for case in recorded} >= {"engine", "solvers", "placement"}
     for case, logs in recorded.items():
-        assert verdicts(logs, limits, 0.0, 30)[Verdict.SLOWER] == 0, case
-        assert verdicts(logs, limits, 0.10, 30)[Verdict.SLOWER] == 30, case
+        assert verdicts(logs, limits, 0.0, 5)[Verdict.SLOWER] == 0, case
+        assert verdicts(logs, limits, 0.10, 5)[Verdict.SLOWER] == 5, case
 
 
 def test_a_table_that_is_not_the_self_tests_is_refused(tmp_path: Path) -> None:

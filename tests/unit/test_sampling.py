@@ -36,6 +36,18 @@ def test_sampling_returns_the_result_and_writes_one_page_that_names_the_function
     assert [path.name for path in tmp_path.iterdir()] == ["stacks.html"]
 
 
+def test_the_page_of_stacks_asks_for_no_fonts_and_keeps_no_more_samples_than_wanted(tmp_path: Path) -> None:
+    def long_work() -> None:
+        for _ in range(40):
+            work()
+
+    sample_stacks(long_work, tmp_path / "all.html", interval_s=1e-4)
+    sample_stacks(long_work, tmp_path / "few.html", interval_s=1e-4, most=5)
+    sizes = [(tmp_path / name).stat().st_size for name in ("few.html", "all.html")]
+    assert sizes[0] < sizes[1]
+    assert "fonts.googleapis" not in (tmp_path / "all.html").read_text(encoding="utf-8")
+
+
 def test_line_times_are_written_to_the_one_file_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = tmp_path / "cwd"
     elsewhere.mkdir()
