@@ -38,7 +38,7 @@ class Scale(StrEnum):
     """The sizes of cluster that the suite measures at."""
 
     PHILLY = "philly"  # 108 GPUs of 3 types
-    ALIBABA = "alibaba"  # 6,212 GPUs of 6 types
+    ALIBABA = "alibaba"  # 6,212 GPUs of 7 types, of one of which there are 2
 
 
 @dataclass(frozen=True, slots=True)

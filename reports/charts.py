@@ -223,7 +223,7 @@ def solver_charts(rounds: ColumnTable, bins: Bins, prefix: str) -> list[Chart]:
 
 
 def cluster_charts(rounds: ColumnTable, bins: Bins, prefix: str) -> list[Chart]:
-    """Return jobs, utilisation and moves over simulated time."""
+    """Return jobs, utilisation, fragmentation (where jobs are bound to nodes) and moves over simulated time."""
     if not len(rounds):
         return [missing(f"{prefix}jobs", "Jobs", "The run has no rounds.")]
     hours = bins.first(rounds.numbers("sim_time_s")) / _HOUR_S
@@ -243,7 +243,7 @@ def cluster_charts(rounds: ColumnTable, bins: Bins, prefix: str) -> list[Chart]:
     usage.append(Series("all", "ink", 100 * bins.mean(rounds.numbers("utilization")), "%", dash=True))
     moves = [Series("moves", "pink", bins.mean(rounds.numbers("moves")), "per round", "steps")]
     note = binned(bins)
-    return [
+    shown = [
         Chart(f"{prefix}jobs", "Jobs", note, x_axis, Axis("Jobs", low=0.0), hours, jobs, sync=sync),
         Chart(
             f"{prefix}utilisation",
@@ -257,6 +257,13 @@ def cluster_charts(rounds: ColumnTable, bins: Bins, prefix: str) -> list[Chart]:
         ),
         Chart(f"{prefix}moves", "Moves", note, x_axis, Axis("Moves per round", low=0.0), hours, moves, sync=sync),
     ]
+    lost = 100 * rounds.numbers("frag_rate") if "frag_rate" in rounds else np.empty(0)
+    if np.isfinite(lost).any():
+        of_idle = [Series("fragmented", "orange", bins.mean(lost), "%")]
+        y_axis = Axis("Fragmented, of idle GPUs (%)", low=0.0)
+        chart = Chart(f"{prefix}fragmentation", "Fragmentation", note, x_axis, y_axis, hours, of_idle, sync=sync)
+        shown.insert(2, chart)
+    return shown
 
 
 def solve_time_charts(rounds: ColumnTable, prefix: str) -> list[Chart]:

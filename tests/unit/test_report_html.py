@@ -69,6 +69,21 @@ def test_a_run_without_an_lp_says_so_and_draws_no_solver_chart(tmp_path: Path) -
     assert not any("lp" in key or "gap" in key for key in charts_of(page))
 
 
+def test_a_page_shows_fragmentation_where_jobs_are_bound_to_nodes(tmp_path: Path) -> None:
+    at_once = {"stop.rounds": 4, "workload.rate_per_hour": 0.0}
+    pages = {}
+    for name in ("strided", "best_fit"):
+        run = tmp_path / name
+        simulate(load_scenario("toy", {**at_once, "placement.name": name}), run)
+        pages[name] = write_report([load_run(run)], tmp_path / f"{name}.html").read_text(encoding="utf-8")
+    assert "r0-fragmentation" not in charts_of(pages["strided"])
+    assert "Nodes used" not in pages["strided"]
+    (series,) = charts_of(pages["best_fit"])["r0-fragmentation"]["series"]
+    shares = load_run(tmp_path / "best_fit").rounds.numbers("frag_rate")
+    assert series["values"] == pytest.approx(100 * shares)
+    assert "Nodes used, mean" in pages["best_fit"]
+
+
 def test_a_run_without_a_completed_job_says_so(tmp_path: Path) -> None:
     path = write_run(tmp_path / "run", RunShape(rounds=20, jobs=5, status="stopped"))
     pq.write_table(pq.read_table(path / "jobs.parquet").slice(0, 0), path / "jobs.parquet")
