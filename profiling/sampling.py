@@ -10,6 +10,7 @@ import importlib
 import inspect
 import io
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -66,7 +67,8 @@ def _page(profiler: Any, most: int | None) -> str:
     session = profiler.last_session
     if most is not None and len(session.frame_records) > most:
         session = session.resample(interval=session.duration / most)
-    return _FONTS.sub("data:text/css,", str(HTMLRenderer().render(session)))
+    page = _FONTS.sub("data:text/css,", str(HTMLRenderer().render(session)))
+    return page.replace(sys.prefix, "venv").replace(sys.base_prefix, "python")  # names, not this machine's folders
 
 
 def profile_lines(call: Callable[[], Result], targets: Iterable[Target], text: Path | str) -> Result:
