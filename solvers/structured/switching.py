@@ -76,7 +76,9 @@ def sift_switching(
     count, types = movers.gain.shape
     size = _FREE_PER_TYPE * types + count // _JOBS_PER_FREE
     search = _Search(movers, capacity, level_reward)
-    search.answer(start, 0.0, size)
+    # a level that a job's ceiling holds stays where it is, whatever GPUs are worth there
+    held = start.level >= float(movers.gain.max(axis=1).min()) * (1.0 - _BESIDE)
+    search.answer(start, 1.0 if held else 0.0, size)
     turns = 0
     for _ in range(_ROUNDS):
         if not search.solve():
