@@ -163,7 +163,10 @@ class AutoSession:
         self._ranking = lru_cache(maxsize=64)(lambda structure: ranking(structure, table, families))
 
     def solve(self, problem: Problem) -> Answer:
-        """Return the answer of the backend that is picked; where it fails, of the next."""
+        """Return the answer of the backend that is picked; where it fails or falls short of exact, of the next.
+
+        Where none is exact, the first that is usable: the certifier says whether it is good enough.
+        """
         structure = Structure.of(problem)
         ranked = self._ranking(structure)
         if not ranked:
@@ -171,10 +174,12 @@ class AutoSession:
         first = self._settle(structure, ranked)
         answer = self._answer(first, problem)
         for other in ranked:
-            if answer.status in _USABLE:
+            if answer.status is Status.OPTIMAL:
                 break
             if other != first:
-                answer = self._answer(other, problem)
+                further = self._answer(other, problem)
+                if further.status is Status.OPTIMAL or answer.status not in _USABLE:
+                    answer = further
         return answer
 
     def _settle(self, structure: Structure, ranked: Mapping[str, float]) -> str:

@@ -120,6 +120,21 @@ def test_where_the_pick_fails_the_next_one_answers() -> None:
         assert picks(session, 10, 1) == ["highs-direct"]
 
 
+def test_where_the_pick_is_inaccurate_the_next_one_answers() -> None:
+    with registry.registered(Scripted("rough", Status.INACCURATE)):
+        session = AutoSession(PhaseTimer(), (point(SMALL, rough=0.1, highs_direct=1.0),))
+        assert picks(session, 10, 1) == ["highs-direct"]
+
+
+def test_an_inaccurate_pick_stands_where_no_other_does_better(monkeypatch: pytest.MonkeyPatch) -> None:
+    family = frozenset({"max_min"})
+    monkeypatch.setattr("phasewise.solvers.backends.auto.choices", lambda: {"rough": family, "failing": family})
+    rough, failing = Scripted("rough", Status.INACCURATE), Scripted("failing", Status.FAILED)
+    with registry.registered(rough), registry.registered(failing):
+        session = AutoSession(PhaseTimer(), (point(SMALL, rough=0.1, failing=0.2),))
+        assert picks(session, 10, 1) == ["rough"]
+
+
 def test_a_pick_that_raises_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = Scripted("broken")
 
