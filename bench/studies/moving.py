@@ -49,7 +49,7 @@ def main(scenario: str, seeds: str, window: str) -> None:
                 spread([each["rounds"] for each in runs], 0),
             ]
         )
-        click.echo(f"{label}: {rows[-1][1]} moves a round", err=True)
+        click.echo(" | ".join(rows[-1]), err=True)
     head = [
         "cost of moving",
         "moves a round",
