@@ -117,7 +117,9 @@ def test_a_seed_without_an_entry_names_those_there_are(tmp_path: Path) -> None:
         read_order(path, 1, 1, 1)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\x1f\x8bnot gzip", gzip.compress(b"{}", mtime=0)[:-5], b"\xff"])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[1]", b"\x1f\x8bnot gzip", gzip.compress(b"{}", mtime=0)[:-5], b"\xff"]
+)
 def test_a_file_of_something_else_is_one_message(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "orders.json.gz"
     path.write_bytes(content)
