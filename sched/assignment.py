@@ -57,27 +57,39 @@ class Assigner:
     def _fill(
         self, jobs: JobTable, priority: Floats, type_order: Ints, state: NodeState, order: Order, placed: Placed
     ) -> tuple[Placed, int]:
-        """Return what is placed once others were tried for those without room, and for how many there was none."""
-        short = placed.worker_type[order.row] < 0
-        if not short.any():
+        """Return what is placed once others were tried for those without room, and for how many there was none.
+
+        It ends where a further choice brought nobody onto a node, so no placement can hold it up.
+        """
+        short, running = _short(order, placed), -1
+        if not short.size:
             return placed, 0
-        chosen = np.zeros(len(jobs), np.bool_)
-        while short.any():
-            chosen[order.row] = True
-            waiting, kept = np.flatnonzero(placed.worker_type < 0), np.flatnonzero(placed.worker_type >= 0)
+        offered_milli = self._capacity_milli - self._idle_milli(jobs, order)
+        missed = np.zeros(len(jobs), np.bool_)
+        while short.size:
+            missed[short] = True
+            kept = np.flatnonzero(placed.worker_type >= 0)
+            waiting = np.flatnonzero((placed.worker_type < 0) & order.placeable)
             speed = np.zeros_like(jobs.throughput)
             speed[waiting] = np.where(state.types_with_room(jobs.request[waiting]), jobs.throughput[waiting], 0.0)
-            if not speed.any():
+            if len(kept) <= running or not speed.any():
                 break
-            used = np.bincount(placed.worker_type[kept], jobs.demand_milli[kept], len(self._capacity_milli))
-            more = self._select(jobs, priority, type_order, self._capacity_milli - used, speed)
+            running = len(kept)
+            used = np.bincount(placed.worker_type[kept], jobs.demand_milli[kept], len(offered_milli))
+            more = self._select(jobs, priority, type_order, offered_milli - used, speed)
             order = more._replace(
                 row=np.concatenate((kept, more.row)),
                 worker_type=np.concatenate((placed.worker_type[kept], more.worker_type)),
             )
             placed = self._placement.place(order, self._view(jobs, placed))
-            short = placed.worker_type[order.row] < 0
-        return placed, int(np.count_nonzero(chosen & (placed.worker_type < 0)))
+            short = _short(order, placed)
+        return placed, int(np.count_nonzero(missed & (placed.worker_type < 0)))
+
+    def _idle_milli(self, jobs: JobTable, order: Order) -> Floats:
+        """Return (W,) what jobs leave idle that were chosen before they may be placed; nobody else is offered it."""
+        barred = np.flatnonzero(~order.placeable[order.row])
+        demand_milli = jobs.demand_milli[order.row[barred]]
+        return np.bincount(order.worker_type[barred], demand_milli, len(self._capacity_milli)).astype(np.float64)
 
     def _select(
         self, jobs: JobTable, priority: Floats, type_order: Ints, capacity_milli: Floats, speed: Floats
@@ -98,3 +110,9 @@ class Assigner:
             jobs.request,
             self._state,
         )
+
+
+def _short(order: Order, placed: Placed) -> Ints:
+    """Return the rows of the chosen jobs that may be placed and for which no node had room."""
+    rows = order.row[order.placeable[order.row]]
+    return rows[placed.worker_type[rows] < 0]

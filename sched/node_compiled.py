@@ -78,7 +78,7 @@ class CompiledRounds:
         last_type: Ints,
         request: Ints,
     ) -> tuple[Ints, Ints, Ints]:
-        """Place the chosen rows (K,), each on nodes of its type: leases first, then the widest."""
+        """Place the chosen rows (K,), each on nodes of its type: leases first, then those of most GPUs."""
         runs_on, wanted, gone, order = plan_round(requests, row, worker_type, first, last_type, request)
         if len(gone):
             bookkeeping().release_rows(nodes, requests, gone, first, gpu, request)

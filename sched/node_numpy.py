@@ -126,7 +126,7 @@ class NumpyRounds:
         last_type: Ints,
         request: Ints,
     ) -> tuple[Ints, Ints, Ints]:
-        """Place the chosen rows (K,), each on nodes of its type: leases first, then the widest."""
+        """Place the chosen rows (K,), each on nodes of its type: leases first, then those of most GPUs."""
         wanted = np.full(len(request), -1)
         wanted[row] = worker_type
         held = np.diff(first) > 0

@@ -1,9 +1,5 @@
 """How the loops of this package are compiled: by numba, cached beside their file.
 
-Sums may be added in any order and a quotient may become a product with a reciprocal: each answer is certified, so the
-last bits do not matter, while loops over jobs become vector instructions. A division by zero gives infinity, as in
-NumPy.
-
 A `loop` does not count references to arrays, which takes most of the time of a short loop over a tuple of twenty of
 them: it may be handed arrays and look at parts of them, but not make, keep or return any. What makes arrays is a
 `kernel`.
@@ -17,10 +13,8 @@ from typing import Final
 
 from phasewise.solvers.compiled import compiled
 
-_ANY_ORDER: Final = {"reassoc", "contract", "arcp", "nsz"}
-
-kernel = compiled(fastmath=_ANY_ORDER)
-loop = compiled(fastmath=_ANY_ORDER, _nrt=False)
+kernel = compiled()
+loop = compiled(_nrt=False)
 
 _LOG: Final = logging.getLogger(__name__)
 

@@ -18,6 +18,7 @@ from small_runs import Job, Run, node_sizes, perform, run_trace
 from phasewise.sched.scenarios import load_scenario
 from phasewise.sched.workload.throughputs import ThroughputTable
 
+PLACEMENTS = ("strided", "fgd", "random")
 POLICIES = ("isolated", "fifo", "fifo_perf", "max_min_fairness", "max_min_fairness_perf")
 GAVEL_TYPES, OTHER_TYPES = ("k80", "p100", "v100"), ("a100", "h100-sxm", "t4", "v100")
 SLACK = 1.0 - 1e-9
@@ -38,6 +39,7 @@ def choices(draw: st.DrawFn) -> dict[str, object]:
         "cluster.gpus_per_node": {name: draw(st.integers(1, 5)) for name in gpus},
         "policy.name": draw(st.sampled_from(POLICIES)),
         "policy.canonical": draw(st.booleans()),
+        "placement.name": draw(st.sampled_from(PLACEMENTS)),
         "timing.round_s": draw(st.sampled_from([360.0, 600.0, 37.5])),
         "output.chunk_rounds": draw(st.sampled_from([1, 2, 7, 512])),
         "seed": draw(st.integers(0, 2**20)),

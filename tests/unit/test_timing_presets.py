@@ -136,6 +136,15 @@ def test_an_arrival_does_not_wait_for_idle_gpus_when_corrected(policy: str, tmp_
     assert wait_s["gavel"] - 1.0 >= 1920.0
 
 
+@pytest.mark.parametrize("placement", ["strided", "fgd", "random"])
+def test_an_arrival_that_has_to_wait_leaves_its_gpus_idle_with_every_placement(placement: str, tmp_path: Path) -> None:
+    jobs = [Job(20 * ROUND_STEPS, arrival_s) for arrival_s in (1.0, 5.0, 6.0)]
+    chosen = under("gavel", **{"placement.name": placement, "policy.name": "isolated"})
+    run = run_trace(tmp_path, jobs, {"v100": 4}, chosen)
+    assert [first_run_s(run, job) for job in range(3)] == [1.0, 2161.0, 2161.0]
+    assert run.table("rounds")["unplaced"][:6] == [0] * 6  # there was room: it is the rules that made them wait
+
+
 def test_the_interval_between_allocations_can_be_chosen(tmp_path: Path) -> None:
     jobs = [Job(20 * ROUND_STEPS, 1.0), Job(ROUND_STEPS, 5.0)]
     chosen = under("corrected", **{"timing.reallocation_interval_s": 1000.0})
