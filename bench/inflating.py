@@ -15,7 +15,7 @@ from phasewise.bench.runs import Voice
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from phasewise.sched.inflation import Experiment, Filling, FillProgress, Setting
+    from phasewise.sched.inflation.experiment import Experiment, Filling, FillProgress, Setting
 
 
 def perform(setting: Setting, out: Path, *, quiet: bool, overwrite: bool) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def perform(setting: Setting, out: Path, *, quiet: bool, overwrite: bool) -> dic
     phasewise.sched.errors.SchedulingError
         Where the input is wrong; nothing was written.
     """
-    from phasewise.sched.inflation import Filling, fill, prepare, warm_up
+    from phasewise.sched.inflation.experiment import Filling, fill, prepare, warm_up
 
     voice, interruption = Voice(quiet), Interruption()
     experiment, filling = prepare(setting), Filling()
@@ -47,7 +47,7 @@ def perform(setting: Setting, out: Path, *, quiet: bool, overwrite: bool) -> dic
 def _save(path: Path, experiment: Experiment, filling: Filling, status: str) -> dict[str, Any]:
     from phasewise.profiling.errors import OutputError
     from phasewise.sched.errors import InflationFailedError
-    from phasewise.sched.inflation_records import write_experiment
+    from phasewise.sched.inflation.records import write_experiment
 
     try:
         return write_experiment(path, experiment, filling, status=status, command=["phasewise", *sys.argv[1:]])

@@ -23,7 +23,7 @@ def place(name: str) -> None:
     """Compile all that a placement calls."""
     from phasewise.sched import compiled, registry
     from phasewise.sched.cluster import ClusterLayout, Node
-    from phasewise.sched.nodes import NodeState
+    from phasewise.sched.nodes.state import NodeState
     from phasewise.sched.tasks import Request, typical
 
     compiled.prepare(_silent)

@@ -14,7 +14,7 @@ from phasewise.bench import progress
 from phasewise.bench.boundary import Interruption
 
 if TYPE_CHECKING:
-    from phasewise.sched.config import Scenario
+    from phasewise.sched.scenario.config import Scenario
 
 STACKS, LINES = "pyinstrument.html", "line_profile.txt"
 
@@ -26,12 +26,12 @@ EVERY_ROUND = (
     "phasewise.sched.priorities",
     "phasewise.sched.selection",
     "phasewise.sched.assignment",
-    "phasewise.sched.node_placement",
-    "phasewise.sched.nodes",
+    "phasewise.sched.nodes.placement",
+    "phasewise.sched.nodes.state",
     "phasewise.sched.progress",
-    "phasewise.sched.intervals",
+    "phasewise.sched.recording.intervals",
     "phasewise.sched.stopping",
-    "phasewise.sched.recording",
+    "phasewise.sched.recording.recorder",
     "phasewise.sched.normalise",
     "phasewise.solvers.session",
     "phasewise.solvers.certify",

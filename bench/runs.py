@@ -17,7 +17,7 @@ from phasewise.bench.directories import claimed
 
 if TYPE_CHECKING:
     from phasewise.profiling.sinks import Sink
-    from phasewise.sched.config import Scenario
+    from phasewise.sched.scenario.config import Scenario
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ import numpy as np
 from phasewise.bench.boundary import guarded
 from phasewise.bench.taping import record
 from phasewise.profiling.errors import OutputError
-from phasewise.sched.scenarios import builtin_names, load_scenario
+from phasewise.sched.scenario.loading import builtin_names, load_scenario
 from phasewise.solvers.errors import TapeError
 from phasewise.solvers.instances import Load, churned_rounds
 from phasewise.solvers.problems import MaxMinProblem
@@ -48,7 +48,7 @@ class Recipe:
     Attributes
     ----------
     overrides
-        By dotted key, as `phasewise.sched.scenarios.load_scenario` takes them.
+        By dotted key, as `phasewise.sched.scenario.loading.load_scenario` takes them.
     """
 
     scenario: str

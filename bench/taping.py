@@ -10,7 +10,7 @@ from phasewise.bench.boundary import InterruptedRunError, Interruption
 from phasewise.bench.runs import Voice
 
 if TYPE_CHECKING:
-    from phasewise.sched.config import Scenario
+    from phasewise.sched.scenario.config import Scenario
 
 
 def record(scenario: Scenario, out: Path, *, quiet: bool) -> int:

@@ -209,14 +209,14 @@ def solver_charts(rounds: ColumnTable, bins: Bins, prefix: str) -> list[Chart]:
             "gap",
             "Certified gap",
             "Worst relative gap in each bin; a gap of 0 is drawn at 1e-16.",
-            Axis("Relative gap", log=True),
+            Axis("Relative gap (logarithmic)", log=True),
             [Series("worst gap", "wine", gap)],
         ),
         chart(
             "objective",
             "Objective",
             f"{only} The value of the policy's own objective.",
-            Axis("Objective"),
+            Axis("Objective (no unit)"),
             [Series("objective", "green", bins.mean(over("lp_objective")))],
         ),
     ]

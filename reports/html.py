@@ -19,6 +19,7 @@ from phasewise.reports.charts import Chart
 from phasewise.reports.compare import Comparison, compare_runs
 from phasewise.reports.errors import ReportWriteError, RunDirectoryError
 from phasewise.reports.figures import PhaseRow, SolverFigures
+from phasewise.reports.glossary import PHASES
 from phasewise.reports.run_directory import Run
 
 # Bins of one chart, shared by the runs on the page: enough for its pixels, few enough for a small file.
@@ -145,6 +146,7 @@ def render_page(runs: Sequence[Run], folder: Path) -> str:
     return environment.get_template("report.html").render(
         pages=pages,
         comparison=comparison,
+        terms=PHASES,
         bars=_comparison_bars(comparison),
         payload=[chart.payload() for page in pages for chart in _drawn(page)],
         styles=[shelf.joinpath(*name).read_text("utf-8") for name in (("vendor", "uPlot.min.css"),)],

@@ -1,4 +1,7 @@
-"""Colours that colour-blind readers tell apart (Okabe and Ito's set, and two of Paul Tol's for the smallest phases).
+"""Colours that colour-blind readers tell apart.
+
+They started from Okabe and Ito's set and two of Paul Tol's, and were moved until any two of the ten differ by 20 (CIE
+1976) and more for protanopes, deuteranopes and tritanopes as well as for everybody else, in both themes.
 
 Each colour is a CSS variable name; the light and the dark value stand in the page's style sheet, so that one page
 serves both. Colour is never the only sign: every use has a label or a legend beside it.

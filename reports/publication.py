@@ -65,12 +65,19 @@ class PhaseCost(msgspec.Struct, frozen=True):
 
 
 class Memory(msgspec.Struct, frozen=True):
-    """Resident memory (MiB) at rounds of a run, and the share by which it grew from round 1,000 on."""
+    """Resident memory (MiB) at rounds of a run, and the share by which it grew from round 1,000 on.
+
+    Attributes
+    ----------
+    peaks_mib
+        Of all runs, ascending; the curve is that of the median one. Empty where only that one is known.
+    """
 
     round: list[int]
     rss_mib: list[float]
     peak_mib: float
     growth: float | None
+    peaks_mib: list[float] = []
 
 
 class Runs(msgspec.Struct, frozen=True):
@@ -139,7 +146,13 @@ class SolverCost(msgspec.Struct, frozen=True):
 
 
 class Replay(msgspec.Struct, frozen=True):
-    """The backends on one tape, the quickest exact one first."""
+    """The backends on one tape, the quickest exact one first.
+
+    Attributes
+    ----------
+    left_out
+        Why a backend has no row, by its name.
+    """
 
     origin: Origin
     tape: str
@@ -147,10 +160,19 @@ class Replay(msgspec.Struct, frozen=True):
     types: int
     nonzeros: float
     rows: list[SolverCost]
+    left_out: dict[str, str] = {}
 
 
 class AutoPoint(msgspec.Struct, frozen=True):
-    """A point of the table of `auto`: CPU milliseconds a problem by backend."""
+    """A point of the table of `auto`: CPU milliseconds a problem by backend.
+
+    Attributes
+    ----------
+    measured_ms
+        The same of the backends that matter there, measured again for these pages.
+    slower
+        Their times over that of the backend that the table has first, on the same problems.
+    """
 
     family: str
     linear: bool
@@ -158,15 +180,26 @@ class AutoPoint(msgspec.Struct, frozen=True):
     jobs: int
     types: int
     cpu_ms: dict[str, float]
+    measured_ms: dict[str, Figure] = {}
+    slower: dict[str, Figure] = {}
 
 
 class Auto(msgspec.Struct, frozen=True):
-    """The table of `auto`, and the rule by which it leaves one backend for another."""
+    """The table of `auto`, and the rule by which it leaves one backend for another.
+
+    Attributes
+    ----------
+    origin
+        Of the figures with intervals, or of the table where there are none.
+    table
+        What the table was made with, in words.
+    """
 
     origin: Origin
     points: list[AutoPoint]
     advantage: float
     patience: int
+    table: str = ""
 
 
 class HotLine(msgspec.Struct, frozen=True):

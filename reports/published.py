@@ -11,12 +11,16 @@ from typing import Any
 
 import jinja2
 
+from phasewise.profiling.stats import PowerLaw
 from phasewise.reports import palette, phase_costs, published_charts, quantities
+from phasewise.reports.glossary import PHASES
 from phasewise.reports.phase_costs import ALL, SPEED_UPS
 from phasewise.reports.publication import Figure, Origin, Publication, SolverCost, write_page
-from phasewise.reports.published_views import ScaleView, view_of
+from phasewise.reports.published_views import ScaleView, peaks_of, view_of
 
 _MOST_TICKS = 5
+_FINE, _COARSE = 2.0, 10.0  # speed-ups below which there are three decimals, and two
+_ONE_PERCENT = 0.01
 _DECADES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e4, 1e5)
 
 
@@ -98,6 +102,9 @@ def _environment(*, html: bool) -> jinja2.Environment:
         "ends": ends,
         "gain": gain,
         "factor": factor,
+        "factor_ends": factor_ends,
+        "exponent_ends": exponent_ends,
+        "percent_share": percent_share,
         "dash": dash,
         "percent_figure": percent_figure,
         "percent_ends": percent_ends,
@@ -105,13 +112,14 @@ def _environment(*, html: bool) -> jinja2.Environment:
         "made_by": made_by,
         "reasons": reasons,
         "code": code,
+        "peaks": peaks_of,
     }
     return environment
 
 
 def _names() -> dict[str, Any]:
     """Return what both templates need besides the views."""
-    return {"all_phases": ALL, "speed_ups": SPEED_UPS, "strip": strip}
+    return {"all_phases": ALL, "speed_ups": SPEED_UPS, "strip": strip, "terms": PHASES}
 
 
 def figure(value: Figure | None) -> str:
@@ -120,33 +128,65 @@ def figure(value: Figure | None) -> str:
 
 
 def ends(value: Figure) -> str:
-    """Return the ends of an interval alone."""
-    return f"{quantities.number(value.low)} to {quantities.number(value.high)}"
+    """Return the ends of an interval alone, with the decimals of the estimate."""
+    _, point, decimals = quantities.number(value.estimate).partition(".")
+    if "e" in decimals:
+        return f"{quantities.number(value.low)} to {quantities.number(value.high)}"
+    low, high = (_fixed(end, len(decimals) if point else 0) for end in (value.low, value.high))
+    return f"{low} to {high}"
+
+
+def _fixed(value: float, decimals: int) -> str:
+    """Return a number with so many decimals, grouped, and with a true minus sign."""
+    return f"{value:,.{decimals}f}".replace(",", quantities.THIN_SPACE).replace("-", "−")
 
 
 def gain(value: Figure) -> str:
     """Return a speed-up with its interval."""
-    return f"{factor(value.estimate)} ({factor(value.low)} to {factor(value.high)})"
+    return f"{factor(value)} ({factor_ends(value)})"
 
 
-def factor(value: float) -> str:
+def factor(value: Figure) -> str:
     """Return a speed-up, to three decimals below 2: most are close to 1, and their intervals narrow."""
-    return f"{value:.3f}" if value < 2.0 else quantities.number(value)
+    return _fixed(value.estimate, _factor_decimals(value))
+
+
+def factor_ends(value: Figure) -> str:
+    """Return the ends of the interval of a speed-up, with the decimals of the estimate."""
+    return f"{_fixed(value.low, _factor_decimals(value))} to {_fixed(value.high, _factor_decimals(value))}"
+
+
+def _factor_decimals(value: Figure) -> int:
+    return 3 if value.estimate < _FINE else 2 if value.estimate < _COARSE else 1
 
 
 def dash(text: str) -> str:
-    """Return the ends of an interval as narrow as a cell wants them: ``1.20–1.27``."""
-    return text.replace(" to ", "–")
+    """Return the ends of an interval as narrow as a cell wants them: ``1.20–1.27``; not beside a minus sign."""
+    return text if "−" in text or "-" in text else text.replace(" to ", "–")
 
 
 def percent_figure(value: Figure) -> str:
     """Return a share of 1 with its interval, in per cent."""
-    return f"{quantities.percent(value.estimate)} ({percent_ends(value)})"
+    return f"{percent_share(value)} ({percent_ends(value)})"
+
+
+def percent_share(value: Figure) -> str:
+    """Return a share of 1 in per cent: one decimal, and two below 1 %."""
+    return f"{_fixed(100 * value.estimate, _percent_decimals(value))}{quantities.THIN_SPACE}%"
 
 
 def percent_ends(value: Figure) -> str:
     """Return the ends of the interval of a share of 1, in per cent, without the sign."""
-    return f"{100 * value.low:.1f} to {100 * value.high:.1f}"
+    return " to ".join(_fixed(100 * end, _percent_decimals(value)) for end in (value.low, value.high))
+
+
+def _percent_decimals(value: Figure) -> int:
+    return 1 if value.estimate >= _ONE_PERCENT else 2
+
+
+def exponent_ends(fit: PowerLaw) -> str:
+    """Return the ends of the interval of an exponent."""
+    return f"{_fixed(fit.exponent_low, 2)} to {_fixed(fit.exponent_high, 2)}"
 
 
 def points(value: Figure) -> str:

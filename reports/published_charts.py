@@ -6,12 +6,13 @@ import numpy as np
 
 from phasewise.reports import palette, phase_costs
 from phasewise.reports.charts import Axis, Chart, Series
-from phasewise.reports.phase_costs import ALL
-from phasewise.reports.publication import Memory
-from phasewise.reports.published_views import ScaleView
+from phasewise.reports.phase_costs import ALL, SPEED_UPS
+from phasewise.reports.publication import Figure, Memory
+from phasewise.reports.published_views import ScaleView, WhatIf, peaks_of, size_shares, top_share
 
 MOST_LINES = 6  # of the what-if chart: the phases that matter
-_TIMES = np.geomspace(1.0, 100.0, 41)
+_MARKED = (*SPEED_UPS, 100.0)  # where the what-if chart shows intervals
+_TIMES = np.unique(np.concatenate([np.geomspace(1.0, 100.0, 41).round(6), _MARKED]))
 
 
 def charts(view: ScaleView) -> dict[str, Chart]:
@@ -26,12 +27,29 @@ def charts(view: ScaleView) -> dict[str, Chart]:
     return found
 
 
-def whiskers(view: ScaleView) -> dict[str, list[list[list[float]]]]:
-    """Return the intervals of the charts that have some: by chart, a list a series of [low, high] a point."""
-    if not view.growth:
-        return {}
-    rows = [[[cost.low, cost.high] for cost in row.cost_ms] for row in view.growth]
-    return {f"{view.key}-growth": rows}
+Ends = list[float] | None
+
+
+def whiskers(view: ScaleView) -> dict[str, list[list[Ends]]]:
+    """Return the intervals of the charts that have some: by chart, a list a series of [low, high] a point, or None."""
+    found: dict[str, list[list[Ends]]] = {}
+    if view.growth:
+        found[f"{view.key}-growth"] = [[[cost.low, cost.high] for cost in row.cost_ms] for row in view.growth]
+    if view.what_if:
+        found[f"{view.key}-whatif"] = [[_gain(row.share, times) for times in _TIMES] for row in _most(view)]
+    return found
+
+
+def _gain(share: Figure, times: float) -> Ends:
+    """Return the ends of a gain, rounded as the chart is, at the times that are marked."""
+    if times not in _MARKED:
+        return None
+    gain = phase_costs.what_if(share, times)
+    return [float(f"{gain.low:.5g}"), float(f"{gain.high:.5g}")]
+
+
+def _most(view: ScaleView) -> tuple[WhatIf, ...]:
+    return view.what_if[:MOST_LINES]
 
 
 def _jobs_axis(jobs: list[float]) -> Axis:
@@ -67,6 +85,8 @@ def shares_over_jobs(view: ScaleView) -> Chart:
     """Return the shares of the phases over active jobs, stacked."""
     sizes = view.publication.growth.sizes if view.publication.growth else []
     by_size = [phase_costs.shares(size) for size in sizes]
+    small, large = (top_share(size_shares(size)) for size in (sizes[0], sizes[-1]))
+    told = f"Largest: {small} at the left, {large} at the right."
     series = [
         Series(name, palette.phase_colour(name), np.array([100.0 * each[name] for each in by_size]), "%", "area")
         for name in by_size[0]
@@ -75,7 +95,7 @@ def shares_over_jobs(view: ScaleView) -> Chart:
     return Chart(
         f"{view.key}-shares",
         f"{view.title}: shares of a round over active jobs",
-        "From the same study: how the shares shift as cluster and jobs grow together.",
+        f"From the same study. {told}",
         Axis("Active jobs (logarithmic)", log=True, low=jobs[0], high=jobs[-1]),
         Axis("Share of CPU time (%)", low=0.0, high=100.0),
         np.array(jobs),
@@ -94,16 +114,17 @@ def gains(view: ScaleView) -> Chart:
             np.array([phase_costs.speed_up(row.share.estimate, times) for times in _TIMES]),
             "times",
         )
-        for row in view.what_if[:MOST_LINES]
+        for row in _most(view)
     ]
     return Chart(
         f"{view.key}-whatif",
         f"{view.title}: what if one phase were faster",
-        f"By Amdahl's law from the measured shares; the {len(series)} phases with most to gain.",
-        Axis("Phase is so many times faster (logarithmic)", log=True, low=1.0, high=100.0),
-        Axis("Run is so many times faster"),
+        f"Amdahl's law from the measured shares, with 95 % intervals; the {len(series)} phases with most to gain.",
+        Axis("The phase is so many times as fast (logarithmic)", log=True, low=1.0, high=105.0),
+        Axis("The run is so many times as fast"),
         _TIMES,
         series,
+        height=320,
     )
 
 
@@ -113,7 +134,7 @@ def memory(key: str, title: str, seen: Memory) -> Chart:
     return Chart(
         f"{key}-memory",
         f"{title}: resident memory",
-        f"Peak {seen.peak_mib:.0f} MiB, of the run whose peak is the median.{grown}",
+        f"{peaks_of(seen).capitalize().replace('mib', 'MiB')}.{grown}",
         Axis("Round"),
         Axis("Resident memory (MiB)", low=0.0),
         np.array(seen.round, dtype=float),

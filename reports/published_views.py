@@ -11,9 +11,21 @@ from phasewise.profiling.stats import PowerLaw
 from phasewise.reports import phase_costs
 from phasewise.reports.figures import OTHER
 from phasewise.reports.phase_costs import ALL, SPEED_UPS
-from phasewise.reports.publication import Auto, AutoPoint, Figure, Growth, PhaseCost, Publication, Size, SolverCost
+from phasewise.reports.publication import (
+    Auto,
+    AutoPoint,
+    Figure,
+    Growth,
+    Memory,
+    PhaseCost,
+    Publication,
+    Size,
+    SolverCost,
+)
+from phasewise.reports.quantities import count
 
 _CLEARLY = 1.25  # times as long
+_SEVERAL = 2  # runs whose peaks can differ
 _FORMS = {
     ("max_min", False): "max-min",
     ("max_min", True): "max-min, canonical",
@@ -48,13 +60,18 @@ class GrowthRow:
 
 @dataclass(frozen=True, slots=True)
 class AutoCell:
-    """What `auto` takes at a point: the quickest backend, its time, and how many times longer the next one takes."""
+    """What `auto` takes at a point: the quickest backend, its time, and how many times as long the next one takes.
+
+    Time and lead are those of the table; as they were measured again they have intervals, where that was done.
+    """
 
     jobs: int
     backend: str
     cpu_ms: float
     following: str
     lead: float | None
+    measured_ms: Figure | None = None
+    measured_lead: Figure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +114,22 @@ class ScaleView:
         """Return the what-if of the largest size of the growth study."""
         growth = self.publication.growth
         return tuple(what_ifs(size_shares(growth.sizes[-1]))) if growth and growth.sizes else ()
+
+    @property
+    def setup(self) -> str:
+        """Return policy, solver and placement of the run, each said to be what it is."""
+        runs = self.publication.runs
+        names = runs.setup.split(" · ") if runs else []
+        parts = ("policy", "solver", "placement")
+        return ", ".join(f"{part} {name}" for part, name in zip(parts, names, strict=False))
+
+    @property
+    def heavier(self) -> bool:
+        """Return whether the growth study starts with clearly more jobs on the GPUs of the run."""
+        runs, growth = self.publication.runs, self.publication.growth
+        if not runs or not growth or not growth.sizes or growth.sizes[0].gpus != runs.gpus:
+            return False
+        return growth.sizes[0].jobs > _CLEARLY * runs.active
 
     @property
     def quicker(self) -> SolverCost | None:
@@ -156,6 +189,23 @@ def size_shares(size: Size) -> dict[str, Figure]:
     return shares
 
 
+def top_share(shares: Mapping[str, Figure]) -> str:
+    """Return the phase with the largest share, with that share and its ends."""
+    name = max((name for name in shares if name != OTHER), key=lambda name: shares[name].estimate)
+    share = shares[name]
+    low, estimate, high = (100.0 * part for part in (share.low, share.estimate, share.high))
+    return f"{name} with {estimate:.1f} % ({low:.1f} to {high:.1f})"
+
+
+def peaks_of(seen: Memory) -> str:
+    """Return the peak of a run's memory, with those of the other runs where they are known."""
+    peak = f"peak {count(seen.peak_mib)} MiB"
+    if len(seen.peaks_mib) < _SEVERAL:
+        return f"{peak}, of the run whose peak is the median"
+    low, high = seen.peaks_mib[0], seen.peaks_mib[-1]
+    return f"{peak}, the median of {len(seen.peaks_mib)} runs (least to most: {count(low)} to {count(high)})"
+
+
 def growth_rows(growth: Growth) -> list[GrowthRow]:
     """Return a row a phase, most expensive at the largest size first, and the whole round last."""
     fits = phase_costs.exponents(growth.sizes)
@@ -186,8 +236,10 @@ def auto_rows(auto: Auto) -> list[AutoRow]:
 def _cell(point: AutoPoint) -> AutoCell:
     ranked = sorted(point.cpu_ms.items(), key=lambda item: item[1])
     (backend, cpu_ms), following = ranked[0], ranked[1] if len(ranked) > 1 else None
-    lead = following[1] / cpu_ms if following else None
-    return AutoCell(point.jobs, backend, cpu_ms, following[0] if following else "", lead)
+    if following is None:
+        return AutoCell(point.jobs, backend, cpu_ms, "", None, point.measured_ms.get(backend))
+    lead, again = following[1] / cpu_ms, point.slower.get(following[0])
+    return AutoCell(point.jobs, backend, cpu_ms, following[0], lead, point.measured_ms.get(backend), again)
 
 
 def _switches(points: Sequence[AutoPoint], advantage: float) -> list[str]:
@@ -198,12 +250,24 @@ def _switches(points: Sequence[AutoPoint], advantage: float) -> list[str]:
         if one == other:
             continue
         at = crossing(small, large, one, other)
-        where = f"at about {at:,.0f} jobs" if at is not None else f"between {small.jobs:,} and {large.jobs:,} jobs"
-        ratio = large.cpu_ms[other] / large.cpu_ms[one] if one in large.cpu_ms else None
-        why = "" if ratio is None else f", which takes {ratio:.2f} of its time at {large.jobs:,} jobs"
-        clear = ratio is None or ratio < advantage
-        told.append(f"{where} from {one} to {other}{why}{'' if clear else ' (too little to change over in a run)'}")
+        between = f"between {count(small.jobs)} and {count(large.jobs)} jobs"
+        where = between if at is None else f"at about {count(at)} jobs"
+        told.append(f"{where} from {one} to {other}{_why(large, one, other, advantage)}")
     return told
+
+
+def _why(point: AutoPoint, one: str, other: str, advantage: float) -> str:
+    """Return why the backend ``other`` is taken at a point, and ``one`` is not."""
+    if one not in point.cpu_ms:
+        return f": {one} takes too long to be measured at {count(point.jobs)} jobs"
+    ratio, again = point.cpu_ms[other] / point.cpu_ms[one], point.slower.get(one)
+    why = f", which takes {ratio:.2f} of its time at {count(point.jobs)} jobs by the table"
+    why += " (too little for a run to change over)" if ratio >= advantage else ""
+    if again is not None:
+        low, estimate, high = 1.0 / again.high, 1.0 / again.estimate, 1.0 / again.low
+        why += f", {estimate:.2f} ({low:.2f} to {high:.2f}) measured again"
+        why += ": no clear difference" if round(low, 2) <= 1.0 <= round(high, 2) else ""
+    return why
 
 
 def crossing(small: AutoPoint, large: AutoPoint, one: str, other: str) -> float | None:

@@ -19,7 +19,7 @@ from phasewise.solvers.api import Solution
 from phasewise.solvers.problems import Problem
 
 if TYPE_CHECKING:
-    from phasewise.sched.nodes import NodeState
+    from phasewise.sched.nodes.state import NodeState
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -14,7 +14,7 @@ from phasewise.sched.state import JobTable
 from phasewise.sched.tasks import WHOLE_MILLI
 
 if TYPE_CHECKING:
-    from phasewise.sched.nodes import NodeState
+    from phasewise.sched.nodes.state import NodeState
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.sched.config import Cluster
+from phasewise.sched.scenario.config import Cluster
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

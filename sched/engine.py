@@ -24,8 +24,8 @@ from phasewise.sched.clocks import Clocks, Service
 from phasewise.sched.cluster import ClusterLayout
 from phasewise.sched.errors import SchedulingError
 from phasewise.sched.migration import MigrationModel, paid
-from phasewise.sched.recording import Recorder
-from phasewise.sched.records import NOTHING_PAID, AllocationRecord, ClusterUse, JobRecord, RoundOutcome
+from phasewise.sched.recording.recorder import Recorder
+from phasewise.sched.recording.records import NOTHING_PAID, AllocationRecord, ClusterUse, JobRecord, RoundOutcome
 from phasewise.sched.state import JobTable
 from phasewise.sched.stopping import Stopper, StopReason
 from phasewise.sched.tasks import WHOLE_MILLI, Request
@@ -35,7 +35,7 @@ from phasewise.solvers.api import Solution
 from phasewise.solvers.problems import Problem
 
 if TYPE_CHECKING:
-    from phasewise.sched.nodes import NodeState
+    from phasewise.sched.nodes.state import NodeState
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

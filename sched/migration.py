@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from phasewise.sched.api import Assignment
-from phasewise.sched.config import Migration
 from phasewise.sched.errors import ScenarioError
-from phasewise.sched.records import NOTHING_PAID, MigrationPaid
+from phasewise.sched.recording.records import NOTHING_PAID, MigrationPaid
+from phasewise.sched.scenario.config import Migration
 from phasewise.sched.state import JobTable
 
 Floats = npt.NDArray[np.float64]

@@ -18,13 +18,13 @@ from phasewise.profiling.sinks import NullSink, Sink
 from phasewise.sched import compiled, registry
 from phasewise.sched.api import Policy, Solve
 from phasewise.sched.cluster import ClusterLayout
-from phasewise.sched.config import Scenario
 from phasewise.sched.engine import Parts, Simulation
 from phasewise.sched.errors import RunFailedError, ScenarioError, SchedulingError
 from phasewise.sched.migration import MigrationModel
 from phasewise.sched.node_lists import build_layout
-from phasewise.sched.recording import Recorder
-from phasewise.sched.run_tables import write_phase_trace
+from phasewise.sched.recording.recorder import Recorder
+from phasewise.sched.recording.run_tables import write_phase_trace
+from phasewise.sched.scenario.config import Scenario
 from phasewise.sched.stopping import Stopper
 from phasewise.sched.timing import Timing, preferred_types
 from phasewise.sched.workload.arrivals import Workload
@@ -36,7 +36,7 @@ from phasewise.solvers.problems import MAX_MIN_SWITCHING, Problem
 from phasewise.solvers.session import Solver, open_solver
 
 if TYPE_CHECKING:
-    from phasewise.sched.nodes import NodeState
+    from phasewise.sched.nodes.state import NodeState
 
 TYPE_SEED_OFFSET = 5  # the original seeds its shuffling of worker types with seed + 5
 PROGRESS_ROUNDS = 32  # rounds between two reports of progress
@@ -182,7 +182,7 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
 
 def _node_state(layout: ClusterLayout, workload: Workload) -> NodeState:
     """Return idle nodes, whose fragmentation is judged by what the workload's jobs typically ask for."""
-    from phasewise.sched.nodes import NodeState  # noqa: PLC0415  (its kernels are of no use where jobs span nodes)
+    from phasewise.sched.nodes.state import NodeState  # noqa: PLC0415  (its kernels are of no use where jobs span nodes)
 
     return NodeState(layout, workload.tasks)
 

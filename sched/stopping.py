@@ -12,8 +12,8 @@ from enum import StrEnum
 import numpy as np
 
 from phasewise.sched.api import Floats
-from phasewise.sched.config import Stop
 from phasewise.sched.errors import ScenarioError
+from phasewise.sched.scenario.config import Stop
 
 SATURATION_COMPLETIONS = 100
 SATURATION_RATE_PER_HOUR = 0.1

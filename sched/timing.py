@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from phasewise.sched.config import TimingChoice
 from phasewise.sched.errors import ScenarioError
+from phasewise.sched.scenario.config import TimingChoice
 
 GAVEL_TYPE_ORDER = ("v100", "p100", "k80")
 ACCOUNT_INTERVAL_S = 1920.0

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from phasewise.sched.faults import Fault
-from phasewise.sched.scenarios import scan_scenario
+from phasewise.sched.scenario.loading import scan_scenario
 from phasewise.sched.workload.csv_tables import header_of
 from phasewise.sched.workload.gavel_trace import scan_trace
 from phasewise.sched.workload.openb import NODE_LIST, POD_LIST, scan_nodes, scan_pods

@@ -2,10 +2,8 @@
 
 Only modules that are themselves imported late use it, for numba takes half a second to load.
 
-No loop is compiled with `fastmath`. A compiler that may reorder additions does so differently where a function stands
-alone and where it became part of its caller, and which of the two runs depends on whether the cache was filled: the
-first run on a machine would differ from later ones in its last bits, and then in the vertex of an optimum. It bought no
-speed that could be measured.
+No loop is compiled with `fastmath`: additions that may be reordered differ between freshly compiled and cached loops,
+and the same seed would no longer give the same bytes (decision 0008).
 """
 
 from __future__ import annotations

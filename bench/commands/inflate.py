@@ -66,7 +66,7 @@ def command(out: Path, overwrite: bool, quiet: bool, **given: Any) -> None:
     """
     from phasewise.bench.inflating import perform, summary_table
     from phasewise.bench.output import console
-    from phasewise.sched.inflation import Setting
+    from phasewise.sched.inflation.experiment import Setting
 
     setting = Setting(compiled=not given.pop("numpy_form"), **given)
     summary = perform(setting, out, quiet=quiet, overwrite=overwrite)

@@ -12,7 +12,7 @@ Record = dict[str, Any]
 
 
 def _scenarios() -> list[Record]:
-    from phasewise.sched.scenarios import describe
+    from phasewise.sched.scenario.loading import describe
 
     return [dict(scenario) for scenario in describe()]
 

@@ -33,7 +33,7 @@ def command(
     from phasewise.reports.html import write_report
     from phasewise.reports.run_directory import load_run
     from phasewise.reports.terminal import render_summary
-    from phasewise.sched.scenarios import load_scenario
+    from phasewise.sched.scenario.loading import load_scenario
 
     loaded = load_scenario(scenario, overrides)
     path = perform(loaded, out, quiet=quiet, overwrite=overwrite)

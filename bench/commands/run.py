@@ -22,7 +22,7 @@ def command(scenario: str, overrides: Overrides, out: Path | None, quiet: bool, 
     from phasewise.bench.runs import perform
     from phasewise.reports.run_directory import load_run
     from phasewise.reports.terminal import render_summary
-    from phasewise.sched.scenarios import load_scenario
+    from phasewise.sched.scenario.loading import load_scenario
 
     path = perform(load_scenario(scenario, overrides), out, quiet=quiet, overwrite=overwrite)
     render_summary(load_run(path), console())

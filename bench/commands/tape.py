@@ -25,7 +25,7 @@ def command(scenario: str, overrides: Overrides, out: Path, quiet: bool) -> None
     `phasewise solve` replays a tape on any backends. No run directory is written.
     """
     from phasewise.bench.taping import record
-    from phasewise.sched.scenarios import load_scenario
+    from phasewise.sched.scenario.loading import load_scenario
 
     problems = record(load_scenario(scenario, overrides), out, quiet=quiet)
     click.echo(f"tape: {out} ({problems} problems)")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import msgspec
 
 from phasewise.bench.gate.errors import GateError
-from phasewise.bench.gate.limits import Limits, load_limits
+from phasewise.bench.gate.limits import LIMITS_FILE, Base, Limits, load_base, load_limits
 from phasewise.bench.gate.measure import Bench, Judged, Say
 from phasewise.bench.gate.trees import both, checkout, resolve
 
@@ -33,8 +34,27 @@ def run_gate(revision: str | None, names: Sequence[str], say: Say) -> tuple[str,
     root = checkout()
     commit = resolve(root, limits.base.commit if revision is None else revision)
     say(f"this tree against {commit[:12]}, {len(limits.cases)} cases")
+    began_s = time.monotonic()
     with both(root, commit) as (head, base):
-        return commit, Bench(head, base, root, say).judge(limits)
+        if revision is None:
+            require_new_reason(limits.base, load_base(base.root / "bench" / LIMITS_FILE.name))
+        judged = Bench(head, base, root, say).judge(limits)
+    say(f"measured in {time.monotonic() - began_s:.0f} s")
+    return commit, judged
+
+
+def require_new_reason(base: Base, before: Base) -> None:
+    """Raise `GateError` where a base has the reason of the one that its own tree names: nobody said why it was moved.
+
+    Parameters
+    ----------
+    base, before
+        What this tree's `bench/gate.toml` names, and what that of the base does.
+    """
+    if base.reason.strip() == before.reason.strip():
+        raise GateError(
+            f"the base was moved from {before.commit[:12]} to {base.commit[:12]}, but base.reason is the same; say why"
+        )
 
 
 def only(limits: Limits, names: Sequence[str]) -> Limits:

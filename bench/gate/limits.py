@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -13,6 +13,7 @@ from phasewise.bench.gate.errors import GateError
 from phasewise.profiling.errors import cannot_read
 
 LIMITS_FILE: Final = Path(__file__).resolve().parents[1] / "gate.toml"
+Kind = TypeVar("Kind")
 _FULL_HASH: Final = re.compile(r"[0-9a-f]{40}")
 
 
@@ -33,6 +34,12 @@ class Base(_Strict, frozen=True):
 
     commit: str
     reason: str
+
+
+class _BaseAlone(msgspec.Struct, frozen=True):
+    """A file of which nothing but the base is looked at."""
+
+    base: Base
 
 
 class Sampling(_Strict, frozen=True):
@@ -134,16 +141,33 @@ def load_limits(path: Path = LIMITS_FILE) -> Limits:
     phasewise.profiling.errors.RecordError
         Where it cannot be read.
     """
-    try:
-        limits = msgspec.toml.decode(path.read_bytes(), type=Limits)
-    except OSError as error:
-        raise cannot_read(path, error) from error
-    except msgspec.MsgspecError as error:
-        raise GateError(f"{path}: {error}") from error
+    limits = _read(path, Limits)
     for holds, where, allowed in _rules(limits):
         if not holds:
             raise GateError(f"{path}: {where}; allowed: {allowed}")
     return limits
+
+
+def load_base(path: Path) -> Base:
+    """Return the base that a file names, whatever else is in it: the file may be of another version.
+
+    Raises
+    ------
+    GateError
+        Where it names none.
+    phasewise.profiling.errors.RecordError
+        Where it cannot be read.
+    """
+    return _read(path, _BaseAlone).base
+
+
+def _read(path: Path, kind: type[Kind]) -> Kind:
+    try:
+        return msgspec.toml.decode(path.read_bytes(), type=kind)
+    except OSError as error:
+        raise cannot_read(path, error) from error
+    except msgspec.MsgspecError as error:
+        raise GateError(f"{path}: {error}") from error
 
 
 def _rules(limits: Limits) -> list[tuple[bool, str, str]]:

@@ -77,6 +77,6 @@ class Plant:
 PLANTS: Final = {
     "engine": Plant("sched/engine.py", ("Simulation.step",), "engine/philly/loop"),
     "solver": Plant("solvers/session.py", ("Solver.solve",), "solvers/philly/structured"),
-    "placement": Plant("sched/nodes.py", ("NodeState.place_all",), "placement/alibaba/fgd"),
+    "placement": Plant("sched/nodes/state.py", ("NodeState.place_all",), "placement/alibaba/fgd"),
     "rebuild": Plant("solvers/backends/highs_warm.py", (), "solvers/philly/highs-warm"),
 }

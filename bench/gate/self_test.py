@@ -7,7 +7,6 @@ rebuild, each in a copy of this tree, and compares the copy with another copy. `
 from __future__ import annotations
 
 import csv
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from phasewise.bench.gate.limits import Limits, load_limits
 from phasewise.bench.gate.measure import Bench, Judged, Say
 from phasewise.bench.gate.outcome import GateExit, exit_code, render
 from phasewise.bench.gate.plants import PLANTS, Plant
-from phasewise.bench.gate.trees import checkout, copied
+from phasewise.bench.gate.trees import checkout, copied, scratch
 from phasewise.profiling.errors import cannot_write
 
 COLUMNS = ("run", "planted", "by", "case", "pair", "sample", "head_s", "base_s")
@@ -36,8 +35,8 @@ def compare_copies(limits: Limits, plant: Plant | None, by: float, say: Say) -> 
         How much slower it makes its calls, as a fraction.
     """
     root = checkout()
-    with tempfile.TemporaryDirectory(prefix="phasewise-gate-") as folder:
-        head, base = (copied(root, Path(folder) / name, name) for name in ("head", "base"))
+    with scratch() as folder:
+        head, base = (copied(root, folder / name, name) for name in ("head", "base"))
         if plant is not None:
             plant.put_into(head.root, by)
             limits = only(limits, [plant.case])

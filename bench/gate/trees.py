@@ -14,6 +14,7 @@ import ast
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -49,6 +50,17 @@ def resolve(root: Path, revision: str) -> str:
 
 
 @contextmanager
+def scratch() -> Iterator[Path]:
+    """Yield a temporary folder; within, SIGTERM ends the process as Ctrl-C does, so that the folder is removed."""
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with tempfile.TemporaryDirectory(prefix="phasewise-gate-") as folder:
+            yield Path(folder)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+@contextmanager
 def both(root: Path, commit: str) -> Iterator[tuple[Tree, Tree]]:
     """Yield the trees head and base, and remove them afterwards.
 
@@ -57,8 +69,8 @@ def both(root: Path, commit: str) -> Iterator[tuple[Tree, Tree]]:
     GateError
         Where git cannot make the worktree, or the base is older than the gate.
     """
-    with tempfile.TemporaryDirectory(prefix="phasewise-gate-") as folder:
-        head, base = copied(root, Path(folder) / "head", "head"), Tree("base", Path(folder) / "base")
+    with scratch() as folder:
+        head, base = copied(root, folder / "head", "head"), Tree("base", folder / "base")
         try:
             _made(root, "worktree", "add", "--quiet", "--detach", os.fspath(base.root), commit)
             if not (base.root / "bench" / "gate" / "worker.py").is_file():

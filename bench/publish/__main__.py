@@ -14,7 +14,7 @@ import click
 import msgspec
 
 from phasewise.bench.boundary import guarded
-from phasewise.bench.publish import measured
+from phasewise.bench.publish import auto_points, measured
 from phasewise.bench.publish.measured import Workplace
 from phasewise.bench.publish.profiles import profiles
 from phasewise.bench.publish.scales import PLANS
@@ -35,7 +35,7 @@ def measure(scale: Scale, parts: tuple[str, ...], pages: Path) -> None:
         "runs": lambda: measured.runs(scale, plan, place),
         "growth": lambda: measured.growth(scale, plan, place),
         "replay": lambda: measured.replay(scale, plan, place),
-        "auto": measured.auto,
+        "auto": lambda: auto_points.auto(scale, place),
         "profiles": lambda: profiles(scale, plan, place, pages),
     }
     for part in parts:

@@ -1,4 +1,4 @@
-"""The parts of a publication, each measured here and now: runs, growth, solvers, the table of `auto`."""
+"""The parts of a publication, each measured here and now: runs, growth, solvers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from phasewise.bench.publish.origins import Report, Stopwatch, of_file, origin, settings
+from phasewise.bench.publish.origins import Report, Stopwatch, origin, settings
 from phasewise.bench.publish.scales import SWEEP_COMMON, Plan
 from phasewise.bench.studies.series import run_into
 from phasewise.bench.suite_tapes import Scale, suite_tape
@@ -85,6 +85,7 @@ def _memory(made: Sequence[Run]) -> published.Memory:
         rss_mib=[round(float(value), 1) for value in bins.largest(rss)],
         peak_mib=chosen.summary.peak_rss_mib or float(np.nanmax(rss)),
         growth=memory_growth(rss[np.isfinite(rss)]),
+        peaks_mib=sorted(run.summary.peak_rss_mib or 0.0 for run in made),
     )
 
 
@@ -145,6 +146,7 @@ def replay(scale: Scale, plan: Plan, place: Workplace) -> published.Replay:
         types=int(problems[0].gain.shape[1]),
         nonzeros=float(np.mean([(problem.gain > 0.0).sum() for problem in problems])),
         rows=rows_of(records, {name: registry.is_exact(registry.get(name)) for name in plan.solvers}),
+        left_out=dict(plan.left_out),
     )
 
 
@@ -176,31 +178,3 @@ def rows_of(records: Sequence[Record], exact: Mapping[str, bool]) -> list[publis
             )
         )
     return rows
-
-
-def auto() -> published.Auto:
-    """Return the table by which `auto` chooses, as it lies beside the backend."""
-    from phasewise.solvers.backends.auto import ADVANTAGE, PATIENCE, TABLE, load_table
-
-    made = origin(
-        "python -m phasewise.bench.calibrate_auto",
-        "8 consecutive problems a point and backend, the first left out",
-        "none: one median a point; a choice is changed for an advantage of a fifth only",
-        0.0,
-    )
-    return published.Auto(
-        origin=of_file(made, TABLE),
-        points=[
-            published.AutoPoint(
-                family=point.structure.family,
-                linear=point.structure.linear,
-                gangs=point.structure.gangs,
-                jobs=point.structure.jobs,
-                types=point.structure.types,
-                cpu_ms=dict(point.cpu_ms),
-            )
-            for point in load_table()
-        ],
-        advantage=ADVANTAGE,
-        patience=PATIENCE,
-    )

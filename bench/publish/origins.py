@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
-
 from phasewise.profiling.environment import describe_environment
 from phasewise.reports.publication import Origin
 
@@ -50,12 +48,11 @@ def origin(command: str, n: str, interval: str, cpu_s: float) -> Origin:
     )
 
 
-def of_file(made: Origin, file: Path) -> Origin:
-    """Return an origin whose commit is the last one that changed ``file``, which was measured then."""
+def commit_of(file: Path) -> str | None:
+    """Return the last commit that changed ``file``; None where it has changed since, or has no history."""
     commit = _git(file.parent, "log", "-1", "--format=%H", "--", file.name)
     changes = _git(file.parent, "status", "--porcelain", "--", file.name)
-    dirty = bool(changes) if commit else None
-    return msgspec.structs.replace(made, commit=commit or None, dirty=dirty, machine="machine not recorded")
+    return commit if commit and not changes else None
 
 
 def _git(folder: Path, *words: str) -> str | None:

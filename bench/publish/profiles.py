@@ -36,7 +36,7 @@ _LINE = re.compile(r"^ *(\d+) +(\d+) +([\d.e+]+) +[\d.e+]+ +[\d.]+  (.*)$", re.M
 
 def profiles(scale: Scale, plan: Plan, place: Workplace, pages: Path) -> Profiles:
     """Write the profiles of a scale into the folder ``pages/scale`` and return what they are and what is in them."""
-    from phasewise.sched.scenarios import load_scenario
+    from phasewise.sched.scenario.loading import load_scenario
 
     watch, rounds = Stopwatch(), plan.profiled_rounds
     scenario = shortened(load_scenario(str(scale), plan.overrides), rounds)

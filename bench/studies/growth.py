@@ -24,7 +24,7 @@ COLUMNS: Final = {name: f"{name}_cpu_s" if name == OTHER else f"phase_{name}_cpu
 
 def grown(scenario: str, size: int, rounds: int) -> Finished:
     """Return a run of ``scenario`` at ``size`` times its machines and jobs."""
-    from phasewise.sched.scenarios import load_scenario
+    from phasewise.sched.scenario.loading import load_scenario
 
     workload = load_scenario(scenario).workload
     overrides = {

@@ -6,7 +6,8 @@ A driver asks the subject of a case for a walk, measures it, and has the answer 
     walk = subject.prepare()       # each time: a fresh session, a fresh state
     answer = walk()                # measured: `case.steps` different instances, one after another
     subject.check(answer)          # raises where the answer is wrong
-    subject.counters(answer)       # the same on every machine
+    subject.counters(answer)       # the same on every machine; the gate judges them
+    subject.sizes(answer)          # the same on every machine; for the reader
 """
 
 from __future__ import annotations
@@ -42,7 +43,11 @@ class Subject(Protocol):
         ...
 
     def counters(self, answer: Any) -> Mapping[str, float]:
-        """Return how much work was done: figures that depend on the code alone."""
+        """Return how much work was done: figures that depend on the code alone, and that the gate judges."""
+        ...
+
+    def sizes(self, answer: Any) -> Mapping[str, float]:
+        """Return what else says how large the work was: figures that nobody judges."""
         ...
 
 
@@ -62,6 +67,8 @@ class Case:
         Returns the subject.
     shorter
         Returns a subject of that many steps; None where a walk has to be whole.
+    repeats
+        How often the suite measures a walk; None for what is usual for the kind.
     """
 
     name: str
@@ -69,6 +76,7 @@ class Case:
     unit: str
     make: Callable[[], Subject]
     shorter: Callable[[int], Subject] | None = None
+    repeats: int | None = None
 
     @property
     def kind(self) -> Kind:

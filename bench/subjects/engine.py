@@ -9,6 +9,7 @@ from phasewise.bench.subjects.api import Case, require
 from phasewise.bench.subjects.loops import LOOPS, Loop, no_time
 from phasewise.sched import invariants
 from phasewise.sched.engine import Simulation
+from phasewise.solvers.api import Solution
 
 
 class EngineSubject:
@@ -42,6 +43,22 @@ class EngineSubject:
             "lp_rebuilds": totals.lp_rebuilds.total(),
             "jobs_completed": totals.jobs_completed,
             "moves": totals.moves,
+        }
+
+    def sizes(self, answer: Simulation) -> Mapping[str, float]:
+        """Return what passed through the measured rounds, counted in a second simulation of them."""
+        again, jobs, nonzeros = self._loop.begun(), 0, 0
+        solutions: list[Solution] = []
+        for _ in range(self._loop.rounds):
+            allocation = again.run_round().allocation
+            solutions += allocation.solutions if allocation else ()
+            jobs += len(again.jobs)
+            nonzeros += int((again.jobs.throughput > 0.0).sum())
+        return {
+            "jobs": jobs,
+            "nonzeros": nonzeros,
+            "iterations": sum(solution.iterations for solution in solutions),
+            "rebuilds": sum(solution.rebuild is not None for solution in solutions),
         }
 
 

@@ -9,10 +9,10 @@ from phasewise.bench.suite_tapes import Scale
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.profiling.sinks import NullSink
 from phasewise.sched import compiled
-from phasewise.sched.config import Scenario
 from phasewise.sched.engine import Simulation
-from phasewise.sched.recording import Recorder
-from phasewise.sched.scenarios import load_scenario
+from phasewise.sched.recording.recorder import Recorder
+from phasewise.sched.scenario.config import Scenario
+from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.simulate import build_parts
 
 # The suite's own load: capacity binds at Philly scale, and about 1,700 jobs are active at Alibaba scale.

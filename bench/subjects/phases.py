@@ -20,8 +20,8 @@ from phasewise.profiling.sinks import NullSink
 from phasewise.sched import lease_kernels, priorities, progress
 from phasewise.sched.api import Assignment, Holding
 from phasewise.sched.engine import Simulation
-from phasewise.sched.recording import Recorder
-from phasewise.sched.records import RoundOutcome
+from phasewise.sched.recording.recorder import Recorder
+from phasewise.sched.recording.records import RoundOutcome
 from phasewise.sched.state import JobTable
 
 Walk = Callable[[], list[Any]]
@@ -186,6 +186,10 @@ class PhaseSubject:
         """Return how many jobs passed through the phase."""
         jobs = sum(len(each.jobs) for each in self.rounds.seen)
         return {"jobs": jobs, "moves": sum(each.assignment.moves for each in self.rounds.seen)}
+
+    def sizes(self, answer: list[Any]) -> Mapping[str, float]:
+        """Return the pairs of job and type that were usable, over all rounds."""
+        return {"nonzeros": sum(int((each.jobs.throughput > 0.0).sum()) for each in self.rounds.seen)}
 
 
 _KEPT: dict[Scale, Rounds] = {}

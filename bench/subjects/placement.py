@@ -12,14 +12,15 @@ from phasewise.bench.subjects.api import Case, require
 from phasewise.bench.suite_tapes import Scale
 from phasewise.sched import registry
 from phasewise.sched.cluster import ClusterLayout
-from phasewise.sched.config import Cluster
 from phasewise.sched.node_lists import build_layout
-from phasewise.sched.nodes import Filled, NodeState
+from phasewise.sched.nodes.state import Filled, NodeState
 from phasewise.sched.registry import PlacementOptions
+from phasewise.sched.scenario.config import Cluster
 from phasewise.sched.tasks import WHOLE_MILLI, Request, TaskDistribution, typical
 from phasewise.sched.workload.pods import read_pod_mix
 
 PLACEMENTS: Final = ("fgd", "best_fit", "dot_product", "gpu_packing", "gpu_clustering", "random")
+LEFT_OUT: Final = {"strided": "it fills whole GPUs type by type and knows no nodes, so it cannot place pods"}
 CLUSTERS: Final = {
     Scale.PHILLY: Cluster(gpus={"v100": 36, "p100": 36, "k80": 36}, gpus_per_node={"v100": 4, "p100": 4, "k80": 4}),
     Scale.ALIBABA: Cluster(nodes="openb"),
@@ -58,6 +59,10 @@ class PlacementSubject:
         _, filled = answer
         return {"placed": int((filled.node >= 0).sum()), "used_milli": int(filled.used_milli[-1])}
 
+    def sizes(self, answer: tuple[NodeState, Filled]) -> Mapping[str, float]:
+        """Return how many pods there are, each a job of its own, and on how many GPUs."""
+        return {"jobs": len(self.pods), "gpus": self.layout.gpus}
+
 
 def drawn(layout: ClusterLayout) -> list[Request]:
     """Return pods drawn by the counts of the trace until they ask for `LOAD` times the cluster."""
@@ -87,3 +92,9 @@ def cases() -> Iterator[Case]:
         for placement in PLACEMENTS:
             make = lambda scale=scale, placement=placement: subject(scale, placement)  # noqa: E731
             yield Case(f"placement/{scale}/{placement}", pods, "pod", make)
+
+
+def left_out() -> Iterator[tuple[str, str]]:
+    """Yield the name that a case would have, and why there is none."""
+    for scale in CLUSTERS:
+        yield from ((f"placement/{scale}/{placement}", reason) for placement, reason in LEFT_OUT.items())

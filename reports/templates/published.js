@@ -11,7 +11,9 @@
       const series = u.series[index + 1];
       ctx.strokeStyle = ctx.fillStyle = typeof series.stroke === "function" ? series.stroke(u, index + 1) : series.stroke;
       ctx.lineWidth = 1.2 * ratio;
-      row.forEach(([low, high], at) => {
+      row.forEach((interval, at) => {
+        if (!interval) return;
+        const [low, high] = interval;
         const x = u.valToPos(u.data[0][at], "x", true), y = u.valToPos(u.data[index + 1][at], "y", true);
         ctx.beginPath();
         ctx.arc(x, y, 2.6 * ratio, 0, 2 * Math.PI);

@@ -158,7 +158,7 @@
     const { chart } = state, index = u.cursor.idx;
     if (index === null || index === undefined) return false;
     const name = chart.xAxis.title.replace(/ ?\((.*?)(, logarithmic)?\)$/, "");
-    const unit = (/\(([^,)]*)/.exec(chart.xAxis.title) || [])[1] || "";
+    const unit = ((/\(([^,)]*)/.exec(chart.xAxis.title) || [])[1] || "").replace("logarithmic", "");
     const last = chart.series[0].draw === "steps" && chart.xAxis.log;
     if (last && index >= chart.x.length - 1) return false;
     const span = last ? `${number(chart.x[index])}–${number(chart.x[index + 1])}` : name === "Round" ? tick(chart.x[index]) : number(chart.x[index]);

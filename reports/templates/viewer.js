@@ -1,8 +1,9 @@
 // The viewer: one clock for its runs, the scrubber, colours, read-outs, the queue, and the marker on every chart.
 "use strict";
 (() => {
-  const THIN = "\u202f", QUEUE_ROWS = 12, SPEEDS = [2, 8, 32, 128, 512];
+  const THIN = "\u202f", QUEUE_ROWS = 12, SPEEDS = [2, 8, 32, 128, 512], REST_MS = 200;
   const shown = JSON.parse(document.getElementById("viewer").textContent);
+  const sharing = (share) => (share === 1000 ? "" : ` · ${(share / 10).toFixed(1)}${THIN}% of the GPU`);
   const byId = (id) => document.getElementById(id);
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
   const slider = byId("round"), clock = byId("clock"), tip = byId("gpu-tip"), spoken = byId("spoken");
@@ -129,19 +130,21 @@
     facts.queued.textContent = whole("queued");
     facts.moves.textContent = whole("moves");
     facts.completed.textContent = whole("completed");
-    facts.frag_rate.textContent = percent(at("frag_rate"));
-    if (!view.playing || performance.now() - panel.queueDrawn > 200) queue(panel, chunk ? round : -1);
+    if (facts.frag_rate) facts.frag_rate.textContent = percent(at("frag_rate"));
+    // The queue is written at once where it is in sight and the run stands still, else when the reader's eye can rest.
+    clearTimeout(panel.queueTimer);
+    const wait_ms = REST_MS - (view.playing ? performance.now() - panel.queueDrawn : 0);
+    if (panel.queueInSight && (!view.playing || wait_ms <= 0)) queue(panel);
+    else panel.queueTimer = setTimeout(() => queue(panel), wait_ms);
   }
 
-  function queue(panel, round) {
-    const { frames, rows, bar } = panel, { jobs, run } = frames;
+  function queue(panel) {
+    const { frames, rows, bar } = panel, { jobs, run, at: round } = frames;
+    clearTimeout(panel.queueTimer);
     panel.queueDrawn = performance.now();
-    const waiting = round < 0 ? [] : frames.waiting(round), byKind = new Array(run.kinds.length).fill(0);
-    let gpus = 0;
-    for (const job of waiting) {
-      byKind[jobs.kind[job]]++;
-      gpus += jobs.milli[job] / 1000;
-    }
+    const waiting = round < 0 ? [] : frames.waiting(round), kinds = run.kinds.length;
+    const byKind = run.kinds.map((_, kind) => (round < 0 ? 0 : frames.counts.waitingByKind[round * kinds + kind]));
+    const gpus = round < 0 ? 0 : frames.counts.waitingMilli[round] / 1000;
     panel.waiting.textContent = waiting.length ? `${count(waiting.length)} job${waiting.length === 1 ? " waits" : "s wait"} for ${amount(gpus)} GPU${gpus === 1 ? "" : "s"}.` : round < 0 ? "The run has ended." : "No job waits.";
     byKind.forEach((number, kind) => {
       bar.children[kind].style.flexGrow = number;
@@ -152,7 +155,7 @@
       const job = waiting[index], there = job !== undefined;
       cells[0].parentElement.hidden = !there;
       if (!there) return;
-      cells[0].textContent = count(jobs.id[job]);
+      cells[0].textContent = jobs.id[job];
       cells[1].textContent = run.jobTypes[jobs.type[job]];
       cells[2].textContent = amount(jobs.milli[job] / 1000);
       cells[3].textContent = (jobs.arrival_s[job] / 3600).toFixed(1);
@@ -187,15 +190,14 @@
     for (const stay of stays) {
       const entry = element("div"), dot = element("i");
       dot.style.background = view.scheme === "kind" ? css(kinds[panel.frames.jobs.kind[stay.job]].colour) : shades()[scramble(panel.frames.jobs.id[stay.job]) % 30];
-      const share = stay.share === 1000 ? "" : `, ${(stay.share / 10).toFixed(1)}${THIN}% of the GPU`;
-      entry.append(dot, element("b", stay.name), ` ${stay.type}${share}`, element("small", stay.since));
+      entry.append(dot, element("b", stay.name), ` ${stay.type}${sharing(stay.share)}`, element("small", stay.since));
       tip.append(entry);
     }
     const { x, y } = panel.map.centre(group, index), box = tip.getBoundingClientRect();
     tip.style.left = Math.max(6, Math.min(x + 16 + box.width > innerWidth ? x - 16 - box.width : x + 16, innerWidth - box.width - 6)) + "px";
     tip.style.top = Math.max(6, y + 16 + box.height > innerHeight ? y - 16 - box.height : y + 16) + "px";
     if (document.activeElement === group.canvas) {
-      spoken.textContent = [head, ...(stays.length ? stays.map((stay) => `${stay.name}, ${stay.type}, ${stay.since}`) : ["idle"])].join(". ");
+      spoken.textContent = [head, ...(stays.length ? stays.map((stay) => `${stay.name}, ${stay.type}${sharing(stay.share)}, ${stay.since}`) : ["idle"])].join(". ");
     }
   }
 
@@ -296,7 +298,7 @@
       exact = view.tick >= shown.time_s.length - 1 ? 0 : view.tick;
       last = performance.now();
       requestAnimationFrame(advance);
-    } else for (const panel of panels) queue(panel, panel.frames.run.roundAt[view.tick]);
+    } else for (const panel of panels) queue(panel);
   }
 
   function speed(step) {
@@ -308,7 +310,7 @@
   function scheme(name) {
     view.scheme = name;
     byId("scheme").value = name;
-    byId("kinds").hidden = name !== "kind";
+    byId("kinds").hidden = byId("by-kind").hidden = name !== "kind";
     byId("by-job").hidden = name === "kind";
     recolour();
     for (const panel of panels) panel.map.paint(panel.colours, view.idle);
@@ -354,7 +356,7 @@
     });
     const bar = waits.querySelector(".stack");
     bar.append(...frames.run.kinds.map((kind) => element("span", "", `c-${kind.colour}`)));
-    return { section, frames, map, facts, rows, bar, waiting: waits.querySelector(".waiting"), more: waits.querySelector(".more"), queueDrawn: 0 };
+    return { section, frames, map, facts, rows, bar, waiting: waits.querySelector(".waiting"), more: waits.querySelector(".more"), queueDrawn: 0, queueInSight: false };
   }
 
   async function start() {
@@ -362,6 +364,11 @@
     const frames = await Promise.all(shown.runs.map((run) => new viewerFrames.Frames(run, shown.chunkRounds).open()));
     frames.forEach((run) => panels.push(wire(byId(run.run.key), run)));
     for (const panel of panels) for (const group of panel.map.groups) listen(panel, group);
+    const sight = new IntersectionObserver((entries) => {
+      for (const { isIntersecting } of entries) for (const panel of panels) panel.queueInSight = isIntersecting;
+      if (panels[0].queueInSight) panels.forEach(queue);
+    });
+    sight.observe(byId("queues"));
     legend();
     controls();
     layout();

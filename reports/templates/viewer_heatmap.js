@@ -73,7 +73,6 @@ const viewerHeatmap = (() => {
       const { job, share, firstSlot } = this.frames, cell = this.cell, gap = cell >= 10 ? 1 : 0;
       for (const group of this.groups) {
         const { xs, ys } = group.flow, width = group.canvas.width, pixels = group.pixels;
-        let held = 0;
         const rows = (x, y, count, colour) => { // plain loops are quicker than a fill() for each line of a square
           for (let start = y * width + x, last = start + count * width; start < last; start += width) {
             for (let at = start; at < start + cell; at++) pixels[at] = colour;
@@ -83,7 +82,6 @@ const viewerHeatmap = (() => {
           const first = firstSlot[group.firstGpu + i], end = firstSlot[group.firstGpu + i + 1];
           let total = 0;
           for (let slot = first; slot < end; slot++) if (job[slot] >= 0) total += share[slot];
-          held += Math.min(total, 1000);
           if (total < 1000 || end - first > 1) rows(xs[i], ys[i], cell, idle);
           // Shares are stacked from the bottom; those of a GPU that is given out more than once are squeezed into it.
           let sum = 0, top = ys[i] + cell;
@@ -98,9 +96,18 @@ const viewerHeatmap = (() => {
           }
         }
         group.context.putImageData(group.image, 0, 0);
-        group.held.textContent = `${(held / (10 * Math.max(1, group.gpus))).toFixed(1)}\u202f% held`;
       }
+      this.heads();
       if (this.pointer) this.outline(this.pointer.colour);
+    }
+
+    // How much of each type is held in the round that is shown.
+    heads() {
+      const { at, counts } = this.frames, types = this.groups.length;
+      this.groups.forEach((group, type) => {
+        const milli = at < 0 ? 0 : counts.heldMilli[at * types + type];
+        group.held.textContent = `${(milli / (10 * Math.max(1, group.gpus))).toFixed(1)}\u202f% held`;
+      });
     }
 
     outline(colour) {

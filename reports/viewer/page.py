@@ -18,6 +18,7 @@ from phasewise.reports import quantities
 from phasewise.reports.errors import ComparisonError, ReportWriteError
 from phasewise.reports.run_directory import Run
 from phasewise.reports.viewer import chunks, plots
+from phasewise.reports.viewer.counts import count_rounds
 from phasewise.reports.viewer.jobs import Kind, kinds_of
 from phasewise.reports.viewer.occupancy import Occupancy, read_occupancy
 from phasewise.reports.viewer.planes import pack
@@ -45,6 +46,12 @@ class Panel:
     occupancy: Occupancy
     kinds: Sequence[Kind]
     blocks: Sequence[tuple[str, str]]
+
+    @property
+    def fragmentation(self) -> bool:
+        """Return whether the run recorded fragmentation in any round."""
+        rounds = self.run.rounds
+        return "frag_rate" in rounds and bool(np.isfinite(rounds.numbers("frag_rate")).any())
 
 
 def write_viewer(runs: Sequence[Run], out: Path | str) -> Path:
@@ -114,7 +121,7 @@ def _panels(runs: Sequence[Run], names: Sequence[str]) -> list[Panel]:
     panels = []
     for index, (run, name, occupancy) in enumerate(zip(runs, names, read, strict=True)):
         texts = chunks.encode(occupancy.held, occupancy.rounds)
-        blocks = [(f"r{index}-base", _base(occupancy, kinds.index[index]))]
+        blocks = [(f"r{index}-base", _base(occupancy, kinds.index[index], len(kinds.of_run[index])))]
         blocks += [(f"r{index}-chunk-{number}", text) for number, text in enumerate(texts)]
         panels.append(Panel(run, name, _lede(run, occupancy), occupancy, kinds.of_run[index], blocks))
     return panels
@@ -135,9 +142,10 @@ def _lede(run: Run, occupancy: Occupancy) -> str:
     )
 
 
-def _base(occupancy: Occupancy, kind_index: npt.NDArray[np.int64]) -> str:
-    """Return what the page needs before any chunk: GPUs by node, slots by GPU, and the jobs."""
+def _base(occupancy: Occupancy, kind_index: npt.NDArray[np.int64], kinds: int) -> str:
+    """Return what the page needs before any chunk: GPUs by node, slots by GPU, the jobs, and counts of each round."""
     jobs = occupancy.jobs
+    counts = count_rounds(occupancy, kind_index, kinds)
     return pack(
         [
             occupancy.cluster.gpus_per_node,
@@ -149,6 +157,9 @@ def _base(occupancy: Occupancy, kind_index: npt.NDArray[np.int64]) -> str:
             jobs.first_round,
             jobs.end_round,
             jobs.gpu_milli,
+            counts.held_milli.ravel(),
+            counts.waiting.ravel(),
+            counts.waiting_milli,
         ]
     )
 

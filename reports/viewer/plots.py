@@ -23,6 +23,8 @@ _SYNC = "viewer-time"
 _HISTOGRAM_BINS = 40
 _HEIGHT = 200
 _CUT, _ROOM = 4.0, 2.0  # times the 99th percentile: when an axis is cut, and where
+_TOPS = (4.0, 6.0, 10.0, 20.0, 30.0, 40.0, 60.0, 80.0, 100.0)  # where an axis of a share may end, per cent
+_LEAST_COUNT = 4.0  # an axis of a count ends no lower, or it would have ticks between whole numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,6 @@ class Figure:
     unit: str
     meaning: str
     factor: float = 1.0
-    high: float | None = None
     absent: str = ""
 
 
@@ -49,7 +50,6 @@ FIGURES = (
         "%",
         "GPU time used, of what the cluster has.",
         100.0,
-        100.0,
     ),
     Figure("queue", "Queue", "queued", "Jobs waiting", "jobs", "Jobs in the system that hold no GPU."),
     Figure(
@@ -60,8 +60,7 @@ FIGURES = (
         "%",
         "Share of the idle GPU capacity that the jobs to be expected cannot use where it lies.",
         100.0,
-        100.0,
-        "No run on this page recorded fragmentation.",
+        "No run on this page recorded fragmentation: it is known only where each job stays on one node.",
     ),
     Figure(
         "moves", "Moves", "moves", "Jobs moved per round", "jobs", "Jobs that run on other GPUs than a round before."
@@ -100,11 +99,10 @@ def _on_one_scale(charts: Sequence[Chart]) -> list[Chart]:
 
 def _cut_note(total: Floats, high: float) -> str:
     above = int((total > high).sum())
-    if not above:
-        return ""
-    return (
-        f" {count(above)} point{'s' if above > 1 else ''} of up to {number(float(total.max()))} ms leave the picture."
-    )
+    most = number(float(total.max(initial=0.0)))
+    if above > 1:
+        return f" {count(above)} points, up to {most} ms, are above the top of the chart."
+    return f" One point, {most} ms, is above the top of the chart." if above else ""
 
 
 def _note(clock: Timeline) -> str:
@@ -128,7 +126,7 @@ def _figure_chart(figure: Figure, runs: Sequence[Run], names: Sequence[str], clo
     if not series:
         reason = figure.absent or f"No run on this page has the column {figure.column}."
         return missing(figure.key, figure.title, reason)
-    y_axis = Axis(figure.axis, low=0.0, high=figure.high)
+    y_axis = Axis(figure.axis, low=0.0, high=_top(figure, series))
     return Chart(
         figure.key,
         figure.title,
@@ -140,6 +138,14 @@ def _figure_chart(figure: Figure, runs: Sequence[Run], names: Sequence[str], clo
         sync=_SYNC,
         height=_HEIGHT,
     )
+
+
+def _top(figure: Figure, series: Sequence[Series]) -> float | None:
+    """Return where the vertical axis ends, None where the page may choose: near the highest value in any case."""
+    most = max(float(np.nanmax(item.values)) for item in series)
+    if figure.unit == "%":
+        return next((top for top in _TOPS if 1.05 * most <= top), _TOPS[-1])
+    return _LEAST_COUNT if most <= _LEAST_COUNT else None
 
 
 def _phases(run: Run, index: int, names: Sequence[str], clock: Timeline, note: str) -> Chart:
@@ -201,7 +207,7 @@ def jct_charts(runs: Sequence[Run], names: Sequence[str]) -> list[Chart]:
         Chart(
             "jct",
             "Job completion time",
-            f"Completed jobs that count: {counted}.",
+            f"{_whose(runs)}: {counted}.",
             axis,
             Axis("Share of jobs in each bin (%)", low=0.0),
             edges,
@@ -221,6 +227,17 @@ def jct_charts(runs: Sequence[Run], names: Sequence[str]) -> list[Chart]:
     ]
 
 
+def _whose(runs: Sequence[Run]) -> str:
+    """Return which jobs the distribution is of: a scenario may name a window of ids that its averages are over."""
+    windows = {run.summary.window for run in runs}
+    if windows == {None}:
+        return "Completed jobs"
+    if len(windows) > 1 or None in windows:
+        return "Completed jobs of each run's measuring window"
+    ((first, end),) = (window for window in windows if window)
+    return f"Completed jobs with ids {count(first)} to {count(end - 1)}, the measuring window"
+
+
 def _jct_hours(run: Run) -> Floats:
     try:
         return figures.counted_jct_s(run) / 3600.0
@@ -230,4 +247,4 @@ def _jct_hours(run: Run) -> Floats:
 
 def _marks(hours: Floats) -> list[tuple[float, str]]:
     at = {float(np.quantile(hours, level)): name for level, name in ((0.95, "p95"), (0.5, "p50"))}
-    return sorted((value, f"{name} {duration(3600 * value)}") for value, name in at.items())
+    return sorted((value, f"{name} {number(value)}\u202fh") for value, name in at.items())

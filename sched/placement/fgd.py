@@ -10,10 +10,17 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.sched.compilable import compilable
-from phasewise.sched.fragmentation import SIGN_BITS, class_ordered, cpu_rank, integer_score, on_threshold, score_of
-from phasewise.sched.node_arrays import Need, NodeArrays
-from phasewise.sched.node_placement import NodePlacement
+from phasewise.sched.nodes.arrays import Need, NodeArrays
+from phasewise.sched.nodes.compilable import compilable
+from phasewise.sched.nodes.fragmentation import (
+    SIGN_BITS,
+    class_ordered,
+    cpu_rank,
+    integer_score,
+    on_threshold,
+    score_of,
+)
+from phasewise.sched.nodes.placement import NodePlacement
 from phasewise.sched.registry import PlacementOptions, register_placement
 from phasewise.sched.tasks import WHOLE_MILLI
 

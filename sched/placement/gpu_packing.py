@@ -7,8 +7,8 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.sched.node_arrays import Need, NodeArrays
-from phasewise.sched.node_placement import NodePlacement
+from phasewise.sched.nodes.arrays import Need, NodeArrays
+from phasewise.sched.nodes.placement import NodePlacement
 from phasewise.sched.registry import PlacementOptions, register_placement
 from phasewise.sched.tasks import WHOLE_MILLI
 

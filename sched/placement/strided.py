@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from phasewise.sched.api import Holding, NodeView, Order, Placed
-from phasewise.sched.node_rules import FirstFit
+from phasewise.sched.nodes.rules import FirstFit
 from phasewise.sched.registry import PlacementOptions, register_placement
 
 

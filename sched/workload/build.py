@@ -13,7 +13,7 @@ from phasewise.sched.workload.pods import read_pod_mix
 from phasewise.sched.workload.throughputs import ThroughputTable
 
 if TYPE_CHECKING:
-    from phasewise.sched.config import Scenario
+    from phasewise.sched.scenario.config import Scenario
 
 
 def build_workload(scenario: Scenario, worker_types: tuple[str, ...]) -> Workload:

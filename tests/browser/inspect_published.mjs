@@ -1,6 +1,7 @@
 // Open the published page in a real Chromium, wide and narrow, light and dark, and print as JSON what a reader would meet.
 // usage: node inspect_published.mjs CHROMIUM PAGE.html [FOLDER]
-// With FOLDER, pictures of the page are put there: its first screen, and the growth of each scale, light and dark.
+// With FOLDER, pictures of the page are put there: its first screen, light and dark and on a phone, and the growth of each
+// scale, light and dark.
 import { pathToFileURL } from "node:url";
 import { chromium } from "playwright-core";
 
@@ -24,8 +25,8 @@ function inspect() {
   });
   // Labels that stand side by side: any two of a group that touch are a fault, and so is one that is cut in the middle.
   const touching = [];
-  for (const group of document.querySelectorAll(".strip.head .axis, nav.toc, .stackrow .stack, thead tr")) {
-    const boxes = [...group.querySelectorAll("span, a, b, th")].filter((e) => !e.querySelector("b, span"))
+  for (const group of document.querySelectorAll(".strip.head .axis, nav.toc, .stackrow .stack, thead tr, .key, ul.legend")) {
+    const boxes = [...group.querySelectorAll("span, a, b, th, li")].filter((e) => !e.querySelector("b, span"))
       .map((e) => ({ text: e.textContent, ...e.getBoundingClientRect().toJSON(), bottomOf: e.parentElement.getBoundingClientRect().bottom }))
       .filter((b) => b.width > 0 && b.top < b.bottomOf - 1);
     boxes.forEach((a, i) => boxes.slice(i + 1).forEach((b) => {
@@ -58,6 +59,9 @@ for (const { name, width, height, colorScheme } of views) {
   await tab.goto(pathToFileURL(page).href);
   await tab.waitForFunction(() => document.documentElement.dataset.ready === "true", null, { timeout: 20000 });
   const found = await tab.evaluate(inspect);
+  if (folder && name === "phone") {
+    await tab.screenshot({ path: `${folder}/index-phone.png`, fullPage: true, clip: { x: 0, y: 0, width, height: 2 * height } });
+  }
   if (folder && name !== "phone") {
     await tab.screenshot({ path: `${folder}/index-${colorScheme}.png` });
     for (const pair of await tab.locator("#growth .pairs").all()) {

@@ -1,9 +1,11 @@
 // Open a page in a real Chromium, wide and narrow, light and dark, and print as JSON what a reader would meet.
-// usage: node inspect_report.mjs CHROMIUM PAGE.html
+// usage: node inspect_report.mjs CHROMIUM PAGE.html [FOLDER]
+// With FOLDER, pictures of the first screen are put there: report.png (light), report-dark.png and report-phone.png.
 import { pathToFileURL } from "node:url";
 import { chromium } from "playwright-core";
 
-const [, , executablePath, page] = process.argv;
+const [, , executablePath, page, folder] = process.argv;
+const pictures = { "wide-light": "report.png", "wide-dark": "report-dark.png", phone: "report-phone.png" };
 const views = [
   { name: "wide-light", width: 1280, height: 900, colorScheme: "light" },
   { name: "wide-dark", width: 1280, height: 900, colorScheme: "dark" },
@@ -41,6 +43,7 @@ for (const { name, width, height, colorScheme } of views) {
   await tab.goto(pathToFileURL(page).href);
   await tab.waitForFunction(() => document.documentElement.dataset.ready === "true", null, { timeout: 20000 });
   const found = await tab.evaluate(inspect);
+  if (folder) await tab.screenshot({ path: `${folder}/${pictures[name]}` });
   const plot = tab.locator("figure[data-chart] .u-over").first();
   let readout = "";
   if (await plot.count()) {

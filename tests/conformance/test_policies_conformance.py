@@ -13,8 +13,8 @@ from phasewise.profiling.phases import PhaseTimer
 from phasewise.sched import registry
 from phasewise.sched.api import ClusterView, Policy, TypeOrder
 from phasewise.sched.cluster import ClusterLayout
-from phasewise.sched.config import Cluster
 from phasewise.sched.registry import PolicyOptions
+from phasewise.sched.scenario.config import Cluster
 from phasewise.solvers.session import open_solver
 
 POLICIES = registry.policy_names()

@@ -10,7 +10,7 @@ import pytest
 
 from phasewise.bench.taping import record
 from phasewise.profiling.phases import PhaseTimer
-from phasewise.sched.scenarios import load_scenario
+from phasewise.sched.scenario.loading import load_scenario
 from phasewise.solvers import registry
 from phasewise.solvers.lexicographic import LEXICOGRAPHIC, LexicographicProblem
 from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING

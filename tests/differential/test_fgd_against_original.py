@@ -13,10 +13,10 @@ import pytest
 
 from phasewise.sched import registry
 from phasewise.sched.cluster import ClusterLayout, Node
-from phasewise.sched.fragmentation import by_class, fragmented_milli, stranded_milli
-from phasewise.sched.node_arrays import Need, NodeArrays
-from phasewise.sched.node_rules import FirstFit
-from phasewise.sched.nodes import NodeState, Spot
+from phasewise.sched.nodes.arrays import Need, NodeArrays
+from phasewise.sched.nodes.fragmentation import by_class, fragmented_milli, stranded_milli
+from phasewise.sched.nodes.rules import FirstFit
+from phasewise.sched.nodes.state import NodeState, Spot
 from phasewise.sched.tasks import Request, TaskDistribution, typical
 
 pytestmark = pytest.mark.oracle

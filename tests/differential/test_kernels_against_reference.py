@@ -211,7 +211,7 @@ COUNT_SIGNATURES = """
 import sys
 from pathlib import Path
 from phasewise.sched import compiled, kernels, lease_kernels
-from phasewise.sched.scenarios import load_scenario
+from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.simulate import simulate
 loops = {**vars(kernels), **vars(lease_kernels)}
 loops = {name: each for name, each in loops.items() if hasattr(each, "signatures")}

@@ -15,7 +15,7 @@ from phasewise.profiling.tables import read_table
 RUN = """
 import json, sys
 from pathlib import Path
-from phasewise.sched.scenarios import load_scenario
+from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.simulate import simulate
 overrides = json.loads(sys.argv[1])
 for seed in map(int, sys.argv[3:]):

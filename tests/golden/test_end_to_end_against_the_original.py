@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from phasewise.sched.scenarios import load_scenario
+from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.simulate import simulate
 
 ORACLE = Path(__file__).resolve().parents[2].parent / "shared" / "oracle" / "gavel"

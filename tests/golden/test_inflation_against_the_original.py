@@ -16,8 +16,8 @@ from statistics import mean
 
 import pytest
 
-from phasewise.sched.inflation import Experiment, Filling, Setting, fill, prepare
-from phasewise.sched.inflation_records import curves, failures, placement_columns
+from phasewise.sched.inflation.experiment import Experiment, Filling, Setting, fill, prepare
+from phasewise.sched.inflation.records import curves, failures, placement_columns
 
 pytestmark = pytest.mark.oracle
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from phasewise.sched.scenarios import load_scenario
+from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.simulate import RunOutcome, simulate
 
 ORACLE = Path(__file__).resolve().parents[2].parent / "shared" / "oracle" / "gavel"

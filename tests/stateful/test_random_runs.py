@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_runs import Job, Run, node_sizes, perform, run_trace
 
-from phasewise.sched.scenarios import load_scenario
+from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.workload.throughputs import ThroughputTable
 
 PLACEMENTS = ("strided", "fgd", "random")

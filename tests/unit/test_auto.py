@@ -12,7 +12,7 @@ import pytest
 
 from phasewise.bench.calibrate_auto import calibrate, render
 from phasewise.profiling.phases import PhaseTimer
-from phasewise.sched.scenarios import BUILTIN
+from phasewise.sched.scenario.loading import BUILTIN
 from phasewise.solvers import registry
 from phasewise.solvers.api import Answer, SolverSession, Status
 from phasewise.solvers.backends.auto import (

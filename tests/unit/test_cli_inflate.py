@@ -14,7 +14,7 @@ import small_lists
 from phasewise.bench.boundary import Interruption
 from phasewise.profiling.errors import OutputError
 from phasewise.profiling.tables import read_table
-from phasewise.sched import inflation_records
+from phasewise.sched.inflation import records
 
 FILES = ["curves.csv", "placements.parquet", "run.json"]
 Run = Callable[..., Any]
@@ -147,7 +147,7 @@ def test_a_file_that_cannot_be_written_fails_the_experiment(inflate: Run, monkey
     def full(path: Path, _content: bytes) -> None:
         raise OutputError(f"cannot write {path}: No space left on device")
 
-    monkeypatch.setattr(inflation_records, "write_atomically", full)
+    monkeypatch.setattr(records, "write_atomically", full)
     said = inflate()
     assert said.code == 3
     assert "the experiment failed after" in said.err

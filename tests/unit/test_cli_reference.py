@@ -12,7 +12,7 @@ import pytest
 from phasewise.bench.boundary import ExitCode
 from phasewise.bench.cli import cli
 from phasewise.bench.options import OPTIONS
-from phasewise.sched.config import Scenario
+from phasewise.sched.scenario.config import Scenario
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "cli.md"
 COMMANDS = {name: cli.get_command(click.Context(cli), name) for name in cli.list_commands(click.Context(cli))}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from small_runs import node_sizes
 
 from phasewise.sched.cluster import ClusterLayout
-from phasewise.sched.config import Cluster
+from phasewise.sched.scenario.config import Cluster
 
 
 def test_types_stand_in_alphabetical_order_and_nodes_are_numbered_over_all_of_them() -> None:

@@ -19,11 +19,11 @@ import pytest
 from phasewise.bench.boundary import ExitCode
 from phasewise.bench.cli import cli
 from phasewise.profiling.lines import read_lines
-from phasewise.sched import intervals
+from phasewise.sched.recording import intervals
+from phasewise.sched.recording.rounds import RoundLog
+from phasewise.sched.recording.run_tables import JOBS_SCHEMA
 from phasewise.sched.registry import placement_names, policy_names
-from phasewise.sched.rounds import RoundLog
-from phasewise.sched.run_tables import JOBS_SCHEMA
-from phasewise.sched.scenarios import builtin_names, load_scenario
+from phasewise.sched.scenario.loading import builtin_names, load_scenario
 from phasewise.sched.simulate import simulate
 from phasewise.solvers import registry as solvers
 from phasewise.solvers.api import RebuildReason

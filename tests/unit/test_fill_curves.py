@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from phasewise.sched.fill_curves import FillCurves, fill_curves
+from phasewise.sched.inflation.fill_curves import FillCurves, fill_curves
 
 CAPACITY = 20_000  # milli-GPU: 200 are a percent
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasewise.sched import fragmentation
-from phasewise.sched.fragmentation import Fragment, by_class, fragmented_milli
+from phasewise.sched.nodes import fragmentation
+from phasewise.sched.nodes.fragmentation import Fragment, by_class, fragmented_milli
 from phasewise.sched.tasks import Request, TaskDistribution
 
 TYPES = ("A", "B")

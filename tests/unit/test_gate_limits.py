@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from phasewise.bench.gate.errors import GateError
-from phasewise.bench.gate.gate import only
-from phasewise.bench.gate.limits import LIMITS_FILE, load_limits
+from phasewise.bench.gate.gate import only, require_new_reason
+from phasewise.bench.gate.limits import LIMITS_FILE, Base, load_base, load_limits
 from phasewise.bench.gate.plants import PLANTS
 from phasewise.bench.subjects.catalogue import catalogue
 from phasewise.profiling.errors import RecordError
@@ -95,3 +95,19 @@ def test_only_cases_of_the_gate_can_be_chosen() -> None:
     assert [case.name for case in only(limits, ["placement/alibaba/fgd"]).cases] == ["placement/alibaba/fgd"]
     with pytest.raises(GateError, match="'placement/alibaba/fdg' is not a case of the gate; allowed: engine"):
         only(limits, ["placement/alibaba/fdg"])
+
+
+def test_a_base_that_is_moved_needs_a_reason_of_its_own() -> None:
+    before = Base("a" * 40, "The first one that can be measured.")
+    require_new_reason(Base("b" * 40, "Switching is exact now, and takes a tenth longer."), before)
+    with pytest.raises(GateError, match=r"moved from a{12} to b{12}, but base\.reason is the same; say why"):
+        require_new_reason(Base("b" * 40, f" {before.reason}\n"), before)
+
+
+def test_the_base_of_another_versions_file_is_read_whatever_else_is_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "gate.toml"
+    path.write_text('[base]\ncommit = "c"\nreason = "r"\n[unheard_of]\nkey = 1\n')
+    assert load_base(path) == Base("c", "r")
+    path.write_text("[sampling]\npairs = 4\n")
+    with pytest.raises(GateError, match="missing required field `base`"):
+        load_base(path)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -129,3 +132,31 @@ def test_sharing_leaves_a_folder_that_only_one_tree_has_alone(repository: Path, 
     compile_all(repository)
     share_compiled(repository, bare)
     assert compiled_in(bare) == 0
+
+
+def test_a_gate_that_is_told_to_end_leaves_no_folder_and_no_worktree(repository: Path, tmp_path: Path) -> None:
+    (folders := tmp_path / "tmp").mkdir()
+    script = (
+        "import pathlib, sys, time\n"
+        "from phasewise.bench.gate.trees import both, resolve\n"
+        "root = pathlib.Path(sys.argv[1])\n"
+        "with both(root, resolve(root, 'HEAD')):\n"
+        "    print('measuring', flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    environment = {**os.environ, "TMPDIR": os.fspath(folders)}
+    told = subprocess.Popen(
+        [sys.executable, "-P", "-c", script, repository],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        text=True,
+    )
+    with told:
+        assert told.stdout is not None
+        assert told.stdout.readline() == "measuring\n"
+        assert list(folders.iterdir()) != []
+        told.send_signal(signal.SIGTERM)
+        assert "KeyboardInterrupt" in told.communicate(timeout=30)[1]
+    assert list(folders.iterdir()) == []
+    assert git(repository, "worktree", "list").count("\n") == 0

@@ -11,8 +11,8 @@ import small_lists
 
 from phasewise.sched.cluster import ClusterLayout, Node
 from phasewise.sched.errors import ScenarioError, UnknownPlacementError
-from phasewise.sched.inflation import Experiment, Filling, FillProgress, Setting, fill, prepare, warm_up
-from phasewise.sched.inflation_records import curves, placement_columns, summarise
+from phasewise.sched.inflation.experiment import Experiment, Filling, FillProgress, Setting, fill, prepare, warm_up
+from phasewise.sched.inflation.records import curves, placement_columns, summarise
 from phasewise.sched.registry import PlacementOptions, placement, placement_names
 from phasewise.sched.tasks import Request
 

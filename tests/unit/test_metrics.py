@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from phasewise.sched.metrics import (
+from phasewise.sched.recording.metrics import (
     JctStatistics,
     finish_time_fairness,
     gpu_utilization,

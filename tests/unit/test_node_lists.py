@@ -8,11 +8,11 @@ import msgspec
 import pytest
 
 from phasewise.sched.cluster import UNLIMITED, ClusterLayout
-from phasewise.sched.config import Cluster, Scenario
 from phasewise.sched.errors import ScenarioError, TraceError
 from phasewise.sched.inventories import inventory_names
 from phasewise.sched.node_lists import build_layout, gpus_by_type, read_node_list, types_with_room
-from phasewise.sched.scenarios import load_scenario, resolve, scan_scenario
+from phasewise.sched.scenario.config import Cluster, Scenario
+from phasewise.sched.scenario.loading import load_scenario, resolve, scan_scenario
 from phasewise.sched.tasks import Request
 
 HEADER = "sn,cpu_milli,memory_mib,gpu,model\n"

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from node_cases import GPU_REQUESTS, LAYOUT, REQUESTS, TASKS, rules
 
-from phasewise.sched import nodes
 from phasewise.sched.cluster import ClusterLayout, Node
-from phasewise.sched.node_rules import FirstFit
-from phasewise.sched.nodes import NodeState
+from phasewise.sched.nodes.rules import FirstFit
+from phasewise.sched.nodes.state import ROW_BYTES, NodeState
 from phasewise.sched.tasks import Request, TaskDistribution
 
 NO_TASKS = TaskDistribution((), np.empty(0))
@@ -117,8 +116,8 @@ def test_requests_that_take_turns_in_the_rows_kept_place_alike(compiled: bool, m
     rng = np.random.default_rng(5)
     rows = rng.integers(0, len(GPU_REQUESTS), 80)
     found = []
-    for room in (nodes.ROW_BYTES, 3 * 2 * LAYOUT.nodes):  # room for all, and for three rows
-        monkeypatch.setattr(nodes, "ROW_BYTES", room)
+    for room in (ROW_BYTES, 3 * 2 * LAYOUT.nodes):  # room for all, and for three rows
+        monkeypatch.setattr("phasewise.sched.nodes.state.ROW_BYTES", room)
         state = NodeState(LAYOUT, TASKS, compiled=compiled)
         wanted = [state.register(request) for request in GPU_REQUESTS]
         filled = state.place_all(rules()["fgd"], np.array(wanted)[rows])
@@ -143,7 +142,7 @@ def test_scores_stay_right_when_more_was_touched_than_the_log_holds() -> None:
 
 def test_compiled_kernels_are_loaded_from_disk_by_the_next_process() -> None:
     program = (
-        "from node_cases import LAYOUT, TASKS, rules; from phasewise.sched.nodes import NodeState;"
+        "from node_cases import LAYOUT, TASKS, rules; from phasewise.sched.nodes.state import NodeState;"
         "said = []; NodeState(LAYOUT, TASKS).prepare(rules()['best_fit'], said.append); print(said)"
     )
     answers = [

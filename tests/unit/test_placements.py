@@ -8,8 +8,8 @@ from node_cases import LAYOUT, TASKS, held, nothing_placed, order_of, rules, vie
 
 from phasewise.sched import registry
 from phasewise.sched.cluster import ClusterLayout, Node
-from phasewise.sched.node_placement import NodePlacement
-from phasewise.sched.nodes import NodeState
+from phasewise.sched.nodes.placement import NodePlacement
+from phasewise.sched.nodes.state import NodeState
 from phasewise.sched.tasks import Request, TaskDistribution
 
 WHOLE, HALF, PAIR = Request(0, 1000, 1), Request(0, 500, 1), Request(0, 1000, 2)

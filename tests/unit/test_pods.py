@@ -10,7 +10,7 @@ import pytest
 
 from phasewise.sched.errors import ScenarioError, TraceError
 from phasewise.sched.node_lists import build_layout
-from phasewise.sched.scenarios import load_scenario
+from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.tasks import Request
 from phasewise.sched.workload.arrivals import Arrival, Workload
 from phasewise.sched.workload.build import build_workload

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from phasewise.bench.publish.auto_points import rivals
 from phasewise.bench.publish.measured import rows_of
-from phasewise.bench.publish.origins import of_file, origin, settings
+from phasewise.bench.publish.origins import commit_of, settings
 from phasewise.bench.publish.profiles import ROOT, anywhere, hot_lines, warmest
 from phasewise.bench.publish.scales import PLANS
 from phasewise.bench.suite_tapes import Scale
-from phasewise.sched.scenarios import load_scenario
+from phasewise.sched.scenario.loading import load_scenario
+from phasewise.solvers import registry
+from phasewise.solvers.backends.auto import Point, Structure
 from phasewise.solvers.replay import Record
 
 HEAD = "Line #      Hits         Time  Per Hit   % Time  Line Contents\n" + "=" * 62
@@ -75,10 +78,17 @@ def test_paths_of_this_machine_are_not_published() -> None:
 def test_a_file_without_a_history_has_no_commit(tmp_path: Path) -> None:
     file = tmp_path / "table.toml"
     file.write_text("")
-    made = of_file(origin("make reports", "3 runs", "bootstrap", 1.0), file)
-    assert made.commit is None
-    assert made.dirty is None
-    assert made.command == "make reports"
+    assert commit_of(file) is None
+
+
+def test_the_backends_measured_at_a_point_are_its_two_quickest_and_the_quickest_of_other_sizes() -> None:
+    def point(jobs: int, **cpu_ms: float) -> Point:
+        return Point(Structure("max_min", False, True, jobs, 3), cpu_ms)
+
+    table = [point(30, one=1.0, two=2.0, three=3.0), point(400, three=4.0, one=5.0, two=6.0)]
+    assert rivals(table[0], table) == ["one", "two", "three"]
+    assert rivals(table[1], table) == ["three", "one"]
+    assert rivals(table[0], table[:1]) == ["one", "two"]
 
 
 def test_a_command_can_be_given_to_a_shell_as_it_stands() -> None:
@@ -99,6 +109,14 @@ def test_backends_are_measured_against_the_quickest_exact_one_on_the_same_proble
     assert rows[2].slower.estimate == pytest.approx(0.1)
     assert rows[1].problems == 4
     assert (rows[1].build_ms.estimate, rows[1].solve_ms.estimate) == (3.0, 5.0)
+
+
+@pytest.mark.parametrize("scale", list(Scale))
+def test_every_backend_is_compared_or_the_page_says_why_not(scale: Scale) -> None:
+    plan = PLANS[scale]
+    for backend in registry.describe():
+        told = {backend.name, backend.name.split(":")[0]} & set(plan.left_out)
+        assert (backend.name in plan.solvers) != bool(told), backend.name
 
 
 @pytest.mark.parametrize("scale", list(Scale))

@@ -10,8 +10,18 @@ import pytest
 from sample_publication import publication
 
 from phasewise.reports.errors import ReportWriteError, RunDirectoryError
-from phasewise.reports.publication import AutoPoint, Publication, load_publication, save_publication
-from phasewise.reports.published import Strip, render_html, render_markdown, write_pages
+from phasewise.reports.glossary import PHASES
+from phasewise.reports.publication import AutoPoint, Figure, Publication, load_publication, save_publication
+from phasewise.reports.published import (
+    Strip,
+    dash,
+    figure,
+    gain,
+    percent_figure,
+    render_html,
+    render_markdown,
+    write_pages,
+)
 from phasewise.reports.published_views import crossing, size_shares, view_of
 
 BOTH = [publication(), publication("alibaba", "Alibaba scale", heavier=4.0)]
@@ -33,7 +43,8 @@ def test_a_publication_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert again.runs.phases[0].share.estimate == pytest.approx(BOTH[0].runs.phases[0].share.estimate, rel=1e-4)
     assert again.growth.sizes[-1].cost_ms.keys() == BOTH[0].growth.sizes[-1].cost_ms.keys()
     assert again.replay.rows[0].slower is None
-    assert again.auto == BOTH[0].auto
+    assert again.auto.points[0] == BOTH[0].auto.points[0]
+    assert again.auto.points[1].slower["highs-direct"].high == pytest.approx(2.04, rel=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -89,10 +100,48 @@ def test_the_text_has_a_row_for_every_phase_size_and_backend(text: str) -> None:
     assert "| `worker_assignment` | 50.0" in text
     assert "1.25 (1.25 to 1.25) |" in text
     assert "1.333 (1.325 to 1.342)" in text  # half the share, twice as fast
-    assert "2.00 (1.961 to 2.04)" in text  # half the share, free
+    assert "2.00 (1.96 to 2.04)" in text  # half the share, free
     assert "| `cvxpy-fresh:ECOS` | 20.0 (19.6 to 20.4) | 5.00 (4.90 to 5.10) |" in text
     assert "`waterfill` (heuristic)" in text
-    assert "at about 200 jobs from highs-direct to structured" in text
+    assert (
+        "at about 200 jobs from highs-direct to structured, which takes 0.50 of its time at 400 jobs by the table"
+        in text
+    )
+    assert "0.50 (0.49 to 0.51) measured again<br>" not in text  # one switch, and it is clear
+    assert "0.50 (0.49 to 0.51) measured again |" in text
+
+
+def test_a_backend_without_a_row_has_a_reason_on_both_pages(text: str, page: str) -> None:
+    assert "No row for `water-filling`: another family." in text
+    assert page.count("No row for water-filling: another family.") == 2
+
+
+def test_every_section_of_the_text_says_what_made_its_figures(text: str) -> None:
+    sections = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
+    assert len(sections) == 7
+    for section in sections:
+        assert "```console" in section, section[:40]
+        assert section.rstrip().endswith("interval: 95 % bootstrap."), section[:40]
+
+
+def test_an_interval_has_the_decimals_of_its_estimate() -> None:
+    assert figure(Figure(0.00966, 0.0101, 0.0107)) == "0.0101 (0.0097 to 0.0107)"
+    assert figure(Figure(-0.4, 1.5, 1234.5)) == "1.50 (−0.40 to 1\u202f234.50)"
+    assert figure(None) == "–"
+    assert gain(Figure(1.98, 2.09, 2.2)) == "2.09 (1.98 to 2.20)"
+    assert percent_figure(Figure(0.0009, 0.00091, 0.001)) == "0.09\u202f% (0.09 to 0.10)"
+    assert dash("−0.18 to 0.50") == "−0.18 to 0.50"
+    assert dash("0.18 to 0.50") == "0.18–0.50"
+
+
+def test_peaks_of_memory_are_told_of_all_runs(text: str) -> None:
+    assert "peak 191 MiB, the median of 3 runs (least to most: 190 to 193)" in text
+
+
+def test_the_page_says_what_every_phase_is(text: str, page: str) -> None:
+    for meaning in (PHASES["worker_assignment"], PHASES["telemetry"]):
+        assert meaning in text
+        assert meaning in page
 
 
 def test_every_table_of_the_text_has_rows_of_one_width(text: str) -> None:

@@ -18,7 +18,7 @@ from phasewise.profiling.phases import PHASES
 from phasewise.profiling.sinks import ListSink
 from phasewise.sched import simulate as simulation_module
 from phasewise.sched.errors import RunFailedError, ScenarioError
-from phasewise.sched.scenarios import load_scenario
+from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.simulate import Callbacks, Progress, simulate
 from phasewise.solvers.errors import SolveFailedError
 

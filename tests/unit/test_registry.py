@@ -11,8 +11,8 @@ import pytest
 
 from phasewise.sched import registry
 from phasewise.sched.cluster import ClusterLayout
-from phasewise.sched.config import Cluster
 from phasewise.sched.errors import SchedulingError, UnknownPlacementError, UnknownPolicyError
+from phasewise.sched.scenario.config import Cluster
 
 OPTIONS = registry.PlacementOptions(ClusterLayout.build(Cluster(gpus={"v100": 4})))
 OURS = {"fifo", "fifo_perf", "isolated", "max_min_fairness", "max_min_fairness_perf", "recorded"}

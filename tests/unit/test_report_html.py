@@ -17,7 +17,7 @@ from phasewise.reports.figures import PIPELINE, bins_of, log_edges, log_histogra
 from phasewise.reports.html import write_report
 from phasewise.reports.quantities import count, duration, number, percent
 from phasewise.reports.run_directory import load_run
-from phasewise.sched.scenarios import load_scenario
+from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.simulate import simulate
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from phasewise.sched.config import Cluster, Scenario, Stop, Workload
 from phasewise.sched.errors import ScenarioError
-from phasewise.sched.reference import scenario_page
-from phasewise.sched.scenarios import builtin_names, describe, load_scenario, parse_counts, resolve
-from phasewise.sched.schema import scenario_keys
+from phasewise.sched.scenario.config import Cluster, Scenario, Stop, Workload
+from phasewise.sched.scenario.loading import builtin_names, describe, load_scenario, parse_counts, resolve
+from phasewise.sched.scenario.reference import scenario_page
+from phasewise.sched.scenario.schema import scenario_keys
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -55,7 +55,7 @@ def test_a_resolved_scenario_survives_its_own_writing() -> None:
 
 
 def test_listing_scenarios_imports_no_numpy() -> None:
-    code = "import sys; from phasewise.sched import scenarios; scenarios.describe(); print('numpy' in sys.modules)"
+    code = "import sys; from phasewise.sched.scenario import loading; loading.describe(); print('numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
@@ -231,4 +231,4 @@ def test_every_key_of_the_scenario_file_says_what_it_means() -> None:
 
 def test_the_reference_page_is_in_step_with_the_schema() -> None:
     page = (ROOT / "docs" / "reference" / "scenario.md").read_text(encoding="utf-8")
-    assert page == scenario_page(), "run: python -m phasewise.sched.reference docs/reference/scenario.md"
+    assert page == scenario_page(), "run: python -m phasewise.sched.scenario.reference docs/reference/scenario.md"

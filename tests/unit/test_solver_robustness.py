@@ -21,7 +21,7 @@ from small_runs import Run, perform
 
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.sched.errors import RunFailedError, ScenarioError
-from phasewise.sched.scenarios import load_scenario
+from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.simulate import Callbacks, build_parts, simulate
 from phasewise.solvers import registry
 from phasewise.solvers.api import Answer, SolverSession, Status
@@ -238,7 +238,7 @@ def test_a_real_limit_of_a_solver_is_a_fallback_like_any_other(
 LIMITED = """
 import resource, sys
 import numpy as np
-from phasewise.sched.scenarios import load_scenario
+from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.simulate import simulate
 from phasewise.solvers import registry
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from phasewise.sched.cluster import ClusterLayout
-from phasewise.sched.config import Cluster
+from phasewise.sched.scenario.config import Cluster
 from phasewise.sched.state import JobTable
 from phasewise.sched.workload.arrivals import Arrival
 

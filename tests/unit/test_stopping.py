@@ -7,8 +7,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from phasewise.sched.config import Stop
 from phasewise.sched.errors import ScenarioError
+from phasewise.sched.scenario.config import Stop
 from phasewise.sched.stopping import Stopper, StopReason, Trend, jct_trend, window_means
 
 HOUR_S = 3600.0

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from phasewise.bench import suite_tapes
 from phasewise.bench.suite_tapes import LEAST_PROBLEMS, RECIPES, SUBSTITUTES, Generated, Recipe, Scale, suite_tape
 from phasewise.profiling.errors import OutputError
-from phasewise.sched.scenarios import builtin_names
+from phasewise.sched.scenario.loading import builtin_names
 from phasewise.solvers.basis import came_from, job_hashes
 from phasewise.solvers.errors import TapeError
 from phasewise.solvers.tapes import Tape

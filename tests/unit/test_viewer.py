@@ -243,7 +243,7 @@ def test_an_axis_is_cut_where_one_round_would_hide_the_others(folder: Path) -> N
     solve_s[0] = 20.0
     page = render_viewer([rewrite(folder, "rounds", phase_lp_solve_s=solve_s, phase_policy_s=solve_s * 0)])
     (chart,) = (c for c in payload(page, "payload") if c["key"] == "phases0")
-    assert "1 point of up to" in page
+    assert "One point, 20\u202f000 ms, is above the top of the chart." in page
     assert chart["yAxis"]["high"] < 20_000
 
 

@@ -20,12 +20,12 @@ from phasewise.profiling.errors import OutputError
 from phasewise.profiling.lines import Kind, encode
 from phasewise.profiling.phases import PhaseProfile, PhaseTotals
 from phasewise.profiling.sinks import FileSink, Sink, TeeSink, write_atomically
-from phasewise.sched import intervals, rounds
 from phasewise.sched.cluster import ClusterLayout
-from phasewise.sched.config import Scenario
-from phasewise.sched.records import NOTHING_PAID, AllocationRecord, JobRecord, RoundOutcome
-from phasewise.sched.run_tables import NoTables, RunTables, Tables
-from phasewise.sched.summary import Totals
+from phasewise.sched.recording import intervals, rounds
+from phasewise.sched.recording.records import NOTHING_PAID, AllocationRecord, JobRecord, RoundOutcome
+from phasewise.sched.recording.run_tables import NoTables, RunTables, Tables
+from phasewise.sched.recording.summary import Totals
+from phasewise.sched.scenario.config import Scenario
 from phasewise.sched.workload.arrivals import Arrival
 from phasewise.solvers.api import RebuildReason
 

@@ -1,4 +1,4 @@
-"""The reference page of the scenario file, made from the schema: `python -m phasewise.sched.reference FILE`."""
+"""The scenario file's reference page, made from the schema: `python -m phasewise.sched.scenario.reference FILE`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from phasewise.sched.scenarios import builtin_names, load_scenario
-from phasewise.sched.schema import scenario_keys, written
+from phasewise.sched.scenario.loading import builtin_names, load_scenario
+from phasewise.sched.scenario.schema import scenario_keys, written
 
 HEAD = """# The scenario file
 
@@ -20,7 +20,7 @@ every fault. Paths are relative to the scenario file; on the command line, to wh
 A new trace (`--trace`) or a new number of generated jobs (`--jobs`) that comes without a window of its own is run
 whole: the window of the scenario belongs to the scenario's workload.
 
-This page is made from the schema: `python -m phasewise.sched.reference docs/reference/scenario.md`.
+This page is made from the schema: `python -m phasewise.sched.scenario.reference docs/reference/scenario.md`.
 """
 
 

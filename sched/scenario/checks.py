@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from phasewise.sched.config import Cluster, Scenario
 from phasewise.sched.errors import SchedulingError
-from phasewise.sched.schema import Told, written
+from phasewise.sched.scenario.config import Cluster, Scenario
+from phasewise.sched.scenario.schema import Told, written
 
 GAVEL_TYPES = ("v100", "p100", "k80")
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from phasewise.profiling.environment import describe_environment, peak_rss_mib
 from phasewise.profiling.sinks import write_atomically
-from phasewise.sched.fill_curves import FillCurves, fill_curves
-from phasewise.sched.inflation import DEFAULT_LOAD, Experiment, Filling
+from phasewise.sched.inflation.experiment import DEFAULT_LOAD, Experiment, Filling
+from phasewise.sched.inflation.fill_curves import FillCurves, fill_curves
 from phasewise.sched.tasks import WHOLE_MILLI, Request
 
 PLACEMENTS_SCHEMA: Final = {"event": "int64", "pod": "string", "node": "string", "gpus": "string", "score": "int64"}

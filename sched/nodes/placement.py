@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from phasewise.sched.api import NodeView, Order, Placed
-from phasewise.sched.node_rules import NodeRule
+from phasewise.sched.nodes.rules import NodeRule
 from phasewise.sched.registry import PlacementOptions
 
 

@@ -14,15 +14,15 @@ from typing import Any
 
 import msgspec
 
-from phasewise.sched.checks import consistency_faults, listed_gpus
-from phasewise.sched.config import Scenario
 from phasewise.sched.errors import ScenarioError
 from phasewise.sched.faults import Fault, render
 from phasewise.sched.inventories import inventory_names, pod_table_names
-from phasewise.sched.schema import Told, accepts, field_type, structure_faults, written
+from phasewise.sched.scenario.checks import consistency_faults, listed_gpus
+from phasewise.sched.scenario.config import Scenario
+from phasewise.sched.scenario.schema import Told, accepts, field_type, structure_faults, written
 from phasewise.sched.workload.fields import nearest
 
-BUILTIN = Path(__file__).resolve().parent / "data" / "scenarios"
+BUILTIN = Path(__file__).resolve().parent.parent / "data" / "scenarios"
 FILE_KEYS = (
     ("cluster", "nodes"),
     ("workload", "trace"),

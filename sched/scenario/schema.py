@@ -1,6 +1,6 @@
 """The scenario file as a list of keys: their types in words, and what is wrong with a file's structure.
 
-Everything comes from the structs of `phasewise.sched.config`: types, bounds, defaults, and the docs from their
+Everything comes from the structs of `phasewise.sched.scenario.config`: types, bounds, defaults, and the docs from their
 docstrings, so that messages and the reference page cannot fall behind.
 """
 
@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias, Union, get_args, get_origin
 
 import msgspec
 
-from phasewise.sched.config import Scenario, Section
+from phasewise.sched.scenario.config import Scenario, Section
 from phasewise.sched.workload.fields import nearest
 
 Told: TypeAlias = tuple[str, str]

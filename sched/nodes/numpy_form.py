@@ -1,4 +1,4 @@
-"""Placing tasks by a rule with NumPy alone: what `node_rounds` compiles, written for many nodes at once.
+"""Placing tasks by a rule with NumPy alone: what `rounds` compiles, written for many nodes at once.
 
 It gives the same nodes, GPUs and scores, and serves as the reference of the compiled form. A rule needs no more than
 `scores` for it; of `device` and `pick` it may have forms of its own, `device_numpy` and `pick_numpy`.
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.sched.node_arrays import (
+from phasewise.sched.nodes.arrays import (
     INFEASIBLE,
     TASKS_A_NODE,
     Need,
@@ -21,7 +21,7 @@ from phasewise.sched.node_arrays import (
     row_key,
     row_slot,
 )
-from phasewise.sched.node_rules import NodeRule
+from phasewise.sched.nodes.rules import NodeRule
 from phasewise.sched.tasks import WHOLE_MILLI
 
 Floats = npt.NDArray[np.float64]
@@ -31,7 +31,7 @@ Scores = npt.NDArray[np.int16]
 
 
 class NumpyBookkeeping:
-    """As `phasewise.sched.node_compiled.Bookkeeping`."""
+    """As `phasewise.sched.nodes.compiled.Bookkeeping`."""
 
     @staticmethod
     def judge_all(nodes: NodeArrays) -> None:
@@ -62,7 +62,7 @@ class NumpyBookkeeping:
 
 
 class NumpyRounds:
-    """As `phasewise.sched.node_compiled.CompiledRounds`, for any rule."""
+    """As `phasewise.sched.nodes.compiled.CompiledRounds`, for any rule."""
 
     @staticmethod
     def place_one(

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from phasewise.profiling.environment import rss_mib
 from phasewise.profiling.phases import ACCOUNTS, NANOSECONDS, OTHER, PhaseProfile
-from phasewise.sched.records import USE, ClusterUse, RoundOutcome
+from phasewise.sched.recording.records import USE, ClusterUse, RoundOutcome
 from phasewise.solvers.api import Solution
 
 Floats = npt.NDArray[np.float64]

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from phasewise.sched import fragmentation, node_arrays, node_kernels, node_rounds, node_rules
-from phasewise.sched.node_arrays import NodeArrays, Requests, ScoreRows
-from phasewise.sched.node_kernels import give_back, inner, judge_all, need_of, release_rows, totals
-from phasewise.sched.node_rounds import (
+from phasewise.sched.nodes import arrays, fragmentation, kernels, rounds, rules
+from phasewise.sched.nodes.arrays import NodeArrays, Requests, ScoreRows
+from phasewise.sched.nodes.kernels import give_back, inner, judge_all, need_of, release_rows, totals
+from phasewise.sched.nodes.rounds import (
     held_now,
     place_in_order,
     place_in_round,
@@ -25,7 +25,7 @@ from phasewise.sched.node_rounds import (
     plan_round,
     register_marked,
 )
-from phasewise.sched.node_rules import NodeRule
+from phasewise.sched.nodes.rules import NodeRule
 from phasewise.sched.tasks import WHOLE_MILLI
 
 Floats = npt.NDArray[np.float64]
@@ -42,7 +42,7 @@ class Bookkeeping(NamedTuple):
 
 
 class CompiledRounds:
-    """Places tasks by one rule, compiled; what `phasewise.sched.node_numpy.NumpyRounds` does."""
+    """Places tasks by one rule, compiled; what `phasewise.sched.nodes.numpy_form.NumpyRounds` does."""
 
     def __init__(
         self, one: Callable[..., tuple[int, int]], many: Callable[..., None], rows: Callable[..., None]
@@ -96,7 +96,7 @@ def made_from(sources: str) -> None:
 
 
 def _digest(*more: str) -> str:
-    modules = (fragmentation, node_arrays, node_kernels, node_rounds, node_rules)
+    modules = (arrays, fragmentation, kernels, rounds, rules)
     files = [*(str(module.__file__) for module in modules), __file__, *more]
     return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
 
@@ -170,9 +170,9 @@ def prepare(rule: NodeRule, nodes: NodeArrays, notify: Callable[[str], None]) ->
     """Load a rule's kernels from their cache, or compile them; say so where they compile, and how long it took."""
     began_s = time.perf_counter()
     types = nodes.typical.admitted.shape[1]
-    requests, rows = node_arrays.joined([(0, 0, 0, 0)], [[False] * types], types), ScoreRows.empty(1, len(nodes.kind))
+    requests, rows = arrays.joined([(0, 0, 0, 0)], [[False] * types], types), ScoreRows.empty(1, len(nodes.kind))
     none, first = np.empty(0, np.int64), np.zeros(1, np.int64)
-    common, rounds = bookkeeping(), compiled_for(type(rule))
+    common, placing = bookkeeping(), compiled_for(type(rule))
     common.totals(nodes)
     keeps = _is_kept(type(rule))
     compiles = not keeps or _compilations(common.totals) > 0
@@ -180,9 +180,9 @@ def prepare(rule: NodeRule, nodes: NodeArrays, notify: Callable[[str], None]) ->
         often = "once on this machine" if keeps else "in every run, as the rule is another package's"
         notify(f"compiling the kernels of placement on nodes, {often} ...")
     common.release_rows(nodes, requests, none, first, none, none)
-    rounds.place_in_round(rule, nodes, requests, rows, first, none, none, first, none, none, none)
-    rounds.place_rows(rule, nodes, requests, rows, first, none, none, none, none, none, none)
-    if compiles or _compilations(rounds.place_rows):
+    placing.place_in_round(rule, nodes, requests, rows, first, none, none, first, none, none, none)
+    placing.place_rows(rule, nodes, requests, rows, first, none, none, none, none, none, none)
+    if compiles or _compilations(placing.place_rows):
         later = "; later runs load the compiled kernels" if keeps else ""
         notify(f"compiled in {time.perf_counter() - began_s:.1f} s{later}")
 

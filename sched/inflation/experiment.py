@@ -20,16 +20,16 @@ import numpy.typing as npt
 
 from phasewise.profiling.phases import SystemClock
 from phasewise.sched import registry
-from phasewise.sched.arrival_orders import ArrivalOrder, cut_order, draw_order, read_order
 from phasewise.sched.cluster import ClusterLayout, Node
 from phasewise.sched.errors import ScenarioError
+from phasewise.sched.inflation.arrival_orders import ArrivalOrder, cut_order, draw_order, read_order
 from phasewise.sched.node_lists import read_node_list
 from phasewise.sched.tasks import WHOLE_MILLI, Request, TaskDistribution, typical
 from phasewise.sched.workload.openb import Pod, read_pods
 
 if TYPE_CHECKING:
-    from phasewise.sched.node_rules import NodeRule
-    from phasewise.sched.nodes import NodeState
+    from phasewise.sched.nodes.rules import NodeRule
+    from phasewise.sched.nodes.state import NodeState
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -202,7 +202,7 @@ def warm_up(experiment: Experiment, notify: Callable[[str], None]) -> None:
     notify
         Told where it takes long, which is where there is something to compile, and how long it took.
     """
-    from phasewise.sched.nodes import NodeState  # noqa: PLC0415  compiled code: only where pods are placed
+    from phasewise.sched.nodes.state import NodeState  # noqa: PLC0415  compiled code: only where pods are placed
 
     told = threading.Event()
 
@@ -246,7 +246,7 @@ def fill(
     KeyboardInterrupt
         Where it was; ``filling`` has what happened until then.
     """
-    from phasewise.sched.nodes import NodeState  # noqa: PLC0415  compiled code: only where pods are placed
+    from phasewise.sched.nodes.state import NodeState  # noqa: PLC0415  compiled code: only where pods are placed
 
     compiled = experiment.setting.compiled
     state = NodeState(experiment.layout, experiment.tasks, rank=_rank_in_layout(experiment), compiled=compiled)

@@ -10,13 +10,13 @@ import numpy.typing as npt
 
 from phasewise.sched.api import Holding, NodeView, Order, Placed
 from phasewise.sched.cluster import ClusterLayout
-from phasewise.sched.node_arrays import TASKS_A_NODE, NodeArrays, Requests, ScoreRows, joined
-from phasewise.sched.node_numpy import NumpyBookkeeping, NumpyRounds
-from phasewise.sched.node_rules import NodeRule
+from phasewise.sched.nodes.arrays import TASKS_A_NODE, NodeArrays, Requests, ScoreRows, joined
+from phasewise.sched.nodes.numpy_form import NumpyBookkeeping, NumpyRounds
+from phasewise.sched.nodes.rules import NodeRule
 from phasewise.sched.tasks import WHOLE_MILLI, Request, TaskDistribution
 
 if TYPE_CHECKING:
-    from phasewise.sched.node_compiled import Bookkeeping, CompiledRounds
+    from phasewise.sched.nodes.compiled import Bookkeeping, CompiledRounds
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -231,14 +231,14 @@ class NodeState:
     def prepare(self, rule: NodeRule, notify: Callable[[str], None]) -> None:
         """Load the kernels of a rule, or compile them; say so where that is to be done, and how long it took."""
         if self._compiled:
-            from phasewise.sched.node_compiled import prepare  # noqa: PLC0415
+            from phasewise.sched.nodes.compiled import prepare  # noqa: PLC0415
 
             prepare(rule, self._nodes, notify)
 
     def _rounds(self, rule: NodeRule) -> CompiledRounds | NumpyRounds:
         if not self._compiled:
             return NumpyRounds()
-        from phasewise.sched.node_compiled import compiled_for  # noqa: PLC0415
+        from phasewise.sched.nodes.compiled import compiled_for  # noqa: PLC0415
 
         return compiled_for(type(rule))
 
@@ -247,6 +247,6 @@ def _bookkeeping(*, compiled: bool) -> Bookkeeping | NumpyBookkeeping:
     if not compiled:
         return NumpyBookkeeping()
     # Compiled code is loaded when there are nodes to keep: listing the placements must be fast.
-    from phasewise.sched.node_compiled import bookkeeping  # noqa: PLC0415
+    from phasewise.sched.nodes.compiled import bookkeeping  # noqa: PLC0415
 
     return bookkeeping()

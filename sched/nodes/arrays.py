@@ -1,7 +1,7 @@
 """The arrays that placements on nodes work on: what is left, what is asked for, and scores that are still good.
 
 They are named tuples because compiled code takes those as they are. The arrays are changed in place, by the kernels in
-`node_kernels` or the NumPy form in `node_numpy`, and belong to one `NodeState`.
+`kernels` or the NumPy form in `numpy_form`, and belong to one `NodeState`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from phasewise.sched.cluster import ClusterLayout
-from phasewise.sched.compilable import compilable
-from phasewise.sched.fragmentation import Tables, Typical, build_tables
+from phasewise.sched.nodes.compilable import compilable
+from phasewise.sched.nodes.fragmentation import Tables, Typical, build_tables
 from phasewise.sched.tasks import WHOLE_MILLI, TaskDistribution
 
 Ints = npt.NDArray[np.int64]

@@ -12,8 +12,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.sched.compilable import compilable
-from phasewise.sched.node_arrays import INFEASIBLE, Need, NodeArrays
+from phasewise.sched.nodes.arrays import INFEASIBLE, Need, NodeArrays
+from phasewise.sched.nodes.compilable import compilable
 from phasewise.sched.tasks import WHOLE_MILLI
 
 Ints = npt.NDArray[np.int64]

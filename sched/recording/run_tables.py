@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from phasewise.profiling import trace
-from phasewise.sched import intervals, rounds
-from phasewise.sched.records import JobRecord
+from phasewise.sched.recording import intervals, rounds
+from phasewise.sched.recording.records import JobRecord
 from phasewise.sched.tasks import WHOLE_MILLI
 
 Columns = Mapping[str, Any]

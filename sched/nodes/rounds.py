@@ -1,6 +1,6 @@
 """Placing tasks by a rule, as compiled: one task, many in order, or a round.
 
-Compiled for each rule, from the rule's own methods; `phasewise.sched.node_compiled` says when, and keeps the code.
+Compiled for each rule, from the rule's own methods; `phasewise.sched.nodes.compiled` says when, and keeps the code.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from numba.extending import overload, register_jitable
 
-from phasewise.sched import node_rules
-from phasewise.sched.compilable import MARKED
 from phasewise.sched.compiled import kernel
 from phasewise.sched.kernels import sort_descending
-from phasewise.sched.node_arrays import (
+from phasewise.sched.nodes import rules
+from phasewise.sched.nodes.arrays import (
     INFEASIBLE,
     TASKS_A_NODE,
     Need,
@@ -27,8 +26,9 @@ from phasewise.sched.node_arrays import (
     row_key,
     row_slot,
 )
-from phasewise.sched.node_kernels import inner, need_of, take
-from phasewise.sched.node_rules import NodeRule
+from phasewise.sched.nodes.compilable import MARKED
+from phasewise.sched.nodes.kernels import inner, need_of, take
+from phasewise.sched.nodes.rules import NodeRule
 from phasewise.sched.tasks import WHOLE_MILLI
 
 Ints = npt.NDArray[np.int64]
@@ -66,7 +66,7 @@ def register_marked() -> None:
         _register(function)
 
 
-def _compiled(rule: Any, method: str, default: Callable[..., int] = node_rules.best) -> Any:
+def _compiled(rule: Any, method: str, default: Callable[..., int] = rules.best) -> Any:
     register_marked()  # those of the rule's own module are among them by now
     written: Callable[..., int] = getattr(rule.instance_class, method, None) or default
     return inner(written)
@@ -80,13 +80,13 @@ def _score_node(rule: Any, nodes: Any, need: Any, node: Any) -> Any:
 
 @overload(choose_device, strict=False)  # type: ignore[untyped-decorator]
 def _choose_device(rule: Any, nodes: Any, need: Any, node: Any, score: Any) -> Any:
-    device = _compiled(rule, "device", node_rules.tightest)
+    device = _compiled(rule, "device", rules.tightest)
     return lambda rule, nodes, need, node, score: device(rule, nodes, need, node, score)
 
 
 @overload(pick_node, strict=False)  # type: ignore[untyped-decorator]
 def _pick_node(rule: Any, nodes: Any, row: Any, low: Any, high: Any) -> Any:
-    pick = _compiled(rule, "pick", node_rules.best)
+    pick = _compiled(rule, "pick", rules.best)
     return lambda rule, nodes, row, low, high: pick(rule, nodes, row, low, high)
 
 
@@ -97,7 +97,7 @@ def _pick_node(rule: Any, nodes: Any, row: Any, low: Any, high: Any) -> Any:
 def rescore(rule: NodeRule, nodes: NodeArrays, need: Need, admitted: Bools, row: Scores, node: int) -> None:
     """Write the score of one node, -1 where the task does not fit or may not run."""
     score = INFEASIBLE
-    if admitted[nodes.kind[node]] and node_rules.fits(nodes, need, node, TASKS_A_NODE):
+    if admitted[nodes.kind[node]] and rules.fits(nodes, need, node, TASKS_A_NODE):
         score = score_node(rule, nodes, need, node)
     row[node] = score
 
@@ -166,7 +166,7 @@ def place_in_order(
     used: Ints,
     fragmented: Floats,
 ) -> None:
-    """Place tasks (E,) one after another on any node; fill in what became of them (as `phasewise.sched.nodes.Filled`).
+    """Place tasks (E,) one after another on any node; fill in what became of them (as `nodes.state.Filled`).
 
     ``before`` (N,) is a copy of how fragmented the nodes are, ``start`` the totals over them: fragmented milli, and
     milli in use.

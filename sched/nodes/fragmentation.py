@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.sched.compilable import compilable
+from phasewise.sched.nodes.compilable import compilable
 from phasewise.sched.tasks import WHOLE_MILLI, Request, TaskDistribution
 
 Floats = npt.NDArray[np.float64]
@@ -198,7 +198,7 @@ def score_thresholds(unit: int) -> Ints:
     return thresholds
 
 
-# What follows is compiled as well (see `node_kernels`): plain loops over arrays.
+# What follows is compiled as well (see `kernels`): plain loops over arrays.
 
 
 @compilable

@@ -1,6 +1,6 @@
 """Keeping count of nodes, compiled: what a task takes, what a release gives back, which nodes were touched.
 
-Integers throughout, so the NumPy form in `node_numpy` gives the same bit for bit.
+Integers throughout, so the NumPy form in `numpy_form` gives the same bit for bit.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.sched.fragmentation import cpu_rank
-from phasewise.sched.node_arrays import Need, NodeArrays, Requests
+from phasewise.sched.nodes.arrays import Need, NodeArrays, Requests
+from phasewise.sched.nodes.fragmentation import cpu_rank
 from phasewise.sched.tasks import WHOLE_MILLI
 
 Ints = npt.NDArray[np.int64]
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 else:
     from numba import njit
 
-    # Not cached by themselves: they are part of the functions of `node_compiled`, which know all their sources. Without
+    # Not cached by themselves: they are part of the functions of `compiled`, which know all their sources. Without
     # numba's run time no array can be made, and none is counted as referenced: that would take ten times as long as
     # the scoring of a node, since `NodeArrays` holds so many.
     inner = njit(error_model="numpy", _nrt=False)

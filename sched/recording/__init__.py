@@ -1,0 +1,1 @@
+"""From what the engine tells to the run directory: lines, tables, summary."""
