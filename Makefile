@@ -27,8 +27,9 @@ profile: $(RUN_STAMP)  ## Simulate at Philly scale, profile it, and say where th
 reports: $(RUN_STAMP)  ## Measure both scales and publish docs/reports (ARGS=--pages: only make the pages anew).
 	@$(BIN)/python -P -m phasewise.bench.publish $(ARGS)
 
-screenshots: browser  ## Take the pictures of docs/reports anew, of the page that is there.
+screenshots: $(RUN_STAMP) browser  ## Take the pictures of docs/reports anew, of the page that is there, and those of the viewer, of new runs.
 	@node tests/browser/inspect_published.mjs "$$(command -v chromium)" docs/reports/index.html docs/reports >/dev/null
+	@tests/browser/picture_viewer.sh $(BIN)/phasewise docs/images
 
 SUITE := $(BIN)/pytest bench/suite.py -p phasewise.bench.suite -q --benchmark-timer=time.process_time
 
