@@ -352,6 +352,7 @@
     const waits = byId(`${frames.run.key}-queue`), body = waits.querySelector("tbody");
     const rows = Array.from({ length: QUEUE_ROWS }, () => {
       const line = body.insertRow();
+      line.hidden = true; // until a job waits
       return Array.from({ length: 5 }, (_, column) => Object.assign(line.insertCell(), { className: column < 2 ? "" : "n" }));
     });
     const bar = waits.querySelector(".stack");
