@@ -19,20 +19,13 @@ from phasewise.reports.charts import Chart
 from phasewise.reports.compare import Comparison, compare_runs
 from phasewise.reports.errors import ReportWriteError, RunDirectoryError
 from phasewise.reports.figures import PhaseRow, SolverFigures
-from phasewise.reports.glossary import PHASES
+from phasewise.reports.glossary import PHASES, STATUSES
 from phasewise.reports.run_directory import Run
 
 # Bins of one chart, shared by the runs on the page: enough for its pixels, few enough for a small file.
 _MOST_BINS = 300
 _LEAST_BINS = 60
 
-_STATUS = {
-    "complete": "Every job that counts was completed.",
-    "saturated": "The cluster was saturated: more work arrived than it can do. JCT is a lower bound.",
-    "stopped": "The run was stopped at a limit of its scenario. JCT covers finished jobs only.",
-    "failed": "The run failed. What it computed until then is shown.",
-    "interrupted": "The run was interrupted. What it computed until then is shown.",
-}
 _FILES = (
     ("pyinstrument.html", "call stacks, sampled (pyinstrument)"),
     ("line_profile.txt", "time by line (line_profiler)"),
@@ -180,7 +173,7 @@ def _run_page(run: Run, key: str, title: str, folder: Path, most: int) -> RunPag
         run=run,
         key=key,
         title=title,
-        status_note=_STATUS[run.status],
+        status_note=STATUSES[run.status],
         setup=_setup(run),
         phases=figures.phase_rows(run.summary),
         solver=figures.solver_figures(run.rounds),

@@ -16,6 +16,7 @@ from phasewise.profiling.errors import OutputError
 from phasewise.profiling.sinks import write_atomically
 from phasewise.reports import quantities
 from phasewise.reports.errors import ComparisonError, ReportWriteError
+from phasewise.reports.glossary import STATUSES
 from phasewise.reports.run_directory import Run
 from phasewise.reports.viewer import chunks, plots
 from phasewise.reports.viewer.counts import count_rounds
@@ -96,6 +97,7 @@ def render_viewer(runs: Sequence[Run]) -> str:
         lstrip_blocks=True,
     )
     return environment.get_template("viewer.html").render(
+        statuses=STATUSES,
         panels=panels,
         ticks=len(clock.time_s),
         time=time,

@@ -33,16 +33,20 @@ TO_XYZ = np.array(
 WHITE = np.array([0.95047, 1.0, 1.08883])
 THEMES = ("light", "dark")
 LEAST_DISTANCE = 20.0  # CIE 1976; about 2 is the least that an eye sees side by side
+LEAST_FROM_IDLE = 12.0  # the same measure; grey is the nearest to idle, and nothing but idle is paler
 LEAST_TEXT, LEAST_MARK = 4.5, 1.6  # contrast ratios; a mark has a label or a legend beside it
 
 
 @pytest.fixture(scope="module")
 def themes() -> dict[str, dict[str, str]]:
-    """Return the colours of each theme by name."""
-    css = files("phasewise.reports").joinpath("templates", "report.css").read_text("utf-8")
-    blocks = re.findall(r":root \{(.*?)\}", css, re.DOTALL)
-    found = [dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", block)) for block in blocks]
-    return dict(zip(THEMES, found, strict=True))
+    """Return the colours of each theme by name; dark is light with some replaced."""
+    light: dict[str, str] = {}
+    dark: dict[str, str] = {}
+    for sheet in ("report.css", "viewer.css"):
+        css = files("phasewise.reports").joinpath("templates", sheet).read_text("utf-8")
+        for block, theme in zip(re.findall(r":root \{(.*?)\}", css, re.DOTALL), (light, dark), strict=True):
+            theme.update(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})\b", block))
+    return {"light": light, "dark": light | dark}
 
 
 def linear(colour: str) -> Floats:
@@ -56,6 +60,10 @@ def lab(rgb: Floats) -> Floats:
     return np.array([116 * root[1] - 16, 500 * (root[0] - root[1]), 200 * (root[1] - root[2])])
 
 
+def seen(colour: str, vision: str) -> Floats:
+    return lab(np.clip(VISIONS[vision] @ linear(colour), 0.0, 1.0))
+
+
 def contrast(one: str, other: str) -> float:
     low, high = sorted(float(TO_XYZ[1] @ linear(colour)) for colour in (one, other))
     return (high + 0.05) / (low + 0.05)
@@ -64,10 +72,19 @@ def contrast(one: str, other: str) -> float:
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("vision", VISIONS)
 def test_any_two_colours_are_told_apart(theme: str, vision: str, themes: dict[str, dict[str, str]]) -> None:
-    seen = {name: lab(np.clip(VISIONS[vision] @ linear(themes[theme][name]), 0.0, 1.0)) for name in palette.CYCLE}
-    apart = {pair: float(np.linalg.norm(seen[pair[0]] - seen[pair[1]])) for pair in combinations(palette.CYCLE, 2)}
+    colours = {name: seen(themes[theme][name], vision) for name in palette.CYCLE}
+    apart = {(a, b): float(np.linalg.norm(colours[a] - colours[b])) for a, b in combinations(palette.CYCLE, 2)}
     nearest = min(apart, key=lambda pair: apart[pair])
     assert apart[nearest] >= LEAST_DISTANCE, f"{nearest}: {apart[nearest]:.1f}"
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("vision", VISIONS)
+def test_what_is_held_is_told_from_what_is_idle(theme: str, vision: str, themes: dict[str, dict[str, str]]) -> None:
+    idle = seen(themes[theme]["idle"], vision)
+    apart = {name: float(np.linalg.norm(seen(themes[theme][name], vision) - idle)) for name in palette.CYCLE}
+    nearest = min(apart, key=lambda name: apart[name])
+    assert apart[nearest] >= LEAST_FROM_IDLE, f"{nearest}: {apart[nearest]:.1f}"
 
 
 @pytest.mark.parametrize("theme", THEMES)
