@@ -30,12 +30,12 @@ def perform(setting: Setting, out: Path, *, quiet: bool, overwrite: bool) -> dic
     phasewise.sched.errors.SchedulingError
         Where the input is wrong; nothing was written.
     """
-    from phasewise.sched.inflation.experiment import Filling, fill, prepare, warm_up
+    from phasewise.sched.inflation.experiment import Filling, fill, prepare, prepare_kernels
 
     voice, interruption = Voice(quiet), Interruption()
     experiment, filling = prepare(setting), Filling()
     with claimed(out, "inflate", overwrite=overwrite) as path, interruption.watched():
-        warm_up(experiment, voice.say)
+        prepare_kernels(experiment, voice.say, interruption.asked)
         try:
             fill(experiment, filling, progress=_told(voice), interrupted=interruption.asked)
         except KeyboardInterrupt as interrupt:

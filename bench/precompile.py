@@ -1,83 +1,72 @@
 """Compile every kernel ahead of time: ``python -P -m phasewise.bench.precompile``, or ``make kernels``.
 
-Kernels are compiled when they are first needed and kept beside their files. Where many processes start at once, as in
-the tests or in a batch of runs, each would compile the same: this does it once, on all cores.
+A run compiles what it needs before it begins. Where many begin at once, as in the tests or in a batch, or where others
+cannot compile, as in a read-only image, this does it once and for all, on all cores.
 """
 
 from __future__ import annotations
 
-import os
+import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
-from multiprocessing import get_context
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
+if TYPE_CHECKING:
+    from phasewise.profiling.jit.kernel import Wanted
+
 PLACEMENTS: Final = ("fgd", "best_fit", "dot_product", "gpu_packing", "gpu_clustering", "random", "strided")
-JOBS: Final = 200  # enough for sifting
 
 
-def place(name: str) -> None:
-    """Compile all that a placement calls."""
-    from phasewise.sched import compiled, registry
+def of_simulation() -> list[Wanted]:
+    """Return the kernels of the loop."""
+    from phasewise.profiling.jit.kernel import wanted
+    from phasewise.sched import kernels, lease_kernels
+
+    return [each for kernel in (*kernels.KERNELS, *lease_kernels.KERNELS) for each in wanted(kernel)]
+
+
+def of_placements() -> list[Wanted]:
+    """Return the kernels of every built-in placement, in simulations and in filling a cluster."""
+    from phasewise.sched import registry
     from phasewise.sched.cluster import ClusterLayout, Node
-    from phasewise.sched.nodes.state import NodeState
-    from phasewise.sched.tasks import Request, typical
+    from phasewise.sched.nodes.compiled_form import kernels_of_filling, kernels_of_rounds
 
-    compiled.prepare(_silent)
-    layout = ClusterLayout.of([Node("one", "v100", 2, 8000, 8000)])
-    request = Request(1000, 500, 1)
-    state = NodeState(layout, typical([(request, 1)]))
-    rule = registry.placement(name, registry.PlacementOptions(layout, whole_gpus=False)).rule  # type: ignore[attr-defined]
-    state.prepare(rule, _silent)
-    index = state.register(request)
-    spot = state.place(rule, index)
-    if spot is not None:
-        state.release_task(index, spot.node, spot.gpus)
-    state.place_all(rule, [index])
+    options = registry.PlacementOptions(ClusterLayout.of([Node("one", "v100", 2, 8000, 8000)]), whole_gpus=False)
+    rules = [registry.placement(name, options).rule for name in PLACEMENTS]  # type: ignore[attr-defined]
+    return [each for rule in rules for each in (*kernels_of_rounds(rule), *kernels_of_filling(rule))]
 
 
-def solve(name: str) -> None:
-    """Compile all that a solver calls."""
-    from dataclasses import replace
+def of_solvers() -> list[Wanted]:
+    """Return the kernels of every backend."""
+    from phasewise.solvers import registry
 
-    from phasewise.profiling.phases import PhaseTimer
-    from phasewise.solvers.instances import Load, churned_rounds, with_switching
-    from phasewise.solvers.lexicographic import LexicographicProblem
-    from phasewise.solvers.session import open_solver
-
-    session, before = open_solver(name, {}, PhaseTimer()), None
-    for churned in churned_rounds(3, JOBS, 3, load=Load.CONTENDED):
-        problem = churned.problem
-        if name == "structured":
-            x = session.solve(problem).x
-            session.solve(replace(problem, linear_weight=1e-3))
-            session.solve(with_switching(churned, before))
-            before = x
-        else:
-            session.solve(LexicographicProblem(problem.gain, problem.scale_factor, problem.capacity))
+    backends = [registry.get(name) for name in registry.names()]
+    return [each for backend in backends for each in registry.kernels(backend, backend.families)]
 
 
-def _silent(_: str) -> None:
-    """Say nothing."""
+def every() -> list[Wanted]:
+    """Return every built-in kernel, each once."""
+    return list(dict.fromkeys([*of_simulation(), *of_placements(), *of_solvers()]))
 
 
 @click.command()
-def main() -> None:
+@click.option("--install", is_flag=True, help="Also put them where every user of this installation finds them.")
+def main(install: bool) -> None:
     """Compile what is not compiled yet."""
-    began_s = time.perf_counter()
-    tasks = [
-        partial(solve, "structured"),
-        *(partial(place, name) for name in PLACEMENTS),
-        partial(solve, "water-filling"),
-    ]
-    place(PLACEMENTS[-1])  # the quickest: what all of them share, before the others start side by side
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        for done in [pool.submit(task) for task in tasks]:
-            done.result()
-    click.echo(f"all kernels are compiled ({time.perf_counter() - began_s:.0f} s)")
+    from phasewise.profiling.jit import store
+    from phasewise.profiling.jit.prepare import prepare
+
+    began_s, kernels = time.perf_counter(), every()
+    prepare(kernels, lambda text: click.echo(text, err=True))
+    click.echo(f"all {len(kernels)} kernels are compiled ({time.perf_counter() - began_s:.0f} s)")
+    if install:
+        names = [name for each in kernels if (name := each.kernel.file_of(each.signature)) is not None]
+        try:
+            store.install(names)
+        except OSError as error:
+            sys.exit(f"cannot write {store.installed_folder()}: {error.strerror}")
+        click.echo(f"and installed in {store.installed_folder()}")
 
 
 if __name__ == "__main__":

@@ -174,10 +174,10 @@ class PhaseTimer:
         What to read; the machine's clocks unless a test brings its own.
     """
 
-    __slots__ = ("_add", "_names", "_read", "_spans")
+    __slots__ = ("_add", "_names", "_paused", "_read", "_spans")
 
     def __init__(self, clock: Clock | None = None) -> None:
-        self._add, self._read = _accounts(SystemClock() if clock is None else clock)
+        self._add, self._read, self._paused = _accounts(SystemClock() if clock is None else clock)
         self._names = ACCOUNTS
         self._spans = {name: self._add() for name in PHASES}
 
@@ -192,6 +192,10 @@ class PhaseTimer:
             self._names = (*self._names, str(name))
             return self._spans.setdefault(str(name), self._add())
 
+    def paused(self) -> Span:
+        """Return the context manager within which no time is charged to anything: as if the clocks stood still."""
+        return self._paused
+
     def take(self) -> PhaseProfile:
         """Return what was measured since the last call, and start anew; phases that are open stay open."""
         wall, cpu, entries = self._read()
@@ -201,8 +205,8 @@ class PhaseTimer:
 Reading = tuple[list[int], list[int], list[int]]
 
 
-def _accounts(clock: Clock) -> tuple[Callable[[], Span], Callable[[], Reading]]:
-    """Return two functions over one set of accounts: one adds an account, the other reads and empties all.
+def _accounts(clock: Clock) -> tuple[Callable[[], Span], Callable[[], Reading], Span]:
+    """Return two functions over one set of accounts, one adds an account, the other reads and empties all; and a pause.
 
     Account 0 is the time outside all phases. A reading is wall nanoseconds, CPU nanoseconds and entries, by account.
 
@@ -243,9 +247,7 @@ def _accounts(clock: Clock) -> tuple[Callable[[], Span], Callable[[], Reading]]:
             last_cpu = now_cpu
             current = pop()
 
-        # ``with`` looks its two methods up in the class: hence a class for each span, with static methods.
-        methods = {"__slots__": (), "__enter__": staticmethod(enter), "__exit__": staticmethod(leave)}
-        return cast("Span", type("Span", (), methods)())
+        return _span(enter, leave)
 
     def read() -> Reading:
         nonlocal wall, cpu, entries, last_wall, last_cpu
@@ -258,7 +260,21 @@ def _accounts(clock: Clock) -> tuple[Callable[[], Span], Callable[[], Reading]]:
         wall, cpu, entries = zeros, zeros.copy(), zeros.copy()  # cheaper than emptying the old lists
         return reading
 
-    return add_account, read
+    def pause() -> None:
+        wall[current] += wall_ns() - last_wall
+        cpu[current] += cpu_ns() - last_cpu
+
+    def go_on(_kind: object, _value: object, _traceback: object) -> None:
+        nonlocal last_wall, last_cpu
+        last_wall, last_cpu = wall_ns(), cpu_ns()
+
+    return add_account, read, _span(pause, go_on)
+
+
+def _span(enter: Callable[[], None], leave: Callable[[object, object, object], None]) -> Span:
+    """Return a context manager. ``with`` looks its methods up in the class: hence a class each, with static methods."""
+    methods = {"__slots__": (), "__enter__": staticmethod(enter), "__exit__": staticmethod(leave)}
+    return cast("Span", type("Span", (), methods)())
 
 
 class PhaseTotals:

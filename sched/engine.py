@@ -35,6 +35,7 @@ from phasewise.solvers.api import Solution
 from phasewise.solvers.problems import Problem
 
 if TYPE_CHECKING:
+    from phasewise.profiling.jit.kernel import Wanted
     from phasewise.sched.nodes.state import NodeState
 
 Floats = npt.NDArray[np.float64]
@@ -61,6 +62,8 @@ class Parts:
         What moving a job costs; None where moving is free.
     nodes
         What is left on every node; None where a job may span nodes.
+    kernels
+        The compiled kernels that running will take, for whoever runs has them ready before.
     """
 
     layout: ClusterLayout
@@ -75,6 +78,7 @@ class Parts:
     check_invariants: bool = False
     migration: MigrationModel | None = None
     nodes: NodeState | None = None
+    kernels: tuple[Wanted, ...] = ()
 
 
 @dataclass(slots=True)

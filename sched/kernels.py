@@ -6,19 +6,18 @@ bit. No fast-math: sums are added in the order in which the original simulator a
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
-import numpy.typing as npt
 
-from phasewise.sched.compiled import kernel
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from phasewise.profiling.jit.kernel import inner, kernel
+from phasewise.profiling.jit.layouts import IntVector, Matrix, Vector
 
 RUNS, COMPLETED, TASK_FAILED = 0, 1, 2
 
 
-@kernel
-def stands_before(a: int, b: int, first: Floats, second: Floats, third: Floats) -> bool:
+@inner
+def stands_before(a: int, b: int, first: Vector, second: Vector, third: Vector) -> bool:
     """Return whether index a comes strictly before index b by (first, second, third), all descending."""
     if first[a] != first[b]:
         return bool(first[a] > first[b])
@@ -27,8 +26,8 @@ def stands_before(a: int, b: int, first: Floats, second: Floats, third: Floats) 
     return bool(third[a] > third[b])
 
 
-@kernel
-def sort_descending(order: Ints, first: Floats, second: Floats, third: Floats) -> None:
+@inner
+def sort_descending(order: IntVector, first: Vector, second: Vector, third: Vector) -> None:
     """Sort the indices in ``order`` in place, stably, by (first, second, third), all descending.
 
     A merge sort; halves that are in order already, such as those of equal keys, are not merged.
@@ -54,8 +53,8 @@ def sort_descending(order: Ints, first: Floats, second: Floats, third: Floats) -
         width *= 2
 
 
-@kernel
-def fill_priorities(x: Floats, throughput: Floats, job_time_s: Floats, worker_time_s: Floats, priority: Floats) -> None:
+@kernel()
+def fill_priorities(x: Matrix, throughput: Matrix, job_time_s: Matrix, worker_time_s: Vector, priority: Matrix) -> None:
     """Write into ``priority`` (J, W) the allocation over the share of service received; 0 where a job cannot run."""
     jobs, types = x.shape
     for i in range(jobs):
@@ -69,8 +68,8 @@ def fill_priorities(x: Floats, throughput: Floats, job_time_s: Floats, worker_ti
             priority[i, j] = x[i, j] * 1e9 if share == 0.0 else x[i, j] / share
 
 
-@kernel
-def precedes(a: int, b: int, first: Floats, second: Floats, third: Floats) -> bool:
+@inner
+def precedes(a: int, b: int, first: Vector, second: Vector, third: Vector) -> bool:
     """Return whether index a comes before index b by (first, second, third) descending, then by index."""
     if first[a] != first[b]:
         return bool(first[a] > first[b])
@@ -81,8 +80,8 @@ def precedes(a: int, b: int, first: Floats, second: Floats, third: Floats) -> bo
     return a < b
 
 
-@kernel
-def sink(heap: Ints, at: int, size: int, first: Floats, second: Floats, third: Floats) -> None:
+@inner
+def sink(heap: IntVector, at: int, size: int, first: Vector, second: Vector, third: Vector) -> None:
     """Let the index at a position of a heap sink to where it belongs; the one that stands first is on top.
 
     Among equals the lower index stands first, so that indices come off the heap in the order of a stable sort.
@@ -100,25 +99,25 @@ def sink(heap: Ints, at: int, size: int, first: Floats, second: Floats, third: F
     heap[at] = moving
 
 
-@kernel
-def make_heap(heap: Ints, size: int, first: Floats, second: Floats, third: Floats) -> None:
+@inner
+def make_heap(heap: IntVector, size: int, first: Vector, second: Vector, third: Vector) -> None:
     """Order the first ``size`` indices such that `sink` keeps the one on top that stands first."""
     for at in range(size // 2 - 1, -1, -1):
         sink(heap, at, size, first, second, third)
 
 
-@kernel
+@kernel()
 def select_jobs(
-    type_order: Ints,
-    priority: Floats,
-    deficit_s: Floats,
-    x: Floats,
-    throughput: Floats,
-    demand: Floats,
-    capacity: Floats,
+    type_order: IntVector,
+    priority: Matrix,
+    deficit_s: Matrix,
+    x: Matrix,
+    throughput: Matrix,
+    demand: Vector,
+    capacity: Vector,
     positive_only: bool,
-    chosen_row: Ints,
-    chosen_type: Ints,
+    chosen_row: IntVector,
+    chosen_type: IntVector,
 ) -> int:
     """Choose this round's jobs, type by type, and return how many; rows and types go into ``chosen_*`` (J,).
 
@@ -162,16 +161,16 @@ def select_jobs(
     return chosen
 
 
-@kernel
+@kernel()
 def launch(
     now_s: float,
     round_s: float,
     whole_steps: bool,
-    worker_type: Ints,
-    throughput: Floats,
-    remaining_steps: Floats,
-    steps: Floats,
-    finish_s: Floats,
+    worker_type: IntVector,
+    throughput: Matrix,
+    remaining_steps: Vector,
+    steps: Vector,
+    finish_s: Vector,
 ) -> tuple[float, int]:
     """Write each running job's steps and finish time (J,); return the latest finish (or ``now_s``) and how many run.
 
@@ -192,23 +191,23 @@ def launch(
     return latest_s, running
 
 
-@kernel
+@kernel()
 def settle(
     launched_s: float,
     round_start_s: float,
     short_task_fails: bool,
-    worker_type: Ints,
-    scale_factor: Floats,
-    steps: Floats,
-    finish_s: Floats,
-    total_steps: Floats,
-    steps_done: Floats,
-    job_time_s: Floats,
-    worker_time_s: Floats,
-    failures: Ints,
-    executed_s: Floats,
-    busy_gpu_s: Floats,
-    outcome: Ints,
+    worker_type: IntVector,
+    scale_factor: Vector,
+    steps: Vector,
+    finish_s: Vector,
+    total_steps: Vector,
+    steps_done: Vector,
+    job_time_s: Matrix,
+    worker_time_s: Vector,
+    failures: IntVector,
+    executed_s: Vector,
+    busy_gpu_s: Vector,
+    outcome: IntVector,
 ) -> int:
     """Credit every micro-task, latest finish first, ties by row; return how many jobs completed or failed.
 
@@ -245,3 +244,6 @@ def settle(
             outcome[i] = COMPLETED
             events += 1
     return events
+
+
+KERNELS: Final = (fill_priorities, select_jobs, launch, settle)

@@ -5,19 +5,17 @@ Each kernel has a plain reference in `tests/differential/test_lease_kernels_agai
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+from typing import Final
 
-from phasewise.sched.compiled import kernel
+import numpy as np
+
+from phasewise.profiling.jit.kernel import inner, kernel
+from phasewise.profiling.jit.layouts import FlagVector, IntMatrix, IntVector, Vector
 from phasewise.sched.kernels import sort_descending
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
-
-@kernel
-def gpus_by_row(holder: Ints, jobs: int) -> tuple[Ints, Ints]:
+@inner
+def gpus_by_row(holder: IntVector, jobs: int) -> tuple[IntVector, IntVector]:
     """Return (start (J + 1,), gpu): the GPUs that row i holds are ``gpu[start[i]:start[i + 1]]``, ascending."""
     start = np.zeros(jobs + 1, np.int64)
     for row in holder:
@@ -35,8 +33,8 @@ def gpus_by_row(holder: Ints, jobs: int) -> tuple[Ints, Ints]:
     return start, gpu
 
 
-@kernel
-def extend_lease(row: int, start: Ints, gpu: Ints, holder: Ints) -> bool:
+@inner
+def extend_lease(row: int, start: IntVector, gpu: IntVector, holder: IntVector) -> bool:
     """Give a row the GPUs it held, if none was given away in this round; return whether it got them."""
     for k in range(start[row], start[row + 1]):
         if holder[gpu[k]] >= 0:
@@ -46,16 +44,16 @@ def extend_lease(row: int, start: Ints, gpu: Ints, holder: Ints) -> bool:
     return True
 
 
-@kernel
+@kernel()
 def place_strided(
-    row: Ints,
-    worker_type: Ints,
-    scale_factor: Floats,
-    type_start: Ints,
-    last_first: Ints,
-    last_gpu: Ints,
-    last_type: Ints,
-) -> tuple[Ints, Ints, Ints]:
+    row: IntVector,
+    worker_type: IntVector,
+    scale_factor: Vector,
+    type_start: IntVector,
+    last_first: IntVector,
+    last_gpu: IntVector,
+    last_type: IntVector,
+) -> tuple[IntVector, IntVector, IntVector]:
     """Return the holding (first, gpu) and the type (J,), -1 where waiting, of the chosen rows (K,), grouped by type.
 
     Per type, the widest jobs first; among equals first the leases that can be extended, then the rest sequentially
@@ -99,8 +97,10 @@ def place_strided(
     return first, gpu, runs_on
 
 
-@kernel
-def count_leases(last_first: Ints, last_gpu: Ints, first: Ints, gpu: Ints, moved: Bools) -> tuple[int, int, int]:
+@kernel()
+def count_leases(
+    last_first: IntVector, last_gpu: IntVector, first: IntVector, gpu: IntVector, moved: FlagVector
+) -> tuple[int, int, int]:
     """Return (moves, extensions, opportunities) among the jobs of the last round; mark in ``moved`` (J,) who moved."""
     moves = extensions = opportunities = 0
     for i in range(len(moved)):
@@ -120,8 +120,8 @@ def count_leases(last_first: Ints, last_gpu: Ints, first: Ints, gpu: Ints, moved
     return moves, extensions, opportunities
 
 
-@kernel
-def keep_rows(new_row: Ints, kept: int, first: Ints, gpu: Ints) -> tuple[Ints, Ints]:
+@kernel()
+def keep_rows(new_row: IntVector, kept: int, first: IntVector, gpu: IntVector) -> tuple[IntVector, IntVector]:
     """Return the holding of the ``kept`` rows that stay, numbered anew by ``new_row`` (J,), -1 where a row goes."""
     kept_first, kept_gpu = np.empty(kept + 1, np.int64), np.empty(len(gpu), np.int64)
     kept_first[0] = end = 0
@@ -135,8 +135,8 @@ def keep_rows(new_row: Ints, kept: int, first: Ints, gpu: Ints) -> tuple[Ints, I
     return kept_first, kept_gpu[:end].copy()
 
 
-@kernel
-def credit_gpus(first: Ints, gpu: Ints, gpu_milli: Ints, executed_s: Floats, busy_s: Floats) -> None:
+@kernel()
+def credit_gpus(first: IntVector, gpu: IntVector, gpu_milli: IntVector, executed_s: Vector, busy_s: Vector) -> None:
     """Add to every GPU's busy time (G,) the time its jobs were credited, each times the part of the GPU that it has."""
     for i in range(len(gpu_milli)):
         spent_s = executed_s[i] * (gpu_milli[i] / 1000.0)
@@ -144,10 +144,10 @@ def credit_gpus(first: Ints, gpu: Ints, gpu_milli: Ints, executed_s: Floats, bus
             busy_s[gpu[k]] += spent_s
 
 
-@kernel
+@kernel()
 def change_holders(
-    job_id: Ints, first: Ints, gpu: Ints, gpu_milli: Ints, round_index: int, held: Ints
-) -> tuple[Ints, Ints]:
+    job_id: IntVector, first: IntVector, gpu: IntVector, gpu_milli: IntVector, round_index: int, held: IntMatrix
+) -> tuple[IntMatrix, IntMatrix]:
     """Follow which job holds which GPU; return what is held now, and of ``held`` what ended.
 
     ``held`` (H, 4) lists job id, GPU, part of it in thousandths and first round, by job id and then GPU; so do both
@@ -171,3 +171,6 @@ def change_holders(
     order = np.arange(len(ended))
     sort_descending(order, -by_gpu, -by_gpu, -by_gpu)  # stable, so equal GPUs stay by job id
     return now, held[ended[order]]
+
+
+KERNELS: Final = (place_strided, count_leases, keep_rows, credit_gpus, change_holders)

@@ -7,16 +7,21 @@ the run, what was computed is written.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phasewise.profiling.errors import OutputError, cannot_write
+from phasewise.profiling.jit.account import ACCOUNT, Charge
+from phasewise.profiling.jit.kernel import Wanted, wanted
+from phasewise.profiling.jit.prepare import KernelError, prepare
+from phasewise.profiling.jit.store import VARIABLE
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.profiling.sinks import NullSink, Sink
-from phasewise.sched import compiled, registry
-from phasewise.sched.api import Policy, Solve
+from phasewise.sched import kernels, lease_kernels, registry
+from phasewise.sched.api import Placement, Policy, Solve
 from phasewise.sched.cluster import ClusterLayout
 from phasewise.sched.engine import Parts, Simulation
 from phasewise.sched.errors import RunFailedError, ScenarioError, SchedulingError
@@ -129,13 +134,15 @@ def simulate(
     parts = build_parts(scenario, timer)
     if callbacks.on_problem is not None:
         parts = replace(parts, solve=_watched(parts.solve, callbacks.on_problem))
-    _prepare_kernels(parts, callbacks.notify)
+    compile_s = prepare_kernels(parts, callbacks)
     if out is not None:
         _make(out)
     recorder = Recorder(scenario, parts.layout, out, lines or NullSink(), command)
+    recorder.totals.compile_s = compile_s
     if callbacks.progress is not None:
         recorder.watch(_reporter(scenario, parts, recorder, callbacks.progress), PROGRESS_ROUNDS)
-    outcome = _run(Simulation(parts, recorder, timer), recorder, out, callbacks.interrupted)
+    with ACCOUNT.charged(_late(timer, recorder, callbacks.notify)):
+        outcome = _run(Simulation(parts, recorder, timer), recorder, out, callbacks.interrupted)
     if out is not None and scenario.output.trace:
         write_phase_trace(out)
     return outcome
@@ -164,6 +171,7 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
             layout, whole_gpus=not (layout.limited or scenario.workload.pods), seed=scenario.seed
         ),
     )
+    nodes = None if placement.spans_nodes else _node_state(layout, workload)
     return Parts(
         layout=layout,
         timing=timing,
@@ -176,7 +184,8 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
         type_seed=scenario.seed + TYPE_SEED_OFFSET,
         check_invariants=scenario.output.check_invariants,
         migration=MigrationModel.build(scenario.migration, workload.throughputs.names),
-        nodes=None if placement.spans_nodes else _node_state(layout, workload),
+        nodes=nodes,
+        kernels=_kernels(policy, solver, placement, nodes),
     )
 
 
@@ -213,14 +222,48 @@ def _watched(solve: Solve, on_problem: Callable[[Problem], None]) -> Solve:
     return watched
 
 
-def _prepare_kernels(parts: Parts, notify: Callable[[str], None]) -> None:
-    rule = getattr(parts.placement, "rule", None)  # a placement of another kind has none, and nothing to compile here
+def prepare_kernels(parts: Parts, callbacks: Callbacks = Callbacks()) -> float:
+    """Have all that running takes compiled, and return the wall seconds that this took; 0 where it was kept.
+
+    Raises
+    ------
+    OutputError
+        Where what is compiled can be kept nowhere.
+    SchedulingError
+        Where a rule of placement cannot be compiled.
+    """
     try:
-        compiled.prepare(notify)
-        if parts.nodes is not None and rule is not None:
-            parts.nodes.prepare(rule, notify)
+        return prepare(parts.kernels, callbacks.notify, callbacks.interrupted)
     except OSError as error:
-        raise cannot_write("the compiled kernels (NUMBA_CACHE_DIR names another folder for them)", error) from error
+        raise cannot_write(f"the compiled kernels ({VARIABLE} names another folder for them)", error) from error
+    except KernelError as error:
+        raise SchedulingError(str(error)) from error
+
+
+def _late(timer: PhaseTimer, recorder: Recorder, notify: Callable[[str], None]) -> Charge:
+    """Return what keeps a late compilation out of the phases, adds it to the run's own account, and warns of it."""
+
+    @contextmanager
+    def charge(name: str) -> Iterator[None]:
+        began_s = time.perf_counter()
+        with timer.paused():
+            yield
+        spent_s = time.perf_counter() - began_s
+        recorder.totals.compile_s += spent_s
+        notify(f"compiled {name} within the run ({spent_s:.1f} s): kept out of every phase, but not out of peak memory")
+
+    return charge
+
+
+def _kernels(policy: Policy, solver: Solver, placement: Placement, nodes: NodeState | None) -> tuple[Wanted, ...]:
+    """Return the compiled kernels that the loop, the solver and the placement take."""
+    families: frozenset[str] = getattr(policy, "families", frozenset())
+    needed = [each for kernel in (*kernels.KERNELS, *lease_kernels.KERNELS) for each in wanted(kernel)]
+    needed += solver.kernels(families)
+    rule = getattr(placement, "rule", None)  # a placement of another kind has none, and nothing to compile here
+    if nodes is not None and rule is not None:
+        needed += nodes.kernels(rule)
+    return tuple(needed)
 
 
 def _make(out: Path) -> None:

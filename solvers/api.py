@@ -154,6 +154,9 @@ class SolverBackend(Protocol):
         One line for `phasewise list solvers`.
     tolerance
         The relative gap that its answers keep at default options on well-formed problems.
+    kernels
+        Optional: ``kernels(families)`` returns the compiled kernels (`phasewise.profiling.jit.kernel.Wanted`) that
+        solving these families takes, for whoever measures has them ready before.
     exact
         Optional, True where it is missing: whether an answer that is feasible but short of its bound is a failure. Of a
         heuristic it is not; its `Solution.gap` then says what it gives up, at most.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from phasewise.solvers.hull_kernels import Floats, Int64s, affordable, ascending, kernel, segment_of, trace
+from phasewise.profiling.jit.kernel import inner, kernel
+from phasewise.profiling.jit.layouts import Cube, IntMatrix, Matrix, Vector
+from phasewise.solvers.hull_kernels import affordable, ascending, segment_of, trace
 from phasewise.solvers.hulls import ROUNDING
 
 TURNS = 40
@@ -31,13 +33,13 @@ class Jobs(NamedTuple):
         (K,) the level of a frozen one, 0 for the others.
     """
 
-    usable: Floats
-    order: Int64s
-    scale_factor: Floats
-    members: Floats
-    gpus: Floats
-    waiting: Floats
-    level: Floats
+    usable: Matrix
+    order: IntMatrix
+    scale_factor: Vector
+    members: Vector
+    gpus: Vector
+    waiting: Vector
+    level: Vector
 
 
 class Stock(NamedTuple):
@@ -53,12 +55,12 @@ class Stock(NamedTuple):
         (W,) 1 for a type that no stage has filled for good, else 0.
     """
 
-    capacity: Floats
-    settled: Floats
-    open: Floats
+    capacity: Vector
+    settled: Vector
+    open: Vector
 
 
-def jobs_of(usable: Floats, scale_factor: Floats, members: Floats, waiting: Floats, level: Floats) -> Jobs:
+def jobs_of(usable: Matrix, scale_factor: Vector, members: Vector, waiting: Vector, level: Vector) -> Jobs:
     """Return the classes with what follows from ``usable`` (K, W), ``scale_factor`` and ``members`` (K,)."""
     usable = np.ascontiguousarray(usable)
     return Jobs(usable, ascending(usable), scale_factor, members, members * scale_factor, waiting, level)
@@ -67,19 +69,19 @@ def jobs_of(usable: Floats, scale_factor: Floats, members: Floats, waiting: Floa
 class Hull(NamedTuple):
     """Room for the hulls of all classes, as `phasewise.solvers.hull_kernels.trace` fills them in."""
 
-    kinds: Int64s
-    corners: Floats
+    kinds: IntMatrix
+    corners: Cube
 
 
-@kernel
+@kernel()
 def room_for(jobs: Jobs) -> Hull:
     """Return room for the hulls of all classes."""
     classes, types = jobs.usable.shape
     return Hull(np.empty((classes, types + 1), np.int64), np.empty((3, classes, types + 1)))
 
 
-@kernel
-def level_at(jobs: Jobs, stock: Stock, prices: Floats, hull: Hull, guess: float) -> float:
+@kernel()
+def level_at(jobs: Jobs, stock: Stock, prices: Vector, hull: Hull, guess: float) -> float:
     """Return t(p), the level that the waiting classes can afford; fills in ``hull``."""
     trace(jobs.usable, jobs.order, jobs.scale_factor, prices, hull.kinds, hull.corners)
     levels, costs, slopes = hull.corners[0], hull.corners[1], hull.corners[2]
@@ -96,8 +98,8 @@ def level_at(jobs: Jobs, stock: Stock, prices: Floats, hull: Hull, guess: float)
     return affordable(levels, costs, slopes, jobs.members * jobs.waiting, limits)
 
 
-@kernel
-def usage(jobs: Jobs, stock: Stock, hull: Hull, level: float) -> Floats:
+@inner
+def usage(jobs: Jobs, stock: Stock, hull: Hull, level: float) -> Vector:
     """Return (W,) the GPUs in use where every class takes its cheapest mix for ``level``, the frozen for theirs."""
     used = stock.settled.copy()
     levels, slopes, kinds = hull.corners[0], hull.corners[2], hull.kinds
@@ -114,8 +116,8 @@ def usage(jobs: Jobs, stock: Stock, hull: Hull, level: float) -> Floats:
     return used
 
 
-@kernel
-def descend(jobs: Jobs, stock: Stock, worth: Floats, level: float) -> tuple[float, Floats, bool]:
+@kernel()
+def descend(jobs: Jobs, stock: Stock, worth: Vector, level: float) -> tuple[float, Vector, bool]:
     """Return a level near the one sought, never below, the worth (W,) that proves it, and whether one was found.
 
     The prices of crowded types are raised a few times; each price vector is a bound by itself. The types that were
@@ -142,8 +144,8 @@ def descend(jobs: Jobs, stock: Stock, worth: Floats, level: float) -> tuple[floa
     return level, best, found
 
 
-@kernel
-def choices(jobs: Jobs, prices: Floats, need: Floats) -> tuple[Floats, Floats]:
+@kernel()
+def choices(jobs: Jobs, prices: Vector, need: Vector) -> tuple[Matrix, Vector]:
     """Return (K, W) each class's cheapest mix for ``need`` (K,), and (K,) how near another choice comes to it.
 
     That is by how much time on another type costs more than the mix, relative to it; infinite where there is none.
@@ -172,8 +174,8 @@ def choices(jobs: Jobs, prices: Floats, need: Floats) -> tuple[Floats, Floats]:
     return x, margin
 
 
-@kernel
-def appraise(jobs: Jobs, stock: Stock, prices: Floats, x: Floats, need: Floats, level: float) -> tuple[float, Floats]:
+@kernel()
+def appraise(jobs: Jobs, stock: Stock, prices: Vector, x: Matrix, need: Vector, level: float) -> tuple[float, Vector]:
     """Return t(p), and (K,) how much more than it must each class pays for ``need`` (K,) by its mix ``x`` (K, W)."""
     hull = room_for(jobs)
     bound = level_at(jobs, stock, prices, hull, level)
@@ -189,3 +191,6 @@ def appraise(jobs: Jobs, stock: Stock, prices: Floats, x: Floats, need: Floats, 
             least = costs[job, at] + slopes[job, at] * (need[job] - levels[job, at])
         excess[job] = (paid * jobs.scale_factor[job] - least) * jobs.members[job]
     return bound, excess
+
+
+KERNELS: Final = (room_for, level_at, descend, choices, appraise)

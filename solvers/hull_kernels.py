@@ -5,21 +5,18 @@ At 1,700 jobs x 6 types NumPy needs 2 ms for them and this loop a fifteenth.
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
-import numpy.typing as npt
 
-from phasewise.solvers.compiled import compiled
-
-Floats = npt.NDArray[np.float64]
-Int64s = npt.NDArray[np.int64]
-
-kernel = compiled()
+from phasewise.profiling.jit.kernel import inner, kernel
+from phasewise.profiling.jit.layouts import Cube, IntMatrix, Matrix, Vector
 
 SAME_SLOPE = 1e-14  # relative: among equal slopes the farthest vertex is taken, so that no segment is cut in two
 
 
-@kernel
-def ascending(gain: Floats) -> Int64s:
+@kernel()
+def ascending(gain: Matrix) -> IntMatrix:
     """Return (J, W) each job's types by ascending gain: what `trace` goes through, whatever the prices."""
     jobs, types = gain.shape
     order = np.empty((jobs, types), np.int64)
@@ -33,8 +30,10 @@ def ascending(gain: Floats) -> Int64s:
     return order
 
 
-@kernel
-def trace(gain: Floats, order: Int64s, scale_factor: Floats, prices: Floats, kinds: Int64s, corners: Floats) -> None:
+@inner
+def trace(
+    gain: Matrix, order: IntMatrix, scale_factor: Vector, prices: Vector, kinds: IntMatrix, corners: Cube
+) -> None:
     """Fill in every job's hull: a stack of vertices, from which each further type takes those that lie above its line.
 
     Parameters
@@ -73,8 +72,8 @@ def trace(gain: Floats, order: Int64s, scale_factor: Floats, prices: Floats, kin
             costs[job, vertex], slopes[job, vertex] = costs[job, top], np.inf
 
 
-@kernel
-def trace_hulls(gain: Floats, scale_factor: Floats, prices: Floats) -> tuple[Int64s, Floats]:
+@kernel()
+def trace_hulls(gain: Matrix, scale_factor: Vector, prices: Vector) -> tuple[IntMatrix, Cube]:
     """Return (J, W + 1) kinds and (3, J, W + 1) corners of every job's hull, as `trace` fills them in."""
     jobs, types = gain.shape
     kinds, corners = np.empty((jobs, types + 1), np.int64), np.empty((3, jobs, types + 1))
@@ -82,8 +81,8 @@ def trace_hulls(gain: Floats, scale_factor: Floats, prices: Floats) -> tuple[Int
     return kinds, corners
 
 
-@kernel
-def segment_of(levels: Floats, slopes: Floats, job: int, need: float) -> int:
+@inner
+def segment_of(levels: Matrix, slopes: Matrix, job: int, need: float) -> int:
     """Return the segment in which ``need`` lies; at a vertex it is the segment before."""
     at = 0
     while slopes[job, at + 1] < np.inf and levels[job, at + 1] < need:
@@ -91,8 +90,8 @@ def segment_of(levels: Floats, slopes: Floats, job: int, need: float) -> int:
     return at
 
 
-@kernel
-def spending(levels: Floats, slopes: Floats, members: Floats, need: float) -> tuple[float, float, float]:
+@inner
+def spending(levels: Matrix, slopes: Matrix, members: Vector, need: float) -> tuple[float, float, float]:
     """Return what all jobs cost at min(``need``, ceiling), and what a little more and a little less changes a unit.
 
     Parameters
@@ -121,8 +120,8 @@ def spending(levels: Floats, slopes: Floats, members: Floats, need: float) -> tu
     return total, above, below
 
 
-@kernel
-def affordable(levels: Floats, costs: Floats, slopes: Floats, members: Floats, limits: tuple[float, float]) -> float:
+@kernel()
+def affordable(levels: Matrix, costs: Matrix, slopes: Matrix, members: Vector, limits: tuple[float, float]) -> float:
     """Return the largest common level that costs at most a budget; infinite where all ceilings are affordable.
 
     ``limits`` are the budget and a level to start from: Newton steps within a shrinking bracket, as the cost is
@@ -151,3 +150,6 @@ def affordable(levels: Floats, costs: Floats, slopes: Floats, members: Floats, l
             return step
         at = step if low < step < high else 0.5 * (low + high)
     return high
+
+
+KERNELS: Final = (ascending, trace_hulls, affordable)

@@ -10,16 +10,19 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from phasewise.solvers import backends
 from phasewise.solvers.api import SolverBackend
 from phasewise.solvers.errors import UnknownBackendError
+
+if TYPE_CHECKING:
+    from phasewise.profiling.jit.kernel import Wanted
 
 ENTRY_POINTS: Final = "phasewise.solvers"
 
@@ -52,6 +55,12 @@ class BackendDescription:
     def installed(self) -> bool:
         """Whether nothing is missing."""
         return not self.missing
+
+
+def kernels(backend: SolverBackend, families: frozenset[str]) -> list[Wanted]:
+    """Return the compiled kernels that a backend needs to solve these families; most have none."""
+    needed: Callable[[frozenset[str]], list[Wanted]] | None = getattr(backend, "kernels", None)
+    return [] if needed is None else needed(families)
 
 
 def names(*, installed: bool = True) -> tuple[str, ...]:

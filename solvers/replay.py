@@ -108,6 +108,7 @@ def replay(
     *,
     rounds: int | None = None,
     done: Callable[[int], None] = lambda _: None,
+    notify: Callable[[str], None] = lambda _: None,
 ) -> list[Record]:
     """Return what each of ``solvers`` did with ``problems``, each in one live session, problem by problem in turn.
 
@@ -121,6 +122,8 @@ def replay(
         Only the first so many problems.
     done
         Called after each problem with how many are done.
+    notify
+        Gets a message where kernels have to be compiled, which is in no figure.
 
     Raises
     ------
@@ -133,11 +136,15 @@ def replay(
     for name in solvers:
         timer = PhaseTimer()
         opened.append((Record(name), timer, open_solver(name, {}, timer)))
-    families = {name: _families(name) for name in solvers}
+    families, prepared = {name: _families(name) for name in solvers}, set[str]()
     for index, problem in enumerate(islice(problems, rounds)):
         solutions: list[tuple[Record, Solution]] = []
-        for record, timer, solver in opened:
+        for record, _, _ in opened:
             _require_support(record.solver, families, problem)
+        if problem.family not in prepared:
+            prepared.add(problem.family)
+            _prepare([solver for _, _, solver in opened], problem.family, notify)
+        for record, timer, solver in opened:
             timer.take()
             try:
                 solutions.append((record, solver.solve(problem)))
@@ -147,6 +154,15 @@ def replay(
         _note(problem, solutions)
         done(index + 1)
     return [record for record, _, _ in opened]
+
+
+def _prepare(solvers: Sequence[Solver], family: str, notify: Callable[[str], None]) -> None:
+    """Have the kernels compiled that these solvers take for a family; many take none, and load no compiler."""
+    needed = [each for solver in solvers for each in solver.kernels(frozenset({family}))]
+    if needed:
+        from phasewise.profiling.jit.prepare import prepare
+
+        prepare(needed, notify)
 
 
 def _note(problem: Problem, solutions: Sequence[tuple[Record, Solution]]) -> None:

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from phasewise.solvers.api import Fallback, Solution, SolverBackend, SolverSessi
 from phasewise.solvers.certify import GAP_LIMIT, Rejection, certify
 from phasewise.solvers.errors import OptionError, SolveFailedError, SolverError, UnknownBackendError
 from phasewise.solvers.problems import Problem
+
+if TYPE_CHECKING:
+    from phasewise.profiling.jit.kernel import Wanted
 
 NATIVE_ERRORS: Final = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
 """What native solvers and their bindings are known to raise of Python's own exceptions in a solve."""
@@ -33,6 +36,7 @@ class _Link:
     session: SolverSession
     options: Mapping[str, object]
     exact: bool
+    backend: SolverBackend
 
 
 class Solver:
@@ -52,6 +56,10 @@ class Solver:
     def families(self) -> Mapping[str, frozenset[str]]:
         """The problem families that each backend of the chain takes, by its registered name."""
         return {link.name: link.families for link in self._links}
+
+    def kernels(self, families: frozenset[str]) -> list[Wanted]:
+        """Return the compiled kernels that the chain may need to solve these families."""
+        return [each for link in self._links for each in registry.kernels(link.backend, families)]
 
     def solve(self, problem: Problem) -> Solution:
         """Return the first certified answer of the chain, with what went wrong before it.
@@ -112,7 +120,7 @@ def open_solver(spec: str, options: Mapping[str, object], timer: PhaseTimer) -> 
     for part, backend in zip(parts, backends, strict=True):
         own = _options_of(part, backend.name, parts, options)
         session = _opened(backend, own, timer)
-        links.append(_Link(backend.name, backend.families, session, own, registry.is_exact(backend)))
+        links.append(_Link(backend.name, backend.families, session, own, registry.is_exact(backend), backend))
     return Solver(tuple(links))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import click
@@ -40,7 +41,7 @@ def command(tape: Path, solvers: tuple[str, ...], json_file: Path | None, rounds
     if len(set(solvers)) < len(solvers):
         raise click.UsageError(f"a solver is named twice: {', '.join(solvers)}")
     recorded = Tape(tape)
-    records = replay(recorded, solvers, rounds=rounds)
+    records = replay(recorded, solvers, rounds=rounds, notify=partial(click.echo, err=True))
     figures = [record.summary() for record in records]
     if json_file is not None:
         write_atomically(json_file, (json.dumps(figures, indent=2, allow_nan=False) + "\n").encode())

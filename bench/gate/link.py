@@ -145,6 +145,8 @@ def _environment(tree: Tree) -> dict[str, str]:
     installed = dict.fromkeys(sysconfig.get_path(kind) for kind in ("purelib", "platlib"))
     paths = [str(tree.root / ".namespace"), *installed]
     kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "NUMBA_", "LINE_PROFILE"))
+        name: value
+        for name, value in os.environ.items()
+        if name == "NUMBA_CACHE_DIR" or not name.startswith(("PYTHON", "NUMBA_", "LINE_PROFILE"))
     }
     return {**kept, **_PINNED, "PYTHONPATH": os.pathsep.join(paths)}

@@ -8,12 +8,11 @@ from typing import Final
 from phasewise.bench.suite_tapes import Scale
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.profiling.sinks import NullSink
-from phasewise.sched import compiled
 from phasewise.sched.engine import Simulation
 from phasewise.sched.recording.recorder import Recorder
 from phasewise.sched.scenario.config import Scenario
 from phasewise.sched.scenario.loading import load_scenario
-from phasewise.sched.simulate import build_parts
+from phasewise.sched.simulate import build_parts, prepare_kernels
 
 # The suite's own load: capacity binds at Philly scale, and about 1,700 jobs are active at Alibaba scale.
 LOADS: Final = {
@@ -46,9 +45,9 @@ class Loop:
 
     def begun(self) -> Simulation:
         """Return a simulation that has run its warm-up."""
-        compiled.prepare(lambda _: None)
         scenario, timer = self.scenario(), PhaseTimer()
         parts = build_parts(scenario, timer)
+        prepare_kernels(parts)
         simulation = Simulation(parts, Recorder(scenario, parts.layout, None, NullSink()), timer)
         simulation.begin()
         for _ in range(self.warm_up):

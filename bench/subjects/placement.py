@@ -10,9 +10,11 @@ import numpy as np
 
 from phasewise.bench.subjects.api import Case, require
 from phasewise.bench.suite_tapes import Scale
+from phasewise.profiling.jit.prepare import prepare
 from phasewise.sched import registry
 from phasewise.sched.cluster import ClusterLayout
 from phasewise.sched.node_lists import build_layout
+from phasewise.sched.nodes.compiled_form import kernels_of_filling
 from phasewise.sched.nodes.state import Filled, NodeState
 from phasewise.sched.registry import PlacementOptions
 from phasewise.sched.scenario.config import Cluster
@@ -44,6 +46,7 @@ class PlacementSubject:
         index = np.array([state.register(pod) for pod in self.pods])
         options = PlacementOptions(self.layout, whole_gpus=False, seed=SEED)
         rule = registry.placement(self.placement, options).rule  # type: ignore[attr-defined]
+        prepare(kernels_of_filling(rule))
         return lambda: (state, state.place_all(rule, index))
 
     def check(self, answer: tuple[NodeState, Filled]) -> None:

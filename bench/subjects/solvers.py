@@ -9,6 +9,7 @@ from typing import Final
 
 from phasewise.bench.subjects.api import Case, require
 from phasewise.bench.suite_tapes import Scale, suite_tape
+from phasewise.profiling.jit.prepare import prepare
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers import registry
 from phasewise.solvers.api import Solution
@@ -73,6 +74,7 @@ class TapeSubject:
     def prepare(self) -> Callable[[], list[Solution]]:
         """Return the walk over the problems, in a fresh session."""
         solver = open_solver(self.solver, {}, PhaseTimer())
+        prepare(solver.kernels(frozenset(problem.family for problem in self.problems)))
         return lambda: [solver.solve(problem) for problem in self.problems]
 
     def check(self, answer: list[Solution]) -> None:

@@ -8,7 +8,6 @@ Source: FGD (ATC'23), section 6, and its simulator.
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.profiling.errors import cannot_write
 from phasewise.profiling.phases import SystemClock
 from phasewise.sched import registry
 from phasewise.sched.cluster import ClusterLayout, Node
@@ -35,7 +35,6 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 DEFAULT_LOAD: Final = 1.3  # GPU demand over the cluster's GPUs, as in the paper
-PATIENCE_S: Final = 3.0  # loading compiled code takes less
 BLOCK: Final = 512  # arrivals between two looks at the interruption
 
 
@@ -194,33 +193,40 @@ def _order(setting: Setting, requests: Sequence[Request], nodes: Sequence[Node])
     return order if setting.load is None else cut_order(order, requests, setting.load * capacity_milli)
 
 
-def warm_up(experiment: Experiment, notify: Callable[[str], None]) -> None:
-    """Place one pod on a cluster of its own, so that no code is loaded or compiled while others are timed.
+def prepare_kernels(
+    experiment: Experiment,
+    notify: Callable[[str], None],
+    interrupted: Callable[[], bool] = lambda: False,
+) -> float:
+    """Have all that placing takes compiled, so that it is not while pods are placed; return the wall seconds it took.
 
     Parameters
     ----------
     notify
-        Told where it takes long, which is where there is something to compile, and how long it took.
+        Gets a message where something is to be compiled.
+    interrupted
+        Asked now and then whether to stop.
+
+    Raises
+    ------
+    ScenarioError
+        Where the rule of the placement cannot be compiled.
+    OutputError
+        Where what is compiled can be kept nowhere.
     """
-    from phasewise.sched.nodes.state import NodeState  # noqa: PLC0415  compiled code: only where pods are placed
+    if not experiment.setting.compiled:
+        return 0.0
+    # Compiled code: only where pods are placed.
+    from phasewise.profiling.jit.prepare import KernelError, prepare  # noqa: PLC0415
+    from phasewise.profiling.jit.store import VARIABLE  # noqa: PLC0415
+    from phasewise.sched.nodes.compiled_form import kernels_of_filling  # noqa: PLC0415
 
-    told = threading.Event()
-
-    def tell() -> None:
-        told.set()
-        notify("preparing the placement's kernels, which are compiled once on a machine ...")
-
-    began_ns = SystemClock.wall_ns()
-    patience = threading.Timer(PATIENCE_S, tell)
-    patience.start()
     try:
-        layout = ClusterLayout.of([Node("one", experiment.layout.worker_types[0], 1)])
-        state = NodeState(layout, experiment.tasks, compiled=experiment.setting.compiled)
-        state.place_all(experiment.rule, np.array([state.register(Request(0, WHOLE_MILLI, 1))], np.int64))
-    finally:
-        patience.cancel()
-    if told.is_set():
-        notify(f"they are ready after {(SystemClock.wall_ns() - began_ns) / 1e9:.1f} s; later runs load them")
+        return prepare(kernels_of_filling(experiment.rule), notify, interrupted)
+    except KernelError as error:
+        raise ScenarioError(str(error)) from error
+    except OSError as error:
+        raise cannot_write(f"the compiled kernels ({VARIABLE} names another folder for them)", error) from error
 
 
 def fill(

@@ -10,16 +10,12 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from phasewise.profiling.jit.layouts import FlagMatrix, IntMatrix, IntVector, ShortMatrix
 from phasewise.sched.cluster import ClusterLayout
 from phasewise.sched.nodes.compilable import compilable
 from phasewise.sched.nodes.fragmentation import Tables, Typical, build_tables
 from phasewise.sched.tasks import WHOLE_MILLI, TaskDistribution
-
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
-Scores = npt.NDArray[np.int16]
 
 TASKS_A_NODE: Final = 1001  # the original's limit of pods on a node
 CPU_SCALE: Final = 128_000  # milli-CPU of the largest node of the original, by which scores measure CPU
@@ -60,30 +56,30 @@ class NodeArrays(NamedTuple):
         By what fragmentation is judged.
     """
 
-    left: Ints
-    cpu_left: Ints
-    memory_left: Ints
-    tasks: Ints
-    labels: Ints
-    idle: Ints
-    free: Ints
-    fragmented: Ints
-    scratch: Ints
-    log: Ints
-    touched: Ints
-    clock: Ints
-    size: Ints
-    kind: Ints
-    rank: Ints
-    first_gpu: Ints
-    gpu_node: Ints
+    left: IntMatrix
+    cpu_left: IntVector
+    memory_left: IntVector
+    tasks: IntVector
+    labels: IntMatrix
+    idle: IntVector
+    free: IntVector
+    fragmented: IntVector
+    scratch: IntVector
+    log: IntVector
+    touched: IntVector
+    clock: IntVector
+    size: IntVector
+    kind: IntVector
+    rank: IntVector
+    first_gpu: IntVector
+    gpu_node: IntVector
     cpu_scale: float
     gpu_scale: float
     tables: Tables
     typical: Typical
 
     @classmethod
-    def idle_nodes(cls, layout: ClusterLayout, tasks: TaskDistribution, rank: Ints) -> NodeArrays:
+    def idle_nodes(cls, layout: ClusterLayout, tasks: TaskDistribution, rank: IntVector) -> NodeArrays:
         """Return the arrays of a cluster on which nothing runs; fragmentation is still to be judged."""
         size = np.diff(layout.node_start)
         nodes, most = layout.nodes, int(size.max(initial=1))
@@ -126,11 +122,11 @@ class Need(NamedTuple):
 class Requests(NamedTuple):
     """The distinct requests of a run. Q requests, W worker types."""
 
-    cpu: Ints  # (Q,) milli
-    memory: Ints  # (Q,) MiB
-    milli: Ints  # (Q,) thousandths of each GPU
-    gpus: Ints  # (Q,)
-    admitted: Bools  # (Q, W) whether it may run on each type
+    cpu: IntVector  # (Q,) milli
+    memory: IntVector  # (Q,) MiB
+    milli: IntVector  # (Q,) thousandths of each GPU
+    gpus: IntVector  # (Q,)
+    admitted: FlagMatrix  # (Q, W) whether it may run on each type
 
     def need(self, index: int) -> Need:
         """Return one of them."""
@@ -144,9 +140,9 @@ class ScoreRows(NamedTuple):
     request and range, and is good but for the nodes that were touched since ``seen``.
     """
 
-    score: Scores  # (S, N); -1 where the request does not fit
-    owner: Ints  # (S,) key of request and range, -1 where there is none yet
-    seen: Ints  # (S,) clock at which the row was good
+    score: ShortMatrix  # (S, N); -1 where the request does not fit
+    owner: IntVector  # (S,) key of request and range, -1 where there is none yet
+    seen: IntVector  # (S,) clock at which the row was good
 
     @classmethod
     def empty(cls, rows: int, nodes: int) -> ScoreRows:

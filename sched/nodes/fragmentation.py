@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.profiling.jit.layouts import FlagMatrix, IntCube, IntVector, Vector
 from phasewise.sched.nodes.compilable import compilable
 from phasewise.sched.tasks import WHOLE_MILLI, Request, TaskDistribution
 
@@ -86,11 +87,11 @@ def fragmented_milli(amounts: Floats) -> float:
 class Typical(NamedTuple):
     """The typical tasks as arrays. M tasks, W worker types."""
 
-    cpu: Ints  # (M,) milli
-    milli: Ints  # (M,) thousandths of each GPU
-    gpus: Ints  # (M,)
-    share: Floats  # (M,)
-    admitted: Bools  # (M, W)
+    cpu: IntVector  # (M,) milli
+    milli: IntVector  # (M,) thousandths of each GPU
+    gpus: IntVector  # (M,)
+    share: Vector  # (M,)
+    admitted: FlagMatrix  # (M, W)
 
     @classmethod
     def of(cls, tasks: TaskDistribution, worker_types: Sequence[str]) -> Typical:
@@ -125,12 +126,12 @@ class Tables(NamedTuple):
         (101,) least gradient, in milli times unit, of each score from 0 to 100.
     """
 
-    cpu_steps: Ints
-    single: Ints
-    several: Ints
+    cpu_steps: IntVector
+    single: IntCube
+    several: IntCube
     whole: int
     unit: int
-    thresholds: Ints
+    thresholds: IntVector
 
 
 def build_tables(tasks: TaskDistribution, worker_types: Sequence[str], most_gpus: int) -> Tables:
@@ -202,7 +203,7 @@ def score_thresholds(unit: int) -> Ints:
 
 
 @compilable
-def cpu_rank(cpu_steps: Ints, cpu_left: int) -> int:
+def cpu_rank(cpu_steps: IntVector, cpu_left: int) -> int:
     """Return how many of the ascending ``cpu_steps`` are met."""
     low, high = 0, len(cpu_steps)
     while low < high:
@@ -215,7 +216,7 @@ def cpu_rank(cpu_steps: Ints, cpu_left: int) -> int:
 
 
 @compilable
-def integer_score(thresholds: Ints, gradient: int) -> int:
+def integer_score(thresholds: IntVector, gradient: int) -> int:
     """Return the score, 0 to 100, of a gradient in fixed point."""
     low, high = 1, len(thresholds)
     while low < high:
@@ -239,7 +240,7 @@ def on_threshold(tables: Tables, score: int | Ints, gradient: int | Ints) -> boo
 
 
 @compilable
-def stranded_milli(left: Ints, milli: int, gpus: int) -> int:
+def stranded_milli(left: IntVector, milli: int, gpus: int) -> int:
     """Return what is left on GPUs with too little for a task, -1 where it finds too few with enough."""
     fitting, stranded = 0, 0
     for d in range(len(left)):
@@ -251,7 +252,7 @@ def stranded_milli(left: Ints, milli: int, gpus: int) -> int:
 
 
 @compilable
-def class_ordered(typical: Typical, kind: int, cpu_left: int, left: Ints) -> float:
+def class_ordered(typical: Typical, kind: int, cpu_left: int, left: IntVector) -> float:
     """Return F_n(M), milli, of a node of that type with ``left`` (D,) of its GPUs, as the original adds it up.
 
     Every class sums in the order of the tasks, and the classes follow in the order of `Fragment`. Two nodes that are

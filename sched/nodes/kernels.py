@@ -1,38 +1,22 @@
 """Keeping count of nodes, compiled: what a task takes, what a release gives back, which nodes were touched.
 
-Integers throughout, so the NumPy form in `numpy_form` gives the same bit for bit.
+Without a count of references to arrays, of which `NodeArrays` holds so many that counting them would take ten times as
+long as scoring a node. Integers throughout, so the NumPy form in `numpy_form` gives the same bit for bit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
-
-import numpy as np
-import numpy.typing as npt
-
+from phasewise.profiling.jit.kernel import kernel, loop
+from phasewise.profiling.jit.layouts import IntVector
 from phasewise.sched.nodes.arrays import Need, NodeArrays, Requests
+from phasewise.sched.nodes.compilable import register_marked
 from phasewise.sched.nodes.fragmentation import cpu_rank
 from phasewise.sched.tasks import WHOLE_MILLI
 
-Ints = npt.NDArray[np.int64]
-
-if TYPE_CHECKING:
-    Function = TypeVar("Function", bound=Callable[..., object])
-
-    def inner(function: Function) -> Function:
-        """Compile a function that compiled ones call (for the type checker: leave it as it is)."""
-        return function
-else:
-    from numba import njit
-
-    # Not cached by themselves: they are part of the functions of `compiled`, which know all their sources. Without
-    # numba's run time no array can be made, and none is counted as referenced: that would take ten times as long as
-    # the scoring of a node, since `NodeArrays` holds so many.
-    inner = njit(error_model="numpy", _nrt=False)
+register_marked()
 
 
-@inner
+@loop
 def judge(nodes: NodeArrays, node: int) -> None:
     """Count a node's idle capacity and free GPUs anew, and judge how fragmented it is."""
     tables, kind = nodes.tables, nodes.kind[node]
@@ -49,7 +33,7 @@ def judge(nodes: NodeArrays, node: int) -> None:
     nodes.fragmented[node] = idle * tables.whole - useful - tables.several[kind, rank, free]
 
 
-@inner
+@loop
 def touch(nodes: NodeArrays, node: int) -> None:
     """Judge a node anew and note that scores of it are out of date."""
     judge(nodes, node)
@@ -59,26 +43,26 @@ def touch(nodes: NodeArrays, node: int) -> None:
     nodes.clock[0] = clock + 1
 
 
-@inner
+@kernel(allocates=False)
 def judge_all(nodes: NodeArrays) -> None:
     """Judge every node."""
     for node in range(len(nodes.kind)):
         judge(nodes, node)
 
 
-@inner
+@loop
 def need_of(requests: Requests, request: int) -> Need:
     """Return one of the distinct requests."""
     return Need(requests.cpu[request], requests.memory[request], requests.milli[request], requests.gpus[request])
 
 
-@inner
+@loop
 def label_of(need: Need) -> int:
     """Return the affinity label of a GPU task: 0 where it shares a GPU, otherwise its number of GPUs."""
     return need.gpus if need.milli == WHOLE_MILLI else 0
 
 
-@inner
+@loop
 def change_counts(nodes: NodeArrays, need: Need, node: int, sign: int) -> None:
     """Take (1) a task's CPU and memory from a node, or give them back (-1)."""
     nodes.cpu_left[node] -= sign * need.cpu
@@ -88,8 +72,8 @@ def change_counts(nodes: NodeArrays, need: Need, node: int, sign: int) -> None:
         nodes.labels[node, label_of(need)] += sign
 
 
-@inner
-def take(nodes: NodeArrays, need: Need, node: int, device: int, gpu: Ints) -> None:
+@loop
+def take(nodes: NodeArrays, need: Need, node: int, device: int, gpu: IntVector) -> None:
     """Put a task on a node; write into ``gpu`` which it got: ``device`` or, of whole ones, the first that are free."""
     first = nodes.first_gpu[node]
     if need.gpus > 0 and need.milli < WHOLE_MILLI:
@@ -106,8 +90,8 @@ def take(nodes: NodeArrays, need: Need, node: int, device: int, gpu: Ints) -> No
     touch(nodes, node)
 
 
-@inner
-def give_back(nodes: NodeArrays, need: Need, node: int, gpu: Ints) -> None:
+@loop
+def give_back(nodes: NodeArrays, need: Need, node: int, gpu: IntVector) -> None:
     """Take a task off a node, where it held the GPUs ``gpu``."""
     first = nodes.first_gpu[node]
     for k in range(len(gpu)):
@@ -116,8 +100,10 @@ def give_back(nodes: NodeArrays, need: Need, node: int, gpu: Ints) -> None:
     touch(nodes, node)
 
 
-@inner
-def release_rows(nodes: NodeArrays, requests: Requests, row: Ints, first: Ints, gpu: Ints, request: Ints) -> None:
+@kernel(allocates=False)
+def release_rows(
+    nodes: NodeArrays, requests: Requests, row: IntVector, first: IntVector, gpu: IntVector, request: IntVector
+) -> None:
     """Give back what the jobs in ``row`` hold; one that holds nothing is passed over."""
     for k in range(len(row)):
         i = row[k]
@@ -126,7 +112,13 @@ def release_rows(nodes: NodeArrays, requests: Requests, row: Ints, first: Ints, 
             give_back(nodes, need_of(requests, request[i]), nodes.gpu_node[held[0]], held)
 
 
-@inner
+@kernel(allocates=False)
+def release_task(nodes: NodeArrays, requests: Requests, request: int, node: int, gpu: IntVector) -> None:
+    """Take one task off a node, where it held the GPUs ``gpu``."""
+    give_back(nodes, need_of(requests, request), node, gpu)
+
+
+@kernel(allocates=False)
 def totals(nodes: NodeArrays) -> tuple[float, int, int]:
     """Return (fragmented milli, idle milli, occupied nodes) over all nodes."""
     fragmented, idle, occupied = 0.0, 0, 0

@@ -1,19 +1,15 @@
-"""Placing tasks by a rule, as compiled: one task, many in order, or a round.
-
-Compiled for each rule, from the rule's own methods; `phasewise.sched.nodes.compiled` says when, and keeps the code.
-"""
+"""Placing tasks by a rule, as compiled: one task, many in order, or a round; for each rule, from its own methods."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from numba.extending import overload, register_jitable
+from numba.extending import overload
 
-from phasewise.sched.compiled import kernel
+from phasewise.profiling.jit.kernel import kernel, loop
+from phasewise.profiling.jit.layouts import FlagVector, IntVector, ShortVector, Vector
 from phasewise.sched.kernels import sort_descending
 from phasewise.sched.nodes import rules
 from phasewise.sched.nodes.arrays import (
@@ -26,15 +22,13 @@ from phasewise.sched.nodes.arrays import (
     row_key,
     row_slot,
 )
-from phasewise.sched.nodes.compilable import MARKED
-from phasewise.sched.nodes.kernels import inner, need_of, take
+from phasewise.sched.nodes.compilable import register_marked
+from phasewise.sched.nodes.kernels import need_of, take
 from phasewise.sched.nodes.rules import NodeRule
 from phasewise.sched.tasks import WHOLE_MILLI
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Scores = npt.NDArray[np.int16]
+by_rule = kernel(allocates=False, also=(rules.best, rules.tightest), methods=("score", "device", "pick"))
+"""Makes a kernel of which the methods of a rule become a part."""
 
 
 # -- the rule's part -------------------------------------------------------------------------------------------------
@@ -50,26 +44,15 @@ def choose_device(rule: NodeRule, nodes: NodeArrays, need: Need, node: int, scor
     raise NotImplementedError
 
 
-def pick_node(rule: NodeRule, nodes: NodeArrays, row: Scores, low: int, high: int) -> int:
+def pick_node(rule: NodeRule, nodes: NodeArrays, row: ShortVector, low: int, high: int) -> int:
     """Return the node for a task; compiled from the rule's `pick`, or `best`."""
     raise NotImplementedError
-
-
-@cache
-def _register(function: Callable[..., Any]) -> None:
-    register_jitable(_nrt=False)(function)
-
-
-def register_marked() -> None:
-    """Let compiled functions call those marked `compilable`."""
-    for function in MARKED:
-        _register(function)
 
 
 def _compiled(rule: Any, method: str, default: Callable[..., int] = rules.best) -> Any:
     register_marked()  # those of the rule's own module are among them by now
     written: Callable[..., int] = getattr(rule.instance_class, method, None) or default
-    return inner(written)
+    return loop(written)
 
 
 @overload(score_node, strict=False)  # type: ignore[untyped-decorator]
@@ -93,8 +76,8 @@ def _pick_node(rule: Any, nodes: Any, row: Any, low: Any, high: Any) -> Any:
 # -- one task --------------------------------------------------------------------------------------------------------
 
 
-@inner
-def rescore(rule: NodeRule, nodes: NodeArrays, need: Need, admitted: Bools, row: Scores, node: int) -> None:
+@loop
+def rescore(rule: NodeRule, nodes: NodeArrays, need: Need, admitted: FlagVector, row: ShortVector, node: int) -> None:
     """Write the score of one node, -1 where the task does not fit or may not run."""
     score = INFEASIBLE
     if admitted[nodes.kind[node]] and rules.fits(nodes, need, node, TASKS_A_NODE):
@@ -102,7 +85,7 @@ def rescore(rule: NodeRule, nodes: NodeArrays, need: Need, admitted: Bools, row:
     row[node] = score
 
 
-@inner
+@loop
 def refresh(
     rule: NodeRule, nodes: NodeArrays, requests: Requests, rows: ScoreRows, request: int, low: int, high: int
 ) -> int:
@@ -123,7 +106,7 @@ def refresh(
     return slot
 
 
-@inner
+@by_rule
 def place_one(
     rule: NodeRule,
     nodes: NodeArrays,
@@ -132,7 +115,7 @@ def place_one(
     request: int,
     low: int,
     high: int,
-    gpu: Ints,
+    gpu: IntVector,
 ) -> tuple[int, int]:
     """Put one task on one of the nodes low to high; return (node, score), -1 where there is none; fill in ``gpu``."""
     need = need_of(requests, request)
@@ -150,21 +133,21 @@ def place_one(
 # -- many tasks ------------------------------------------------------------------------------------------------------
 
 
-@inner
+@by_rule
 def place_in_order(
     rule: NodeRule,
     nodes: NodeArrays,
     requests: Requests,
     rows: ScoreRows,
-    request: Ints,
-    before: Ints,
+    request: IntVector,
+    before: IntVector,
     start: tuple[float, int],
-    first: Ints,
-    gpu: Ints,
-    node: Ints,
-    score: Ints,
-    used: Ints,
-    fragmented: Floats,
+    first: IntVector,
+    gpu: IntVector,
+    node: IntVector,
+    score: IntVector,
+    used: IntVector,
+    fragmented: Vector,
 ) -> None:
     """Place tasks (E,) one after another on any node; fill in what became of them (as `nodes.state.Filled`).
 
@@ -189,10 +172,15 @@ def place_in_order(
 # -- a round ---------------------------------------------------------------------------------------------------------
 
 
-@kernel
+@kernel()
 def plan_round(
-    requests: Requests, row: Ints, worker_type: Ints, first: Ints, last_type: Ints, request: Ints
-) -> tuple[Ints, Ints, Ints, Ints]:
+    requests: Requests,
+    row: IntVector,
+    worker_type: IntVector,
+    first: IntVector,
+    last_type: IntVector,
+    request: IntVector,
+) -> tuple[IntVector, IntVector, IntVector, IntVector]:
     """Return what is to be done for the chosen rows (K,), each on its type.
 
     (runs_on (J,): the type of jobs that stay where they are, otherwise -1; wanted (J,): the type each is chosen for;
@@ -224,19 +212,19 @@ def plan_round(
     return runs_on, wanted, gone[:leaving], order
 
 
-@inner
+@by_rule
 def place_in_round(
     rule: NodeRule,
     nodes: NodeArrays,
     requests: Requests,
     rows: ScoreRows,
-    type_first_node: Ints,
-    request: Ints,
-    order: Ints,
-    wanted: Ints,
-    runs_on: Ints,
-    given_first: Ints,
-    given: Ints,
+    type_first_node: IntVector,
+    request: IntVector,
+    order: IntVector,
+    wanted: IntVector,
+    runs_on: IntVector,
+    given_first: IntVector,
+    given: IntVector,
 ) -> None:
     """Place the rows in ``order``, each on nodes of the type it is wanted on.
 
@@ -254,10 +242,16 @@ def place_in_round(
             used += requests.gpus[request[i]]
 
 
-@kernel
+@kernel()
 def held_now(
-    requests: Requests, runs_on: Ints, first: Ints, gpu: Ints, request: Ints, given_first: Ints, given: Ints
-) -> tuple[Ints, Ints]:
+    requests: Requests,
+    runs_on: IntVector,
+    first: IntVector,
+    gpu: IntVector,
+    request: IntVector,
+    given_first: IntVector,
+    given: IntVector,
+) -> tuple[IntVector, IntVector]:
     """Return (first, gpu) of what running rows hold: what they held, or what was given from ``given_first`` on."""
     jobs = len(request)
     now_first = np.zeros(jobs + 1, np.int64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -16,7 +16,8 @@ from phasewise.sched.nodes.rules import NodeRule
 from phasewise.sched.tasks import WHOLE_MILLI, Request, TaskDistribution
 
 if TYPE_CHECKING:
-    from phasewise.sched.nodes.compiled import Bookkeeping, CompiledRounds
+    from phasewise.profiling.jit.kernel import Wanted
+    from phasewise.sched.nodes.compiled_form import Bookkeeping, CompiledRounds
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -97,7 +98,7 @@ class NodeState:
     ) -> None:
         self._layout = layout
         self._compiled = compiled
-        self._bookkeeping = _bookkeeping(compiled=compiled)
+        self._bookkeeping, self._rounds = _forms(compiled=compiled)
         ranks = np.arange(layout.nodes) if rank is None else np.ascontiguousarray(rank, np.int64)
         self._nodes = NodeArrays.idle_nodes(layout, tasks, ranks)
         self._bookkeeping.judge_all(self._nodes)
@@ -184,14 +185,13 @@ class NodeState:
         gpu = np.empty(requests.gpus[request], np.int64)
         high = self._layout.nodes if high is None else high
         rows = self._rows_of(rule)
-        node, score = self._rounds(rule).place_one(rule, self._nodes, requests, rows, request, low, high, gpu)
+        node, score = self._rounds.place_one(rule, self._nodes, requests, rows, request, low, high, gpu)
         return None if node < 0 else Spot(int(node), tuple(gpu.tolist()), int(score))
 
     def place_all(self, rule: NodeRule, requests: Sequence[int] | Ints) -> Filled:
         """Place tasks one after another on any node; nothing departs in between."""
         wanted = np.ascontiguousarray(requests, np.int64)
-        rounds = self._rounds(rule)
-        return Filled(*rounds.place_in_order(rule, self._nodes, self._known(), self._rows_of(rule), wanted))
+        return Filled(*self._rounds.place_in_order(rule, self._nodes, self._known(), self._rows_of(rule), wanted))
 
     def place_round(self, rule: NodeRule, order: Order, view: NodeView) -> Placed:
         """Release what is not to run on its type any more, and place what is new; what stays keeps its GPUs."""
@@ -199,7 +199,7 @@ class NodeState:
         placeable = order.placeable[rows]
         if not placeable.all():
             rows, types = rows[placeable], types[placeable]
-        first, gpu, runs_on = self._rounds(rule).place_in_round(
+        first, gpu, runs_on = self._rounds.place_in_round(
             rule,
             self._nodes,
             self._known(),
@@ -228,25 +228,19 @@ class NodeState:
         self._bookkeeping.judge_all(counted)
         return Fragmentation(*self._bookkeeping.totals(counted))
 
-    def prepare(self, rule: NodeRule, notify: Callable[[str], None]) -> None:
-        """Load the kernels of a rule, or compile them; say so where that is to be done, and how long it took."""
-        if self._compiled:
-            from phasewise.sched.nodes.compiled import prepare  # noqa: PLC0415
-
-            prepare(rule, self._nodes, notify)
-
-    def _rounds(self, rule: NodeRule) -> CompiledRounds | NumpyRounds:
+    def kernels(self, rule: NodeRule) -> list[Wanted]:
+        """Return the kernels that a simulation needs which places by a rule."""
         if not self._compiled:
-            return NumpyRounds()
-        from phasewise.sched.nodes.compiled import compiled_for  # noqa: PLC0415
+            return []
+        from phasewise.sched.nodes.compiled_form import kernels_of_rounds  # noqa: PLC0415
 
-        return compiled_for(type(rule))
+        return kernels_of_rounds(rule)
 
 
-def _bookkeeping(*, compiled: bool) -> Bookkeeping | NumpyBookkeeping:
+def _forms(*, compiled: bool) -> tuple[Bookkeeping | NumpyBookkeeping, CompiledRounds | NumpyRounds]:
     if not compiled:
-        return NumpyBookkeeping()
+        return NumpyBookkeeping(), NumpyRounds()
     # Compiled code is loaded when there are nodes to keep: listing the placements must be fast.
-    from phasewise.sched.nodes.compiled import bookkeeping  # noqa: PLC0415
+    from phasewise.sched.nodes.compiled_form import Bookkeeping, CompiledRounds  # noqa: PLC0415
 
-    return bookkeeping()
+    return Bookkeeping(), CompiledRounds()

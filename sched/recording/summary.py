@@ -40,6 +40,8 @@ class Totals:
         Sums over rounds of how the machines were used, by the names of `USE`.
     migrations, migration_s, migration_gpu_s
         Starts at a cost, and the seconds and GPU-seconds they took in which no step was made; 0 where moving is free.
+    compile_s
+        Wall seconds of compiling, before the loop and within it; in no other figure.
     last_arrival_s, busy_until_last_arrival_s
         When the last job arrived (None while more may come), and the mean busy seconds of a GPU by then.
     """
@@ -65,6 +67,7 @@ class Totals:
     migration_gpu_s: float = 0.0
     lease_extensions: int = 0
     lease_opportunities: int = 0
+    compile_s: float = 0.0
     last_arrival_s: float | None = None
     busy_until_last_arrival_s: float = 0.0
     use: dict[str, float] = field(default_factory=dict)
@@ -169,6 +172,7 @@ class Totals:
             "wall_s": phases.wall_s,
             "cpu_s": cpu_s,
             "rounds_per_cpu_s": self.rounds / cpu_s if cpu_s > 0.0 else None,
+            "compile_s": self.compile_s,
             "peak_rss_mib": peak_rss_mib(),
             "phases": phases.phases(),
             "phase_coverage": phases.coverage,

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from phasewise.solvers.api import Answer, SolverSession, Status
 from phasewise.solvers.errors import OptionError, SolverError, UnsupportedProblemError
 from phasewise.solvers.lexicographic import LEXICOGRAPHIC
 from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING, Problem
+
+if TYPE_CHECKING:
+    from phasewise.profiling.jit.kernel import Wanted
 
 TABLE: Final = Path(__file__).with_name("auto_table.toml")
 FALLBACK: Final = ("structured", "highs-warm", "highs-direct", "water-filling", "cvxpy-fresh:CLARABEL")
@@ -141,6 +144,12 @@ class Auto:
                 "(--solver-kwargs '{}'), or name the backend they are for (--solver NAME; `phasewise list solvers`)"
             )
         return AutoSession(timer, load_table())
+
+    def kernels(self, families: frozenset[str]) -> list[Wanted]:
+        """Return the kernels of every backend that it may pick for these families."""
+        from phasewise.solvers import registry
+
+        return [each for name in choices() for each in registry.kernels(registry.get(name), families)]
 
 
 class AutoSession:

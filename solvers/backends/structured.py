@@ -8,7 +8,7 @@ that its own duals prove is within the tolerance; otherwise it says so, and a ch
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from phasewise.profiling.phases import Phase, PhaseTimer
 from phasewise.solvers import native_options
 from phasewise.solvers.api import Answer, RebuildReason, Status
 from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING, Problem
+
+if TYPE_CHECKING:
+    from phasewise.profiling.jit.kernel import Wanted
 
 _RULES: Final[Mapping[str, native_options.Rule]] = {
     "mode": native_options.Rule(
@@ -40,7 +43,7 @@ class Structured:
     aliases: ClassVar[tuple[str, ...]] = ()
     families: ClassVar[frozenset[str]] = frozenset({MAX_MIN, MAX_MIN_SWITCHING})
     requires: ClassVar[Mapping[str, str]] = {"numba": "numba"}
-    limits: ClassVar[str] = "exact; for up to about 30 worker types; compiles for half a minute on its first use"
+    limits: ClassVar[str] = "exact; for up to about 30 worker types; compiled once on a machine"
     tolerance: ClassVar[float] = 1e-9
 
     def open(self, options: Mapping[str, object], timer: PhaseTimer) -> StructuredSession:
@@ -48,14 +51,19 @@ class Structured:
         native_options.check(self.name, self.name, _RULES, options)
         return StructuredSession({**_DEFAULTS, **options}, timer)
 
+    def kernels(self, families: frozenset[str]) -> list[Wanted]:
+        """Return the kernels that solving these families takes."""
+        from phasewise.solvers.structured import solver
+
+        return solver.kernels(switching=MAX_MIN_SWITCHING in families) if families & self.families else []
+
 
 class StructuredSession:
     """Remembers the last round's prices: they belong to worker types, so that jobs may come and go."""
 
     def __init__(self, options: Mapping[str, object], timer: PhaseTimer) -> None:
-        from phasewise.solvers.structured import compiled, solver
+        from phasewise.solvers.structured import solver
 
-        compiled.announce()
         mode, limit = options["mode"], options["max_iterations"]
         self._state = solver.state
         self._tolerance = float(str(options["tolerance"]))

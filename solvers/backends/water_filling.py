@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers.api import Answer
@@ -11,6 +11,9 @@ from phasewise.solvers.errors import OptionError
 from phasewise.solvers.filling import WaterFiller
 from phasewise.solvers.lexicographic import LEXICOGRAPHIC
 from phasewise.solvers.problems import Problem
+
+if TYPE_CHECKING:
+    from phasewise.profiling.jit.kernel import Wanted
 
 
 class WaterFilling:
@@ -28,6 +31,16 @@ class WaterFilling:
         if options:
             raise OptionError(f"{self.name}: takes no options; got {dict(options)}")
         return WaterFillingSession(timer)
+
+    def kernels(self, families: frozenset[str]) -> list[Wanted]:
+        """Return the kernels that solving these families takes."""
+        from phasewise.profiling.jit.kernel import wanted
+        from phasewise.solvers import filling_kernels, hull_kernels
+
+        if not families & self.families:
+            return []
+        used = (*filling_kernels.KERNELS, *hull_kernels.KERNELS)
+        return [each for function in used for each in wanted(function)]
 
 
 class WaterFillingSession:

@@ -11,10 +11,10 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.solvers.structured.compiled import kernel
+from phasewise.profiling.jit.kernel import inner, kernel
+from phasewise.profiling.jit.layouts import IntVector, Matrix, Vector
 
 Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 _SAMPLE: Final = 128
 _LEAST_JOBS: Final = 64
@@ -24,9 +24,9 @@ _WORTHWHILE: Final = 0.8  # of the jobs: above, looking for equals costs more th
 class Classes(NamedTuple):
     """Which jobs are equal: (J,) the class of each, (C,) one job of each class and how many it has."""
 
-    of_job: Ints
-    example: Ints
-    size: Floats
+    of_job: IntVector
+    example: IntVector
+    size: Vector
 
 
 def equal_jobs(parts: tuple[Floats, ...]) -> Classes | None:
@@ -49,8 +49,8 @@ def equal_jobs(parts: tuple[Floats, ...]) -> Classes | None:
     return Classes(of_job, example[:count], np.bincount(of_job, minlength=count).astype(np.float64))
 
 
-@kernel
-def row_hash(rows: Floats, i: int) -> int:
+@inner
+def row_hash(rows: Matrix, i: int) -> int:
     """Return a hash of row i, the same for equal figures (0 and -0 are equal)."""
     value = np.uint64(1469598103934665603)
     for j in range(rows.shape[1]):
@@ -60,8 +60,8 @@ def row_hash(rows: Floats, i: int) -> int:
     return int(np.int64(value >> np.uint64(1)))
 
 
-@kernel
-def same_row(rows: Floats, i: int, k: int) -> bool:
+@inner
+def same_row(rows: Matrix, i: int, k: int) -> bool:
     """Return whether two rows agree in every figure."""
     for j in range(rows.shape[1]):
         if rows[i, j] != rows[k, j]:
@@ -69,8 +69,8 @@ def same_row(rows: Floats, i: int, k: int) -> bool:
     return True
 
 
-@kernel
-def group(rows: Floats) -> tuple[Ints, int, Ints]:
+@kernel()
+def group(rows: Matrix) -> tuple[IntVector, int, IntVector]:
     """Return (the class of each row, the number of classes, the first row of each class): open addressing."""
     jobs = rows.shape[0]
     slots = 4

@@ -9,13 +9,13 @@ from typing import Final
 
 import numpy as np
 
-from phasewise.solvers.structured.compiled import kernel, loop
+from phasewise.profiling.jit.kernel import inner, kernel, loop
+from phasewise.profiling.jit.layouts import Vector
 from phasewise.solvers.structured.interior_point_kernels import (
     BLOCK,
     CONVERGED,
     OUT_OF_ITERATIONS,
     STALLED,
-    Floats,
     Point,
     Program,
     Reduced,
@@ -47,7 +47,7 @@ _PATIENCE: Final = 2  # iterations that may go into the balance alone: rounding 
 _BALANCE: Final = 1e-11  # of the capacity rows and the column of t, relative
 
 
-@kernel
+@inner
 def empty_point(types: int, jobs: int, kept: int) -> Point:
     """Return a point of zeros; ``kept`` is the number of pairs in force."""
     return Point(
@@ -66,7 +66,7 @@ def empty_point(types: int, jobs: int, kept: int) -> Point:
     )
 
 
-@kernel
+@inner
 def empty_reduced(types: int, jobs: int, kept: int) -> Reduced:
     """Return the work space of one run."""
     return Reduced(
@@ -103,7 +103,7 @@ def empty_reduced(types: int, jobs: int, kept: int) -> Reduced:
 
 
 @loop
-def start_primal(program: Program, point: Point, unit: float, share: Floats, kept_share: Floats) -> float:
+def start_primal(program: Program, point: Point, unit: float, share: Vector, kept_share: Vector) -> float:
     """Place x inside its bounds by equal shares, set the slacks, and return t, somewhat below the least gain."""
     types, jobs = program.gain.shape
     start_shares(program, unit, share, kept_share)
@@ -141,7 +141,7 @@ def place(program: Program, point: Point, j: int, i: int, x: float) -> None:
 
 
 @loop
-def start_shares(program: Program, unit: float, share: Floats, kept_share: Floats) -> None:
+def start_shares(program: Program, unit: float, share: Vector, kept_share: Vector) -> None:
     """Return by type (W,) what every open pair starts with, and which part of what is in force is kept at first."""
     types, jobs = program.gain.shape
     kept_share[:] = 0.0
@@ -221,7 +221,7 @@ def products(program: Program) -> int:
     return count
 
 
-@kernel
+@kernel()
 def interior_point(
     program: Program, unit: float, tolerance: float, limit: int, least_worth: float
 ) -> tuple[Point, float, int, int, float]:

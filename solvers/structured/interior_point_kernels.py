@@ -9,13 +9,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from phasewise.solvers.structured.compiled import loop
+from phasewise.profiling.jit.kernel import loop
+from phasewise.profiling.jit.layouts import IntVector, Matrix, Vector
 from phasewise.solvers.structured.sums import dot, sum_of
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 CONVERGED, STALLED, OUT_OF_ITERATIONS = 0, 1, 2
 
@@ -51,17 +48,17 @@ class Program(NamedTuple):
         (K,) the pairs on which the allocation in force is above 0 and costs something to leave, and how much it is.
     """
 
-    gain: Floats
-    open: Floats
-    use: Floats
-    linear: Floats
-    capacity: Floats
-    drift: Floats
+    gain: Matrix
+    open: Matrix
+    use: Vector
+    linear: Vector
+    capacity: Vector
+    drift: Vector
     level_reward: float
-    cost: Floats
-    kept_type: Ints
-    kept_job: Ints
-    previous: Floats
+    cost: Matrix
+    kept_type: IntVector
+    kept_job: IntVector
+    previous: Vector
 
 
 class Point(NamedTuple):
@@ -72,52 +69,52 @@ class Point(NamedTuple):
     capacity rows have the duals ``lam``, ``mu`` and ``price``.
     """
 
-    y: Floats
-    z: Floats
-    u: Floats
-    lam: Floats
-    v: Floats
-    mu: Floats
-    w: Floats
-    price: Floats
-    k: Floats
-    zk: Floats
-    b: Floats
-    zb: Floats
+    y: Matrix
+    z: Matrix
+    u: Vector
+    lam: Vector
+    v: Vector
+    mu: Vector
+    w: Vector
+    price: Vector
+    k: Vector
+    zk: Vector
+    b: Vector
+    zb: Vector
 
 
 class Reduced(NamedTuple):
     """What eliminating columns and the 2 x 2 block of each job leaves, for one point."""
 
-    inverse_z: Floats
-    inverse_y: Floats
-    d: Floats
-    dk: Floats
-    used: Floats  # use * (d + dk)
-    off: Floats  # gain - centre
-    tilted: Floats  # used * off
-    centre: Floats
-    foremost: Ints  # the type with the largest D
-    largest: Floats
-    rest: Floats  # time_pivot - largest
-    time_pivot: Floats
-    gain_pivot: Floats
-    matrix: Floats
-    coupling: Floats
-    aimed: Floats
-    aimed_k: Floats
-    gain_aim: Floats
-    time_aim: Floats
-    right: Floats
-    gain_off: Floats
-    time_off: Floats
-    spare: Floats
-    idle: Floats  # v / mu
-    reference: Floats  # the gain of the foremost type
-    own: Floats  # the change of its price
-    left: Floats
-    right_block: Floats
-    worst: Floats
+    inverse_z: Matrix
+    inverse_y: Matrix
+    d: Matrix
+    dk: Vector
+    used: Matrix  # use * (d + dk)
+    off: Matrix  # gain - centre
+    tilted: Matrix  # used * off
+    centre: Vector
+    foremost: IntVector  # the type with the largest D
+    largest: Vector
+    rest: Vector  # time_pivot - largest
+    time_pivot: Vector
+    gain_pivot: Vector
+    matrix: Matrix
+    coupling: Vector
+    aimed: Matrix
+    aimed_k: Vector
+    gain_aim: Vector
+    time_aim: Vector
+    right: Vector
+    gain_off: Vector
+    time_off: Vector
+    spare: Vector
+    idle: Vector  # v / mu
+    reference: Vector  # the gain of the foremost type
+    own: Vector  # the change of its price
+    left: Vector
+    right_block: Vector
+    worst: Vector
 
 
 @loop
@@ -143,7 +140,7 @@ def reduce_columns(program: Program, point: Point, reduced: Reduced) -> None:
 
 
 @loop
-def find_foremost(gain: Floats, used: Floats, reduced: Reduced) -> None:
+def find_foremost(gain: Matrix, used: Matrix, reduced: Reduced) -> None:
     """Fill in each job's column with the largest D, that D, its gain, and the sum of the others, added to ``rest``.
 
     A loop for each: one loop over as many arrays would not become vector code.
@@ -197,7 +194,7 @@ def centre_gains(program: Program, point: Point, reduced: Reduced) -> None:
 
 
 @loop
-def weigh(use: Floats, reduced: Reduced) -> None:
+def weigh(use: Vector, reduced: Reduced) -> None:
     """Multiply ``used`` by the jobs' GPUs, and write it times the distances from the centre."""
     used, off, tilted = reduced.used, reduced.off, reduced.tilted
     for j in range(used.shape[0]):
@@ -207,7 +204,7 @@ def weigh(use: Floats, reduced: Reduced) -> None:
 
 
 @loop
-def keep_columns(program: Program, point: Point, dk: Floats, used: Floats) -> None:
+def keep_columns(program: Program, point: Point, dk: Vector, used: Matrix) -> None:
     """Write D of what is kept, 1 / (zk / k + zb / b), and add it to ``used``."""
     k, zk, b, zb = point.k, point.zk, point.b, point.zb
     for n in range(k.size):
@@ -232,7 +229,7 @@ def reduce_rows(program: Program, point: Point, reduced: Reduced) -> None:
 
 
 @loop
-def add_block(use: Floats, reduced: Reduced, low: int, high: int) -> None:
+def add_block(use: Vector, reduced: Reduced, low: int, high: int) -> None:
     """Add jobs ``low`` to ``high`` to the matrix and the coupling; few enough for the fastest cache."""
     matrix, coupling, left, right = reduced.matrix, reduced.coupling, reduced.left, reduced.right_block
     types, size = matrix.shape[0], high - low
@@ -297,7 +294,7 @@ def aim_kept(program: Program, point: Point, reduced: Reduced, second: Point, ta
 
 
 @loop
-def factorise(matrix: Floats, coupling: Floats) -> None:
+def factorise(matrix: Matrix, coupling: Vector) -> None:
     """Replace ``matrix`` by the Cholesky factor of itself plus the part of t, eliminated; tiny pivots become huge."""
     types = matrix.shape[0]
     largest = 0.0
@@ -316,7 +313,7 @@ def factorise(matrix: Floats, coupling: Floats) -> None:
 
 
 @loop
-def solve_reduced(reduced: Reduced, missing: float, change: Floats) -> float:
+def solve_reduced(reduced: Reduced, missing: float, change: Vector) -> float:
     """Write the change of prices into ``change`` (W,) and return that of t, whose column lacks ``missing``."""
     factor, coupling = reduced.matrix, reduced.coupling
     types = factor.shape[0]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from phasewise.solvers.structured.compiled import loop
-from phasewise.solvers.structured.interior_point_kernels import Floats, Point, Program, Reduced
+from phasewise.profiling.jit.kernel import loop
+from phasewise.profiling.jit.layouts import Matrix, Vector
+from phasewise.solvers.structured.interior_point_kernels import Point, Program, Reduced
 from phasewise.solvers.structured.sums import dot, largest, sum_of_products
 
 _GUARD = 1e-300  # keeps 0 / 0 at 0
 
 
 @loop
-def note_falls(change: Floats, inverse: Floats, worst: Floats) -> None:
+def note_falls(change: Matrix, inverse: Matrix, worst: Vector) -> None:
     """Raise ``worst`` (J,) to -change / value: elementwise, for a maximum over all would not become vector code."""
     for j in range(change.shape[0]):
         for i in range(change.shape[1]):
@@ -19,7 +20,7 @@ def note_falls(change: Floats, inverse: Floats, worst: Floats) -> None:
 
 
 @loop
-def note_fall(value: Floats, change: Floats, worst: Floats) -> None:
+def note_fall(value: Vector, change: Vector, worst: Vector) -> None:
     """Raise ``worst`` (n,) to -change / value."""
     for i in range(value.size):
         fall = -change[i] / value[i]
@@ -57,7 +58,7 @@ def complementarity(first: Point, second: Point) -> float:
 
 
 @loop
-def multiply(first: Floats, second: Floats, out: Floats) -> None:
+def multiply(first: Matrix, second: Matrix, out: Matrix) -> None:
     """Write the products of two (W, J) arrays."""
     for j in range(out.shape[0]):
         for i in range(out.shape[1]):
@@ -90,7 +91,7 @@ def clear(second: Point) -> None:
 
 
 @loop
-def advance(value: Floats, change: Floats, step: float) -> None:
+def advance(value: Matrix, change: Matrix, step: float) -> None:
     """Add ``step * change`` to a (W, J) array in place."""
     for j in range(value.shape[0]):
         for i in range(value.shape[1]):

@@ -10,7 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from phasewise.solvers.structured.sifting_kernels import FREE, Floats, Jobs, Responses, fixed_use, respond, set_free
+from phasewise.solvers.problems import Floats
+from phasewise.solvers.structured.sifting_kernels import FREE, Jobs, Responses, fixed_use, respond, set_free
 from phasewise.solvers.structured.sifting_rounds import Found, Terms, Work, solve_free
 
 _ROUNDS: Final = 12
@@ -23,6 +24,9 @@ _CANDIDATES: Final = 16  # jobs are looked at for each one that is free in any c
 _MANIFOLD: Final = 4.0  # the GPUs that are out of balance: as many should be free to leave a type, and to enter it
 _FREE_OF_CHARGE: Final = 1e-9  # of the objective: a type whose GPUs are worth less may have some to spare
 _SOUND: Final = 1e-6  # gap of the small program
+
+
+KERNELS: Final = (respond, fixed_use, set_free, solve_free)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,15 +9,10 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from phasewise.solvers.structured.compiled import loop
+from phasewise.profiling.jit.kernel import kernel, loop
+from phasewise.profiling.jit.layouts import ByteVector, IntVector, Matrix, Vector
 from phasewise.solvers.structured.sums import sum_of
-
-Floats = npt.NDArray[np.float64]
-Bytes = npt.NDArray[np.int8]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 ABOVE: Final = 0
 """Runs all the time on its first type, because that pays by itself; gains more than t."""
@@ -37,9 +32,9 @@ _TINY: Final = 1e-300
 class Jobs(NamedTuple):
     """What the jobs of a program are: (J, W) gains, 0 where not open; (J,) GPUs and reward for a unit of gain."""
 
-    gain: Floats
-    use: Floats
-    linear: Floats
+    gain: Matrix
+    use: Vector
+    linear: Vector
 
 
 class Responses(NamedTuple):
@@ -49,16 +44,16 @@ class Responses(NamedTuple):
     -1 is being idle.
     """
 
-    state: Bytes
-    first: Bytes
-    second: Bytes
-    leaves: Bytes
-    enters: Bytes
-    margin: Floats
+    state: ByteVector
+    first: ByteVector
+    second: ByteVector
+    leaves: ByteVector
+    enters: ByteVector
+    margin: Vector
 
 
-@loop
-def with_gain(gain: Floats) -> int:
+@kernel(allocates=False)
+def with_gain(gain: Matrix) -> int:
     """Return how many rows of ``gain`` (J, W) have an entry above 0."""
     count = 0
     for i in range(gain.shape[0]):
@@ -70,7 +65,7 @@ def with_gain(gain: Floats) -> int:
 
 
 @loop
-def best_alone(jobs: Jobs, prices: Floats, i: int) -> int:
+def best_alone(jobs: Jobs, prices: Vector, i: int) -> int:
     """Return the type that pays most for a whole job without regard to t, -1 where none pays."""
     best, worth = -1, 0.0
     for j in range(prices.size):
@@ -81,7 +76,7 @@ def best_alone(jobs: Jobs, prices: Floats, i: int) -> int:
 
 
 @loop
-def cheapest(jobs: Jobs, prices: Floats, i: int) -> int:
+def cheapest(jobs: Jobs, prices: Vector, i: int) -> int:
     """Return the type on which a unit of gain costs least, -1 where there is none; fractions are compared crosswise."""
     best, price, gain = -1, 1.0, 0.0
     for j in range(prices.size):
@@ -92,7 +87,7 @@ def cheapest(jobs: Jobs, prices: Floats, i: int) -> int:
 
 
 @loop
-def next_on_hull(jobs: Jobs, prices: Floats, i: int, start: int) -> int:
+def next_on_hull(jobs: Jobs, prices: Vector, i: int, start: int) -> int:
     """Return the faster type with the least extra price for each unit of extra gain, -1 where there is none."""
     best, extra, more = -1, 1.0, 0.0
     for j in range(prices.size):
@@ -103,7 +98,7 @@ def next_on_hull(jobs: Jobs, prices: Floats, i: int, start: int) -> int:
 
 
 @loop
-def choose(jobs: Jobs, prices: Floats, level: float, i: int) -> tuple[int, int, int]:
+def choose(jobs: Jobs, prices: Vector, level: float, i: int) -> tuple[int, int, int]:
     """Return (state, first type, second type) of job i's best response."""
     first = -1
     if jobs.linear[i] > 0.0:
@@ -126,13 +121,13 @@ def choose(jobs: Jobs, prices: Floats, level: float, i: int) -> tuple[int, int, 
 
 
 @loop
-def time_price(jobs: Jobs, prices: Floats, i: int, first: int, weight: float) -> float:
+def time_price(jobs: Jobs, prices: Vector, i: int, first: int, weight: float) -> float:
     """Return what a unit of time on a type is worth beyond its price, at a job weight."""
     return float((jobs.linear[i] + weight) * jobs.gain[i, first] - jobs.use[i] * prices[first])
 
 
 @loop
-def closeness(jobs: Jobs, prices: Floats, i: int, state: int, first: int, second: int) -> tuple[float, int, int]:
+def closeness(jobs: Jobs, prices: Vector, i: int, state: int, first: int, second: int) -> tuple[float, int, int]:
     """Return by how much the price of a GPU would have to change for another response to be as good, and that one.
 
     The other response is said by the type that job i would leave and the one that it would enter; -1 is being idle.
@@ -160,8 +155,8 @@ def room(jobs: Jobs, level: float, i: int, state: int, first: int, second: int) 
     return float(min(above, level - jobs.gain[i, second]) if state == PAIR else above)
 
 
-@loop
-def respond(jobs: Jobs, prices: Floats, level: float, responses: Responses) -> None:
+@kernel(allocates=False)
+def respond(jobs: Jobs, prices: Vector, level: float, responses: Responses) -> None:
     """Write every job's best response to ``prices`` (W,) and ``level``.
 
     A job maximises reward minus the price of its GPUs, subject to its time and to a gain of at least ``level``: it is
@@ -182,8 +177,8 @@ def respond(jobs: Jobs, prices: Floats, level: float, responses: Responses) -> N
         responses.enters[i] = enters
 
 
-@loop
-def set_free(jobs: Jobs, responses: Responses, level: float, order: Ints, size: int, lacking: Floats) -> None:
+@kernel(allocates=False)
+def set_free(jobs: Jobs, responses: Responses, level: float, order: IntVector, size: int, lacking: Matrix) -> None:
     """Set the first ``size`` jobs of ``order`` free, of the rest those that a type still lacks, and all that are SHORT.
 
     Parameters
@@ -215,8 +210,8 @@ def set_free(jobs: Jobs, responses: Responses, level: float, order: Ints, size: 
             responses.state[i] = FREE
 
 
-@loop
-def fixed_use(jobs: Jobs, responses: Responses, base: Floats, slope: Floats) -> tuple[float, float]:
+@kernel(allocates=False)
+def fixed_use(jobs: Jobs, responses: Responses, base: Vector, slope: Vector) -> tuple[float, float]:
     """Write the GPUs that fixed jobs take as ``base + slope * t`` (W,), and return their reward likewise."""
     base[:] = 0.0
     slope[:] = 0.0
@@ -245,7 +240,7 @@ def fixed_use(jobs: Jobs, responses: Responses, base: Floats, slope: Floats) -> 
 
 
 @loop
-def worth_at(jobs: Jobs, prices: Floats, i: int, weight: float) -> float:
+def worth_at(jobs: Jobs, prices: Vector, i: int, weight: float) -> float:
     """Return the most that job i's time is worth at its weight: its term of the dual bound."""
     worth = 0.0
     for j in range(prices.size):
@@ -255,7 +250,7 @@ def worth_at(jobs: Jobs, prices: Floats, i: int, weight: float) -> float:
 
 
 @loop
-def weight_of(jobs: Jobs, prices: Floats, i: int, first: int, second: int, state: int) -> float:
+def weight_of(jobs: Jobs, prices: Vector, i: int, first: int, second: int, state: int) -> float:
     """Return the job weight at which a fixed job's types are equally good, perhaps negative."""
     if state == ABOVE:
         return 0.0
@@ -267,7 +262,7 @@ def weight_of(jobs: Jobs, prices: Floats, i: int, first: int, second: int, state
 
 @loop
 def audit(
-    jobs: Jobs, prices: Floats, level: float, responses: Responses, weights: Floats, regret: Floats
+    jobs: Jobs, prices: Vector, level: float, responses: Responses, weights: Vector, regret: Vector
 ) -> tuple[float, float, float]:
     """Judge fixed jobs at new prices and a new level; return (bound's job terms, sum of weights, sum of regrets).
 
@@ -299,7 +294,7 @@ def audit(
 
 
 @loop
-def write_fixed(jobs: Jobs, responses: Responses, level: float, x: Floats, used: Floats) -> tuple[float, float]:
+def write_fixed(jobs: Jobs, responses: Responses, level: float, x: Matrix, used: Vector) -> tuple[float, float]:
     """Write the time fractions (J, W) of fixed jobs at ``level``; rows of free jobs stay as they are.
 
     Adds the GPUs they take to ``used`` (W,), and returns the least of their gains and the sum of their rewards.
@@ -330,7 +325,7 @@ def write_fixed(jobs: Jobs, responses: Responses, level: float, x: Floats, used:
 
 
 @loop
-def fit_free(jobs: Jobs, free: Ints, x: Floats, used: Floats) -> tuple[float, float]:
+def fit_free(jobs: Jobs, free: IntVector, x: Matrix, used: Vector) -> tuple[float, float]:
     """Scale the rows of free jobs down to their time, by no more than rounding; add and return as `write_fixed`."""
     least, rewards = np.inf, 0.0
     for i in free:
@@ -349,7 +344,7 @@ def fit_free(jobs: Jobs, free: Ints, x: Floats, used: Floats) -> tuple[float, fl
 
 
 @loop
-def fit_columns(capacity: Floats, x: Floats, used: Floats) -> bool:
+def fit_columns(capacity: Vector, x: Matrix, used: Vector) -> bool:
     """Scale the columns of ``x`` (J, W) of which more is used than there is, by no more than rounding; say if any."""
     any_over = False
     for j in range(capacity.size):
@@ -362,7 +357,7 @@ def fit_columns(capacity: Floats, x: Floats, used: Floats) -> bool:
 
 
 @loop
-def gains(jobs: Jobs, x: Floats) -> tuple[float, float]:
+def gains(jobs: Jobs, x: Matrix) -> tuple[float, float]:
     """Return the least gain and the sum of rewards at ``x`` (J, W)."""
     least, total = np.inf, 0.0
     for i in range(jobs.use.size):

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from phasewise.solvers.structured.compiled import kernel, loop
+from phasewise.profiling.jit.kernel import kernel, loop
+from phasewise.profiling.jit.layouts import IntVector, Matrix, Vector
 from phasewise.solvers.structured.interior_point import interior_point
 from phasewise.solvers.structured.interior_point_kernels import Point, Program
 from phasewise.solvers.structured.sifting_kernels import (
     FREE,
-    Floats,
     Jobs,
     Responses,
     audit,
@@ -24,8 +23,6 @@ from phasewise.solvers.structured.sifting_kernels import (
 )
 from phasewise.solvers.structured.sums import dot
 
-Ints = npt.NDArray[np.int64]
-
 _ITERATIONS = 60
 _INNER_TOLERANCE = 2e-10
 _UNREGRETTED = 0.1  # of a job's share of the tolerance
@@ -34,7 +31,7 @@ _UNREGRETTED = 0.1  # of a job's share of the tolerance
 class Terms(NamedTuple):
     """What is asked for: (W,) GPUs, reward for a unit of t, about what t is, and the largest relative gap."""
 
-    capacity: Floats
+    capacity: Vector
     level_reward: float
     unit: float
     tolerance: float
@@ -46,12 +43,12 @@ class Work(NamedTuple):
     The GPUs that fixed jobs take are ``base + slope * t``.
     """
 
-    x: Floats
-    weights: Floats
-    regret: Floats
-    prices: Floats
-    base: Floats
-    slope: Floats
+    x: Matrix
+    weights: Vector
+    regret: Vector
+    prices: Vector
+    base: Vector
+    slope: Vector
 
 
 class Found(NamedTuple):
@@ -81,7 +78,7 @@ class Found(NamedTuple):
     regret_share: float
 
 
-@kernel
+@kernel()
 def solve_free(
     jobs: Jobs, terms: Terms, responses: Responses, work: Work
 ) -> tuple[float, float, int, float, float, int, float, float]:
@@ -104,7 +101,7 @@ def solve_free(
 
 
 @loop
-def list_free(responses: Responses, free: Ints) -> int:
+def list_free(responses: Responses, free: IntVector) -> int:
     """Write which jobs are free, and return how many."""
     count = 0
     for i in range(responses.state.size):
@@ -115,7 +112,7 @@ def list_free(responses: Responses, free: Ints) -> int:
 
 
 @loop
-def fill_program(jobs: Jobs, free: Ints, program: Program) -> None:
+def fill_program(jobs: Jobs, free: IntVector, program: Program) -> None:
     """Write the rows of free jobs, laid out by type."""
     for n in range(free.size):
         i = free[n]
@@ -127,7 +124,7 @@ def fill_program(jobs: Jobs, free: Ints, program: Program) -> None:
 
 
 @loop
-def take_over(point: Point, free: Ints, work: Work) -> None:
+def take_over(point: Point, free: IntVector, work: Work) -> None:
     """Write the small program's prices, and the weights and time fractions of free jobs."""
     for j in range(work.prices.size):
         work.prices[j] = point.price[j]
@@ -139,7 +136,7 @@ def take_over(point: Point, free: Ints, work: Work) -> None:
 
 @loop
 def judge(
-    jobs: Jobs, terms: Terms, responses: Responses, work: Work, free: Ints, level: float
+    jobs: Jobs, terms: Terms, responses: Responses, work: Work, free: IntVector, level: float
 ) -> tuple[float, float, int, float, float]:
     """Return (bound, value, how many regret more than the limit, that limit, share of regrets); see `Found`."""
     job_terms, total, regrets = audit(jobs, work.prices, level, responses, work.weights, work.regret)

@@ -9,9 +9,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.profiling.jit.kernel import Wanted, wanted
 from phasewise.solvers.certify import relative_gap
 from phasewise.solvers.problems import Bools, Floats, MaxMinProblem
-from phasewise.solvers.structured.classes import Classes, equal_jobs
+from phasewise.solvers.structured import sifting, switching_kernels
+from phasewise.solvers.structured.classes import Classes, equal_jobs, group
 from phasewise.solvers.structured.interior_point import interior_point
 from phasewise.solvers.structured.interior_point_kernels import Program
 from phasewise.solvers.structured.sifting import Optimum, Prices, sift
@@ -28,6 +30,12 @@ _FEW_JOBS: Final = 64
 """Up to here the interior point alone is as quick as sifting."""
 _ROUGH: Final = 1e-5  # gap at which a cold start goes on by sifting
 _FINE: Final = (0.1, 0.5, 0.01)  # of the tolerance: what the interior point aims at where it has the last word
+
+
+def kernels(*, switching: bool) -> list[Wanted]:
+    """Return the kernels that solving takes, those of a switching term among them where there is one."""
+    used = (interior_point, with_gain, group, *sifting.KERNELS, *(switching_kernels.KERNELS if switching else ()))
+    return [each for function in used for each in wanted(function)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
-
-from phasewise.solvers.structured.compiled import loop
-
-Floats = npt.NDArray[np.float64]
+from phasewise.profiling.jit.kernel import loop
+from phasewise.profiling.jit.layouts import Matrix, Vector
 
 
 @loop
-def dot(first: Floats, second: Floats) -> float:
+def dot(first: Vector, second: Vector) -> float:
     """Return the sum of products of two vectors, as long as the second."""
     total = 0.0
     for i in range(second.size):
@@ -20,7 +16,7 @@ def dot(first: Floats, second: Floats) -> float:
 
 
 @loop
-def sum_of(values: Floats) -> float:
+def sum_of(values: Vector) -> float:
     """Return the sum of a vector."""
     total = 0.0
     for i in range(values.size):
@@ -29,7 +25,7 @@ def sum_of(values: Floats) -> float:
 
 
 @loop
-def sum_of_products(first: Floats, second: Floats) -> float:
+def sum_of_products(first: Matrix, second: Matrix) -> float:
     """Return the sum of products of two (W, J) arrays."""
     total = 0.0
     for j in range(first.shape[0]):
@@ -39,7 +35,7 @@ def sum_of_products(first: Floats, second: Floats) -> float:
 
 
 @loop
-def largest(values: Floats) -> float:
+def largest(values: Vector) -> float:
     """Return the largest of figures above 0."""
     most = 0.0
     for i in range(values.size):

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.solvers.problems import Floats
 from phasewise.solvers.structured.interior_point import interior_point
 from phasewise.solvers.structured.interior_point_kernels import Program
 from phasewise.solvers.structured.sifting import Optimum, Prices
@@ -26,7 +27,7 @@ from phasewise.solvers.structured.switching_kernels import (
     value_of,
     write_fixed,
 )
-from phasewise.solvers.structured.switching_walk import FREE, Edges, Floats, Movers
+from phasewise.solvers.structured.switching_walk import FREE, Edges, Movers
 
 Indices = npt.NDArray[np.intp]
 
@@ -214,7 +215,7 @@ class _Search:
         gain[:types] = self.movers.gain[free].T
         cost[:types] = self.movers.cost[free].T
         previous[:types] = self.movers.previous[free].T
-        kept_type, kept_job = np.nonzero(previous)
+        kept_type, kept_job = (np.ascontiguousarray(place) for place in np.nonzero(previous))
         program = Program(
             gain,
             ((gain > 0.0) | (previous > 0.0)).astype(np.float64),

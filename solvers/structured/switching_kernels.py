@@ -9,7 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from phasewise.solvers.structured.compiled import loop
+from phasewise.profiling.jit.kernel import kernel, loop
+from phasewise.profiling.jit.layouts import IntMatrix, IntVector, Matrix, Vector
 from phasewise.solvers.structured.switching_walk import (
     CONSTANT,
     FREE,
@@ -18,8 +19,6 @@ from phasewise.solvers.structured.switching_walk import (
     SHORT,
     START,
     Edges,
-    Floats,
-    Ints,
     Movers,
     add_use,
     change_cost,
@@ -40,8 +39,8 @@ _DUST: Final = 1e-9  # of a job's time
 _SAME: Final = 1e-10  # relative: levels this near to each other count as one
 
 
-@loop
-def respond(movers: Movers, prices: Floats, level: float, edges: Edges, used: Floats) -> tuple[float, float, int]:
+@kernel(allocates=False)
+def respond(movers: Movers, prices: Vector, level: float, edges: Edges, used: Vector) -> tuple[float, float, int]:
     """Write every job's best response to ``prices`` (W,) and ``level``, and the GPUs they take there.
 
     Returns the sum of the weights at which they respond so, by how much it grows in proportion to all prices, and how
@@ -64,8 +63,8 @@ def respond(movers: Movers, prices: Floats, level: float, edges: Edges, used: Fl
     return total, slope, short
 
 
-@loop
-def measure_reach(movers: Movers, prices: Floats, level: float, edges: Edges) -> None:
+@kernel(allocates=False)
+def measure_reach(movers: Movers, prices: Vector, level: float, edges: Edges) -> None:
     """Write how far each fixed job is from moving time at an unchanged level, and from where to where."""
     for i in range(movers.use.size):
         kind, up, keep = edges.kind[i], edges.up[i], edges.keep[i]
@@ -84,8 +83,8 @@ def measure_reach(movers: Movers, prices: Floats, level: float, edges: Edges) ->
         edges.source[i], edges.target[i], edges.reach[i] = cheapest_exchange(movers, prices, i, keep, weight)
 
 
-@loop
-def nearest(edges: Edges, best: Floats, who: Ints, worst: Ints) -> None:
+@kernel(allocates=False)
+def nearest(edges: Edges, best: Matrix, who: IntMatrix, worst: IntVector) -> None:
     """Write into ``who`` (2 W + 1, q) the jobs of least reach by source, by target, and of those without, or -1.
 
     ``best`` (2 W + 1, q) and ``worst`` (2 W + 1,) are work space.
@@ -109,9 +108,9 @@ def nearest(edges: Edges, best: Floats, who: Ints, worst: Ints) -> None:
                     worst[group] = n
 
 
-@loop
+@kernel(allocates=False)
 def answer_again(
-    movers: Movers, prices: Floats, level: float, edges: Edges, who: Ints, before: Floats, after: Floats
+    movers: Movers, prices: Vector, level: float, edges: Edges, who: IntVector, before: Vector, after: Vector
 ) -> int:
     """Let some fixed jobs respond to new prices; free those that would take or give back much. Return how many."""
     freed = 0
@@ -134,8 +133,8 @@ def answer_again(
     return freed
 
 
-@loop
-def fixed_use(movers: Movers, edges: Edges, base: Floats, slope: Floats) -> float:
+@kernel(allocates=False)
+def fixed_use(movers: Movers, edges: Edges, base: Vector, slope: Vector) -> float:
     """Write the GPUs that fixed jobs take as ``base + slope * t`` (W,); return their reward for a unit of t."""
     base[:] = 0.0
     slope[:] = 0.0
@@ -159,9 +158,9 @@ def fixed_use(movers: Movers, edges: Edges, base: Floats, slope: Floats) -> floa
     return reward
 
 
-@loop
+@kernel(allocates=False)
 def slack_weights(
-    movers: Movers, prices: Floats, edges: Edges, level: float, most: float, spread: Floats
+    movers: Movers, prices: Vector, edges: Edges, level: float, most: float, spread: Vector
 ) -> tuple[float, int]:
     """Write by how much the weights of the jobs that hold t at ``level`` may grow before their response changes.
 
@@ -180,16 +179,16 @@ def slack_weights(
     return total, count
 
 
-@loop
+@kernel(allocates=False)
 def audit(
     movers: Movers,
-    prices: Floats,
+    prices: Vector,
     level: float,
     edges: Edges,
-    spread: Floats,
+    spread: Vector,
     part: float,
-    weights: Floats,
-    regret: Floats,
+    weights: Vector,
+    regret: Vector,
 ) -> tuple[float, float, float]:
     """Judge fixed jobs at new prices and a new level; return (bound's job terms, sum of weights, sum of regrets).
 
@@ -219,8 +218,8 @@ def audit(
     return bound, total, regrets
 
 
-@loop
-def bound_terms(movers: Movers, prices: Floats, weights: Floats) -> float:
+@kernel(allocates=False)
+def bound_terms(movers: Movers, prices: Vector, weights: Vector) -> float:
     """Return the jobs' terms of the dual bound at weights (J,) and prices (W,)."""
     total = 0.0
     for i in range(movers.use.size):
@@ -228,8 +227,8 @@ def bound_terms(movers: Movers, prices: Floats, weights: Floats) -> float:
     return total
 
 
-@loop
-def write_fixed(movers: Movers, edges: Edges, level: float, x: Floats) -> None:
+@kernel(allocates=False)
+def write_fixed(movers: Movers, edges: Edges, level: float, x: Matrix) -> None:
     """Write the time fractions (J, W) of fixed jobs at ``level``; rows of free jobs stay as they are."""
     for i in range(movers.use.size):
         if edges.kind[i] == FREE:
@@ -245,8 +244,8 @@ def write_fixed(movers: Movers, edges: Edges, level: float, x: Floats) -> None:
             x[i, edges.down[i]] -= part
 
 
-@loop
-def fit(movers: Movers, capacity: Floats, edges: Edges, level: float, used: Floats, freely: Floats, x: Floats) -> None:
+@kernel(allocates=False)
+def fit(movers: Movers, capacity: Vector, edges: Edges, level: float, used: Vector, freely: Vector, x: Matrix) -> None:
     """Give free jobs the level in ``x`` (J, W) and scale it down to time and capacity: by no more than rounding.
 
     Free jobs give way where that is enough, so that the others keep what they have to the last bit.
@@ -273,7 +272,7 @@ def fit(movers: Movers, capacity: Floats, edges: Edges, level: float, used: Floa
 
 
 @loop
-def settle(movers: Movers, x: Floats, i: int, level: float) -> None:
+def settle(movers: Movers, x: Matrix, i: int, level: float) -> None:
     """Bring row i of ``x`` within its bounds, and all of it to where it was if it has hardly moved and that will do.
 
     Otherwise what rounding leaves of each round would give every job levels of its own at which it turns.
@@ -289,8 +288,8 @@ def settle(movers: Movers, x: Floats, i: int, level: float) -> None:
         x[i, j] = movers.previous[i, j] if stays else x[i, j] / max(time, 1.0)
 
 
-@loop
-def value_of(movers: Movers, x: Floats) -> tuple[float, float, float, float]:
+@kernel(allocates=False)
+def value_of(movers: Movers, x: Matrix) -> tuple[float, float, float, float]:
     """Return (least gain, rewards, the cost of moving, the cost of leaving everything) at ``x`` (J, W)."""
     least, rewards, paid, kept = np.inf, 0.0, 0.0, 0.0
     for i in range(movers.use.size):
@@ -302,3 +301,18 @@ def value_of(movers: Movers, x: Floats) -> tuple[float, float, float, float]:
         least = min(least, gain)
         rewards += movers.linear[i] * gain
     return least, rewards, paid, kept
+
+
+KERNELS: Final = (
+    respond,
+    measure_reach,
+    nearest,
+    answer_again,
+    fixed_use,
+    slack_weights,
+    audit,
+    bound_terms,
+    write_fixed,
+    fit,
+    value_of,
+)

@@ -8,13 +8,9 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from phasewise.solvers.structured.compiled import loop
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bytes = npt.NDArray[np.int8]
+from phasewise.profiling.jit.kernel import loop
+from phasewise.profiling.jit.layouts import ByteVector, IntVector, Matrix, Vector
 
 CONSTANT: Final = 0
 """Gains at least t without any weight: does not depend on t."""
@@ -46,11 +42,11 @@ class Movers(NamedTuple):
     (J, W), what may be kept; ``cost`` (J, W), what a unit of change costs.
     """
 
-    gain: Floats
-    use: Floats
-    linear: Floats
-    previous: Floats
-    cost: Floats
+    gain: Matrix
+    use: Vector
+    linear: Vector
+    previous: Matrix
+    cost: Matrix
 
 
 class Edges(NamedTuple):
@@ -62,32 +58,32 @@ class Edges(NamedTuple):
     before the job moved time at an unchanged level, from the type ``source`` to ``target``, -1 for any.
     """
 
-    kind: Bytes
-    fill: Bytes
-    up: Bytes
-    down: Bytes
-    keep: Ints
-    low: Floats
-    high: Floats
-    source: Bytes
-    target: Bytes
-    reach: Floats
+    kind: ByteVector
+    fill: ByteVector
+    up: ByteVector
+    down: ByteVector
+    keep: IntVector
+    low: Vector
+    high: Vector
+    source: ByteVector
+    target: ByteVector
+    reach: Vector
 
 
 @loop
-def added_price(movers: Movers, prices: Floats, i: int, j: int) -> float:
+def added_price(movers: Movers, prices: Vector, i: int, j: int) -> float:
     """Return what a unit of added time costs."""
     return float(movers.use[i] * prices[j] + movers.cost[i, j])
 
 
 @loop
-def kept_price(movers: Movers, prices: Floats, i: int, j: int) -> float:
+def kept_price(movers: Movers, prices: Vector, i: int, j: int) -> float:
     """Return what a unit of kept time costs, less what it saves."""
     return float(movers.use[i] * prices[j] - movers.cost[i, j])
 
 
 @loop
-def best_added(movers: Movers, prices: Floats, i: int, weight: float) -> tuple[int, float]:
+def best_added(movers: Movers, prices: Vector, i: int, weight: float) -> tuple[int, float]:
     """Return the type on which added time is worth most at a weight, and that worth; -1 and 0 where none is."""
     best, worth = -1, 0.0
     for j in range(prices.size):
@@ -99,7 +95,7 @@ def best_added(movers: Movers, prices: Floats, i: int, weight: float) -> tuple[i
 
 
 @loop
-def next_event(movers: Movers, prices: Floats, i: int, keep: int, fill: int) -> tuple[int, int, int, float]:
+def next_event(movers: Movers, prices: Vector, i: int, keep: int, fill: int) -> tuple[int, int, int, float]:
     """Return (kind, up, down, weight) of what changes first as job i's weight grows; SHORT where nothing does.
 
     It is a type whose kept or added time becomes worth as much as time that is left over or, where time is filled, as
@@ -134,7 +130,7 @@ def event_kind(fill: int, returns: bool, more: float) -> int:
 
 
 @loop
-def unweighted(movers: Movers, prices: Floats, i: int) -> tuple[int, int, float, float]:
+def unweighted(movers: Movers, prices: Vector, i: int) -> tuple[int, int, float, float]:
     """Return (keep, fill, time that is not kept, gain) of what job i does without regard to t."""
     weight = movers.linear[i]
     fill, worth = best_added(movers, prices, i, weight)
@@ -152,7 +148,7 @@ def unweighted(movers: Movers, prices: Floats, i: int) -> tuple[int, int, float,
 
 
 @loop
-def walk(movers: Movers, prices: Floats, level: float, i: int) -> tuple[int, int, int, int, int, float, float, float]:
+def walk(movers: Movers, prices: Vector, level: float, i: int) -> tuple[int, int, int, int, int, float, float, float]:
     """Return (kind, up, down, keep, fill, low, high, weight) of job i's best response to prices and a level."""
     weight = movers.linear[i]
     keep, fill, left, low = unweighted(movers, prices, i)
@@ -185,7 +181,7 @@ def walk(movers: Movers, prices: Floats, level: float, i: int) -> tuple[int, int
 
 
 @loop
-def closeness(movers: Movers, prices: Floats, i: int, fill: int, keep: int, up: int, down: int, weight: float) -> float:
+def closeness(movers: Movers, prices: Vector, i: int, fill: int, keep: int, up: int, down: int, weight: float) -> float:
     """Return by how much a column's price would have to change for job i to use it otherwise."""
     _, worth = best_added(movers, prices, i, weight)
     least = np.inf
@@ -202,7 +198,7 @@ def closeness(movers: Movers, prices: Floats, i: int, fill: int, keep: int, up: 
 
 
 @loop
-def cheapest_exchange(movers: Movers, prices: Floats, i: int, keep: int, weight: float) -> tuple[int, int, float]:
+def cheapest_exchange(movers: Movers, prices: Vector, i: int, keep: int, weight: float) -> tuple[int, int, float]:
     """Return (source, target, price a GPU) of the exchange of kept for added time, at one gain, that costs least."""
     source, target, least = -1, -1, np.inf
     _, worth = best_added(movers, prices, i, weight)
@@ -241,7 +237,7 @@ def exchanged(movers: Movers, edges: Edges, i: int, level: float) -> tuple[float
 
 
 @loop
-def add_use(movers: Movers, edges: Edges, i: int, level: float, used: Floats) -> None:
+def add_use(movers: Movers, edges: Edges, i: int, level: float, used: Vector) -> None:
     """Add what job i uses at ``level`` to ``used`` (W,)."""
     use = movers.use[i]
     for j in range(used.size):
@@ -270,7 +266,7 @@ def change_cost(movers: Movers, i: int, kind: int, up: int, down: int) -> float:
 
 
 @loop
-def edge_weight(movers: Movers, edges: Edges, prices: Floats, i: int) -> float:
+def edge_weight(movers: Movers, edges: Edges, prices: Vector, i: int) -> float:
     """Return the weight, the linear one included, at which job i's exchange neither gains nor loses."""
     up, down, kind = edges.up[i], edges.down[i], edges.kind[i]
     if up < 0:
@@ -281,7 +277,7 @@ def edge_weight(movers: Movers, edges: Edges, prices: Floats, i: int) -> float:
 
 
 @loop
-def worth_at(movers: Movers, prices: Floats, i: int, weight: float) -> float:
+def worth_at(movers: Movers, prices: Vector, i: int, weight: float) -> float:
     """Return the most that job i can make of its time at a weight, keeping included: its term of the dual bound."""
     _, best = best_added(movers, prices, i, weight)
     worth = best
@@ -293,7 +289,7 @@ def worth_at(movers: Movers, prices: Floats, i: int, weight: float) -> float:
 
 
 @loop
-def own_worth(movers: Movers, edges: Edges, prices: Floats, i: int, weight: float) -> float:
+def own_worth(movers: Movers, edges: Edges, prices: Vector, i: int, weight: float) -> float:
     """Return what job i's response is worth at a weight where its exchange has not begun."""
     worth, left = 0.0, 1.0
     for j in range(prices.size):

@@ -1,4 +1,4 @@
-"""The two trees of the gate: a worktree of the base, a copy of what is there, and which compiled kernels they share."""
+"""The two trees of the gate: a worktree of the base, and a copy of what is there."""
 
 from __future__ import annotations
 
@@ -14,37 +14,19 @@ from toy_trees import catalogue, commit_all, git, make_tree, toy_limits
 from phasewise.bench.gate.errors import GateError
 from phasewise.bench.gate.measure import Bench
 from phasewise.bench.gate.outcome import GateExit, exit_code
-from phasewise.bench.gate.trees import both, copied, kernels, resolve, share_compiled
+from phasewise.bench.gate.trees import both, copied, resolve
 
-KERNELS = {
-    "solvers/compiled.py": "from numba import njit\ncompiled = njit\n",
-    "solvers/sums.py": "from phasewise.solvers.compiled import compiled\nfrom phasewise.solvers import units\n",
-    "solvers/units.py": "GRAM = 1\n",
-    "solvers/session.py": "from phasewise.solvers import sums\n",
-    "sched/engine.py": "from phasewise.solvers import session\n",
-}
+SOURCES = {"sched/engine.py": "from phasewise.solvers import session\n", "solvers/session.py": ""}
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     root = make_tree(tmp_path / "checkout", catalogue())
-    for name, source in KERNELS.items():
+    for name, source in SOURCES.items():
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_text(source)
     commit_all(root)
     return root
-
-
-def compile_all(root: Path) -> None:
-    """Put down what numba leaves, younger than every source."""
-    for name in ("sums.add-3.py311.nbi", "sums.add-3.py311.1.nbc"):
-        path = root / "solvers/__pycache__" / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(b"machine code")
-
-
-def compiled_in(root: Path) -> int:
-    return len(list(root.rglob("*.nb[ic]")))
 
 
 def test_a_tree_as_it_stands_is_compared_with_a_commit_and_nothing_is_left(repository: Path, tmp_path: Path) -> None:
@@ -91,47 +73,6 @@ def test_a_base_without_a_worker_is_older_than_the_gate(repository: Path) -> Non
     with pytest.raises(GateError, match="is older than the gate"), both(repository, older):
         pytest.fail("there is nothing to compare with")
     assert git(repository, "worktree", "list").count("\n") == 0
-
-
-def test_kernels_see_what_they_import_and_not_who_imports_them(repository: Path) -> None:
-    assert kernels(repository) == {
-        "solvers/compiled.py": {"solvers/compiled.py"},
-        "solvers/sums.py": {"solvers/compiled.py", "solvers/sums.py", "solvers/units.py"},
-    }
-
-
-def test_a_base_with_the_same_kernels_gets_what_is_compiled(repository: Path) -> None:
-    compile_all(repository)
-    (repository / "solvers/session.py").write_text("# no kernel sees this\n")
-    with both(repository, resolve(repository, "HEAD")) as (head, base):
-        assert compiled_in(head.root) == compiled_in(base.root) == 2
-        times = [(tree.root / "solvers/sums.py").stat().st_mtime_ns for tree in (head, base)]
-        assert times[0] == times[1]
-
-
-def test_a_base_whose_kernels_see_another_file_compiles_its_own(repository: Path) -> None:
-    commit = resolve(repository, "HEAD")
-    (repository / "solvers/units.py").write_text("GRAM = 1000\n")
-    compile_all(repository)
-    with both(repository, commit) as (head, base):
-        assert compiled_in(head.root) == 2
-        assert compiled_in(base.root) == 0
-
-
-def test_what_was_compiled_before_a_file_that_it_sees_was_changed_is_left_behind(
-    repository: Path, tmp_path: Path
-) -> None:
-    compile_all(repository)
-    later_ns = (repository / "solvers/__pycache__/sums.add-3.py311.nbi").stat().st_mtime_ns + 10**9
-    os.utime(repository / "solvers/units.py", ns=(later_ns, later_ns))
-    assert compiled_in(copied(repository, tmp_path / "copy", "head").root) == 0
-
-
-def test_sharing_leaves_a_folder_that_only_one_tree_has_alone(repository: Path, tmp_path: Path) -> None:
-    bare = make_tree(tmp_path / "bare", catalogue())
-    compile_all(repository)
-    share_compiled(repository, bare)
-    assert compiled_in(bare) == 0
 
 
 def test_a_gate_that_is_told_to_end_leaves_no_folder_and_no_worktree(repository: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import small_lists
 
 from phasewise.sched.cluster import ClusterLayout, Node
 from phasewise.sched.errors import ScenarioError, UnknownPlacementError
-from phasewise.sched.inflation.experiment import Experiment, Filling, FillProgress, Setting, fill, prepare, warm_up
+from phasewise.sched.inflation.experiment import Experiment, Filling, FillProgress, Setting, fill, prepare
 from phasewise.sched.inflation.records import curves, placement_columns, summarise
 from phasewise.sched.registry import PlacementOptions, placement, placement_names
 from phasewise.sched.tasks import Request
@@ -150,13 +150,6 @@ def test_figures_of_the_summary_follow_from_the_placements(setting: Setting) -> 
         request.gpus == 1 and request.gpu_milli == 1000 for request in lost
     )
     assert summary["alloc_pct"] == pytest.approx(100 * filling.used_milli[-1] / 23_000, abs=1.0)
-
-
-def test_warming_up_places_nothing_on_the_cluster_of_the_experiment(setting: Setting) -> None:
-    experiment, filling = prepare(setting), Filling()
-    warm_up(experiment, lambda _: None)
-    fill(experiment, filling)
-    assert placement_columns(experiment, filling) == placement_columns(*placed(setting))
 
 
 def test_an_interruption_keeps_what_happened_until_then(setting: Setting) -> None:

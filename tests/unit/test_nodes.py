@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from node_cases import GPU_REQUESTS, LAYOUT, REQUESTS, TASKS, rules
@@ -138,18 +135,3 @@ def test_scores_stay_right_when_more_was_touched_than_the_log_holds() -> None:
             spot = state.place(rule, often)
         found.append(state.place(rule, late))
     assert found[0] == found[1]
-
-
-def test_compiled_kernels_are_loaded_from_disk_by_the_next_process() -> None:
-    program = (
-        "from node_cases import LAYOUT, TASKS, rules; from phasewise.sched.nodes.state import NodeState;"
-        "said = []; NodeState(LAYOUT, TASKS).prepare(rules()['best_fit'], said.append); print(said)"
-    )
-    answers = [
-        subprocess.run(
-            [sys.executable, "-P", "-c", f"import sys; sys.path.append('tests/fixtures'); {program}"],
-            capture_output=True, text=True, check=True,
-        ).stdout
-        for _ in range(2)
-    ]  # fmt: skip
-    assert answers[1] == "[]\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -58,24 +57,3 @@ def test_listing_the_backend_does_not_load_its_compiler(tmp_path: Path) -> None:
     script = "import sys, phasewise.solvers.backends.structured; print('numba' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert said.stdout.strip() == "False"
-
-
-def test_the_first_use_on_a_machine_says_that_it_compiles_and_the_next_one_does_not(tmp_path: Path) -> None:
-    script = (
-        "from phasewise.profiling.phases import PhaseTimer\n"
-        "from phasewise.solvers.session import open_solver\n"
-        "for _ in range(2): open_solver('structured', {}, PhaseTimer())\n"
-    )
-    said = [
-        subprocess.run(
-            [sys.executable, "-c", script],
-            capture_output=True,
-            text=True,
-            check=True,
-            cwd=tmp_path,
-            env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
-        ).stderr
-        for _ in range(2)
-    ]
-    assert said[0].count("compiling the structured solvers") == 1
-    assert said[1] == ""

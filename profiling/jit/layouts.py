@@ -1,0 +1,31 @@
+"""Arrays as compiled code takes them: an element type, a number of axes, C order. For annotations; knows no numba.
+
+A kernel is compiled once, for what its annotations say. To the type checker each of these is a plain NumPy array.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+
+class Layout(NamedTuple):
+    """A contiguous, writable array: its element type (as `numpy.dtype` takes it) and its number of axes."""
+
+    dtype: str
+    axes: int
+
+
+Vector = Annotated[npt.NDArray[np.float64], Layout("float64", 1)]
+Matrix = Annotated[npt.NDArray[np.float64], Layout("float64", 2)]
+Cube = Annotated[npt.NDArray[np.float64], Layout("float64", 3)]
+IntVector = Annotated[npt.NDArray[np.int64], Layout("int64", 1)]
+IntMatrix = Annotated[npt.NDArray[np.int64], Layout("int64", 2)]
+IntCube = Annotated[npt.NDArray[np.int64], Layout("int64", 3)]
+ShortVector = Annotated[npt.NDArray[np.int16], Layout("int16", 1)]
+ShortMatrix = Annotated[npt.NDArray[np.int16], Layout("int16", 2)]
+ByteVector = Annotated[npt.NDArray[np.int8], Layout("int8", 1)]
+FlagVector = Annotated[npt.NDArray[np.bool_], Layout("bool", 1)]
+FlagMatrix = Annotated[npt.NDArray[np.bool_], Layout("bool", 2)]
