@@ -32,6 +32,7 @@ _ASCII = str.maketrans(
         **dict.fromkeys("▋▊▉", "#"),
     }
 )
+_MOST_LETTERS = 26  # of a phase's name: a plug-in may name one at any length
 _STATUS_STYLE = {"complete": "green", "saturated": "yellow", "stopped": "yellow", "failed": "red", "interrupted": "red"}
 # Nearest terminal colours of the page's palette.
 _PHASE_STYLE = {
@@ -162,7 +163,7 @@ def _phase_table(rows: Sequence[PhaseRow], summary: Summary, width: int) -> Tabl
     ]
     heads = ("wall ms", "CPU ms", "calls", "µs/round")
     taken = sum(max(map(len, column)) + 2 for column in zip(heads, *cells, strict=True))
-    taken += max(len(row.name) for row in rows) + 2
+    taken += max(len(_clipped(row.name)) for row in rows) + 2
     bar = max(_LEAST_BAR, min(_MOST_BAR, width - taken - len(" 99.9 %")))
     table = _ruled("phase")
     table.add_column("share of wall time", no_wrap=True, width=bar + len(" 99.9 %"))
@@ -172,10 +173,14 @@ def _phase_table(rows: Sequence[PhaseRow], summary: Summary, width: int) -> Tabl
     for row, texts in zip(rows, cells, strict=False):
         share = Text(_bar(row.share / largest, bar), style=_PHASE_STYLE.get(row.name, "default"))
         share.append(f" {row.share * 100:4.1f} %", style="default")
-        table.add_row(Text(row.name), share, *texts)
+        table.add_row(Text(_clipped(row.name)), share, *texts)
     table.add_section()
     table.add_row("loop", "", *cells[-1][:2], "", cells[-1][3], style="bold")
     return table
+
+
+def _clipped(name: str) -> str:
+    return name if len(name) <= _MOST_LETTERS else f"{name[: _MOST_LETTERS - 3]}..."
 
 
 def _ruled(first: str) -> Table:
@@ -233,7 +238,7 @@ def _print_change(change: Change, comparison: Comparison, console: Console) -> N
     for row in change.rows:
         ratio = row.ratio
         table.add_row(
-            "a round" if row is change.whole else row.name,
+            Text("a round" if row is change.whole else _clipped(row.name)),
             number(row.base_ms, group=_GROUP),
             number(row.ms, group=_GROUP),
             ABSENT if ratio is None else f"×{number(ratio.estimate, group=_GROUP)}",
@@ -285,5 +290,5 @@ def _side_by_side(title: str, rows: Sequence[Row], group: Sequence[int]) -> Tabl
                 number(row.values[index], group=_GROUP),
                 "" if ratio is None else f"×{number(ratio, group=_GROUP)}",
             ]
-        table.add_row(row.label, row.unit, *cells, style="bold" if row.label == "total" else "")
+        table.add_row(Text(_clipped(row.label)), row.unit, *cells, style="bold" if row.label == "total" else "")
     return table
