@@ -14,6 +14,7 @@ from rich.text import Text
 from phasewise.reports.changes import Change
 from phasewise.reports.compare import Comparison, Difference, Row
 from phasewise.reports.figures import OTHER, PhaseRow, phase_rows
+from phasewise.reports.losses import Loss, losses
 from phasewise.reports.quantities import ABSENT, count, duration, number, percent
 from phasewise.reports.run_directory import Run, Summary
 
@@ -81,6 +82,8 @@ def _print_summary(run: Run | Summary, console: Console) -> None:
         _say(console, f"[bold]{escape(run.scenario_name)}[/]  [{style}]{run.status}[/]  {_setup(run)}")
         console.print()
     console.print(_facts(summary, isinstance(run, Run) and run.status == "saturated"))
+    if lost := losses(summary):
+        console.print(_lost_jobs(lost))
     console.print()
     rows = phase_rows(summary)
     if not rows:
@@ -134,6 +137,17 @@ def _facts(summary: Summary, lower_bound: bool) -> Table:
         table.add_column(style=style, no_wrap=True, min_width=18 if style == "dim" else 16)
     for one, other in zip(left, right, strict=True):
         table.add_row(*one, *other)
+    return table
+
+
+def _lost_jobs(lost: Sequence[Loss]) -> Table:
+    """Return a row for each kind of jobs that are in no mean, with an example of the reason."""
+    table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
+    table.add_column(style="dim", no_wrap=True, min_width=18)
+    table.add_column(style="yellow", overflow="fold")
+    for loss in lost:
+        example = f"; for example {loss.example}" if loss.example else ""
+        table.add_row(f"jobs {loss.verb}", Text(f"{loss.share}, in no completion time{example}"))
     return table
 
 
