@@ -15,6 +15,7 @@ from phasewise.bench.runs import Voice
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from phasewise.sched.errors import InflationFailedError
     from phasewise.sched.inflation.experiment import Experiment, Filling, FillProgress, Setting
 
 
@@ -34,6 +35,7 @@ def perform(setting: Setting, out: Path, *, quiet: bool, overwrite: bool) -> dic
 
     voice, interruption = Voice(quiet), Interruption()
     experiment, filling = prepare(setting), Filling()
+    _warn_of_unplaceable(experiment, voice)
     with claimed(out, "inflate", overwrite=overwrite) as path, interruption.watched():
         prepare_kernels(experiment, voice.say, interruption.asked)
         try:
@@ -41,7 +43,21 @@ def perform(setting: Setting, out: Path, *, quiet: bool, overwrite: bool) -> dic
         except KeyboardInterrupt as interrupt:
             _save(path, experiment, filling, "interrupted")
             raise InterruptedRunError(f"what happened until then is saved in {path}") from interrupt
+        except BaseException as error:  # a defect, of ours or of a plug-in, even where that asks for the end
+            raise _blamed(error, path, experiment, filling) from error
         return _save(path, experiment, filling, "complete")
+
+
+def _warn_of_unplaceable(experiment: Experiment, voice: Voice) -> None:
+    """Warn of pods that no node can ever take: they count as arrived, and no placement can do anything for them."""
+    from phasewise.sched.inflation.unplaceable import arrivals_of, unplaceable
+
+    pods = unplaceable(experiment)
+    if pods:
+        voice.warn(
+            f"{arrivals_of(experiment, pods):,} of {experiment.arrivals:,} arrivals are of pods that no node can ever "
+            f"take, and count as failed; for example, {next(iter(pods.values()))}"
+        )
 
 
 def _save(path: Path, experiment: Experiment, filling: Filling, status: str) -> dict[str, Any]:
@@ -53,6 +69,21 @@ def _save(path: Path, experiment: Experiment, filling: Filling, status: str) -> 
         return write_experiment(path, experiment, filling, status=status, command=["phasewise", *sys.argv[1:]])
     except OutputError as error:
         raise InflationFailedError(f"the experiment failed after {len(filling)} arrivals: {error}") from error
+
+
+def _blamed(error: BaseException, path: Path, experiment: Experiment, filling: Filling) -> InflationFailedError:
+    """Return the error that ends the experiment: whose defect it is, and where what happened until then is saved."""
+    from phasewise.profiling.defects import keep_traceback, said, where_kept
+    from phasewise.sched.defects import placement_part, reason
+    from phasewise.sched.errors import InflationFailedError
+
+    told = f"after {len(filling)} arrivals: {reason(error, placement_part(experiment.setting.placement))}"
+    kept = where_kept(keep_traceback(error, path), error)
+    try:
+        _save(path, experiment, filling, "failed")
+    except Exception as further:
+        return InflationFailedError(f"the experiment failed {told}; {kept}; nothing else was saved: {said(further)}")
+    return InflationFailedError(f"the experiment failed {told}; {kept}; what happened until then is saved in {path}")
 
 
 def _told(voice: Voice) -> Callable[[FillProgress], None]:
@@ -78,7 +109,7 @@ def summary_table(setting: Setting, summary: Mapping[str, Any]) -> Table:
     table.add_column()
     table.add_column(justify="right")
     failed = ", ".join(f"{name} {count}" for name, count in summary["failed_by_class"].items())
-    cost = summary["cpu_us_per_pod"]
+    cost, impossible = summary["cpu_us_per_pod"], summary["unplaceable_pods"]
     for name, value in (
         ("arrived load", f"{summary['arrived_load_pct']} %"),
         ("GPUs in use", f"{summary['alloc_pct']:.2f} %"),
@@ -86,6 +117,7 @@ def summary_table(setting: Setting, summary: Mapping[str, Any]) -> Table:
         ("fragmented, of idle GPUs", f"{summary['frag_pct_of_idle']:.2f} %"),
         ("pods arrived", f"{summary['arrived_pods']:,} ({summary['clones']:,} clones)"),
         ("pods without a node", f"{summary['failed_pods']:,}" + (f" ({failed})" if failed else "")),
+        *([("of these, no node can ever take", f"{impossible:,}")] if impossible else []),
         ("CPU time a pod", "-" if cost is None else f"{cost:.1f} us"),
     ):
         table.add_row(name, value)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from phasewise.bench import progress
 from phasewise.bench.boundary import InterruptedRunError, Interruption
@@ -27,7 +28,7 @@ class Voice:
     Attributes
     ----------
     quiet
-        Nothing at all.
+        Nothing but warnings.
     """
 
     quiet: bool
@@ -36,6 +37,10 @@ class Voice:
         """Print a line."""
         if not self.quiet:
             click.echo(text, err=True)
+
+    def warn(self, text: str) -> None:
+        """Print a warning, also where quiet: it changes what the results mean."""
+        click.echo(f"phasewise: warning: {text}", err=True)
 
     def lines(self) -> Sink:
         """Return the sink for standard error: PROFILE lines where nobody watches a bar there."""
@@ -65,14 +70,24 @@ def perform(scenario: Scenario, out: Path | None, *, quiet: bool, overwrite: boo
         interruption.watched(),
         progress.shown(scenario.name, quiet=quiet) as report,
     ):
-        simulate(
+        outcome = simulate(
             scenario,
             path,
             lines=voice.lines(),
             command=["phasewise", *sys.argv[1:]],
-            callbacks=Callbacks(report, voice.say, interruption.asked),
+            callbacks=Callbacks(report, voice.say, interruption.asked, warn=voice.warn),
         )
+    warn_of_losses(outcome.summary, voice)
     return path
+
+
+def warn_of_losses(summary: Mapping[str, Any], voice: Voice) -> None:
+    """Warn of jobs that were refused or dropped: they are missing from every mean."""
+    from phasewise.reports.losses import losses
+    from phasewise.reports.run_directory import Summary
+
+    for loss in losses(msgspec.convert(summary, Summary)):
+        voice.warn(loss.sentence)
 
 
 @contextlib.contextmanager

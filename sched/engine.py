@@ -18,7 +18,7 @@ import numpy.typing as npt
 from phasewise.profiling.phases import Phase, PhaseTimer
 from phasewise.sched import invariants, lease_kernels, priorities, progress
 from phasewise.sched.admission import Gate
-from phasewise.sched.api import Assignment, ClusterView, Holding, Placement, Policy, TypeOrder
+from phasewise.sched.api import Allocation, Assignment, ClusterView, Holding, Placement, Policy, TypeOrder
 from phasewise.sched.assignment import Assigner
 from phasewise.sched.clocks import Clocks, Service
 from phasewise.sched.cluster import ClusterLayout
@@ -94,6 +94,7 @@ class Simulation:
     holding: Holding = field(init=False)
     round_index: int = field(init=False, default=0)
     _due: bool = field(init=False, default=False)
+    _at_once: bool = field(init=False, default=False)
     _memory: object = field(init=False, default=None)
     _solutions: list[Solution] = field(init=False, default_factory=list)
     _starts: int = field(init=False, default=0)
@@ -197,20 +198,21 @@ class Simulation:
 
     def _allocate_if_due(self) -> AllocationRecord | None:
         clocks, timing = self.clocks, self.parts.timing
-        since_s = clocks.now_s - clocks.allocated_s
-        if not self._due or (since_s < timing.reallocation_interval_s and clocks.allocated_s != 0.0):
+        since_s = clocks.now_s - (clocks.allocated_s or 0.0)
+        waits = clocks.allocated_s is not None and since_s < timing.reallocation_interval_s
+        if not self._due or (waits and not self._at_once):
             return None
         self._settle_account(since_s)
         migration = self.parts.migration
         view = self.jobs.view(clocks.now_s, None if migration is None else migration.start_s(self.jobs))
         self._solutions.clear()
         allocation = self.parts.policy.allocate(view, self._solve, self._memory)
-        self._require_valid(allocation.x, view)
+        self._require_valid(allocation, view)
         self._memory = allocation.memory
         self.jobs.x[:] = allocation.x
         self.jobs.has_allocation[:] = 1
-        self._due = False
-        clocks.allocated_s = clocks.now_s
+        self._due = self._at_once = False
+        clocks.allocated_s = timing.instant(clocks.now_s)
         record = AllocationRecord(len(self.jobs), tuple(self._solutions))
         self.recorder.allocated(self.round_index, clocks.now_s, record)
         self._check()
@@ -225,17 +227,23 @@ class Simulation:
         """Book what the allocation in force promised; where the account closes, also what was received, and reopen."""
         jobs, clocks, timing = self.jobs, self.clocks, self.parts.timing
         promised_s = jobs.x * since_s
-        account_s = clocks.now_s - clocks.account_opened_s
-        if account_s < timing.account_interval_s and clocks.account_opened_s != 0.0:
+        opened_s = clocks.account_opened_s
+        if opened_s is not None and clocks.now_s - opened_s < timing.account_interval_s:
             jobs.deficit_s += promised_s
             return
         jobs.deficit_s += promised_s - (jobs.job_time_s - timing.prior_s)
         jobs.job_time_s[:] = timing.prior_s
         self.service.worker_time_s[:] = timing.prior_s * len(jobs)
-        clocks.account_opened_s = clocks.now_s
+        clocks.account_opened_s = timing.instant(clocks.now_s)
 
-    def _require_valid(self, x: Floats, view: ClusterView) -> None:
+    def _require_valid(self, allocation: Allocation, view: ClusterView) -> None:
         name = self.parts.policy.name
+        if not isinstance(allocation, Allocation) or not isinstance(allocation.x, np.ndarray):
+            kind = type(getattr(allocation, "x", allocation)).__name__  # a plug-in's code is not type-checked here
+            raise SchedulingError(f"policy {name} returned a {kind}; expected an Allocation with an array x")
+        if allocation.x.dtype.kind not in "fiu":
+            raise SchedulingError(f"policy {name} returned an X of {allocation.x.dtype}; expected numbers")
+        x = allocation.x
         if x.shape != view.throughput.shape:
             raise SchedulingError(f"policy {name} returned X of shape {x.shape}; expected {view.throughput.shape}")
         if not np.isfinite(x).all() or (x < 0.0).any():
@@ -365,7 +373,9 @@ class Simulation:
                     f"{len(self.jobs)} jobs wait (ids {waiting}{', ...' if len(self.jobs) > 8 else ''}), no job runs "
                     f"and no further one will arrive: policy {self.parts.policy.name} gives them no GPUs they fit on"
                 )
-            self.clocks.allocated_s = self.clocks.account_opened_s = 0.0  # the original settles accounts then, too
+            self._at_once = True
+            if self.parts.timing.zero_is_never:  # it then settles accounts, too, as if since time 0
+                self.clocks.allocated_s = self.clocks.account_opened_s = None
 
     def _skip_to(self, arrival_s: float) -> None:
         self.clocks.now_s = arrival_s

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phasewise.profiling.errors import OutputError, cannot_write
+from phasewise.profiling.defects import said
+from phasewise.profiling.errors import OutputError, ProfilingError, cannot_write
 from phasewise.profiling.jit.account import ACCOUNT, Charge
 from phasewise.profiling.jit.kernel import Wanted, wanted
 from phasewise.profiling.jit.prepare import KernelError, prepare
@@ -23,6 +24,7 @@ from phasewise.profiling.sinks import NullSink, Sink
 from phasewise.sched import kernels, lease_kernels, registry
 from phasewise.sched.api import Placement, Policy, Solve
 from phasewise.sched.cluster import ClusterLayout
+from phasewise.sched.defects import defect
 from phasewise.sched.engine import Parts, Simulation
 from phasewise.sched.errors import RunFailedError, ScenarioError, SchedulingError
 from phasewise.sched.migration import MigrationModel
@@ -34,6 +36,7 @@ from phasewise.sched.stopping import Stopper
 from phasewise.sched.timing import Timing, preferred_types
 from phasewise.sched.workload.arrivals import Workload
 from phasewise.sched.workload.build import build_workload
+from phasewise.sched.workload.plausibility import doubts
 from phasewise.solvers import registry as solvers
 from phasewise.solvers.api import Solution
 from phasewise.solvers.errors import SolverError
@@ -81,12 +84,15 @@ class Callbacks:
         may strike in the middle of a record, of which the run directory then has a part.
     on_problem
         Gets every problem that the policy states, before it is solved.
+    warn
+        Gets what is hard to believe of the workload, before the run.
     """
 
     progress: Callable[[Progress], None] | None = None
     notify: Callable[[str], None] = lambda _: None
     interrupted: Callable[[], bool] = lambda: False
     on_problem: Callable[[Problem], None] | None = None
+    warn: Callable[[str], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +133,20 @@ def simulate(
         Where the run directory cannot be made.
     RunFailedError
         Where the run had begun; what was computed is saved with status ``failed``.
+    DefectError
+        Where anything else was raised, at any time: it says by which part, and where the traceback is kept.
     KeyboardInterrupt
         Let through after saving with status ``interrupted``.
     """
     timer = PhaseTimer()
-    parts = build_parts(scenario, timer)
+    with _blamed(scenario):
+        parts = build_parts(scenario, timer)
     if callbacks.on_problem is not None:
         parts = replace(parts, solve=_watched(parts.solve, callbacks.on_problem))
-    compile_s = prepare_kernels(parts, callbacks)
+    for doubt in doubts(parts.workload, parts.layout.worker_types):
+        callbacks.warn(doubt)
+    with _blamed(scenario):
+        compile_s = prepare_kernels(parts, callbacks)
     if out is not None:
         _make(out)
     recorder = Recorder(scenario, parts.layout, out, lines or NullSink(), command)
@@ -288,11 +300,23 @@ def _run(simulation: Simulation, recorder: Recorder, out: Path | None, interrupt
         recorder.leave(simulation.active_jobs())
         recorder.abandon("interrupted", "interrupted")
         raise
-    except BaseException as error:  # a defect, of ours or of a plug-in: it keeps its traceback, the user the results
-        recorder.leave(simulation.active_jobs())
-        recorder.abandon("failed", f"{type(error).__name__}: {error}")
-        raise
+    except BaseException as error:  # a defect, of ours or of a plug-in, even where that asks for the end of the process
+        with suppress(Exception):  # it may be the recorder itself that is broken
+            recorder.leave(simulation.active_jobs())
+            recorder.abandon("failed", said(error))
+        raise defect(error, recorder.scenario, simulation.round_index, out) from error
     return RunOutcome(reason.status, summary, out)
+
+
+@contextmanager
+def _blamed(scenario: Scenario) -> Iterator[None]:
+    """Say whose defect it is where building the parts of a run raises what says nothing of wrong input."""
+    try:
+        yield
+    except (SchedulingError, SolverError, ProfilingError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise defect(error, scenario, None, None) from error
 
 
 def _reporter(

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from phasewise.profiling.environment import describe_environment, release_memory
-from phasewise.profiling.errors import OutputError
+from phasewise.profiling.errors import ProfilingError
 from phasewise.profiling.lines import Kind, encode
 from phasewise.profiling.phases import PhaseProfile, PhaseTotals
 from phasewise.profiling.sinks import FileSink, Sink, TeeSink, write_atomically
@@ -26,10 +26,13 @@ from phasewise.sched.recording.records import NOTHING_PAID, AllocationRecord, Jo
 from phasewise.sched.recording.run_tables import NoTables, RunTables, Tables
 from phasewise.sched.recording.summary import Totals
 from phasewise.sched.scenario.config import Scenario
+from phasewise.sched.timing import MAX_FAILURES
 from phasewise.sched.workload.arrivals import Arrival
 from phasewise.solvers.api import RebuildReason
 
 Floats = npt.NDArray[np.float64]
+
+DROPPED: Final = f"failed in {MAX_FAILURES} rounds in a row"
 
 
 class Recorder:
@@ -48,7 +51,7 @@ class Recorder:
     def __init__(
         self, scenario: Scenario, layout: ClusterLayout, out: Path | None, lines: Sink, command: Sequence[str] = ()
     ) -> None:
-        self._scenario = scenario
+        self.scenario = scenario
         self._worker_types = layout.worker_types
         self._log = rounds.RoundLog(layout.worker_types, layout.capacity, scenario.output.chunk_rounds)
         self._intervals = intervals.Intervals(layout)
@@ -109,7 +112,7 @@ class Recorder:
             job.job_id, job.job_type, job.arrival_s, job.scale_factor, job.priority_weight, job.total_steps,
             None, "refused", 0, 0,
         )  # fmt: skip
-        self.totals.over(record)
+        self.totals.over(record, reason)
         self._jobs.append(record)
         self._event("job_refused", round=round_index, job_id=job.job_id, job_type=job.job_type, reason=reason)
 
@@ -209,7 +212,7 @@ class Recorder:
         self._lines.write(encode(Kind.EVENT, {"event": event, **fields}))
 
     def _over(self, round_index: int, job: JobRecord) -> None:
-        self.totals.over(job)
+        self.totals.over(job, DROPPED)
         self._jobs.append(job)
         if job.completion_s is None:
             self._event("job_failed", round=round_index, job_id=job.job_id)
@@ -223,7 +226,7 @@ class Recorder:
             return
         self._log.time(self._profile)
         self._profile = None
-        output = self._scenario.output
+        output = self.scenario.output
         if output.debug or self.totals.rounds % output.profile_every == 0:
             self._write_profile(self._log.since_last_line())
         if self._log.full:
@@ -260,7 +263,7 @@ class Recorder:
             return
         run = {
             "schema": 1,
-            "scenario": msgspec.to_builtins(self._scenario),
+            "scenario": msgspec.to_builtins(self.scenario),
             **self._origin,
             "summary": self.summary(),
             "status": status,
@@ -288,10 +291,12 @@ class Recorder:
 
     def abandon(self, status: str, reason: str) -> None:
         """Write what can still be written of a run that failed or was interrupted."""
-        with suppress(OutputError):
-            self.finish(status, reason)
-        with suppress(OutputError):
-            self._write_run(status)  # a full disk may have kept the tables from being completed, not this
+        try:
+            with suppress(ProfilingError):
+                self.finish(status, reason)
+        finally:
+            with suppress(ProfilingError):
+                self._write_run(status)  # a full disk may have kept the tables from being completed, not this
 
 
 def _request(job: Arrival) -> dict[str, object]:
