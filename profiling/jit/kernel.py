@@ -221,6 +221,11 @@ def _read(name: str, target_context: Any) -> CompileResult | None:
         return None
 
 
+def enabled() -> bool:
+    """Return whether functions are compiled at all: not where NUMBA_DISABLE_JIT says so."""
+    return not config.DISABLE_JIT
+
+
 # -- decorators ------------------------------------------------------------------------------------------------------
 
 
@@ -239,7 +244,7 @@ def kernel(
     """
 
     def decorate(function: Function) -> Function:
-        if config.DISABLE_JIT:
+        if not enabled():
             return function
         made = Kernel(function, targetoptions=_options(allocates=allocates))
         made.also, made.methods = tuple(also), tuple(methods)
@@ -250,13 +255,13 @@ def kernel(
 
 def inner(function: Function) -> Function:
     """Return a function compiled as a part of the kernels that call it."""
-    return function if config.DISABLE_JIT else cast("Function", Inner(function, targetoptions=_options()))
+    return function if not enabled() else cast("Function", Inner(function, targetoptions=_options()))
 
 
 def loop(function: Function) -> Function:
     """Return the same for a function that makes, keeps and returns no array; see `kernel`."""
     options = _options(allocates=False)
-    return function if config.DISABLE_JIT else cast("Function", Inner(function, targetoptions=options))
+    return function if not enabled() else cast("Function", Inner(function, targetoptions=options))
 
 
 def _options(*, allocates: bool = True) -> dict[str, object]:

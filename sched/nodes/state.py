@@ -97,7 +97,6 @@ class NodeState:
         self, layout: ClusterLayout, tasks: TaskDistribution, *, rank: Ints | None = None, compiled: bool = True
     ) -> None:
         self._layout = layout
-        self._compiled = compiled
         self._bookkeeping, self._rounds = _forms(compiled=compiled)
         ranks = np.arange(layout.nodes) if rank is None else np.ascontiguousarray(rank, np.int64)
         self._nodes = NodeArrays.idle_nodes(layout, tasks, ranks)
@@ -230,7 +229,7 @@ class NodeState:
 
     def kernels(self, rule: NodeRule) -> list[Wanted]:
         """Return the kernels that a simulation needs which places by a rule."""
-        if not self._compiled:
+        if isinstance(self._rounds, NumpyRounds):
             return []
         from phasewise.sched.nodes.compiled_form import kernels_of_rounds  # noqa: PLC0415
 
@@ -238,9 +237,11 @@ class NodeState:
 
 
 def _forms(*, compiled: bool) -> tuple[Bookkeeping | NumpyBookkeeping, CompiledRounds | NumpyRounds]:
-    if not compiled:
+    # The compiler is loaded when there are nodes to keep: listing the placements must be fast.
+    from phasewise.profiling.jit.kernel import enabled  # noqa: PLC0415
+
+    if not (compiled and enabled()):  # as plain Python, the compiled form would ask for compiled methods of rules
         return NumpyBookkeeping(), NumpyRounds()
-    # Compiled code is loaded when there are nodes to keep: listing the placements must be fast.
     from phasewise.sched.nodes.compiled_form import Bookkeeping, CompiledRounds  # noqa: PLC0415
 
     return Bookkeeping(), CompiledRounds()
