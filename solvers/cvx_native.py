@@ -158,5 +158,6 @@ NATIVE_SOLVERS: Final = (
         "simplex",
         {"threads": 1, "dual_feasibility_tolerance": 1e-10},  # as in `phasewise.solvers.highs`
         starts_warm=True,
+        speaks=True,  # CVXPY makes an object for each solve, and not every version of it turns the output off in time
     ),
 )
