@@ -70,7 +70,7 @@ ctypes.CDLL(None).printf(b"")
 def python(script: str, *arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
     """Run ``script`` in a new interpreter and return what it said."""
     command = [sys.executable, "-P", "-c", script, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, **settings)  # type: ignore[call-overload]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600, **settings)  # type: ignore[call-overload]
 
 
 def groups() -> list[tuple[str, ...]]:
