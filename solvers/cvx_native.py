@@ -93,7 +93,8 @@ class NativeSolver:
             with silenced():
                 opened(PhaseTimer()).solve(probe)
         except (TypeError, ValueError, AttributeError) as error:
-            raise OptionError(f"{backend}: {self.name} does not take the options {dict(options)}: {error}") from error
+            why = str(error).strip()
+            raise OptionError(f"{backend}: {self.name} does not take the options {dict(options)}: {why}") from error
 
     def run(self, chain: Any, program: Any, compiled: Any, options: Mapping[str, object], *, warm: bool) -> Any:
         """Return what the solver makes of a compiled program, as ``chain`` hands it over; see CVXPY's `SolvingChain`.
