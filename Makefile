@@ -1,7 +1,9 @@
-# Every target makes the virtual environment it needs. PYTHON chooses the interpreter it is made with.
+# Every target makes the virtual environment it needs. PYTHON chooses the interpreter it is made with, RESOLUTION=lowest or newest
+# other versions of what is installed than the locked ones, in an environment of their own.
 
 PYTHON ?= python3
-VENV := .venv
+RESOLUTION ?=
+VENV := .venv$(if $(RESOLUTION),-$(RESOLUTION))
 BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
@@ -15,7 +17,7 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help kernels profile reports screenshots bench bench-smoke gate tapes test check lint format types layers tests browser clean
+.PHONY: help lock kernels profile reports screenshots bench bench-smoke gate tapes test check lint format types layers tests browser clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is.
@@ -79,23 +81,17 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) \
 	  || { rm -rf $(VENV); echo "$(PYTHON) cannot make a virtual environment (on Debian: apt-get install python3-venv)" >&2; exit 2; }
 
-# pip's words are shown only where it fails.
-INSTALL_LOG := $(VENV)/install.log
-define install
-@$(BIN)/python -m pip install --editable $(1) >$(INSTALL_LOG) 2>&1 \
-  || { tail -n 40 $(INSTALL_LOG) >&2; echo "installing failed; all of it is in $(INSTALL_LOG)" >&2; exit 1; }
-endef
-
-$(RUN_STAMP): pyproject.toml | $(VENV)/bin/python
-	@echo "installing phasewise into $(VENV): a minute or two, once"
-	$(call install,.)
+$(RUN_STAMP): pyproject.toml requirements.txt | $(VENV)/bin/python
+	@.ci/install $(VENV) run $(RESOLUTION)
 	@touch $@
 
-$(DEV_STAMP): pyproject.toml | $(VENV)/bin/python
-	@echo "installing phasewise and its development tools into $(VENV): a minute or two, once"
-	$(call install,'.[dev]')
+$(DEV_STAMP): pyproject.toml requirements-dev.txt | $(VENV)/bin/python
+	@.ci/install $(VENV) dev $(RESOLUTION)
 	@touch $@ $(RUN_STAMP)
 
+lock: $(DEV_STAMP)  ## Lock the newest versions that pyproject.toml allows: requirements.txt and requirements-dev.txt.
+	@.ci/lock $(BIN)/uv
+
 clean:  ## Remove the virtual environment and everything that was generated, but not runs/.
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis .benchmarks .bench
+	rm -rf .venv .venv-lowest .venv-newest build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis .benchmarks .bench
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

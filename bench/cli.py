@@ -10,6 +10,7 @@ import importlib
 import os
 import pkgutil
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -61,5 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """
     for variable in THREADS:  # before NumPy is loaded: idle BLAS threads would be counted as CPU time of the run
         os.environ.setdefault(variable, "1")
+    # what a library has to say to its developers is no output of this command; `python -W` still works
+    warnings.simplefilter("ignore", append=True)
     words = sys.argv[1:] if arguments is None else list(arguments)
     sys.exit(guarded(lambda: cli.main(args=words, prog_name=PROGRAM, standalone_mode=False)))

@@ -64,6 +64,7 @@ def perform(scenario: Scenario, out: Path | None, *, quiet: bool, overwrite: boo
     from phasewise.sched.simulate import Callbacks, simulate
 
     voice, interruption = Voice(quiet), Interruption()
+    lines = voice.lines()  # asks for a terminal before the bar puts something of its own in the place of standard error
     with (
         claimed(out, scenario.name, overwrite=overwrite) as path,
         _told_where(path),
@@ -73,7 +74,7 @@ def perform(scenario: Scenario, out: Path | None, *, quiet: bool, overwrite: boo
         outcome = simulate(
             scenario,
             path,
-            lines=voice.lines(),
+            lines=lines,
             command=["phasewise", *sys.argv[1:]],
             callbacks=Callbacks(report, voice.say, interruption.asked, warn=voice.warn),
         )

@@ -23,6 +23,7 @@ from phasewise.solvers.highs import DEFAULTS
 from phasewise.solvers.instances import Load, churned_rounds, with_switching
 from phasewise.solvers.problems import Floats, MaxMinProblem
 from phasewise.solvers.session import open_solver
+from phasewise.solvers.silence import new_highs
 
 FORMS: Final = ("plain", "canonical", "switching")
 LINEAR_WEIGHT: Final = 1e-3
@@ -121,9 +122,7 @@ def warm(jobs: int, rounds: int, fresh_rounds: int, loads: tuple[Load, ...], for
 
 def as_it_comes() -> dict[str, object]:
     """Return the options that undo what this project sets, back to HiGHS' own defaults."""
-    import highspy
-
-    highs = highspy.Highs()
+    highs = new_highs()
     kept = {"output_flag", "threads"}  # silence, and one thread as everywhere
     return {name: highs.getOptionValue(name)[1] for name in DEFAULTS if name not in kept}
 

@@ -7,6 +7,7 @@ CVXPY compiles inside ``Problem.solve``; to tell build from solve truthfully its
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from phasewise.solvers import native_options
 from phasewise.solvers.api import SolverSession, Status
 from phasewise.solvers.errors import OptionError
 from phasewise.solvers.problems import MaxMinProblem
+from phasewise.solvers.silence import new_highs, silenced
 
 _STATUSES: Final[Mapping[str, Status]] = {
     "optimal": Status.OPTIMAL,
@@ -50,6 +52,8 @@ class NativeSolver:
         What each option takes; None for HiGHS, which is asked itself.
     starts_warm
         Whether CVXPY can hand it the last solution to start from.
+    speaks
+        Whether it writes to standard output in a solve, whatever its options say.
     """
 
     name: str
@@ -59,20 +63,21 @@ class NativeSolver:
     defaults: Mapping[str, object] = field(default_factory=dict)
     rules: Mapping[str, native_options.Rule] | None = None
     starts_warm: bool = False
+    speaks: bool = False
 
     def check(self, backend: str, options: Mapping[str, object]) -> None:
         """Raise `OptionError` where this solver has no such option, or rejects its value."""
         if self.rules is not None:
             native_options.check(backend, self.name, self.rules, options)
             return
-        import highspy
-
-        native_options.set_highs(backend, highspy.Highs(), {"output_flag": False, **options})
+        native_options.set_highs(backend, new_highs(), options)
 
     def try_out(
         self, backend: str, options: Mapping[str, object], opened: Callable[[PhaseTimer], SolverSession]
     ) -> None:
         """Solve a tiny problem in a session of its own; raise `OptionError` where the solver then refuses the options.
+
+        What is said for the first time, CVXPY's import and a native solver's banner among it, is not heard.
 
         Parameters
         ----------
@@ -85,9 +90,29 @@ class NativeSolver:
         """
         probe = MaxMinProblem(np.array([[1.0, 2.0], [2.0, 1.0]]), np.ones(2), np.ones(2))
         try:
-            opened(PhaseTimer()).solve(probe)
+            with silenced():
+                opened(PhaseTimer()).solve(probe)
         except (TypeError, ValueError, AttributeError) as error:
-            raise OptionError(f"{backend}: {self.name} does not take the options {dict(options)}: {error}") from error
+            why = str(error).strip()
+            raise OptionError(f"{backend}: {self.name} does not take the options {dict(options)}: {why}") from error
+
+    def run(self, chain: Any, program: Any, compiled: Any, options: Mapping[str, object], *, warm: bool) -> Any:
+        """Return what the solver makes of a compiled program, as ``chain`` hands it over; see CVXPY's `SolvingChain`.
+
+        Parameters
+        ----------
+        chain, program, compiled
+            CVXPY's chain of reductions, the program, and what the one made of the other.
+        options
+            Native options.
+        warm
+            Whether to start from the last solution.
+        """
+        if self.name == "HIGHS":
+            native_options.claim_highs_threads(options.get("threads"))
+        with silenced(errors=False) if self.speaks else nullcontext():
+            # every call gets its own copy of the options: CVXPY takes entries out
+            return chain.solve_via_data(program, compiled, warm, verbose=False, solver_opts=dict(options))
 
 
 def status_of(solution: Any) -> Status:
@@ -117,6 +142,7 @@ NATIVE_SOLVERS: Final = (
         {"eps_abs": 1e-9, "eps_rel": 1e-9, "max_iters": 100_000},
         native_options.SCS,
         starts_warm=True,
+        speaks=True,  # why it gives up, and the names of the files that it writes
     ),
     NativeSolver(
         "CLARABEL",
@@ -133,5 +159,6 @@ NATIVE_SOLVERS: Final = (
         "simplex",
         {"threads": 1, "dual_feasibility_tolerance": 1e-10},  # as in `phasewise.solvers.highs`
         starts_warm=True,
+        speaks=True,  # CVXPY makes an object for each solve, and not every version of it turns the output off in time
     ),
 )

@@ -16,6 +16,7 @@ from phasewise.solvers.basis import Basis
 from phasewise.solvers.lp import INFINITE, Ints, LinearProgram
 from phasewise.solvers.native_options import claim_highs_threads, set_highs
 from phasewise.solvers.problems import Floats
+from phasewise.solvers.silence import new_highs
 
 DEFAULTS: Final[Mapping[str, object]] = {
     "output_flag": False,
@@ -42,9 +43,9 @@ class HighsModel:
     """
 
     def __init__(self, backend: str, options: Mapping[str, object]) -> None:
+        self._highs = new_highs()
         import highspy
 
-        self._highs = highspy.Highs()
         self._new_basis = highspy.HighsBasis
         self._error = highspy.HighsStatus.kError
         status = highspy.HighsBasisStatus

@@ -136,6 +136,11 @@ def set_highs(backend: str, highs: highspy.Highs, options: Mapping[str, object])
     """Set HiGHS options on a live object; raise `OptionError` saying what HiGHS takes: it merely returns a code."""
     from highspy import HighsStatus
 
+    if options.get("log_to_console") not in (None, False):
+        raise OptionError(
+            f"{backend}: option log_to_console={options['log_to_console']!r}: standard output is not HiGHS' to write "
+            'to; for its log in a file: {"output_flag": true, "log_file": "highs.log"}'
+        )
     for key, value in options.items():
         try:
             status = highs.setOptionValue(key, value)

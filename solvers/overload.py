@@ -10,6 +10,7 @@ import numpy.typing as npt
 from phasewise.solvers.errors import SolveFailedError
 from phasewise.solvers.hulls import PRICED, Floats
 from phasewise.solvers.native_options import claim_highs_threads
+from phasewise.solvers.silence import new_highs
 
 Codes = npt.NDArray[np.int8]
 Ints = npt.NDArray[np.intp]
@@ -79,18 +80,14 @@ class Overload:
     """min theta: GPUs taken + used <= theta N, every job gets its need: a small LP, passed to HiGHS whole."""
 
     def __init__(self) -> None:
+        self._highs = new_highs()
         import highspy
 
-        self._highs = highspy.Highs()
         self._optimal = highspy.HighsModelStatus.kOptimal
         self._new_basis = highspy.HighsBasis
         status = highspy.HighsBasisStatus
         self._codes = np.array([status.kLower, status.kBasic, status.kUpper], dtype=object)
-        for key, value in (
-            ("output_flag", False),
-            ("threads", 1),
-            ("presolve", "off"),
-        ):
+        for key, value in (("threads", 1), ("presolve", "off")):
             self._highs.setOptionValue(key, value)
         self.iterations = 0
 

@@ -95,6 +95,11 @@ def is_exact(backend: SolverBackend) -> bool:
     return bool(getattr(backend, "exact", True))
 
 
+def requirements(name: str) -> tuple[str, ...]:
+    """Return what ``pip install`` takes for the backend registered as ``name``, installed or not."""
+    return tuple(_backends()[name].requires.values())
+
+
 def missing(backend: SolverBackend) -> tuple[str, ...]:
     """Return what ``pip install`` would have to add before ``backend`` can be opened; imports nothing."""
     return tuple(dist for module, dist in backend.requires.items() if importlib.util.find_spec(module) is None)

@@ -22,9 +22,9 @@ import click
 @click.option(
     "--json",
     "json_file",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     metavar="FILE",
-    help="Also write the figures as a JSON list.",
+    help="Also write the figures as a JSON list; '-' prints them instead of the table.",
 )
 @click.option("--rounds", type=click.IntRange(min=1), metavar="N", help="Only the first N problems.")
 def command(tape: Path, solvers: tuple[str, ...], json_file: Path | None, rounds: int | None) -> None:
@@ -43,8 +43,12 @@ def command(tape: Path, solvers: tuple[str, ...], json_file: Path | None, rounds
     recorded = Tape(tape)
     records = replay(recorded, solvers, rounds=rounds, notify=partial(click.echo, err=True))
     figures = [record.summary() for record in records]
+    written = json.dumps(figures, indent=2, allow_nan=False) + "\n"
+    if json_file == Path("-"):
+        click.echo(written, nl=False)
+        return
     if json_file is not None:
-        write_atomically(json_file, (json.dumps(figures, indent=2, allow_nan=False) + "\n").encode())
+        write_atomically(json_file, written.encode())
     console().print(replay_table(str(tape), len(recorded), figures))
     for record in records:
         if record.failures:

@@ -145,8 +145,8 @@ def replay(scale: Scale, plan: Plan, place: Workplace) -> published.Replay:
         jobs=float(np.mean([problem.gain.shape[0] for problem in problems])),
         types=int(problems[0].gain.shape[1]),
         nonzeros=float(np.mean([(problem.gain > 0.0).sum() for problem in problems])),
-        rows=rows_of(records, {name: registry.is_exact(registry.get(name)) for name in plan.solvers}),
-        left_out=dict(plan.left_out),
+        rows=rows_of(records, {each.solver: registry.is_exact(registry.get(each.solver)) for each in records}),
+        left_out={**plan.left_out, **{name: "not installed" for name in plan.solvers if name not in installed}},
     )
 
 

@@ -5,6 +5,8 @@
   const charts = new Map(JSON.parse(document.getElementById("payload").textContent).map((c) => [c.key, c]));
   const tip = document.getElementById("tip");
   const FONT = getComputedStyle(document.body).fontFamily;
+  const TITLE_SIZE = 22; // CSS pixels that the title of an axis takes, besides the axis
+  const ruler = document.createElement("canvas").getContext("2d");
   const live = [];
 
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
@@ -87,21 +89,27 @@
     return option;
   }
 
-  function axisOptions(axis, title, horizontal) {
+  // CSS pixels across the widest of some words: how wide a figure is depends on the font that this machine has.
+  function across(words) {
+    ruler.font = `12px ${FONT}`;
+    return Math.max(0, ...words.map((word) => ruler.measureText(word || "").width));
+  }
+
+  function axisOptions(axis, horizontal) {
     const option = {
-      label: title, labelSize: 22, labelGap: horizontal ? 2 : 4, font: `12px ${FONT}`, labelFont: `12px ${FONT}`,
-      stroke: css("soft"), grid: { show: !horizontal, stroke: css("grid"), width: 1 }, ticks: { stroke: css("rule"), width: 1, size: 4 }, gap: 4,
+      font: `12px ${FONT}`, stroke: css("soft"), grid: { show: !horizontal, stroke: css("grid"), width: 1 }, ticks: { stroke: css("rule"), width: 1, size: 4 }, gap: 4,
       values: (_, splits) => splits.map((v) => (v === null ? null : tick(v))),
     };
-    if (horizontal) option.size = 30;
-    else option.size = (_, values) => 14 + 7.2 * Math.max(2, ...(values || []).map((v) => (v || "").length));
+    if (horizontal) option.size = 30 + TITLE_SIZE;
+    else option.size = (_, values) => TITLE_SIZE + 14 + Math.max(across(["00"]), across(values || []));
     if (axis.log) {
       option.splits = (u, index, low, high) => {
         const room = horizontal ? u.width / 62 : u.height / 34;
-        return apart(logTicks(low, high, Math.max(3, room)), (horizontal ? 44 : 18) / (horizontal ? u.width - 70 : u.height - 60) * Math.log(high / low));
+        const ticks = logTicks(low, high, Math.max(3, room));
+        return apart(ticks, (horizontal ? Math.max(44, 10 + across(ticks.map(tick))) : 18) / (horizontal ? u.width - 70 : u.height - 60) * Math.log(high / low));
       };
       option.filter = (_, splits) => splits;
-    } else option.space = horizontal ? 64 : 38;
+    } else option.space = horizontal ? Math.max(64, 20 + across(["000 000"])) : 38;
     return option;
   }
 
@@ -116,6 +124,30 @@
     return option;
   }
 
+  // Titles of the axes, in letters that are as small as the room asks for: uPlot's own are cut where they are too long.
+  function titlesPlugin(titles) {
+    const write = (ctx, title, room) => {
+      for (let size = 12; size >= 4; size -= 0.5) { // step by step, as letters of another size are of other proportions
+        ctx.font = `${size * devicePixelRatio}px ${FONT}`;
+        if (ctx.measureText(title).width <= room) break;
+      }
+      ctx.fillText(title, 0, 0);
+    };
+    const draw = (u) => {
+      const { ctx, bbox } = u, { width, height } = ctx.canvas, edge = TITLE_SIZE / 2 * devicePixelRatio;
+      const x = bbox.left + bbox.width / 2, y = bbox.top + bbox.height / 2;
+      ctx.save();
+      Object.assign(ctx, { fillStyle: css("soft"), textAlign: "center", textBaseline: "middle" });
+      ctx.translate(x, height - edge);
+      write(ctx, titles.x, 2 * Math.min(x, width - x));
+      ctx.translate(edge - x, y - height + edge);
+      ctx.rotate(-Math.PI / 2);
+      write(ctx, titles.y, 2 * Math.min(y, height - y));
+      ctx.restore();
+    };
+    return { hooks: { drawAxes: [draw] } };
+  }
+
   function marksPlugin(chart) {
     const draw = (u) => {
       const { ctx, bbox } = u, ratio = devicePixelRatio;
@@ -125,11 +157,11 @@
       ctx.textAlign = "left";
       const shown = chart.marks.map(([at, label]) => ({ x: u.valToPos(at, "x", true), label, width: ctx.measureText(label).width }))
         .filter(({ x }) => x >= bbox.left && x <= bbox.left + bbox.width);
-      shown.forEach(({ x, label, width }, index) => {
-        const pad = 4 * ratio, next = shown[index + 1];
-        // A label stands to the right of its rule, and to the left where the next rule is too near.
-        const right = !next || next.x - x > width + 3 * pad;
-        const left = Math.max(2 * ratio, Math.min(right ? x - pad : x + pad - width, u.ctx.canvas.width - width - ratio));
+      // A label stands to the right of its rule, or as far to the left as the next label and the edge want it.
+      let limit = ctx.canvas.width - ratio;
+      for (const { x, label, width } of shown.reverse()) {
+        const pad = 4 * ratio, left = Math.max(2 * ratio, Math.min(x - pad, limit - width));
+        limit = left - 2 * pad;
         ctx.strokeStyle = ctx.fillStyle = css("soft");
         ctx.lineWidth = ratio;
         ctx.setLineDash([3 * ratio, 3 * ratio]);
@@ -138,7 +170,7 @@
         ctx.lineTo(x, bbox.top + bbox.height);
         ctx.stroke();
         ctx.fillText(label, left, bbox.top - 17 * ratio);
-      });
+      }
       ctx.restore();
     };
     return { hooks: { draw: [draw] } };
@@ -226,9 +258,9 @@
       legend: { show: false }, padding: [chart.marks.length ? 22 : 8, 24, 0, 0],
       cursor: { y: false, points: { show: !chart.stacked, size: 6 }, drag: { x: !xLog, y: false }, sync: chart.sync ? { key: chart.sync } : undefined },
       scales: { x: scale(chart.xAxis, chart.x, !xLog), y: scale(chart.yAxis) },
-      axes: [axisOptions(chart.xAxis, chart.xAxis.title, true), axisOptions(chart.yAxis, title, false)],
+      axes: [axisOptions(chart.xAxis, true), axisOptions(chart.yAxis, false)],
       series: [{}, ...drawn.map((item) => seriesOptions(chart, item))],
-      plugins: [marksPlugin(chart), tipPlugin(state), drawnPlugin(state)],
+      plugins: [titlesPlugin({ x: chart.xAxis.title, y: title }), marksPlugin(chart), tipPlugin(state), drawnPlugin(state)],
     }, [chart.x, ...(chart.stacked ? stack(values) : values)], holder);
   }
 

@@ -19,7 +19,6 @@ from phasewise.solvers.buckets import LEAST, Bucket, ProgramCache
 from phasewise.solvers.cvx_native import NATIVE_SOLVERS, NativeSolver, iterations_of, status_of
 from phasewise.solvers.errors import OptionError, UnsupportedProblemError
 from phasewise.solvers.lp import Ints
-from phasewise.solvers.native_options import claim_highs_threads
 from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING, Problem
 
 if TYPE_CHECKING:
@@ -161,12 +160,8 @@ class CvxpyDppSession:
             # every call gets its own copy of the options: CVXPY takes entries out
             compiled, chain, inverse = program.program.get_problem_data(self._solver, solver_opts=dict(self._options))
             self._programs.keep(bucket, program)
-        if self._solver == "HIGHS":
-            claim_highs_threads(self._options.get("threads"))
         with self._timer.phase(Phase.LP_SOLVE):
-            raw = chain.solve_via_data(
-                program.program, compiled, self._own.warm_start, verbose=False, solver_opts=dict(self._options)
-            )
+            raw = self._backend.native.run(chain, program.program, compiled, self._options, warm=self._own.warm_start)
         solution = chain.invert(raw, inverse)
         status, iterations = status_of(solution), iterations_of(solution)
         note = f"{self._solver} through CVXPY: {solution.status}; {self._programs.hits} hits of {self._programs.solves}"

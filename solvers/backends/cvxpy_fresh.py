@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 from phasewise.profiling.phases import Phase, PhaseTimer
 from phasewise.solvers.api import Answer, Floats, RebuildReason, Status
 from phasewise.solvers.cvx_native import NATIVE_SOLVERS, NativeSolver, iterations_of, status_of
-from phasewise.solvers.native_options import claim_highs_threads
 from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING, Problem
 
 if TYPE_CHECKING:
@@ -58,23 +57,21 @@ class CvxpyFresh:
         """Return a session after a first tiny solve; raise `OptionError` where the solver does not take an option."""
         self.native.check(self.name, options)
         merged = {**self.native.defaults, **options}
-        self.native.try_out(
-            self.name, options, lambda probe_timer: CvxpyFreshSession(self.native.name, merged, probe_timer)
-        )
-        return CvxpyFreshSession(self.native.name, merged, timer)
+        self.native.try_out(self.name, options, lambda probe_timer: CvxpyFreshSession(self.native, merged, probe_timer))
+        return CvxpyFreshSession(self.native, merged, timer)
 
 
 class CvxpyFreshSession:
     """Builds, compiles and solves each problem as if it were the first."""
 
-    def __init__(self, solver: str, options: Mapping[str, object], timer: PhaseTimer) -> None:
+    def __init__(self, native: NativeSolver, options: Mapping[str, object], timer: PhaseTimer) -> None:
         from cvxpy.error import SolverError
 
         from phasewise.solvers.cvx import to_cvx
 
         self._solver_error = SolverError
         self._to_cvx = to_cvx
-        self._solver = solver
+        self._native, self._solver = native, native.name
         self._options = dict(options)
         self._timer = timer
 
@@ -92,12 +89,8 @@ class CvxpyFreshSession:
             cvx = self._to_cvx(problem)
             # every call gets its own copy of the options: CVXPY takes entries out
             compiled, chain, inverse = cvx.program.get_problem_data(self._solver, solver_opts=dict(self._options))
-        if self._solver == "HIGHS":
-            claim_highs_threads(self._options.get("threads"))
         with self._timer.phase(Phase.LP_SOLVE):
-            raw = chain.solve_via_data(
-                cvx.program, compiled, warm_start=False, verbose=False, solver_opts=dict(self._options)
-            )
+            raw = self._native.run(chain, cvx.program, compiled, self._options, warm=False)
         return _answer(cvx, chain.invert(raw, inverse), self._solver)
 
 

@@ -148,14 +148,18 @@ def test_a_wrong_option_fails_when_the_session_opens(backend: str, options: Mapp
 
 
 def test_a_warm_start_saves_scs_iterations_and_is_off_unless_asked_for() -> None:
-    problems = [churned.problem for churned in churned_rounds(5, 30, 8, types=3, churn=1)]
-    spent = {}
-    for warm in (False, True):
-        solver = open_solver("cvxpy-dpp:SCS", {"warm_start": warm}, PhaseTimer())
-        spent[warm] = sum(solver.solve(problem).iterations for problem in problems)
-    unasked = open_solver("cvxpy-dpp:SCS", {}, PhaseTimer())
-    assert sum(unasked.solve(problem).iterations for problem in problems) == spent[False]
-    assert spent[True] < spent[False]
+    def spent(options: dict[str, object]) -> int:
+        """Return the iterations of two series of problems: of one alone, some versions of SCS save nothing."""
+        total = 0
+        for seed in (5, 6):
+            solver = open_solver("cvxpy-dpp:SCS", options, PhaseTimer())
+            rounds = churned_rounds(seed, 30, 8, types=3, churn=1)
+            total += sum(solver.solve(churned.problem).iterations for churned in rounds)
+        return total
+
+    cold = spent({"warm_start": False})
+    assert spent({}) == cold
+    assert spent({"warm_start": True}) < 0.9 * cold
 
 
 @pytest.mark.parametrize("jobs", [*range(1, 40), 100, 1000, 1700, 4001])

@@ -96,6 +96,32 @@ def test_the_page_on_solvers_describes_solvers_and_aliases_that_exist() -> None:
         assert not alias or solvers.aliases()[alias] == name
 
 
+OWN_EXTRAS = {
+    name: {needed for needed in solvers.requirements(owner) if needed.startswith("phasewise[")}
+    for name, owner in {**{name: name for name in solvers.names(installed=False)}, **solvers.aliases()}.items()
+}
+OWN_EXTRAS["phasewise.bench.solver_rounds dpp"] = OWN_EXTRAS["ecos"]  # its default
+
+
+def extras_needed(line: str) -> set[str]:
+    """Return the extras of which a shown command names a solver, such as ``phasewise[ecos]``."""
+    if not re.match(r"(\$ )?(phasewise|python|make) ", line):
+        return set()
+    named = {*re.split(r"[\s,=]+", line), *(name for name in OWN_EXTRAS if " " in name and name in line)}
+    return set().union(*(OWN_EXTRAS.get(name, set()) for name in named))
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=page_id)
+def test_what_is_not_there_after_make_profile_is_said_before_the_command_that_needs_it(page: Path) -> None:
+    before = ""
+    for line in page.read_text().splitlines():
+        for extra in extras_needed(line):
+            said = " ".join(before.split())
+            assert f"pip install '{extra}'" in said, f"{page_id(page)}: {line}"
+            assert "3.13" in said, f"{page_id(page)}: {line}"
+        before += f"{line}\n"
+
+
 def test_every_command_shown_exists_with_its_options_and_names() -> None:
     ours = {"--policy": "aged_max_min", "--placement": "fewest_nodes", "--solver": "scipy-linprog"}  # worked examples
     known = {
