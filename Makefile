@@ -17,7 +17,8 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help lock kernels profile reports screenshots bench bench-smoke gate tapes test check lint format types layers tests browser clean
+.PHONY: help lock kernels profile reports screenshots bench bench-smoke gate tapes test check lint format types layers quick tests nightly \
+  browser clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is.
@@ -48,7 +49,7 @@ gate: $(DEV_STAMP)  ## Compare the CPU time and the work of this tree with the b
 tapes: $(RUN_STAMP)  ## Make the tapes of the benchmark suite, those that are not there yet.
 	@$(BIN)/python -P -m phasewise.bench.suite_tapes $(ARGS)
 
-test: check browser tests  ## All checks: lint, types, layers, tests.
+test: check browser tests  ## All checks: lint, types, layers, tests; a few minutes.
 
 check: lint types layers
 
@@ -69,8 +70,26 @@ layers: $(DEV_STAMP)  ## Who may import whom.
 kernels: $(DEV_STAMP)  ## Compile every kernel ahead of time; otherwise each is compiled when it is first needed.
 	@$(BIN)/python -P -m phasewise.bench.precompile
 
-tests: kernels  ## The tests alone.
-	$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadgroup -m "not slow" $(PYTEST_ARGS)
+# Three tiers by markers, each within the next: see docs/howto/run-the-tests.md. A bare `pytest` leaves `nightly` out, too.
+# What judges by seconds is marked `alone`, and comes first, in one process, with nothing beside it. pytest's 5 says that
+# PYTEST_ARGS leaves none of these.
+PYTEST := $(BIN)/pytest -q
+BESIDE_EACH_OTHER := -n auto --maxprocesses 4 --dist loadscope
+define alone
+$(PYTEST) -n 0 -m "alone$(1)" $(PYTEST_ARGS) || [ $$? = 5 ]
+endef
+
+quick: kernels  ## The tests of the inner loop: no browser, no long runs, nothing that judges by seconds.
+	$(PYTEST) $(BESIDE_EACH_OTHER) -m "not (thorough or alone or nightly)" $(PYTEST_ARGS)
+
+tests: kernels  ## The tests of `make test` without the checks.
+	$(call alone, and not nightly)
+	$(PYTEST) $(BESIDE_EACH_OTHER) -m "not (alone or nightly)" $(PYTEST_ARGS)
+
+nightly: export HYPOTHESIS_PROFILE := nightly
+nightly: check browser kernels  ## All there is: many more random instances, and every case in ../shared if that is there.
+	$(call alone)
+	$(PYTEST) $(BESIDE_EACH_OTHER) -m "not alone" $(PYTEST_ARGS)
 
 browser:  ## Chromium and playwright-core for the browser tests, where this machine can have them.
 	@.ci/browser tests/browser

@@ -63,7 +63,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
     """Return what git prints, or None where there is no git, no checkout, or no answer in time."""
     try:
         done = subprocess.run(
-            ["git", "-C", os.fspath(folder), *arguments],
+            ["git", "--no-optional-locks", "-C", os.fspath(folder), *arguments],  # killed in time, it leaves no lock
             capture_output=True,
             check=True,
             stdin=subprocess.DEVNULL,

@@ -12,11 +12,10 @@ for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
 
 import pytest
 from hypothesis import settings
+from oracle import BESIDE
+from scheduling import pytest_xdist_make_scheduler  # noqa: F401
 
 from phasewise.bench.cli import main
-
-ROOT = Path(__file__).resolve().parent.parent
-SHARED = ROOT.parent / "shared"
 
 # `instance_counts` in tests/fixtures promises more for the tests that every backend has to pass
 settings.register_profile("ci", deadline=None, max_examples=40, derandomize=True)
@@ -26,16 +25,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
-    """Return the folder of the originals' figures, beside the checkout."""
-    if not SHARED.is_dir():
-        pytest.skip("needs ../shared (what the original simulators computed) beside the checkout")
-    return SHARED
-
-
-@pytest.fixture(scope="session")
-def oracle_dir(shared_dir: Path) -> Path:
-    """Return the folder of the Gavel parity cases."""
-    return shared_dir / "oracle" / "gavel"
+    """Return the folder of published lists and of more figures of the originals, beside the checkout."""
+    if not BESIDE.is_dir():
+        pytest.skip("needs ../shared (published lists, and more of what the original simulators computed)")
+    return BESIDE
 
 
 @dataclass(frozen=True)

@@ -57,8 +57,9 @@ def commit_of(file: Path) -> str | None:
 
 def _git(folder: Path, *words: str) -> str | None:
     """Return what git prints, or None where there is no git or no checkout."""
+    asked = ["git", "--no-optional-locks", "-C", str(folder), *words]
     try:
-        done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True)
+        done = subprocess.run(asked, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()

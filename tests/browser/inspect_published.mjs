@@ -57,7 +57,7 @@ for (const { name, width, height, colorScheme } of views) {
   tab.on("pageerror", (error) => problems.push(error.message));
   tab.on("request", (request) => requests.push(request.url()));
   await tab.goto(pathToFileURL(page).href);
-  await tab.waitForFunction(() => document.documentElement.dataset.ready === "true", null, { timeout: 20000 });
+  await tab.waitForFunction(() => document.documentElement.dataset.ready === "true", null, { timeout: 120000 });
   const found = await tab.evaluate(inspect);
   if (folder && name === "phone") {
     await tab.screenshot({ path: `${folder}/index-phone.png`, fullPage: true, clip: { x: 0, y: 0, width, height: 2 * height } });

@@ -41,7 +41,7 @@ for (const { name, width, height, colorScheme } of views) {
   tab.on("pageerror", (error) => problems.push(error.message));
   tab.on("request", (request) => requests.push(request.url()));
   await tab.goto(pathToFileURL(page).href);
-  await tab.waitForFunction(() => document.documentElement.dataset.ready === "true", null, { timeout: 20000 });
+  await tab.waitForFunction(() => document.documentElement.dataset.ready === "true", null, { timeout: 120000 });
   const found = await tab.evaluate(inspect);
   if (folder) await tab.screenshot({ path: `${folder}/${pictures[name]}` });
   const plot = tab.locator("figure[data-chart] .u-over").first();
@@ -51,7 +51,7 @@ for (const { name, width, height, colorScheme } of views) {
     const { width: across, height: down } = await plot.boundingBox();
     await plot.hover({ position: { x: across / 2, y: down / 2 } });
     const tip = tab.locator("#tip");
-    await tip.waitFor({ state: "visible", timeout: 5000 });
+    await tip.waitFor({ state: "visible", timeout: 120000 });
     readout = await tip.innerText();
   }
   report[name] = { ...found, problems, readout, requests: requests.filter((url) => !url.startsWith("file:") && !url.startsWith("data:")) };

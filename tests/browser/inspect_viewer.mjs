@@ -22,7 +22,7 @@ async function open(browser, page, name) {
   tab.on("pageerror", (error) => problems.push(error.message));
   tab.on("request", (request) => requests.push(request.url()));
   await tab.goto(pathToFileURL(page).href);
-  await tab.waitForFunction(() => document.documentElement.dataset.viewer === "ready", null, { timeout: 30000 });
+  await tab.waitForFunction(() => document.documentElement.dataset.viewer === "ready", null, { timeout: 120000 });
   return { context, tab, problems, requests, opened: await tab.evaluate(() => window.phasewise.view.ready_ms) };
 }
 
@@ -96,7 +96,7 @@ async function scrolled(tab, locator) {
 // Keys, play, speed, pointer, marks: what a reader does, and what the page then shows.
 async function act(tab) {
   const settled = async () => {
-    await tab.waitForFunction(() => window.phasewise.view.tick === window.phasewise.view.wanted, null, { timeout: 10000 });
+    await tab.waitForFunction(() => window.phasewise.view.tick === window.phasewise.view.wanted, null, { timeout: 120000 });
     return tab.evaluate(() => window.phasewise.view.tick);
   };
   const keys = {};
@@ -110,7 +110,7 @@ async function act(tab) {
   await tab.keyboard.press("Escape");
   await tab.locator("#play").focus();
   await tab.keyboard.press("Space");
-  await tab.waitForFunction((from) => window.phasewise.view.tick > from, keys.ArrowLeft, { timeout: 10000 });
+  await tab.waitForFunction((from) => window.phasewise.view.tick > from, keys.ArrowLeft, { timeout: 120000 });
   await tab.keyboard.press("Space");
   const playing = await tab.evaluate(() => window.phasewise.view.playing);
   await tab.locator("#round").fill("5");
@@ -120,7 +120,7 @@ async function act(tab) {
   const canvas = tab.locator(".map canvas").first();
   await scrolled(tab, canvas);
   await canvas.hover({ position: { x: 5, y: 5 } });
-  await tab.locator("#gpu-tip").waitFor({ state: "visible", timeout: 5000 });
+  await tab.locator("#gpu-tip").waitFor({ state: "visible", timeout: 120000 });
   const tip = await tab.locator("#gpu-tip").innerText();
   await tab.mouse.move(2, 2);
   await canvas.focus();
@@ -144,7 +144,7 @@ async function act(tab) {
     await scrolled(tab, tab.locator("#r0 .map canvas").nth(shared.group));
     const { x, y } = await tab.evaluate(({ group, index }) => window.phasewise.panels[0].map.centre(window.phasewise.panels[0].map.groups[group], index), shared);
     await tab.mouse.move(x, y);
-    await tab.locator("#gpu-tip").waitFor({ state: "visible", timeout: 5000 });
+    await tab.locator("#gpu-tip").waitFor({ state: "visible", timeout: 120000 });
     sharedTip = await tab.locator("#gpu-tip").innerText();
   }
   return { keys, speeds, playing, slid, tip, spoken, pinned, queue, held, shared: shared && { gpu: shared.gpu, tip: sharedTip } };

@@ -11,7 +11,7 @@ from sample_publication import publication
 
 from phasewise.reports.published import write_pages
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.thorough]
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / "docs" / "reports"

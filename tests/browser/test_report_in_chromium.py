@@ -14,7 +14,7 @@ from phasewise.reports.html import write_report
 from phasewise.reports.quantities import count, number, percent
 from phasewise.reports.run_directory import Run, load_run
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.thorough]
 
 VIEWS = ("wide-light", "wide-dark", "phone")
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, note
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from instance_counts import PER_BACKEND
+from instance_counts import per_backend
 
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers import registry
@@ -75,31 +75,31 @@ def check(problem: MaxMinProblem, solution: Solution, tolerance: float) -> None:
     assert 0.0 <= solution.utilization <= 1.0 + 1e-12
 
 
-@hypothesis_settings(max_examples=PER_BACKEND)
-@given(seed=st.integers(0, 2**32 - 1), shape=SHAPES, traits=TRAITS)
-def test_any_valid_instance_is_solved_within_the_backends_tolerance(
-    backend: str, solver: Solver, seed: int, shape: tuple[int, int], traits: set[Trait]
-) -> None:
-    traits = suited(traits, backend)
-    note(f"random_problem({seed}, *{shape}, {sorted(traits)})")
-    problem = random_problem(seed, *shape, traits)
-    check(problem, solver.solve(problem), registry.get(backend).tolerance)
+def test_any_valid_instance_is_solved_within_the_backends_tolerance(backend: str, solver: Solver) -> None:
+    @hypothesis_settings(max_examples=per_backend(backend))
+    @given(seed=st.integers(0, 2**32 - 1), shape=SHAPES, traits=TRAITS)
+    def is_solved(seed: int, shape: tuple[int, int], traits: set[Trait]) -> None:
+        traits = suited(traits, backend)
+        note(f"random_problem({seed}, *{shape}, {sorted(traits)})")
+        problem = random_problem(seed, *shape, traits)
+        check(problem, solver.solve(problem), registry.get(backend).tolerance)
+
+    is_solved()
 
 
-@hypothesis_settings(max_examples=PER_BACKEND // 2)  # a part of the plain test's instances have this term as well
-@given(seed=st.integers(0, 2**32 - 1), shape=SHAPES, traits=TRAITS, kind=st.sampled_from(sorted(SWITCHING)))
 def test_any_instance_with_a_switching_term_is_solved_within_the_backends_tolerance(
-    switching_backend: str,
-    switching_solver: Solver,
-    seed: int,
-    shape: tuple[int, int],
-    traits: set[Trait],
-    kind: Trait,
+    switching_backend: str, switching_solver: Solver
 ) -> None:
-    traits = suited(traits | {kind}, switching_backend)
-    note(f"random_problem({seed}, *{shape}, {sorted(traits)})")
-    problem = random_problem(seed, *shape, traits)
-    check(problem, switching_solver.solve(problem), registry.get(switching_backend).tolerance)
+    # half as many: a part of the plain test's instances have this term as well
+    @hypothesis_settings(max_examples=per_backend(switching_backend) // 2)
+    @given(seed=st.integers(0, 2**32 - 1), shape=SHAPES, traits=TRAITS, kind=st.sampled_from(sorted(SWITCHING)))
+    def is_solved(seed: int, shape: tuple[int, int], traits: set[Trait], kind: Trait) -> None:
+        traits = suited(traits | {kind}, switching_backend)
+        note(f"random_problem({seed}, *{shape}, {sorted(traits)})")
+        problem = random_problem(seed, *shape, traits)
+        check(problem, switching_solver.solve(problem), registry.get(switching_backend).tolerance)
+
+    is_solved()
 
 
 @pytest.mark.parametrize("trait", sorted(set(Trait) - SWITCHING))

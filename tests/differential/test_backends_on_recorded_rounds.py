@@ -24,6 +24,7 @@ QUICK = {"output.trace": False, "solver.name": "structured"}
 CROWDED = {"workload.initial_jobs": 130, "workload.rate_per_hour": 15.0, "timing.preset": "corrected"}
 MOVING = {"migration.enabled": True}
 
+TIER = {"philly": (), "alibaba": pytest.mark.thorough}
 RUNS: Mapping[str, tuple[str, int, dict[str, object]]] = {
     "philly": ("philly", 40, CROWDED),
     "philly, moving costs": ("philly", 40, {**CROWDED, **MOVING}),
@@ -41,7 +42,7 @@ def tape_of(run: str, folder: Path, overrides: Mapping[str, object] | None = Non
     return Tape(folder / "recorded.tape")
 
 
-@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize("run", [pytest.param(run, marks=TIER[RUNS[run][0]]) for run in RUNS])
 def test_warm_sessions_prove_the_same_optimum_of_every_recorded_round(run: str, tmp_path: Path) -> None:
     tape = tape_of(run, tmp_path)
     solvers = [open_solver(name, {}, PhaseTimer()) for name in OWN]
@@ -60,6 +61,7 @@ def test_warm_sessions_prove_the_same_optimum_of_every_recorded_round(run: str, 
         assert np.ptp(objectives) <= TOLERANCE * terms, objectives
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("run", ["philly", "alibaba"])
 def test_every_lexicographic_backend_fills_recorded_rounds_with_a_certificate(run: str, tmp_path: Path) -> None:
     names = [name for name in registry.names() if LEXICOGRAPHIC in registry.get(name).families]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import gzip
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from oracle import FGD, read
 
 from phasewise.sched import registry
 from phasewise.sched.cluster import ClusterLayout, Node
@@ -29,11 +29,6 @@ NAMES = {
     "GpuClustering": "gpu_clustering",
     "Random": "random",
 }
-
-
-@pytest.fixture(scope="module")
-def fgd_dir(shared_dir: Path) -> Path:
-    return shared_dir / "oracle" / "fgd"
 
 
 def distribution(tasks: list[Any]) -> TaskDistribution:
@@ -72,8 +67,8 @@ def node_in_state(node: dict[str, Any], tasks: TaskDistribution) -> tuple[Cluste
     return layout, state
 
 
-def node_cases(folder: Path) -> list[tuple[TaskDistribution, dict[str, Any]]]:
-    recorded = json.loads((folder / "node_cases.json").read_text())
+def node_cases() -> list[tuple[TaskDistribution, dict[str, Any]]]:
+    recorded = read(FGD / "node_cases.json")
     typical_of = {name: distribution(tasks) for name, tasks in recorded["typical"].items()}
     return [(typical_of[case["typical"]], case) for case in recorded["cases"]]
 
@@ -83,8 +78,8 @@ def pod_of(case: dict[str, Any]) -> Request:
     return Request(pod["cpu"], pod["gpu_milli"], pod["gpu_num"], pod["gpu_spec"])
 
 
-def test_400_node_states_are_as_fragmented_as_in_the_original(fgd_dir: Path) -> None:
-    cases = node_cases(fgd_dir)
+def test_400_node_states_are_as_fragmented_as_in_the_original() -> None:
+    cases = node_cases()
     assert len(cases) == 400
     for tasks, case in cases:
         node, expected = case["node"], case["expect"]
@@ -95,9 +90,9 @@ def test_400_node_states_are_as_fragmented_as_in_the_original(fgd_dir: Path) -> 
         assert state.fragmentation().fragmented_milli == pytest.approx(expected["frag"], rel=1e-9), case["id"]
 
 
-def test_400_node_states_get_the_scores_and_gpus_of_the_original(fgd_dir: Path) -> None:
+def test_400_node_states_get_the_scores_and_gpus_of_the_original() -> None:
     names = {"FGD": "fgd_score", "BestFit": "bestfit_score", "DotProd": "dotprod_score", "GpuPacking": "packing_score"}
-    for tasks, case in node_cases(fgd_dir):
+    for tasks, case in node_cases():
         expected, pod = case["expect"], pod_of(case)
         layout, state = node_in_state(case["node"], tasks)
         request = state.register(pod)
@@ -112,8 +107,8 @@ def test_400_node_states_get_the_scores_and_gpus_of_the_original(fgd_dir: Path) 
             state.release_task(request, spot.node, spot.gpus)
 
 
-def test_the_unit_cases_of_the_original_hold(fgd_dir: Path) -> None:
-    recorded = json.loads((fgd_dir / "unit_cases_go_tests.json").read_text())
+def test_the_unit_cases_of_the_original_hold() -> None:
+    recorded = read(FGD / "unit_cases_go_tests.json")
     typical_of = {name: distribution(tasks) for name, tasks in recorded["typical"].items()}
     checked = 0
     for case in recorded["cases"]:
@@ -148,15 +143,15 @@ def test_the_unit_cases_of_the_original_hold(fgd_dir: Path) -> None:
     assert checked == len(recorded["cases"])
 
 
-def small_runs(folder: Path) -> list[tuple[dict[str, Any], TaskDistribution]]:
-    runs = json.loads((folder / "small_clusters.json").read_text())["runs"]
+def small_runs() -> list[tuple[dict[str, Any], TaskDistribution]]:
+    runs = read(FGD / "small_clusters.json")["runs"]
     tasks = {run["case"]: distribution(run["typical"]) for run in runs if run["typical"]}
     return [(run, tasks[run["case"]]) for run in runs]
 
 
-@pytest.mark.parametrize("compiled", [True, False])
-def test_every_event_of_the_small_clusters_is_that_of_the_original(fgd_dir: Path, compiled: bool) -> None:
-    runs = small_runs(fgd_dir)
+@pytest.mark.parametrize("compiled", [pytest.param(True, marks=pytest.mark.thorough), False])
+def test_every_event_of_the_small_clusters_is_that_of_the_original(compiled: bool) -> None:
+    runs = small_runs()
     assert len(runs) == 12
     for run, tasks in runs:
         nodes = [Node(n["name"], n["model"], n["gpus"], n["cpu_milli"], n["memory_mib"]) for n in run["nodes"]]
@@ -229,7 +224,7 @@ class Trace(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def trace(shared_dir: Path, fgd_dir: Path) -> Trace:
+def trace(shared_dir: Path) -> Trace:
     folder = shared_dir / "data" / "openb"
     with (folder / "openb_node_list_gpu_node.csv").open() as file:
         nodes = [
@@ -243,19 +238,18 @@ def trace(shared_dir: Path, fgd_dir: Path) -> Trace:
         Request(int(cpu), int(milli), int(gpus), spec, int(memory))
         for cpu, milli, gpus, spec, memory in (pods[name] for name in sorted(pods))
     ]
-    with gzip.open(fgd_dir / "arrival_orders_default.json.gz", "rt") as file:
-        seed = json.load(file)["seeds"]["42"]
+    seed = read(shared_dir / "oracle" / "fgd" / "arrival_orders_default.json.gz")["seeds"]["42"]
     layout = ClusterLayout.of(nodes)
     rank = dict(zip(sorted(node.name for node in nodes), seed["node_rank"], strict=True))
     return Trace(layout, np.array([rank[name] for name in layout.node_names]), requests, seed["order"])
 
 
 @pytest.mark.parametrize("policy", ["FGD", "BestFit"])
-def test_every_event_of_the_trace_is_that_of_the_original(fgd_dir: Path, trace: Trace, policy: str) -> None:
+def test_every_event_of_the_trace_is_that_of_the_original(shared_dir: Path, trace: Trace, policy: str) -> None:
     state = NodeState(trace.layout, typical((pod, 1) for pod in trace.pods), rank=trace.rank)
     requests = [state.register(trace.pods[index]) for index in trace.order]
     filled = state.place_all(rule_of(policy, trace.layout), requests)
-    with gzip.open(fgd_dir / f"placements_default_42_{policy}.csv.gz", "rt") as file:
+    with gzip.open(shared_dir / "oracle" / "fgd" / f"placements_default_42_{policy}.csv.gz", "rt") as file:
         expected = [(row["node"], row["gpus"], int(row["score"])) for row in csv.DictReader(file)]
     index = [str(gpu) for gpu in trace.layout.gpu_index[filled.gpu].tolist()]
     found = [
@@ -272,7 +266,7 @@ def test_every_event_of_the_trace_is_that_of_the_original(fgd_dir: Path, trace: 
     assert filled.fragmented_milli[-1] == pytest.approx(state.fragmentation().fragmented_milli, rel=1e-9)
 
 
-def test_exact_arithmetic_differs_from_the_original_in_few_events(fgd_dir: Path, trace: Trace) -> None:
+def test_exact_arithmetic_differs_from_the_original_in_few_events(trace: Trace) -> None:
     tasks = typical((pod, 1) for pod in trace.pods)
     states = [NodeState(trace.layout, tasks, rank=trace.rank) for _ in range(2)]
     exact, literal = (

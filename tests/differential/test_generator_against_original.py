@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
 import pytest
+from oracle import GAVEL, read
 
 from phasewise.sched.workload.gavel_trace import read_trace, write_trace
 from phasewise.sched.workload.generator import GeneratedWorkload, Recipe
@@ -38,9 +38,9 @@ def printed(path: Path) -> list[tuple[str, ...]]:
     return [tuple(line.split("\t")[field] for field in PRINTED) for line in lines]
 
 
-def test_every_trace_of_the_original_is_drawn_again(oracle_dir: Path, tmp_path: Path) -> None:
-    traces = oracle_dir / "traces"
-    cases = json.loads((traces / "traces.json").read_text(encoding="utf-8"))
+def test_every_trace_of_the_original_is_drawn_again(tmp_path: Path) -> None:
+    traces = GAVEL / "traces"
+    cases = read(traces / "traces.json")
     assert len(cases) == 7
     for case in cases:
         ours = tmp_path / f"{case['name']}.trace"
@@ -48,9 +48,9 @@ def test_every_trace_of_the_original_is_drawn_again(oracle_dir: Path, tmp_path: 
         assert printed(ours) == printed(traces / f"{case['name']}.trace"), case["name"]
 
 
-def test_generated_steps_and_arrivals_are_the_originals_to_the_last_bit(oracle_dir: Path) -> None:
+def test_generated_steps_and_arrivals_are_the_originals_to_the_last_bit() -> None:
     name = "gen24_lam1800_s3--6_6_6--g111--max_sum_throughput_normalized_by_cost_perf--gcp_slo.json"
-    recorded = json.loads((oracle_dir / "results" / name).read_text(encoding="utf-8"))["jobs"]
+    recorded = read(GAVEL / "results" / name)["jobs"]
     ours = [
         (job.job_id, job.job_type, job.scale_factor, job.priority_weight, job.total_steps, job.arrival_s)
         for job in drawn(Recipe(seed=3, jobs=24, mean_gap_s=1800.0)).until(math.inf)
@@ -59,9 +59,11 @@ def test_generated_steps_and_arrivals_are_the_originals_to_the_last_bit(oracle_d
     assert ours == [tuple(job[key] for key in keys) for job in recorded]
 
 
-def test_every_trace_of_the_original_is_read_without_a_fault(oracle_dir: Path) -> None:
+def test_every_trace_of_the_original_is_read_without_a_fault() -> None:
     throughputs = ThroughputTable.builtin().for_types(TYPES)
-    for path in sorted(oracle_dir.glob("*/*.trace")):
+    traces = sorted(GAVEL.glob("*/*.trace"))
+    assert len(traces) == 9
+    for path in traces:
         lines = path.read_text(encoding="utf-8").splitlines()
         assert len(read_trace(path, throughputs)) == len(lines)
 

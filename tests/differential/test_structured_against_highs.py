@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from functools import cache
 
@@ -11,6 +10,7 @@ import pytest
 from hypothesis import given, note
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from instance_counts import PER_BACKEND
 
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers.api import RebuildReason, Status
@@ -20,7 +20,6 @@ from phasewise.solvers.instances import Load, Trait, churned_rounds, random_prob
 from phasewise.solvers.problems import MaxMinProblem
 from phasewise.solvers.session import Solver, open_solver
 
-EXAMPLES = 2000 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 200
 EXACT = 1e-9  # relative gap
 REFERENCE = {
     "solver": "simplex",
@@ -51,7 +50,7 @@ def check(problem: MaxMinProblem, mode: str) -> str:
     return answer.note
 
 
-@hypothesis_settings(max_examples=EXAMPLES)
+@hypothesis_settings(max_examples=PER_BACKEND)
 @given(
     seed=st.integers(0, 2**32 - 1),
     jobs=st.sampled_from([1, 2, 5, 12, 30, 70, 150]),
@@ -65,7 +64,7 @@ def test_any_instance_is_solved_and_proven_by_either_way(seed: int, jobs: int, t
         check(problem, mode)
 
 
-@hypothesis_settings(max_examples=EXAMPLES // 4)
+@hypothesis_settings(max_examples=PER_BACKEND // 4)
 @given(
     seed=st.integers(0, 2**32 - 1),
     jobs=st.sampled_from([1, 5, 30, 80]),

@@ -2,43 +2,68 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from phasewise.profiling.tables import read_table
+from phasewise.sched.scenario.loading import load_scenario
+from phasewise.sched.simulate import simulate
+
+pytestmark = pytest.mark.thorough
 
 RUN = """
 import json, sys
 from pathlib import Path
 from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.simulate import simulate
-overrides = json.loads(sys.argv[1])
+scenario, overrides = json.loads(sys.argv[1])
 for seed in map(int, sys.argv[3:]):
-    simulate(load_scenario("toy", {**overrides, "seed": seed}), Path(sys.argv[2]) / str(seed))
+    simulate(load_scenario(scenario, {**overrides, "seed": seed}), Path(sys.argv[2]) / str(seed))
 """
 
+CROWDED = {"workload.jobs": 30, "workload.initial_jobs": 5, "timing.preset": "corrected", "stop.rounds": 150}
+BUSY = {"workload.initial_jobs": 130, "workload.rate_per_hour": 15.0, "timing.preset": "corrected", "stop.rounds": 40}
 CASES = {
     "gavel, LP": (
-        '{"timing.preset": "gavel", "policy.name": "max_min_fairness_perf", "workload.jobs": 30,'
-        ' "workload.priorities": true, "stop.rounds": 150}'
+        "toy",
+        {
+            "timing.preset": "gavel",
+            "policy.name": "max_min_fairness_perf",
+            "workload.jobs": 30,
+            "workload.priorities": True,
+            "stop.rounds": 150,
+        },
     ),
-    "corrected, LP": (
-        '{"timing.preset": "corrected", "policy.name": "max_min_fairness", "workload.jobs": 30,'
-        ' "workload.initial_jobs": 5, "stop.rounds": 150}'
+    "corrected, LP": ("toy", {**CROWDED, "policy.name": "max_min_fairness", "solver.name": "highs-direct"}),
+    "corrected, drawing policy": (
+        "toy",
+        {"timing.preset": "corrected", "policy.name": "fifo", "workload.jobs": 30},
     ),
-    "corrected, drawing policy": '{"timing.preset": "corrected", "policy.name": "fifo", "workload.jobs": 30}',
+    "auto": ("philly", {**BUSY, "solver.name": "auto"}),
+    "structured": ("philly", {**BUSY, "solver.name": "structured"}),
+    "water filling": (
+        "toy",
+        {**CROWDED, "policy.name": "max_min_fairness_water_filling_perf", "policy.canonical": False},
+    ),
+    "migration, structured": ("toy", {**CROWDED, "migration.enabled": True, "solver.name": "structured"}),
+    "migration, auto": ("philly", {**BUSY, "migration.enabled": True, "solver.name": "auto"}),
+    "shared GPUs on nodes, fgd": ("cluster-h", {"stop.rounds": 40}),
+    "shared GPUs on nodes, random": ("cluster-h", {"stop.rounds": 40, "placement.name": "random"}),
+    "shared GPUs on nodes, migration": ("cluster-h", {"stop.rounds": 40, "migration.enabled": True}),
 }
 
 
-def run(overrides: str, out: Path, hash_seed: str, *seeds: int) -> None:
-    """Run in a process of its own."""
+def run(case: tuple[str, Mapping[str, object]], out: Path, hash_seed: str, *seeds: int) -> None:
+    """Run in a process of its own, one seed after another."""
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
-    command = [sys.executable, "-P", "-c", RUN, overrides, str(out), *map(str, seeds)]
+    command = [sys.executable, "-P", "-c", RUN, json.dumps(case), str(out), *map(str, seeds)]
     subprocess.run(command, check=True, env=environment, capture_output=True)
 
 
@@ -55,14 +80,27 @@ def simulated_columns(out: Path) -> pa.Table:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_same_seed_gives_the_same_bytes_under_any_hash_seed(case: str, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_bytes_under_any_hash_seed_and_after_any_other_run(
+    case: str, tmp_path: Path
+) -> None:
     run(CASES[case], tmp_path / "a", "1", 3, 4)
-    run(CASES[case], tmp_path / "b", "2", 3)
-    first, again, other = tmp_path / "a" / "3", tmp_path / "b" / "3", tmp_path / "a" / "4"
-    assert event_lines(first) == event_lines(again)
-    assert len(event_lines(first)) > 60
+    run(CASES[case], tmp_path / "b", "2", 4, 3)  # what a process did before must not show
+    for seed in ("3", "4"):
+        first, again = tmp_path / "a" / seed, tmp_path / "b" / seed
+        assert event_lines(first) == event_lines(again)
+        assert len(event_lines(first)) > 60
+        for name in ("jobs.parquet", "placements.parquet"):
+            assert (first / name).read_bytes() == (again / name).read_bytes(), name
+        assert simulated_columns(first).equals(simulated_columns(again))
+    first, other = tmp_path / "a" / "3", tmp_path / "a" / "4"
     for name in ("jobs.parquet", "placements.parquet"):
-        assert (first / name).read_bytes() == (again / name).read_bytes(), name
         assert (first / name).read_bytes() != (other / name).read_bytes(), name
-    assert simulated_columns(first).equals(simulated_columns(again))
     assert event_lines(first)[1:] != event_lines(other)[1:], "another seed is another run"
+
+
+@pytest.mark.parametrize("case", [name for name, (_, chosen) in CASES.items() if "solver.name" in chosen])
+def test_a_case_of_a_solver_asks_that_solver_for_more_than_a_few_allocations(case: str) -> None:
+    scenario, chosen = CASES[case]
+    summary = simulate(load_scenario(scenario, {**chosen, "seed": 3, "output.trace": False}), None).summary
+    assert summary["lp_solves"] >= 20
+    assert summary["moves"] > 0

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, note
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from oracle import GAVEL, read
 from scipy import sparse
 from scipy.optimize import linprog
 
@@ -197,16 +196,16 @@ def test_a_linear_term_is_refused() -> None:
         stated.validate()
 
 
-def recorded(oracle_dir: Path) -> list[tuple[str, LexicographicProblem, list[float]]]:
+def recorded() -> list[tuple[str, LexicographicProblem, list[float]]]:
     """Return (case, problem, the original's sorted levels) of every recorded water-filling allocation."""
     reached = {
         (row["case"], row["index"]): row["sorted_values"]
-        for row in json.loads((oracle_dir / "objectives.json").read_text())
+        for row in read(GAVEL / "objectives.json")
         if "water_filling" in row["policy"]
     }
     rows = []
     for case_name in sorted({case for case, _ in reached}):
-        record = json.loads((oracle_dir / "alloc" / f"{case_name}.json").read_text())
+        record = read(GAVEL / "alloc" / f"{case_name}.json")
         for case in record["cases"]:
             capacity = np.array([case["cluster_spec"][kind] for kind in case["worker_types"]], dtype=np.float64)
             rates = np.array(case["throughputs"], dtype=np.float64)
@@ -227,8 +226,8 @@ def recorded(oracle_dir: Path) -> list[tuple[str, LexicographicProblem, list[flo
 
 
 @pytest.mark.oracle
-def test_the_originals_allocations_are_never_lexicographically_better(oracle_dir: Path) -> None:
-    rows = recorded(oracle_dir)
+def test_the_originals_allocations_are_never_lexicographically_better() -> None:
+    rows = recorded()
     assert len(rows) == 24
     for name, problem, theirs in rows:
         ours = problem.sorted_levels(solver().solve(problem).x)

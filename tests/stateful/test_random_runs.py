@@ -76,6 +76,7 @@ def traced_runs(draw: st.DrawFn) -> tuple[dict[str, object], Rates, list[Job]]:
     return chosen, rates, jobs
 
 
+@pytest.mark.thorough
 @fewer
 @given(traced_runs())
 def test_the_books_of_a_traced_run_balance(

@@ -207,6 +207,7 @@ def run_with_file_limit(
     )
 
 
+@pytest.mark.thorough
 def test_a_disk_that_fills_up_during_the_run_ends_it_with_three(tmp_path: Path, compiled_kernels: None) -> None:
     ended = run_with_file_limit(
         30_000, tmp_path / "out", "--set", "output.debug=true", "--set", "output.chunk_rounds=64"
@@ -215,11 +216,13 @@ def test_a_disk_that_fills_up_during_the_run_ends_it_with_three(tmp_path: Path, 
     assert json.loads((tmp_path / "out" / "run.json").read_text())["status"] == "failed"
 
 
+@pytest.mark.thorough
 def test_a_disk_that_is_full_before_the_run_ends_it_with_one_message(tmp_path: Path, compiled_kernels: None) -> None:
     ended = run_with_file_limit(0, tmp_path / "out")
     assert_one_message(ended.returncode, ended.stderr, ["cannot write", "File too large"], BAD_INPUT)
 
 
+@pytest.mark.thorough
 def test_a_disk_without_room_for_the_compiled_kernels_ends_it_with_one_message(tmp_path: Path) -> None:
     ended = run_with_file_limit(0, tmp_path / "out", NUMBA_CACHE_DIR=tmp_path)
     assert_one_message(ended.returncode, ended.stderr, ["compiled kernels", "NUMBA_CACHE_DIR"], BAD_INPUT)

@@ -20,8 +20,6 @@ from phasewise.bench.gate.self_test import COLUMNS, append_samples, compare_copi
 from phasewise.bench.gate.verdict import Verdict
 from phasewise.profiling.errors import OutputError, RecordError
 
-pytestmark = pytest.mark.xdist_group("tapes of the suite")  # made by whoever needs them first, and kept
-
 RECORDED = Path(__file__).resolve().parents[2] / "docs" / "explanation" / "gate-samples.csv"
 
 
@@ -46,12 +44,14 @@ def test_a_case_that_the_gate_does_not_have_is_never_a_pass(phasewise: Callable[
     assert "'engine/philly/lop' is not a case of the gate; allowed: engine/philly/loop, " in said.err
 
 
+@pytest.mark.thorough
 def test_an_added_rebuild_is_caught_by_its_counter() -> None:
     cases = compare_copies(short(1, 1), PLANTS["rebuild"], 0.0, ignored)
     assert exit_code(cases) is GateExit.SLOWER
     assert ("rebuilds", 1, 2, Verdict.SLOWER) in cases[0].changes
 
 
+@pytest.mark.alone
 def test_a_planted_slowdown_is_caught_by_its_time(tmp_path: Path) -> None:
     plant = replace(PLANTS["solver"], case="solvers/philly/highs-warm")
     cases = compare_copies(short(1, 8), plant, 0.5, ignored)

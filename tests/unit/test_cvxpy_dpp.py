@@ -25,6 +25,7 @@ def first_jobs(problem: MaxMinProblem, jobs: int) -> MaxMinProblem:
     return replace(problem, gain=problem.gain[:jobs], scale_factor=problem.scale_factor[:jobs])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["plain", "canonical", "switching"])
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_sixty_churned_rounds_on_one_live_session_are_certified_and_compiled_once(backend: str, kind: str) -> None:

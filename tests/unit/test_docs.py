@@ -221,6 +221,7 @@ def install(page: Path, folder: Path) -> None:
     metadata.joinpath("entry_points.txt").write_text("\n".join(lines) + "\n")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_a_worked_example_installed_as_shown_runs_the_command_shown(name: str, tmp_path: Path) -> None:
     page = DOCS / "howto" / f"{name}.md"

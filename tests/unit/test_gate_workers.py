@@ -26,6 +26,7 @@ def compared(head: Path, base: Path, limits: Limits | None = None) -> list[Judge
     return Bench(Tree("head", head), Tree("base", base), head, said.append).judge(limits or toy_limits())
 
 
+@pytest.mark.alone
 def test_equal_trees_pass(sound: Path) -> None:
     cases = compared(sound, sound, toy_limits(pairs=2, samples=6))
     assert exit_code(cases) is GateExit.PASSED
@@ -36,6 +37,7 @@ def shape(cases: list[Judged]) -> tuple[int, ...]:
     return cases[0].measured.logs().shape
 
 
+@pytest.mark.alone
 def test_a_tree_that_takes_half_as_long_again_is_slower(sound: Path, tmp_path: Path) -> None:
     head = make_tree(tmp_path / "head", catalogue(spin_s=0.0015))
     cases = compared(head, sound, toy_limits(pairs=2, samples=6))
@@ -44,6 +46,7 @@ def test_a_tree_that_takes_half_as_long_again_is_slower(sound: Path, tmp_path: P
     assert exit_code(compared(sound, head, toy_limits(pairs=2, samples=6))) is GateExit.PASSED
 
 
+@pytest.mark.alone
 def test_an_undecided_case_is_sampled_again_as_often_as_the_limits_say(tmp_path: Path) -> None:
     head, base = (make_tree(tmp_path / str(spin_s), catalogue(spin_s=spin_s)) for spin_s in (0.00518, 0.005))
     cases = compared(head, base, toy_limits(pairs=2, samples=6, again=2))

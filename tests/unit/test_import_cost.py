@@ -8,10 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from yardstick import slowness
 
 LIMIT_CPU_S = 0.3
-YARDSTICK = [sys.executable, "-c", "import numpy"]
-YARDSTICK_CPU_S = 0.12  # on an idle core of the machine that the limit was set on
 HEAVY = ("cvxpy", "numba", "pyarrow", "highspy", "scipy", "jinja2", "rich", "pyinstrument", "line_profiler")
 QUESTIONS = {
     "--help": ["--help"],
@@ -22,8 +21,6 @@ QUESTIONS = {
     "list placements": ["list", "placements"],
 }
 
-pytestmark = pytest.mark.xdist_group("timing")
-
 
 def cpu_s(command: list[str], cwd: Path) -> float:
     """Return user and system seconds of one run of the command."""
@@ -33,13 +30,13 @@ def cpu_s(command: list[str], cwd: Path) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_a_question_costs_less_than_three_tenths_of_a_cpu_second(question: str, tmp_path: Path) -> None:
     command = [str(Path(sys.executable).with_name("phasewise")), *QUESTIONS[question]]
     figures = []
     for _ in range(6):  # neighbours only ever add: one quiet moment is enough
-        slowness = max(1.0, cpu_s(YARDSTICK, tmp_path) / YARDSTICK_CPU_S)
-        figures.append(cpu_s(command, tmp_path) / slowness)
+        figures.append(cpu_s(command, tmp_path) / slowness())
         if figures[-1] < LIMIT_CPU_S:
             return
     pytest.fail(f"CPU seconds of each run, over the machine's slowness at that moment: {figures}")

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
+from oracle import GAVEL, names, read, replay, replays
 
 from phasewise.sched.recording.metrics import (
     JctStatistics,
@@ -70,10 +67,10 @@ def test_jains_index_runs_from_one_taking_all_to_equal_shares(shares: list[float
 
 
 @pytest.mark.oracle
-def test_the_mean_jct_equals_the_original_bit_for_bit(oracle_dir: Path) -> None:
+def test_the_mean_jct_equals_the_original_bit_for_bit() -> None:
     compared = 0
-    for file in sorted((oracle_dir / "results").glob("*.json")):
-        result = json.loads(file.read_text())
+    for name in names(GAVEL / "results"):
+        result = read(GAVEL / "results" / f"{name}.json")
         if result.get("avg_jct_s") is None:
             continue
         times = [job["completion_time_s"] for job in result["jobs"]]
@@ -84,20 +81,18 @@ def test_the_mean_jct_equals_the_original_bit_for_bit(oracle_dir: Path) -> None:
 
 
 @pytest.mark.oracle
-def test_utilization_equals_the_original_bit_for_bit(oracle_dir: Path) -> None:
-    compared = 0
-    for file in sorted((oracle_dir / "replay").glob("*_perf.json.gz")):
-        result = json.loads((oracle_dir / "results" / file.name.removesuffix(".gz")).read_text())
-        busy_s = np.zeros(sum(result["cluster_spec"].values()))
-        start_s, end_s = 0.0, None
-        for one in json.loads(gzip.decompress(file.read_bytes()))["rounds"]:
-            if not one.get("steps"):
-                continue
-            start_s = start_s if end_s is None else end_s
-            workers = {tuple(job): gpus for job, _, gpus in one["assign"]}
-            for job, _, finish_s in one["steps"]:
-                busy_s[workers[tuple(job)]] += finish_s - start_s
-            end_s = max(finish_s for _, _, finish_s in one["steps"])
-        assert worker_utilization(busy_s, result["makespan_s"]) == result["utilization"]
-        compared += 1
-    assert compared > 20
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", replays("packed", "gandiva", "gen24"))
+def test_utilization_equals_the_original_bit_for_bit(name: str) -> None:
+    result = read(GAVEL / "results" / f"{name}.json")
+    busy_s = np.zeros(sum(result["cluster_spec"].values()))
+    start_s, end_s = 0.0, None
+    for one in read(replay(name))["rounds"]:
+        if not one.get("steps"):
+            continue
+        start_s = start_s if end_s is None else end_s
+        workers = {tuple(job): gpus for job, _, gpus in one["assign"]}
+        for job, _, finish_s in one["steps"]:
+            busy_s[workers[tuple(job)]] += finish_s - start_s
+        end_s = max(finish_s for _, _, finish_s in one["steps"])
+    assert worker_utilization(busy_s, result["makespan_s"]) == result["utilization"]

@@ -91,6 +91,7 @@ def test_the_console_command_answers_from_any_folder(tmp_path: Path) -> None:
     assert answer.stdout.split()[-1] == declared
 
 
+@pytest.mark.thorough
 def test_the_wheel_contains_every_module_and_every_table_and_template(wheel: zipfile.ZipFile) -> None:
     expected = {
         f"phasewise/{path.relative_to(ROOT).as_posix()}"
@@ -101,6 +102,7 @@ def test_the_wheel_contains_every_module_and_every_table_and_template(wheel: zip
     assert expected - set(wheel.namelist()) == set()
 
 
+@pytest.mark.thorough
 def test_the_wheel_squats_on_no_top_level_name_but_its_own(wheel: zipfile.ZipFile) -> None:
     top = {name.split("/")[0] for name in wheel.namelist()}
     assert {name for name in top if not name.endswith(".dist-info")} == {"phasewise"}

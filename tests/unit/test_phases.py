@@ -190,6 +190,7 @@ def test_rounds_of_phases_keep_no_memory() -> None:
     assert grown < 1000  # bytes
 
 
+@pytest.mark.alone
 def test_a_round_of_nine_phases_costs_at_most_three_times_what_its_clock_readings_cost() -> None:
     timer = PhaseTimer()
 

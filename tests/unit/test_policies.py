@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from oracle import GAVEL, names, read
 
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.sched import registry
@@ -73,10 +72,10 @@ class Recorder:
         return self.solutions[-1]
 
 
-def oracle_inputs(oracle_dir: Path, policy: str) -> list[tuple[str, dict[str, Any]]]:
+def oracle_inputs(policy: str) -> list[tuple[str, dict[str, Any]]]:
     cases = []
-    for file in sorted((oracle_dir / "alloc").glob(f"*--{policy}.json")):
-        contents = json.loads(file.read_text())
+    for name in names(GAVEL / "alloc", f"*--{policy}"):
+        contents = read(GAVEL / "alloc" / f"{name}.json")
         cases += [(contents["case"], case) for case in contents["cases"]]
     return cases
 
@@ -105,8 +104,8 @@ def test_isolated_gives_a_wide_job_less_time() -> None:
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("name", ["isolated", "fifo_perf"])
-def test_policies_without_a_solver_equal_the_original_bit_for_bit(name: str, oracle_dir: Path) -> None:
-    inputs = oracle_inputs(oracle_dir, name)
+def test_policies_without_a_solver_equal_the_original_bit_for_bit(name: str) -> None:
+    inputs = oracle_inputs(name)
     assert len(inputs) == 28
     for _, case in inputs:
         assert case["x_jobs"] == case["jobs"]
@@ -115,8 +114,8 @@ def test_policies_without_a_solver_equal_the_original_bit_for_bit(name: str, ora
 
 
 @pytest.mark.oracle
-def test_isolated_equals_the_original_on_the_synthetic_problems(oracle_dir: Path) -> None:
-    for case in json.loads((oracle_dir / "alloc_synthetic.json").read_text()):
+def test_isolated_equals_the_original_on_the_synthetic_problems() -> None:
+    for case in read(GAVEL / "alloc_synthetic.json"):
         case["jobs"] = [[job] for job in range(case["n"])]
         assert allocate("isolated", recorded_view(case)).x.tolist() == case["results"]["isolated"]["x"]
 
@@ -253,12 +252,9 @@ def test_where_no_job_can_run_nothing_is_solved(name: str) -> None:
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("name", ["max_min_fairness", "max_min_fairness_perf"])
-def test_max_min_objectives_equal_the_true_optimum_of_every_recorded_input(name: str, oracle_dir: Path) -> None:
-    optima = {
-        (entry["case"], entry["index"]): entry["optimum"]
-        for entry in json.loads((oracle_dir / "objectives.json").read_text())
-    }
-    inputs = oracle_inputs(oracle_dir, name)
+def test_max_min_objectives_equal_the_true_optimum_of_every_recorded_input(name: str) -> None:
+    optima = {(entry["case"], entry["index"]): entry["optimum"] for entry in read(GAVEL / "objectives.json")}
+    inputs = oracle_inputs(name)
     assert len(inputs) == 28
     solve = Recorder()
     for case_name, case in inputs:

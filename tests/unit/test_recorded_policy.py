@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from oracle import read, replay, replays
 
 from phasewise.sched import registry
 from phasewise.sched.api import ClusterView, TypeOrder
@@ -235,21 +236,20 @@ def test_more_calls_than_recorded_are_an_error_unless_nothing_is_left_to_allocat
 
 
 @pytest.mark.oracle
-def test_every_unpacked_recording_of_the_original_is_replayed_whole(oracle_dir: Path) -> None:
-    replayed = 0
-    for path in sorted((oracle_dir / "replay").glob("*.json.gz")):
-        contents = json.loads(gzip.decompress(path.read_bytes()))
-        if any(len(job) > 1 for allocation in contents["allocations"] for job in allocation["jobs"]):
-            with pytest.raises(TraceError, match="packed runs are not supported yet"):
-                RecordedPolicy.from_file(path)
-            continue
-        policy = RecordedPolicy.from_file(path, worker_types=contents["worker_types"])
-        assert policy.policy_name == contents["case"].split("--")[3]
-        memory: object = None
-        for allocation in contents["allocations"]:
-            view = view_of([job[0] for job in allocation["jobs"]], now_s=allocation["t"])
-            answer = policy.allocate(view, no_solve, memory)
-            assert answer.x.tolist() == allocation["x"]
-            memory = answer.memory
-        replayed += 1
-    assert replayed == 66
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", replays())
+def test_a_recording_of_the_original_is_replayed_whole_or_refused_where_jobs_are_packed(name: str) -> None:
+    contents = read(replay(name))
+    if any(len(job) > 1 for allocation in contents["allocations"] for job in allocation["jobs"]):
+        assert "packed" in name or "gandiva" in name
+        with pytest.raises(TraceError, match="packed runs are not supported yet"):
+            RecordedPolicy.from_file(replay(name))
+        return
+    policy = RecordedPolicy.from_file(replay(name), worker_types=contents["worker_types"])
+    assert policy.policy_name == contents["case"].split("--")[3]
+    memory: object = None
+    for allocation in contents["allocations"]:
+        view = view_of([job[0] for job in allocation["jobs"]], now_s=allocation["t"])
+        answer = policy.allocate(view, no_solve, memory)
+        assert answer.x.tolist() == allocation["x"]
+        memory = answer.memory

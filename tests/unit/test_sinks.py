@@ -5,28 +5,16 @@ from __future__ import annotations
 import errno
 import io
 import os
-import resource
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from full_disk import full_disk
 
 from phasewise.profiling.errors import OutputError
 from phasewise.profiling.lines import encode, read_lines
 from phasewise.profiling.sinks import FileSink, ListSink, NullSink, StreamSink, TeeSink, write_atomically
 
-
-@pytest.fixture
-def full_disk() -> Iterator[int]:
-    """Let no file of this process grow beyond the yielded number of bytes, as on a full disk."""
-    limit = 1000
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
-    yield limit
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+LIMIT_BYTES = 1000
 
 
 def test_lines_reach_the_file_in_order_when_it_is_closed(tmp_path: Path) -> None:
@@ -59,14 +47,14 @@ def test_flush_brings_waiting_lines_to_the_file(tmp_path: Path) -> None:
     sink.close()
 
 
-def test_a_full_disk_is_named_and_leaves_whole_lines(full_disk: int, tmp_path: Path) -> None:
+def test_a_full_disk_is_named_and_leaves_whole_lines(tmp_path: Path) -> None:
     sink = FileSink(tmp_path / "lines.log", flush_bytes=300)
 
     def write_too_much() -> None:
-        for index in range(full_disk):
+        for index in range(LIMIT_BYTES):
             sink.write(encode("EVENT", {"index": index}))
 
-    with pytest.raises(OutputError, match=r"cannot write .*lines\.log: File too large"):
+    with full_disk(LIMIT_BYTES), pytest.raises(OutputError, match=r"cannot write .*lines\.log: File too large"):
         write_too_much()
     sink.close()
     lines = list(read_lines(tmp_path / "lines.log"))
@@ -137,10 +125,10 @@ def test_an_atomic_write_replaces_the_file_and_leaves_nothing_beside_it(tmp_path
     assert [entry.name for entry in tmp_path.iterdir()] == ["run.json"]
 
 
-def test_an_atomic_write_that_fails_leaves_the_old_file(full_disk: int, tmp_path: Path) -> None:
+def test_an_atomic_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     write_atomically(path, b"old")
-    with pytest.raises(OutputError, match=r"cannot write .*run\.json: File too large"):
-        write_atomically(path, b"x" * (full_disk + 1))
+    with full_disk(LIMIT_BYTES), pytest.raises(OutputError, match=r"cannot write .*run\.json: File too large"):
+        write_atomically(path, b"x" * (LIMIT_BYTES + 1))
     assert path.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["run.json"]

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import resource
 import shutil
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from full_disk import full_disk
 
 from phasewise.profiling import tables
 from phasewise.profiling.errors import OutputError, RecordError
 from phasewise.profiling.tables import TableSink, parts_folder, read_table
 
+LIMIT_BYTES = 4000
 SCHEMA = {"round": "int64", "load": "float64", "rebuild": "string"}
 
 
@@ -43,16 +42,6 @@ def rounds(path: Path) -> list[int]:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "rounds.parquet"
-
-
-@pytest.fixture
-def full_disk() -> Iterator[None]:
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
 
 
 def test_a_closed_table_is_one_file_with_all_rows(path: Path) -> None:
@@ -164,20 +153,17 @@ def test_an_unknown_type_is_refused(path: Path) -> None:
         TableSink(path, {"a": "rational"})
 
 
-def test_a_full_disk_is_named_and_the_rows_so_far_are_kept(full_disk: None, path: Path) -> None:
+def test_a_full_disk_is_named_and_the_rows_so_far_are_kept(path: Path) -> None:
     sink = written(path, 3)
-    with pytest.raises(OutputError, match=r"cannot write .*rounds\.parquet: File too large"):
+    with full_disk(LIMIT_BYTES), pytest.raises(OutputError, match=r"cannot write .*rounds\.parquet: File too large"):
         sink.write(rows(3, 5000))
     assert rounds(path) == [0, 1, 2]
     assert not list(parts_folder(path).glob("*.tmp"))
 
 
-def test_a_disk_that_fills_during_the_merge_keeps_the_parts(
-    path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> None:
+def test_a_disk_that_fills_during_the_merge_keeps_the_parts(path: Path) -> None:
     sink = written(path, *range(100, 2001, 100))
-    request.getfixturevalue("full_disk")
-    with pytest.raises(OutputError, match=r"cannot write .*rounds\.parquet: File too large"):
+    with full_disk(LIMIT_BYTES), pytest.raises(OutputError, match=r"cannot write .*rounds\.parquet: File too large"):
         sink.close()
     assert not list(parts_folder(path).glob("*.tmp"))
     assert rounds(path) == list(range(2000))

@@ -6,14 +6,13 @@ import gzip
 import itertools
 import json
 import math
-import resource
-import signal
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from full_disk import full_disk
 
 from phasewise.profiling.errors import OutputError, RecordError
 from phasewise.profiling.phases import PHASES
@@ -123,17 +122,9 @@ def test_a_record_with_another_number_of_phases_is_refused_and_leaves_no_file(tm
 
 
 def test_a_full_disk_is_named_and_leaves_no_file(tmp_path: Path) -> None:
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
-    try:
-        with pytest.raises(OutputError, match=r"cannot write .*trace\.json\.gz: File too large"):
-            write_trace(tmp_path / "trace.json.gz", random_records(3000))
-        with pytest.raises(OutputError, match=r"cannot write .*trace\.json\.gz: File too large"):
-            write_trace(tmp_path / "trace.json.gz", random_records(60))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
+    for records in (3000, 60):
+        with full_disk(2000), pytest.raises(OutputError, match=r"cannot write .*trace\.json\.gz: File too large"):
+            write_trace(tmp_path / "trace.json.gz", random_records(records))
     assert list(tmp_path.iterdir()) == []
 
 
