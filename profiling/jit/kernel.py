@@ -14,11 +14,13 @@ version of numba has an upper bound.
 
 from __future__ import annotations
 
+import functools
 import pickle
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
+import numpy as np
 from numba import config, typeof
 from numba.core import serialize, sigutils, types, typing
 from numba.core.compiler import CompileResult
@@ -245,12 +247,27 @@ def kernel(
 
     def decorate(function: Function) -> Function:
         if not enabled():
-            return function
+            return _plain(function)
         made = Kernel(function, targetoptions=_options(allocates=allocates))
         made.also, made.methods = tuple(also), tuple(methods)
         return cast("Function", made)
 
     return decorate
+
+
+def _plain(function: Function) -> Function:
+    """Return a function that is not compiled, returning numbers of Python's own as a compiled one does."""
+
+    @functools.wraps(function)
+    def called(*args: Any) -> Any:
+        found = function(*args)
+        return tuple(map(_number, found)) if type(found) is tuple else _number(found)
+
+    return cast("Function", called)
+
+
+def _number(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def inner(function: Function) -> Function:

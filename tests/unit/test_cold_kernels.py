@@ -14,6 +14,8 @@ import pytest
 
 from phasewise.profiling.jit.store import Store
 
+pytestmark = pytest.mark.thorough
+
 RUN = ("run", "philly", "--solver", "structured", "--rounds", "250")
 Ended = subprocess.CompletedProcess[str]
 Phasewise = Callable[..., Ended]
@@ -177,3 +179,11 @@ def test_a_home_that_cannot_be_written_costs_a_line_and_no_run(tmp_path: Path) -
     assert ended.returncode == 0, ended.stderr
     assert ended.stderr.count("cannot be kept in") == 1
     assert "NUMBA_CACHE_DIR names another folder" in ended.stderr
+
+
+def test_compiling_can_be_turned_off(tmp_path: Path) -> None:
+    words = ("run", "toy", "--rounds", "8", "--solver", "structured", "--placement", "fgd", "-q", "--out")
+    ended = phasewise(tmp_path / "cache", tmp_path, *words, "plain", NUMBA_DISABLE_JIT="1")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert not (tmp_path / "cache").exists()
+    assert summary(tmp_path / "plain")["compile_s"] == 0.0
