@@ -6,6 +6,7 @@ whatever its options say; CVXPY tries every solver that is installed when it is 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import os
@@ -42,8 +43,9 @@ class _Redirection:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._descriptor)
             os.close(nowhere)
-        # opened once and never closed: a logger that is made within the block keeps it
-        self._nowhere = self._nowhere or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+        if self._nowhere is None:  # open until the process ends: a logger that is made within the block keeps it
+            self._nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+            atexit.register(self._nowhere.close)
         setattr(sys, self._name, self._nowhere)
 
     def end(self) -> None:

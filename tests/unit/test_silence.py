@@ -156,6 +156,12 @@ print("heard again")
     assert said.stderr == "standard error is back\n"
 
 
+def test_a_process_that_shows_every_warning_has_none_of_this_to_show() -> None:
+    script = "from phasewise.solvers.silence import new_highs\nnew_highs()"
+    said = subprocess.run([sys.executable, "-P", "-X", "dev", "-c", script], capture_output=True, text=True, check=True)
+    assert said.stdout + said.stderr == ""
+
+
 def test_an_error_within_the_block_gives_the_streams_back() -> None:
     script = """
 from phasewise.solvers.silence import silenced
