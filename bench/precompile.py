@@ -7,7 +7,10 @@ cannot compile, as in a read-only image, this does it once and for all, on all c
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -50,14 +53,41 @@ def every() -> list[Wanted]:
     return list(dict.fromkeys([*of_simulation(), *of_placements(), *of_solvers()]))
 
 
+def measured(kernels: Iterable[Wanted]) -> dict[str, float]:
+    """Return the CPU seconds that compiling each kernel takes in a process that compiles all in this order."""
+    from phasewise.profiling.jit.account import ACCOUNT
+    from phasewise.profiling.jit.store import Store, used
+
+    cpu_s: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as folder, used(Store(Path(folder))):
+        for each in kernels:
+            known = len(ACCOUNT.compilations)
+            each.kernel.result_for(each.signature)
+            cpu_s[each.title] = sum(compiled.cpu_s for compiled in ACCOUNT.compilations[known:])
+    return cpu_s
+
+
+def table(cpu_s: Mapping[str, float]) -> str:
+    """Return what `phasewise.profiling.jit.prepare` estimates by, as a file."""
+    lines = [f'"{title}" = {seconds:.2f}' for title, seconds in sorted(cpu_s.items())]
+    head = "# CPU seconds of compiling each kernel: python -P -m phasewise.bench.precompile --measure makes this file."
+    return "\n".join([head, "[cpu_s]", *lines, ""])
+
+
 @click.command()
+@click.option("--measure", is_flag=True, help="Compile everything anew, and note what each kernel took.")
 @click.option("--install", is_flag=True, help="Also put them where every user of this installation finds them.")
-def main(install: bool) -> None:
+def main(install: bool, measure: bool) -> None:
     """Compile what is not compiled yet."""
     from phasewise.profiling.jit import store
-    from phasewise.profiling.jit.prepare import prepare
+    from phasewise.profiling.jit.prepare import EXPECTED, prepare
 
     began_s, kernels = time.perf_counter(), every()
+    if measure:
+        cpu_s = measured(kernels)
+        EXPECTED.write_text(table(cpu_s), encoding="utf-8")
+        click.echo(f"{sum(cpu_s.values()):.0f} s of CPU time in all; noted in {EXPECTED}")
+        return
     prepare(kernels, lambda text: click.echo(text, err=True))
     click.echo(f"all {len(kernels)} kernels are compiled ({time.perf_counter() - began_s:.0f} s)")
     if install:
