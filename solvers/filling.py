@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.profiling.jit.layouts import laid_out
 from phasewise.profiling.phases import Phase, PhaseTimer
 from phasewise.solvers.api import Answer, RebuildReason, Status
 from phasewise.solvers.errors import SolveFailedError
@@ -253,7 +254,8 @@ class _Stages:
             outcome = self._sifted(shape, need, free)
             if outcome.theta <= 1.0 + _WITHIN or exact:
                 break
-            bound, excess = self._kernels.appraise(jobs, stock, outcome.prices, outcome.x, need, level)
+            prices, x = laid_out(outcome.prices), laid_out(outcome.x)
+            bound, excess = self._kernels.appraise(jobs, stock, prices, x, need, level)
             lowered = bound < level * (1.0 - _SAME)
             if lowered:
                 level, proof = bound, outcome.prices

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.profiling.jit.layouts import laid_out
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
@@ -101,7 +103,7 @@ def lower_hulls(gain: Floats, scale_factor: Floats, prices: Floats) -> Hulls:
     """
     from phasewise.solvers.hull_kernels import trace_hulls
 
-    kind, corners = trace_hulls(np.ascontiguousarray(gain), np.ascontiguousarray(scale_factor), prices)
+    kind, corners = trace_hulls(laid_out(gain), laid_out(scale_factor), laid_out(prices))
     return Hulls(kind, *corners)
 
 
@@ -119,4 +121,5 @@ def affordable_level(hulls: Hulls, members: Floats, budget: float) -> float:
     """
     from phasewise.solvers.hull_kernels import affordable
 
-    return float(affordable(hulls.level, hulls.cost, hulls.slope, members, (budget, np.inf)))
+    level, cost, slope = laid_out(hulls.level), laid_out(hulls.cost), laid_out(hulls.slope)
+    return float(affordable(level, cost, slope, laid_out(members), (float(budget), np.inf)))

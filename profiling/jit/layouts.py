@@ -5,10 +5,12 @@ A kernel is compiled once, for what its annotations say. To the type checker eac
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+Element = TypeVar("Element", bound=np.generic)
 
 
 class Layout(NamedTuple):
@@ -29,3 +31,8 @@ ShortMatrix = Annotated[npt.NDArray[np.int16], Layout("int16", 2)]
 ByteVector = Annotated[npt.NDArray[np.int8], Layout("int8", 1)]
 FlagVector = Annotated[npt.NDArray[np.bool_], Layout("bool", 1)]
 FlagMatrix = Annotated[npt.NDArray[np.bool_], Layout("bool", 2)]
+
+
+def laid_out(array: npt.NDArray[Element]) -> npt.NDArray[Element]:
+    """Return an array of somebody else's as kernels take it, contiguous and writable: itself, or a copy."""
+    return np.require(array, requirements=("C", "W"))

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from phasewise.profiling.jit.kernel import Wanted, wanted
+from phasewise.profiling.jit.layouts import laid_out
 from phasewise.solvers.certify import relative_gap
 from phasewise.solvers.problems import Bools, Floats, MaxMinProblem
 from phasewise.solvers.structured import sifting, switching_kernels
@@ -109,8 +110,7 @@ class Stated:
 
 def state(problem: MaxMinProblem) -> Stated:
     """Return ``problem`` as the solvers take it."""
-    # numba compiles anew for read-only arrays, half a minute for all kernels: they only ever see writable ones
-    gain, capacity, use = _writable(problem.usable_gain), _writable(problem.capacity), _writable(problem.scale_factor)
+    gain, capacity, use = laid_out(problem.usable_gain), laid_out(problem.capacity), laid_out(problem.scale_factor)
     allowed, previous, cost = _switching(problem, gain)
     kinds = rows = None
     if not capacity.all():
@@ -128,10 +128,6 @@ def state(problem: MaxMinProblem) -> Stated:
     return _merged(Stated(problem, jobs, capacity, previous, cost, allowed, everyone_runs, kinds, rows, None))
 
 
-def _writable(array: Floats) -> Floats:
-    return array if array.flags.writeable else array.copy()
-
-
 def _switching(problem: MaxMinProblem, gain: Floats) -> tuple[Bools, Floats, Floats]:
     """Return where x may usefully be above 0, what is worth keeping, and the cost of moves times the number of jobs.
 
@@ -143,7 +139,8 @@ def _switching(problem: MaxMinProblem, gain: Floats) -> tuple[Bools, Floats, Flo
     allowed = problem.allowed_mask
     kept = (switching.previous > _DUST) & (switching.cost > 0.0) & allowed
     useful = kept | (allowed & (gain > 0.0))
-    return useful, np.where(kept, switching.previous, 0.0), np.where(useful, switching.cost * problem.jobs, 0.0)
+    previous, cost = np.where(kept, switching.previous, 0.0), np.where(useful, switching.cost * problem.jobs, 0.0)
+    return laid_out(useful), laid_out(previous), laid_out(cost)
 
 
 def _merged(stated: Stated) -> Stated:
