@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -216,3 +217,19 @@ def test_what_a_problem_states_is_not_written_to(backend: str, solver: Solver) -
     for array in (problem.gain, problem.scale_factor, problem.capacity, problem.allowed):
         array.flags.writeable = False
     solver.solve(problem)
+
+
+def test_how_the_arrays_of_a_problem_lie_in_memory_does_not_matter(solver: Solver) -> None:
+    problem = random_problem(8, 9, 3, {Trait.MASKED, Trait.ZEROS, Trait.GANGS})
+    assert problem.allowed is not None
+    spread = np.zeros((2 * problem.jobs, 2 * problem.types))
+    spread[::2, ::2] = problem.gain
+    elsewhere = replace(
+        problem,
+        gain=spread[::2, ::2],
+        scale_factor=np.repeat(problem.scale_factor, 3)[::3],
+        capacity=problem.capacity[::-1].copy()[::-1],
+        allowed=np.asfortranarray(problem.allowed),
+    )
+    assert not elsewhere.gain.flags.c_contiguous
+    assert solver.solve(elsewhere).objective == pytest.approx(solver.solve(problem).objective, rel=1e-4, abs=1e-9)

@@ -122,3 +122,16 @@ def test_a_problem_is_not_written_to_and_not_remembered(solver: Solver) -> None:
     before = problem.levels(solver.solve(problem).x)
     solver.solve(lexicographic(random_problem(8, 12, 3)))
     np.testing.assert_allclose(problem.levels(solver.solve(problem).x), before, rtol=1e-9, atol=1e-12)
+
+
+def test_how_the_arrays_of_a_problem_lie_in_memory_does_not_matter(solver: Solver) -> None:
+    problem = lexicographic(random_problem(8, 9, 3, {Trait.MASKED, Trait.ZEROS}))
+    elsewhere = LexicographicProblem(
+        np.asfortranarray(problem.gain),
+        np.repeat(problem.scale_factor, 3)[::3],
+        problem.capacity[::-1].copy()[::-1],
+        problem.allowed,
+    )
+    assert not elsewhere.gain.flags.c_contiguous
+    levels = problem.levels(solver.solve(problem).x)
+    np.testing.assert_allclose(problem.levels(solver.solve(elsewhere).x), levels, rtol=1e-9, atol=1e-12)
