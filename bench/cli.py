@@ -17,6 +17,7 @@ import click
 
 from phasewise.bench import commands
 from phasewise.bench.boundary import guarded
+from phasewise.bench.output import streams_in_place
 
 PROGRAM = "phasewise"
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -62,4 +63,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     for variable in THREADS:  # before NumPy is loaded: idle BLAS threads would be counted as CPU time of the run
         os.environ.setdefault(variable, "1")
     words = sys.argv[1:] if arguments is None else list(arguments)
-    sys.exit(guarded(lambda: cli.main(args=words, prog_name=PROGRAM, standalone_mode=False)))
+    with streams_in_place():
+        sys.exit(guarded(lambda: cli.main(args=_as_text(words), prog_name=PROGRAM, standalone_mode=False)))
+
+
+def _as_text(words: Sequence[str]) -> list[str]:
+    """Return the arguments; raise `click.UsageError` for one that is not UTF-8, which no file of a run can hold."""
+    for word in words:
+        try:
+            word.encode("utf-8")
+        except UnicodeEncodeError:
+            shown = os.fsencode(word).decode("utf-8", "backslashreplace")
+            raise click.UsageError(f"the argument '{shown}' is not UTF-8; allowed: UTF-8 text") from None
+    return list(words)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from phasewise.bench import progress
 from phasewise.bench.boundary import InterruptedRunError, Interruption
-from phasewise.bench.directories import claimed
+from phasewise.bench.directories import claimed, has_begun
 
 if TYPE_CHECKING:
     from phasewise.profiling.sinks import Sink
@@ -35,7 +33,7 @@ class Voice:
     def say(self, text: str) -> None:
         """Print a line."""
         if not self.quiet:
-            click.echo(text, err=True)
+            print(text, file=sys.stderr)
 
     def lines(self) -> Sink:
         """Return the sink for standard error: PROFILE lines where nobody watches a bar there."""
@@ -46,32 +44,47 @@ class Voice:
         return StreamSink(sys.stderr, kinds=("PROFILE",))
 
 
-def perform(scenario: Scenario, out: Path | None, *, quiet: bool, overwrite: bool) -> Path:
+def perform(
+    scenario: Scenario,
+    out: Path | None,
+    *,
+    quiet: bool,
+    overwrite: bool,
+    then: Callable[[Path], None] = lambda _: None,
+) -> Path:
     """Run ``scenario`` and return its run directory.
+
+    Parameters
+    ----------
+    out
+        The folder asked for, None for the next free one; no other run gets it meanwhile.
+    quiet
+        Say nothing on standard error.
+    overwrite
+        Whether a run in that folder may be replaced.
+    then
+        What else is to be written into the folder, while it still is this run's.
 
     Raises
     ------
     InterruptedRunError
-        On Ctrl-C or SIGTERM, after what was computed has been saved.
+        On Ctrl-C, SIGTERM or SIGHUP, after what was computed has been saved.
     phasewise.sched.errors.SchedulingError, phasewise.solvers.errors.SolverError
         As `phasewise.sched.simulate.simulate`.
     """
     from phasewise.sched.simulate import Callbacks, simulate
 
     voice, interruption = Voice(quiet), Interruption()
-    with (
-        claimed(out, scenario.name, overwrite=overwrite) as path,
-        _told_where(path),
-        interruption.watched(),
-        progress.shown(scenario.name, quiet=quiet) as report,
-    ):
-        simulate(
-            scenario,
-            path,
-            lines=voice.lines(),
-            command=["phasewise", *sys.argv[1:]],
-            callbacks=Callbacks(report, voice.say, interruption.asked),
-        )
+    with claimed(out, scenario.name, overwrite=overwrite) as path, _told_where(path):
+        with interruption.watched(), progress.shown(scenario.name, quiet=quiet) as report:
+            simulate(
+                scenario,
+                path,
+                lines=voice.lines(),
+                command=["phasewise", *sys.argv[1:]],
+                callbacks=Callbacks(report, voice.say, interruption.asked),
+            )
+        then(path)
     return path
 
 
@@ -81,7 +94,6 @@ def _told_where(path: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as interrupt:
-        saved = any(path.iterdir())
         raise InterruptedRunError(
-            f"what was computed is saved in {path}" if saved else "the run had not begun"
+            f"what was computed is saved in {path}" if has_begun(path) else "the run had not begun"
         ) from interrupt

@@ -101,15 +101,28 @@ class TableSink:
         if self._closed:
             return
         merged = self._parts / "merged.tmp"
+        parts = [self._part(index) for index in range(self._count)]
         try:
-            _merge(_part_files(self._parts), self.schema, merged)
+            rows = _merge(parts, self.schema, merged)
+            if rows != self.rows:
+                raise RecordError(f"the parts in {self._parts} hold {rows} rows, but {self.rows} were written")
             merged.replace(self.path)
         except OSError as error:
             with suppress(OSError):
                 merged.unlink()
             raise cannot_write(self.path, error) from error
+        except (RecordError, pa.ArrowException, ValueError) as error:  # a part was lost, or exchanged for another file
+            with suppress(OSError):
+                merged.unlink()
+            raise OutputError(f"cannot complete {self.path}: {error}; its other parts are kept") from error
         self._closed = True
-        shutil.rmtree(self._parts, ignore_errors=True)  # what stays does no harm: the table counts
+        with suppress(OSError):  # what stays does no harm: the table counts, and a file of somebody else's is not ours
+            for part in parts:
+                part.unlink()
+            self._parts.rmdir()
+
+    def _part(self, index: int) -> Path:
+        return self._parts / f"{index:06d}.parquet"
 
     def _table(self, columns: Mapping[str, Column]) -> pa.Table:
         """Return the block as a table of this schema."""
@@ -132,7 +145,7 @@ class TableSink:
 
     def _write_part(self, block: pa.Table) -> None:
         """Write the next part: plain and quick, since it lives only until the merge."""
-        part = self._parts / f"{self._count:06d}.parquet"
+        part = self._part(self._count)
         temporary = part.with_suffix(".tmp")
         try:
             pq.write_table(block, temporary, compression="none", use_dictionary=False, write_statistics=False)
@@ -193,8 +206,9 @@ def _remove_earlier(path: Path) -> None:
 
 
 def _part_files(folder: Path) -> list[Path]:
-    """Return the complete parts in the order in which they were written."""
-    parts = sorted(folder.glob("*.parquet"), key=lambda part: int(part.stem))
+    """Return the complete parts in the order in which they were written; files of other names are no parts."""
+    numbered = [part for part in folder.glob("*.parquet") if part.stem.isascii() and part.stem.isdigit()]
+    parts = sorted(numbered, key=lambda part: int(part.stem))
     for expected, part in enumerate(parts):
         if int(part.stem) != expected:
             raise RecordError(f"{folder}: part {expected:06d}.parquet is missing")

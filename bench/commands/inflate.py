@@ -65,10 +65,11 @@ def command(out: Path, overwrite: bool, quiet: bool, **given: Any) -> None:
     Nothing departs. Writes curves.csv, placements.parquet and run.json, and prints the last figures.
     """
     from phasewise.bench.inflating import perform, summary_table
-    from phasewise.bench.output import console
+    from phasewise.bench.output import console, shown_if_possible
     from phasewise.sched.inflation.experiment import Setting
 
     setting = Setting(compiled=not given.pop("numpy_form"), **given)
     summary = perform(setting, out, quiet=quiet, overwrite=overwrite)
-    console().print(summary_table(setting, summary))
-    click.echo(f"inflation: {out}")
+    with shown_if_possible(out):
+        console().print(summary_table(setting, summary))
+        click.echo(f"inflation: {out}")
