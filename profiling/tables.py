@@ -148,7 +148,14 @@ class TableSink:
         part = self._part(self._count)
         temporary = part.with_suffix(".tmp")
         try:
-            pq.write_table(block, temporary, compression="none", use_dictionary=False, write_statistics=False)
+            pq.write_table(
+                block,
+                temporary,
+                row_group_size=ROW_GROUP,  # what the merge holds of a part at a time
+                compression="none",
+                use_dictionary=False,
+                write_statistics=False,
+            )
             temporary.replace(part)
         except OSError as error:
             with suppress(OSError):
@@ -229,25 +236,43 @@ def _read(path: Path, columns: list[str] | None) -> pa.Table:
         raise cannot_read(path, error) from error
 
 
-def _merge(parts: Sequence[Path], schema: pa.Schema, target: Path) -> None:
-    """Write the rows of all parts into one file, holding one row group and one part in memory at a time."""
+def _merge(parts: Sequence[Path], schema: pa.Schema, target: Path) -> int:
+    """Write the rows of all parts into one file and return how many they are; holds two row groups in memory at most."""
+    rows = 0
     with pq.ParquetWriter(target, schema, compression="zstd") as writer:
         for group in _row_groups(parts):
             writer.write_table(group, row_group_size=ROW_GROUP)
+            rows += group.num_rows
+            del group
+    return rows
 
 
 def _row_groups(parts: Sequence[Path]) -> Iterator[pa.Table]:
     """Yield the rows of all parts in pieces of exactly `ROW_GROUP` rows; the last one is shorter."""
     waiting: list[pa.Table] = []
     rows = 0
-    for part in parts:
-        block = _read(part, None)
-        while rows + block.num_rows >= ROW_GROUP:
-            head = block.slice(0, ROW_GROUP - rows)
+    for block in _blocks(parts):
+        rest = block
+        while rows + rest.num_rows >= ROW_GROUP:
+            head = rest.slice(0, ROW_GROUP - rows)
             yield pa.concat_tables([*waiting, head]).combine_chunks()
-            block = block.slice(ROW_GROUP - rows)
+            rest = rest.slice(ROW_GROUP - rows)
             waiting, rows = [], 0
-        waiting.append(block)
-        rows += block.num_rows
+        if rest.num_rows:
+            waiting.append(rest)
+            rows += rest.num_rows
     if rows:
         yield pa.concat_tables(waiting).combine_chunks()
+
+
+def _blocks(parts: Sequence[Path]) -> Iterator[pa.Table]:
+    """Yield the row groups of all parts, one after another; raises as `_read`."""
+    for part in parts:
+        try:
+            with pq.ParquetFile(part, pre_buffer=False) as file:
+                for index in range(file.num_row_groups):
+                    yield file.read_row_group(index, use_threads=False)
+        except pa.ArrowInvalid as error:
+            raise RecordError(f"cannot read {part}: {error}") from error
+        except OSError as error:
+            raise cannot_read(part, error) from error
