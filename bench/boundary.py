@@ -12,10 +12,11 @@ from types import FrameType
 
 import click
 
+from phasewise.profiling.defects import frames, keep_traceback, module_of, told, where_kept
 from phasewise.profiling.errors import ProfilingError
 from phasewise.reports.errors import ReportError
 from phasewise.sched.errors import InflationFailedError, InvariantError, RunFailedError, SchedulingError
-from phasewise.solvers.errors import SolverError
+from phasewise.solvers.errors import ReplayFailedError, SolverError
 
 
 class ExitCode(IntEnum):
@@ -44,26 +45,37 @@ _EXPECTED = (
 def guarded(call: Callable[[], object]) -> int:
     """Return the exit code of ``call``, having printed one message on stderr where it did not succeed.
 
-    Errors of these packages and wrong usage are messages. Anything else is a defect of the program and keeps its
-    traceback.
+    Errors of these packages and wrong usage are messages. Anything else is a defect, of the program or of a plug-in:
+    one message as well, which names the file that keeps the traceback.
     """
     try:
         result = call()
         sys.stdout.flush()
-    except (KeyboardInterrupt, click.Abort):
-        return _say(InterruptedRunError())
-    except SystemExit:  # click and rich: the reader of our output (`head`, a pager) has seen enough
-        return ExitCode.DONE
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        return ExitCode.BAD_INPUT
-    except _EXPECTED as error:
-        return _say(error)
-    except OSError as error:
-        if _output_stands():
-            raise
-        return _lost_output(error)
+    except BaseException as error:
+        return _ended(error)
     return result if isinstance(result, int) else ExitCode.DONE
+
+
+def _ended(error: BaseException) -> int:
+    """Say what ended the call, and return the exit code."""
+    code: int
+    match error:
+        case click.Abort(__cause__=EOFError() as end):  # click takes an input that ended for an interruption
+            code = _defect(end)
+        case KeyboardInterrupt() | click.Abort():
+            code = _say(InterruptedRunError())
+        case SystemExit() if _readers_gone(error):
+            code = ExitCode.DONE
+        case click.exceptions.NoArgsIsHelpError():
+            error.show()
+            code = ExitCode.BAD_INPUT
+        case _ if isinstance(error, _EXPECTED):
+            code = _say(error)
+        case OSError() if not _output_stands():
+            code = _lost_output(error)
+        case _:
+            code = _defect(error)
+    return code
 
 
 class Interruption:
@@ -100,7 +112,7 @@ def _say(error: BaseException) -> int:
     match error:
         case InterruptedRunError():
             text, code = ": ".join(["interrupted", *map(str, error.args)]), ExitCode.INTERRUPTED
-        case RunFailedError() | InflationFailedError() | InvariantError():
+        case RunFailedError() | InflationFailedError() | InvariantError() | ReplayFailedError():
             text, code = f"error: {error}", ExitCode.FAILED
         case click.UsageError():
             text, code = f"error: {_usage(error)}", ExitCode.BAD_INPUT
@@ -110,6 +122,18 @@ def _say(error: BaseException) -> int:
             text, code = f"error: {error}", ExitCode.BAD_INPUT
     print(f"phasewise: {text}", file=sys.stderr)
     return code
+
+
+def _readers_gone(end: SystemExit) -> bool:
+    """Return whether click or rich ask for the end: the reader of our output (`head`, a pager) has seen enough."""
+    return any(module_of(frame).partition(".")[0] in {"click", "rich"} for frame, _ in list(frames(end))[:1])
+
+
+def _defect(error: BaseException) -> int:
+    """Print the one message for what nobody foresaw, keep its traceback in a file, and return the exit code."""
+    kept = where_kept(keep_traceback(error), error)
+    print(f"phasewise: error: a defect: {told(error)}; {kept}", file=sys.stderr)
+    return ExitCode.FAILED
 
 
 def _usage(error: click.UsageError) -> str:

@@ -15,6 +15,7 @@ from phasewise.bench.runs import Voice
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from phasewise.sched.errors import InflationFailedError
     from phasewise.sched.inflation.experiment import Experiment, Filling, FillProgress, Setting
 
 
@@ -41,6 +42,8 @@ def perform(setting: Setting, out: Path, *, quiet: bool, overwrite: bool) -> dic
         except KeyboardInterrupt as interrupt:
             _save(path, experiment, filling, "interrupted")
             raise InterruptedRunError(f"what happened until then is saved in {path}") from interrupt
+        except BaseException as error:  # a defect, of ours or of a plug-in, even where that asks for the end
+            raise _blamed(error, path, experiment, filling) from error
         return _save(path, experiment, filling, "complete")
 
 
@@ -53,6 +56,21 @@ def _save(path: Path, experiment: Experiment, filling: Filling, status: str) -> 
         return write_experiment(path, experiment, filling, status=status, command=["phasewise", *sys.argv[1:]])
     except OutputError as error:
         raise InflationFailedError(f"the experiment failed after {len(filling)} arrivals: {error}") from error
+
+
+def _blamed(error: BaseException, path: Path, experiment: Experiment, filling: Filling) -> InflationFailedError:
+    """Return the error that ends the experiment: whose defect it is, and where what happened until then is saved."""
+    from phasewise.profiling.defects import keep_traceback, said, where_kept
+    from phasewise.sched.defects import placement_part, reason
+    from phasewise.sched.errors import InflationFailedError
+
+    told = f"after {len(filling)} arrivals: {reason(error, placement_part(experiment.setting.placement))}"
+    kept = where_kept(keep_traceback(error, path), error)
+    try:
+        _save(path, experiment, filling, "failed")
+    except Exception as further:
+        return InflationFailedError(f"the experiment failed {told}; {kept}; nothing else was saved: {said(further)}")
+    return InflationFailedError(f"the experiment failed {told}; {kept}; what happened until then is saved in {path}")
 
 
 def _told(voice: Voice) -> Callable[[FillProgress], None]:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from phasewise.profiling.phases import Phase, PhaseTimer
 from phasewise.sched import invariants, lease_kernels, priorities, progress
 from phasewise.sched.admission import Gate
-from phasewise.sched.api import Assignment, ClusterView, Holding, Placement, Policy, TypeOrder
+from phasewise.sched.api import Allocation, Assignment, ClusterView, Holding, Placement, Policy, TypeOrder
 from phasewise.sched.assignment import Assigner
 from phasewise.sched.clocks import Clocks, Service
 from phasewise.sched.cluster import ClusterLayout
@@ -201,7 +201,7 @@ class Simulation:
         view = self.jobs.view(clocks.now_s, None if migration is None else migration.start_s(self.jobs))
         self._solutions.clear()
         allocation = self.parts.policy.allocate(view, self._solve, self._memory)
-        self._require_valid(allocation.x, view)
+        self._require_valid(allocation, view)
         self._memory = allocation.memory
         self.jobs.x[:] = allocation.x
         self.jobs.has_allocation[:] = 1
@@ -230,8 +230,14 @@ class Simulation:
         self.service.worker_time_s[:] = timing.prior_s * len(jobs)
         clocks.account_opened_s = clocks.now_s
 
-    def _require_valid(self, x: Floats, view: ClusterView) -> None:
+    def _require_valid(self, allocation: Allocation, view: ClusterView) -> None:
         name = self.parts.policy.name
+        if not isinstance(allocation, Allocation) or not isinstance(allocation.x, np.ndarray):
+            kind = type(getattr(allocation, "x", allocation)).__name__  # a plug-in's code is not type-checked here
+            raise SchedulingError(f"policy {name} returned a {kind}; expected an Allocation with an array x")
+        if allocation.x.dtype.kind not in "fiu":
+            raise SchedulingError(f"policy {name} returned an X of {allocation.x.dtype}; expected numbers")
+        x = allocation.x
         if x.shape != view.throughput.shape:
             raise SchedulingError(f"policy {name} returned X of shape {x.shape}; expected {view.throughput.shape}")
         if not np.isfinite(x).all() or (x < 0.0).any():

@@ -35,16 +35,31 @@ class RunFailedError(SchedulingError):
     Attributes
     ----------
     round_index
-        The round in which it failed.
+        The round in which it failed, None where it failed before the first.
     out
         The run directory that holds what was computed, or None where nothing is written.
     """
 
-    def __init__(self, reason: str, round_index: int, out: Path | None) -> None:
+    def __init__(self, reason: str, round_index: int | None, out: Path | None) -> None:
+        when = "before its first round" if round_index is None else f"in round {round_index}"
         saved = f"; what was computed is saved in {out}" if out is not None else ""
-        super().__init__(f"the run failed in round {round_index}: {reason}{saved}")
+        super().__init__(f"the run failed {when}: {reason}{saved}")
         self.round_index = round_index
         self.out = out
+
+
+class DefectError(RunFailedError):
+    """Something was raised that nobody foresaw: a defect of a plug-in, or of this project.
+
+    Attributes
+    ----------
+    traceback
+        The file that keeps the traceback, None where none could be written.
+    """
+
+    def __init__(self, reason: str, round_index: int | None, out: Path | None, traceback: Path | None) -> None:
+        super().__init__(reason, round_index, out)
+        self.traceback = traceback
 
 
 class InflationFailedError(SchedulingError):

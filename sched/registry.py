@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Protocol, TypeVar
 
+from phasewise.profiling.defects import is_somebodys, told
 from phasewise.sched.api import Placement, Policy
 from phasewise.sched.cluster import ClusterLayout
 from phasewise.sched.errors import SchedulingError, UnknownPlacementError, UnknownPolicyError
@@ -115,6 +118,7 @@ class _Shelf:
     package: str
     group: str
     classes: dict[str, Any] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
     discovered: bool = False
 
     def add(self, cls: Any) -> None:
@@ -130,23 +134,58 @@ class _Shelf:
         self.classes[cls.name] = cls
 
     def found(self) -> Mapping[str, Any]:
-        """Return all classes by name, in alphabetical order."""
+        """Return all classes by name, in alphabetical order; what cannot be loaded is noted, and is in nobody's way."""
         if not self.discovered:
+            self.discovered = True
             package = importlib.import_module(self.package)
             for module in sorted(found.name for found in pkgutil.iter_modules(package.__path__)):
-                importlib.import_module(f"{self.package}.{module}")
+                path = f"{self.package}.{module}"
+                self.try_to_load(module, f"module {path}", partial(importlib.import_module, path))
             for point in entry_points(group=self.group):
-                self.add(_loaded(point))
+                owner = f" of {point.dist.name}" if point.dist is not None else ""
+                self.try_to_load(point.name, f"entry point {point.value}{owner}", partial(self.add_plugin, point))
             self.classes = dict(sorted(self.classes.items()))
-            self.discovered = True
         return self.classes
+
+    @contextmanager
+    def holding(self, cls: Any) -> Iterator[None]:
+        """Have a class on the shelf for the length of a ``with`` block."""
+        self.found()
+        before = self.classes.get(cls.name)
+        self.add(cls)
+        try:
+            yield
+        finally:
+            if before is None:
+                del self.classes[cls.name]
+
+    def add_plugin(self, point: EntryPoint) -> None:
+        """Put the class on the shelf that an entry point names."""
+        self.add(_loaded(point))
+
+    def try_to_load(self, name: str, origin: str, load: Callable[[], object]) -> None:
+        """Load a module or a plug-in; where that raises, whatever it is, note why."""
+        try:
+            load()
+        except KeyboardInterrupt:
+            raise
+        except SchedulingError as error:  # says by itself what is wrong
+            self.broken[name] = f"{origin}: {error}"
+        except BaseException as error:  # somebody else's code, which may even ask for the end of the process
+            self.broken[name] = f"{origin}: {told(error, _is_plugin)}"
 
     def get(self, name: str, unknown: type[SchedulingError]) -> Any:
         """Return the class of that name, or raise ``unknown`` with the names there are."""
         classes = self.found()
         if name not in classes:
-            raise unknown(f"no {self.kind} {name!r}; choose one of: {', '.join(classes)}")
+            if name in self.broken:
+                raise unknown(f"{self.kind} {name!r} cannot be loaded: {self.broken[name]}; mend it or uninstall it")
+            raise unknown(f"no {self.kind} {name!r}; choose one of: {', '.join(classes)}{self.hint()}")
         return classes[name]
+
+    def hint(self) -> str:
+        """Return which plug-ins are broken, of which one may be meant; empty where none is."""
+        return f" (cannot be loaded: {'; '.join(map(': '.join, self.broken.items()))})" if self.broken else ""
 
     def descriptions(self) -> dict[str, str]:
         """Return the first docstring line of each class by name."""
@@ -154,19 +193,15 @@ class _Shelf:
 
 
 def _loaded(point: EntryPoint) -> Any:
-    try:
-        cls = point.load()
-    except (ImportError, AttributeError) as error:
-        owner = f" of {point.dist.name}" if point.dist is not None else ""
-        raise SchedulingError(
-            f"plug-in {point.group}: {point.name} = {point.value}{owner} cannot be loaded: {error};"
-            " mend or uninstall that package"
-        ) from error
+    cls = point.load()
     if not isinstance(cls, type) or not isinstance(getattr(cls, "name", None), str):
-        raise SchedulingError(
-            f"plug-in {point.group}: {point.name} = {point.value} is not a class with a `name`; name the class itself"
-        )
+        raise SchedulingError("it is not a class with a `name`; name the class itself")
     return cls
+
+
+def _is_plugin(module: str) -> bool:
+    """Return whether a module is worth naming where loading failed: not Python's machinery, and not this file."""
+    return module != __name__ and is_somebodys(module)
 
 
 _POLICIES = _Shelf("policy", "phasewise.sched.policies", "phasewise.policies")
@@ -197,18 +232,33 @@ def register_placement(cls: L) -> L:
     return cls
 
 
+def registered_policy(cls: PolicyClass) -> AbstractContextManager[None]:
+    """Register a class of policies for the length of a ``with`` block: for a notebook or a test, without a package."""
+    return _POLICIES.holding(cls)
+
+
+def registered_placement(cls: PlacementClass) -> AbstractContextManager[None]:
+    """Register a class of placements for the length of a ``with`` block."""
+    return _PLACEMENTS.holding(cls)
+
+
 def policy(name: str, options: PolicyOptions | None = None) -> Policy:
     """Return a policy registered as ``name``.
 
     Raises
     ------
     UnknownPolicyError
-        If there is none; lists those there are.
+        If there is none, or its plug-in cannot be loaded; lists those there are, or says why.
     SchedulingError
-        If the policy refuses its options, or a plug-in cannot be loaded.
+        If the policy refuses its options.
     """
+    return policy_class(name)(options or PolicyOptions())
+
+
+def policy_class(name: str) -> PolicyClass:
+    """Return the class registered as ``name``; raises as `policy`."""
     cls: PolicyClass = _POLICIES.get(name, UnknownPolicyError)
-    return cls(options or PolicyOptions())
+    return cls
 
 
 def placement(name: str, options: PlacementOptions) -> Placement:
@@ -217,12 +267,15 @@ def placement(name: str, options: PlacementOptions) -> Placement:
     Raises
     ------
     UnknownPlacementError
-        If there is none; lists those there are.
-    SchedulingError
-        If a plug-in cannot be loaded.
+        If there is none, or its plug-in cannot be loaded; lists those there are, or says why.
     """
+    return placement_class(name)(options)
+
+
+def placement_class(name: str) -> PlacementClass:
+    """Return the class registered as ``name``; raises as `placement`."""
     cls: PlacementClass = _PLACEMENTS.get(name, UnknownPlacementError)
-    return cls(options)
+    return cls
 
 
 def policy_names() -> tuple[str, ...]:
@@ -243,3 +296,15 @@ def describe_policies() -> dict[str, str]:
 def describe_placements() -> dict[str, str]:
     """Return one line on each placement by name, alphabetically."""
     return _PLACEMENTS.descriptions()
+
+
+def broken_policies() -> dict[str, str]:
+    """Return why a plug-in or a module of policies could not be loaded, by its name."""
+    _POLICIES.found()
+    return dict(sorted(_POLICIES.broken.items()))
+
+
+def broken_placements() -> dict[str, str]:
+    """Return why a plug-in or a module of placements could not be loaded, by its name."""
+    _PLACEMENTS.found()
+    return dict(sorted(_PLACEMENTS.broken.items()))

@@ -7,17 +7,20 @@ the run, what was computed is written.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phasewise.profiling.errors import OutputError, cannot_write
+from phasewise.profiling.defects import said
+from phasewise.profiling.errors import OutputError, ProfilingError, cannot_write
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.profiling.sinks import NullSink, Sink
 from phasewise.sched import compiled, registry
 from phasewise.sched.api import Policy, Solve
 from phasewise.sched.cluster import ClusterLayout
+from phasewise.sched.defects import defect
 from phasewise.sched.engine import Parts, Simulation
 from phasewise.sched.errors import RunFailedError, ScenarioError, SchedulingError
 from phasewise.sched.migration import MigrationModel
@@ -122,14 +125,18 @@ def simulate(
         Where the run directory cannot be made.
     RunFailedError
         Where the run had begun; what was computed is saved with status ``failed``.
+    DefectError
+        Where anything else was raised, at any time: it says by which part, and where the traceback is kept.
     KeyboardInterrupt
         Let through after saving with status ``interrupted``.
     """
     timer = PhaseTimer()
-    parts = build_parts(scenario, timer)
+    with _blamed(scenario):
+        parts = build_parts(scenario, timer)
     if callbacks.on_problem is not None:
         parts = replace(parts, solve=_watched(parts.solve, callbacks.on_problem))
-    _prepare_kernels(parts, callbacks.notify)
+    with _blamed(scenario):
+        _prepare_kernels(parts, callbacks.notify)
     if out is not None:
         _make(out)
     recorder = Recorder(scenario, parts.layout, out, lines or NullSink(), command)
@@ -245,11 +252,23 @@ def _run(simulation: Simulation, recorder: Recorder, out: Path | None, interrupt
         recorder.leave(simulation.active_jobs())
         recorder.abandon("interrupted", "interrupted")
         raise
-    except BaseException as error:  # a defect, of ours or of a plug-in: it keeps its traceback, the user the results
-        recorder.leave(simulation.active_jobs())
-        recorder.abandon("failed", f"{type(error).__name__}: {error}")
-        raise
+    except BaseException as error:  # a defect, of ours or of a plug-in, even where that asks for the end of the process
+        with suppress(Exception):  # it may be the recorder itself that is broken
+            recorder.leave(simulation.active_jobs())
+            recorder.abandon("failed", said(error))
+        raise defect(error, recorder.scenario, simulation.round_index, out) from error
     return RunOutcome(reason.status, summary, out)
+
+
+@contextmanager
+def _blamed(scenario: Scenario) -> Iterator[None]:
+    """Say whose defect it is where building the parts of a run raises what says nothing of wrong input."""
+    try:
+        yield
+    except (SchedulingError, SolverError, ProfilingError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise defect(error, scenario, None, None) from error
 
 
 def _reporter(

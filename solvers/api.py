@@ -47,6 +47,14 @@ class RebuildReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Fallback:
+    """One backend that was asked and did not deliver."""
+
+    backend: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What a backend claims about one problem.
 
@@ -70,6 +78,8 @@ class Answer:
         (K, W) capacity prices of a family that is solved in stages, a row a stage; its certificate reads them.
     solved_by
         Which other backend a backend that picks one picked; empty where it solves by itself.
+    fallbacks
+        The backends that such a one had asked before, and why it passed them over.
     """
 
     status: Status
@@ -81,14 +91,7 @@ class Answer:
     note: str = ""
     stage_prices: Floats | None = None
     solved_by: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Fallback:
-    """One backend of a chain that did not deliver."""
-
-    backend: str
-    reason: str
+    fallbacks: tuple[Fallback, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,8 @@ class Solution:
         Largest constraint violation of the backend's x before the projection, relative to the constraint's scale.
     utilization
         Share of all GPUs that `x` uses.
+    fallbacks
+        The backends that were asked before and did not deliver, in that order.
     utilization_ceiling
         Largest share that any feasible allocation uses; computed for heuristics only, else None. What a heuristic gives
         up is the `gap` in the objective, and at most the difference of these two in utilisation.

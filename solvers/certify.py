@@ -12,7 +12,7 @@ from typing import Final, TypeGuard
 
 import numpy as np
 
-from phasewise.solvers.api import Answer, Floats, Solution, Status
+from phasewise.solvers.api import Answer, Fallback, Floats, Solution, Status
 from phasewise.solvers.problems import Problem
 
 VIOLATION_LIMIT: Final = 1e-6
@@ -85,6 +85,7 @@ def certify(
         utilization=problem.utilization(x),
         iterations=int(answer.iterations),  # JSON takes no NumPy numbers
         rebuild=answer.rebuild,
+        fallbacks=tuple(Fallback(f"{backend}:{passed.backend}", passed.reason) for passed in answer.fallbacks),
         utilization_ceiling=None if math.isfinite(gap_limit) else problem.utilization_ceiling(),
     )
 

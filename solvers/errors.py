@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "OptionError",
     "ProblemError",
+    "ReplayFailedError",
     "SolveFailedError",
     "SolverError",
     "TapeError",
@@ -35,6 +36,10 @@ class UnsupportedProblemError(SolverError):
 
 class SolveFailedError(SolverError):
     """No backend of the chain delivered an answer that passes the certifier."""
+
+
+class ReplayFailedError(SolverError):
+    """A backend raised what is no native solver's failure; names it, the line, and the file with the traceback."""
 
 
 class TapeError(SolverError):

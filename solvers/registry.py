@@ -17,6 +17,7 @@ from functools import cache
 from importlib import metadata
 from typing import Final
 
+from phasewise.profiling.defects import is_somebodys, told
 from phasewise.solvers import backends
 from phasewise.solvers.api import SolverBackend
 from phasewise.solvers.errors import UnknownBackendError
@@ -71,7 +72,10 @@ def get(name: str) -> SolverBackend:
         if reason := _discovered()[1].get(name):
             raise UnknownBackendError(f"solver backend {name!r} cannot be loaded: {reason}")
         listed = ", ".join([*names(installed=False), *aliases()])
-        raise UnknownBackendError(f"no solver backend {name!r}; choose one of: {listed}; or a chain such as ecos,scs")
+        torn = f" (cannot be loaded: {'; '.join(map(': '.join, broken().items()))})" if broken() else ""
+        raise UnknownBackendError(
+            f"no solver backend {name!r}; choose one of: {listed}; or a chain such as ecos,scs{torn}"
+        )
     if lacks := missing(backend):
         raise UnknownBackendError(f"solver backend {name!r} needs: pip install {' '.join(lacks)}")
     return backend
@@ -85,6 +89,11 @@ def is_exact(backend: SolverBackend) -> bool:
 def missing(backend: SolverBackend) -> tuple[str, ...]:
     """Return what ``pip install`` would have to add before ``backend`` can be opened; imports nothing."""
     return tuple(dist for module, dist in backend.requires.items() if importlib.util.find_spec(module) is None)
+
+
+def broken() -> dict[str, str]:
+    """Return why a plug-in or a module of backends could not be loaded, by its name."""
+    return dict(sorted(_discovered()[1].items()))
 
 
 def describe() -> tuple[BackendDescription, ...]:
@@ -123,13 +132,32 @@ def _discovered() -> tuple[Mapping[str, SolverBackend], Mapping[str, str]]:
     found: dict[str, SolverBackend] = {}
     broken: dict[str, str] = {}
     for module in sorted(each.name for each in pkgutil.iter_modules(backends.__path__)):
-        for backend in importlib.import_module(f"{backends.__name__}.{module}").BACKENDS:
-            found[backend.name] = backend
+        path = f"{backends.__name__}.{module}"
+        try:
+            found |= {backend.name: backend for backend in importlib.import_module(path).BACKENDS}
+        except BaseException as error:
+            broken[module] = f"module {path}: {_why(error)}"
     for entry in metadata.entry_points(group=ENTRY_POINTS):
         try:
-            backend = entry.load()()
-        except (ImportError, AttributeError, TypeError) as error:
-            broken[entry.name] = f"entry point {entry.value}: {error}"
+            backend = _complete(entry.load()())
+        except BaseException as error:  # somebody else's code, which may even ask for the end of the process
+            broken[entry.name] = f"entry point {entry.value}: {_why(error)}"
         else:
             found.setdefault(backend.name, backend)
     return found, broken
+
+
+def _why(error: BaseException) -> str:
+    """Return what was raised, and in which line outside of Python's machinery; a wish to end is let through."""
+    if isinstance(error, KeyboardInterrupt):
+        raise error
+    return told(error, lambda name: is_somebodys(name) and name != __name__)
+
+
+def _complete(backend: SolverBackend) -> SolverBackend:
+    """Return the backend; raise `TypeError` or `AttributeError` where what everybody asks of it is not there."""
+    words = (backend.name, backend.limits, *backend.aliases, *backend.requires, *backend.requires.values())
+    if not all(isinstance(word, str) for word in (*words, *backend.families)):
+        raise TypeError("name, aliases, families, requires and limits must be text")
+    missing(backend)  # asks for the modules that it requires
+    return backend

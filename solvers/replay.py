@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from phasewise.profiling.defects import keep_traceback, told, where_kept
 from phasewise.profiling.phases import Phase, PhaseTimer
 from phasewise.solvers import registry
 from phasewise.solvers.api import Solution
 from phasewise.solvers.certify import relative_gap
-from phasewise.solvers.errors import SolverError, UnsupportedProblemError
+from phasewise.solvers.errors import ReplayFailedError, SolverError, UnsupportedProblemError
 from phasewise.solvers.problems import Problem
 from phasewise.solvers.session import Solver, open_solver
 
@@ -128,6 +129,8 @@ def replay(
         Where a solver cannot be opened; before anything is solved.
     UnsupportedProblemError
         Where a solver takes no problem of a family that comes up.
+    ReplayFailedError
+        Where a solver raises what is no native solver's failure: a defect.
     """
     opened: list[tuple[Record, PhaseTimer, Solver]] = []
     for name in solvers:
@@ -139,14 +142,27 @@ def replay(
         for record, timer, solver in opened:
             _require_support(record.solver, families, problem)
             timer.take()
-            try:
-                solutions.append((record, solver.solve(problem)))
-            except SolverError as error:
-                record.failures.append(str(error))
+            solution = _answer(solver, problem, record, index)
+            if solution is not None:
+                solutions.append((record, solution))
             record.timed(timer)
         _note(problem, solutions)
         done(index + 1)
     return [record for record, _, _ in opened]
+
+
+def _answer(solver: Solver, problem: Problem, record: Record, index: int) -> Solution | None:
+    """Return the certified answer; None, and a note of why, where there is none."""
+    try:
+        return solver.solve(problem)
+    except SolverError as error:
+        record.failures.append(str(error))
+        return None
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a defect, even where it asks for the end of the process
+        kept = where_kept(keep_traceback(error), error)
+        raise ReplayFailedError(f"solver {record.solver} raised in problem {index}: {told(error)}; {kept}") from error
 
 
 def _note(problem: Problem, solutions: Sequence[tuple[Record, Solution]]) -> None:

@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
 
 import numpy as np
 
@@ -15,24 +14,26 @@ from phasewise.solvers import registry
 from phasewise.solvers.api import Fallback, Solution, SolverBackend, SolverSession, Status
 from phasewise.solvers.certify import GAP_LIMIT, Rejection, certify
 from phasewise.solvers.errors import OptionError, SolveFailedError, SolverError, UnknownBackendError
+from phasewise.solvers.native import is_native
 from phasewise.solvers.problems import Problem
-
-NATIVE_ERRORS: Final = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
-"""What native solvers and their bindings are known to raise of Python's own exceptions in a solve."""
-
-_OURS: Final = frozenset({"builtins", __name__.partition(".")[0]})
-_WISHES: Final = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
 
 @dataclass(frozen=True, slots=True)
 class _Link:
     """One backend of the chain, opened."""
 
-    name: str
-    families: frozenset[str]
+    backend: SolverBackend
     session: SolverSession
     options: Mapping[str, object]
     exact: bool
+
+    @property
+    def name(self) -> str:
+        return self.backend.name
+
+    @property
+    def families(self) -> frozenset[str]:
+        return self.backend.families
 
 
 class Solver:
@@ -70,7 +71,7 @@ class Solver:
         for link in self._links:
             outcome = _attempt(link, problem)
             if isinstance(outcome, Solution):
-                return replace(outcome, fallbacks=tuple(fallbacks)) if fallbacks else outcome
+                return replace(outcome, fallbacks=(*fallbacks, *outcome.fallbacks)) if fallbacks else outcome
             fallbacks.append(Fallback(link.name, outcome.reason))
         raise SolveFailedError(self._all_failed(problem, fallbacks))
 
@@ -112,19 +113,8 @@ def open_solver(spec: str, options: Mapping[str, object], timer: PhaseTimer) -> 
     for part, backend in zip(parts, backends, strict=True):
         own = _options_of(part, backend.name, parts, options)
         session = _opened(backend, own, timer)
-        links.append(_Link(backend.name, backend.families, session, own, registry.is_exact(backend)))
+        links.append(_Link(backend, session, own, registry.is_exact(backend)))
     return Solver(tuple(links))
-
-
-def is_native(error: BaseException) -> bool:
-    """Return whether ``error`` is a native solver's way of failing; anything else is a bug, or a wish to end.
-
-    Besides `NATIVE_ERRORS` that is every class which neither Python nor this project defines: a binding has classes of
-    its own, and a panic of Rust is not even an `Exception`.
-    """
-    if isinstance(error, _WISHES):
-        return False
-    return isinstance(error, NATIVE_ERRORS) or type(error).__module__.partition(".")[0] not in _OURS
 
 
 def _opened(backend: SolverBackend, options: Mapping[str, object], timer: PhaseTimer) -> SolverSession:
@@ -162,7 +152,7 @@ def _attempt(link: _Link, problem: Problem) -> Solution | Rejection:
     except SolverError as error:
         return Rejection(str(error))
     except BaseException as error:
-        if not is_native(error):
+        if not is_native(error, link.backend, link.session):
             raise
         return Rejection(f"raised {type(error).__name__}: {error}")
     return certify(problem, answer, link.name, gap_limit=GAP_LIMIT if link.exact else math.inf)

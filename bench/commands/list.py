@@ -18,21 +18,21 @@ def _scenarios() -> list[Record]:
 
 
 def _policies() -> list[Record]:
-    from phasewise.sched.registry import describe_policies
+    from phasewise.sched.registry import broken_policies, describe_policies
 
-    return _described(describe_policies())
+    return _described(describe_policies(), broken_policies())
 
 
 def _placements() -> list[Record]:
-    from phasewise.sched.registry import describe_placements
+    from phasewise.sched.registry import broken_placements, describe_placements
 
-    return _described(describe_placements())
+    return _described(describe_placements(), broken_placements())
 
 
 def _solvers() -> list[Record]:
-    from phasewise.solvers.registry import describe
+    from phasewise.solvers.registry import broken, describe
 
-    return [
+    sound = [
         {
             "name": backend.name,
             "aliases": list(backend.aliases),
@@ -40,13 +40,17 @@ def _solvers() -> list[Record]:
             "missing": list(backend.missing),
             "families": list(backend.families),
             "limits": backend.limits,
+            "broken": None,
         }
         for backend in describe()
     ]
+    nothing = {"aliases": [], "installed": False, "missing": [], "families": [], "limits": ""}
+    return sound + [{"name": name, **nothing, "broken": why} for name, why in broken().items()]
 
 
-def _described(lines: Mapping[str, str]) -> list[Record]:
-    return [{"name": name, "description": line} for name, line in lines.items()]
+def _described(lines: Mapping[str, str], broken: Mapping[str, str]) -> list[Record]:
+    sound = [{"name": name, "description": line, "broken": None} for name, line in lines.items()]
+    return sound + [{"name": name, "description": "", "broken": why} for name, why in broken.items()]
 
 
 SUBJECTS: Mapping[str, Callable[[], list[Record]]] = {
@@ -63,7 +67,8 @@ SUBJECTS: Mapping[str, Callable[[], list[Record]]] = {
 def command(subject: str, as_json: bool) -> None:
     """List the scenarios, policies, solvers or placements there are, one a line.
 
-    A solver's line says whether it is installed, which problem families it takes, and its limits.
+    A solver's line says whether it is installed, which problem families it takes, and its limits. A plug-in that
+    cannot be loaded comes last, with the reason.
     """
     records = SUBJECTS[subject]()
     if as_json:
@@ -76,6 +81,8 @@ def command(subject: str, as_json: bool) -> None:
 
 def _line(record: Record) -> str:
     """Return what stands after the name."""
+    if record.get("broken"):
+        return f"broken: {record['broken']}"
     if "description" in record:
         return str(record["description"])
     state = "installed" if record["installed"] else f"missing (pip install {_words(record['missing'], ' ')})"

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from phasewise.profiling.environment import describe_environment, release_memory
-from phasewise.profiling.errors import OutputError
+from phasewise.profiling.errors import ProfilingError
 from phasewise.profiling.lines import Kind, encode
 from phasewise.profiling.phases import PhaseProfile, PhaseTotals
 from phasewise.profiling.sinks import FileSink, Sink, TeeSink, write_atomically
@@ -48,7 +48,7 @@ class Recorder:
     def __init__(
         self, scenario: Scenario, layout: ClusterLayout, out: Path | None, lines: Sink, command: Sequence[str] = ()
     ) -> None:
-        self._scenario = scenario
+        self.scenario = scenario
         self._worker_types = layout.worker_types
         self._log = rounds.RoundLog(layout.worker_types, layout.capacity, scenario.output.chunk_rounds)
         self._intervals = intervals.Intervals(layout)
@@ -223,7 +223,7 @@ class Recorder:
             return
         self._log.time(self._profile)
         self._profile = None
-        output = self._scenario.output
+        output = self.scenario.output
         if output.debug or self.totals.rounds % output.profile_every == 0:
             self._write_profile(self._log.since_last_line())
         if self._log.full:
@@ -260,7 +260,7 @@ class Recorder:
             return
         run = {
             "schema": 1,
-            "scenario": msgspec.to_builtins(self._scenario),
+            "scenario": msgspec.to_builtins(self.scenario),
             **self._origin,
             "summary": self.summary(),
             "status": status,
@@ -288,10 +288,12 @@ class Recorder:
 
     def abandon(self, status: str, reason: str) -> None:
         """Write what can still be written of a run that failed or was interrupted."""
-        with suppress(OutputError):
-            self.finish(status, reason)
-        with suppress(OutputError):
-            self._write_run(status)  # a full disk may have kept the tables from being completed, not this
+        try:
+            with suppress(ProfilingError):
+                self.finish(status, reason)
+        finally:
+            with suppress(ProfilingError):
+                self._write_run(status)  # a full disk may have kept the tables from being completed, not this
 
 
 def _request(job: Arrival) -> dict[str, object]:

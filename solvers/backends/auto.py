@@ -20,9 +20,10 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from phasewise.profiling.phases import PhaseTimer
-from phasewise.solvers.api import Answer, SolverSession, Status
-from phasewise.solvers.errors import OptionError, SolverError, UnsupportedProblemError
+from phasewise.solvers.api import Answer, Fallback, SolverBackend, SolverSession, Status
+from phasewise.solvers.errors import OptionError, SolverError, UnknownBackendError, UnsupportedProblemError
 from phasewise.solvers.lexicographic import LEXICOGRAPHIC
+from phasewise.solvers.native import is_native
 from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING, Problem
 
 TABLE: Final = Path(__file__).with_name("auto_table.toml")
@@ -172,15 +173,17 @@ class AutoSession:
         if not ranked:
             raise UnsupportedProblemError(f"no installed backend takes problem family {problem.family!r}")
         first = self._settle(structure, ranked)
-        answer = self._answer(first, problem)
+        asked = [self._answer(first, problem)]
+        answer = asked[0]
         for other in ranked:
             if answer.status is Status.OPTIMAL:
                 break
             if other != first:
                 further = self._answer(other, problem)
+                asked.append(further)
                 if further.status is Status.OPTIMAL or answer.status not in _USABLE:
                     answer = further
-        return answer
+        return answer if len(asked) == 1 else _with_fallbacks(answer, asked)
 
     def _settle(self, structure: Structure, ranked: Mapping[str, float]) -> str:
         """Return the backend to use, which is the present one unless another has been ahead for long enough."""
@@ -197,19 +200,46 @@ class AutoSession:
         return self._present[structure.family]
 
     def _answer(self, name: str, problem: Problem) -> Answer:
-        """Return the answer of one backend, marked with its name; what it raises is a failure like any other."""
-        from phasewise.solvers import registry
-        from phasewise.solvers.session import is_native
+        """Return the answer of one backend, marked with its name; a native solver that raises has failed.
 
+        A defect, which is what anything else is that it raises, is let through: another backend's answer would hide it.
+        """
+        from phasewise.solvers import registry
+
+        backend = registry.get(name)
         try:
             if name not in self._sessions:
-                self._sessions[name] = registry.get(name).open({}, self._timer)
+                self._sessions[name] = self._opened(backend)
             answer = self._sessions[name].solve(problem)
+        except SolverError as error:
+            answer = Answer(Status.FAILED, None, note=str(error))
         except BaseException as error:
-            if not isinstance(error, SolverError) and not is_native(error):
+            if not is_native(error, backend, self._sessions.get(name)):
                 raise
-            answer = Answer(Status.FAILED, None, note=f"{name}: {error}")
+            answer = Answer(Status.FAILED, None, note=f"raised {type(error).__name__}: {error}")
+        if not isinstance(answer, Answer):  # a plug-in's code is not type-checked here
+            answer = Answer(Status.FAILED, None, note=f"returned {type(answer).__name__}, not an Answer")
         return replace(answer, solved_by=answer.solved_by or name)
+
+    def _opened(self, backend: SolverBackend) -> SolverSession:
+        try:
+            return backend.open({}, self._timer)
+        except (ImportError, OSError) as error:  # the native library cannot be loaded
+            raise UnknownBackendError(f"cannot be opened: {type(error).__name__}: {error}") from error
+
+
+def _with_fallbacks(answer: Answer, asked: list[Answer]) -> Answer:
+    """Return the answer that was chosen with the others that were asked for; where none is of use, all say why."""
+    if answer.status in _USABLE:
+        others = [each for each in asked if each is not answer]
+        passed_over = tuple(Fallback(each.solved_by, _verdict(each)) for each in others)
+        return replace(answer, fallbacks=passed_over)
+    return replace(answer, note="; ".join(f"{each.solved_by}: {_verdict(each)}" for each in asked))
+
+
+def _verdict(answer: Answer) -> str:
+    """Return how a backend's solve ended, in the words of the certifier."""
+    return f"status {answer.status}" + (f" ({answer.note})" if answer.note else "")
 
 
 BACKENDS: Final = (Auto(),)

@@ -76,6 +76,20 @@ def test_an_unknown_placement_is_told_which_there_are() -> None:
         registry.placement("stride", OPTIONS)
 
 
+def test_a_class_can_be_registered_for_a_while() -> None:
+    class Passing:
+        """Is there for a while."""
+
+        name = "passing"
+
+        def __init__(self, options: object) -> None:
+            self.options = options
+
+    with registry.registered_policy(Passing):  # type: ignore[arg-type]
+        assert registry.policy("passing").name == "passing"
+    assert "passing" not in registry.policy_names()
+
+
 def test_two_classes_of_one_name_are_refused() -> None:
     class Usurper:
         """Takes another's name."""
@@ -120,20 +134,31 @@ def test_a_policy_of_another_distribution_is_found_by_its_entry_point(tmp_path: 
 @pytest.mark.parametrize(
     ("points", "message"),
     [
-        ("[phasewise.policies]\nx = thirdparty:Absent\n", "x = thirdparty:Absent of thirdparty cannot be loaded"),
-        ("[phasewise.policies]\nx = nowhere:Lottery\n", "x = nowhere:Lottery of thirdparty cannot be loaded"),
-        ("[phasewise.placements]\nx = thirdparty:__name__\n", "x = thirdparty:__name__ is not a class with a `name`"),
+        ("[phasewise.policies]\nx = thirdparty:Absent\n", "thirdparty:Absent of thirdparty: AttributeError: "),
+        (
+            "[phasewise.policies]\nx = nowhere:Lottery\n",
+            "nowhere:Lottery of thirdparty: ModuleNotFoundError: ",
+        ),
+        ("[phasewise.placements]\nx = thirdparty:__name__\n", "it is not a class with a `name`"),
         ("[phasewise.policies]\nx = thirdparty:Lottery\n", "'isolated' is registered twice"),
+        ("[phasewise.policies]\nx = torn:Lottery\n", "SystemExit: 0 (line 2 of "),
     ],
 )
 def test_a_broken_plugin_is_named(tmp_path: Path, points: str, message: str) -> None:
     source = PLUGIN.format(name="Lottery", docstring="Draw lots.", registered="isolated")
+    (tmp_path / "torn.py").write_text("import sys\nsys.exit(0)\n")
     folder = installed_plugin(tmp_path, source, points)
     done = run_python(
         "from phasewise.sched import registry, errors\n"
-        "try:\n    registry.policy_names(), registry.placement_names()\n"
-        "except errors.SchedulingError as error:\n    print(error)",
+        "for name, why in (registry.broken_policies() | registry.broken_placements()).items(): print(name, why)\n"
+        "try:\n    registry.policy('x')\n"
+        "except errors.UnknownPolicyError as error:\n    print(error)\n"
+        "registry.policy('fifo'), registry.placement_names()",
         folder,
     )
-    assert message in done.stdout
-    assert done.stderr == ""
+    listed, refused = done.stdout.splitlines()
+    assert message in listed
+    assert listed.startswith("x entry point ")
+    assert "'x'" in refused
+    assert ("policies" in points) == (message in refused)
+    assert (done.stderr, done.returncode) == ("", 0)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+import native_library
 import numpy as np
 import pytest
 
@@ -56,6 +57,13 @@ class Fake:
 
 
 def raises(error: Exception) -> Behaviour:
+    """Raise as the library does that the backend calls."""
+    return lambda problem: native_library.fail(error)
+
+
+def has_a_bug(error: Exception) -> Behaviour:
+    """Raise in the backend's own lines."""
+
     def behave(problem: Problem) -> Answer:
         raise error
 
@@ -146,7 +154,7 @@ def test_a_family_that_a_backend_does_not_know_is_a_reason_like_any_other() -> N
 
 
 def test_a_bug_in_a_backend_is_not_hidden_by_the_chain() -> None:
-    with registry.registered(Fake("buggy", raises(AssertionError("a bug")))):
+    with registry.registered(Fake("buggy", has_a_bug(AssertionError("a bug")))):
         solver = open_solver("buggy,highs-direct", {}, PhaseTimer())
         with pytest.raises(AssertionError, match="a bug"):
             solver.solve(PROBLEM)

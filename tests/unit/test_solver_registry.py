@@ -128,4 +128,4 @@ def test_an_installed_package_adds_a_backend_and_a_broken_one_breaks_nothing_els
     assert done.returncode == 0, done.stderr
     first, second = done.stdout.splitlines()
     assert first == "idle 0.0"
-    assert "'torn' cannot be loaded: entry point no_such_plugin:Backend: No module named" in second
+    assert "'torn' cannot be loaded: entry point no_such_plugin:Backend: ModuleNotFoundError: No module named" in second

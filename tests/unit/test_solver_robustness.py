@@ -14,13 +14,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import native_library
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from small_runs import Run, perform
 
 from phasewise.profiling.phases import PhaseTimer
-from phasewise.sched.errors import RunFailedError, ScenarioError
+from phasewise.sched.errors import DefectError, RunFailedError, ScenarioError
 from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.simulate import Callbacks, build_parts, simulate
 from phasewise.solvers import registry
@@ -80,6 +81,13 @@ class Failing:
 
 
 def raises(error: BaseException) -> Behaviour:
+    """Raise as the library does that the backend calls."""
+    return lambda problem, sound: native_library.fail(error)
+
+
+def has_a_bug(error: BaseException) -> Behaviour:
+    """Raise in the backend's own lines."""
+
     def behave(problem: Problem, sound: SolverSession) -> Answer:
         raise error
 
@@ -320,14 +328,16 @@ def test_a_chain_of_nothing_but_failures_gives_every_reason(tmp_path: Path, phas
 
 def test_a_defect_keeps_its_traceback_and_the_run_what_was_computed(tmp_path: Path) -> None:
     with (
-        registry.registered(Failing(raises(AssertionError("a defect")))),
-        pytest.raises(AssertionError, match="defect"),
+        registry.registered(Failing(has_a_bug(AssertionError("not so")))),
+        pytest.raises(DefectError, match="solver backend 'bad' raised AssertionError: not so") as caught,
     ):
         simulate(toy(f"bad,{SOUND}"), tmp_path / "out")
+    assert caught.value.traceback == tmp_path / "out" / "error.txt"
+    assert "AssertionError: not so" in caught.value.traceback.read_text()
     run = Run(tmp_path / "out", "failed")
     assert run.record["status"] == "failed"
     assert run.table("rounds")["round"] == list(range(run.summary["rounds"])) != []
-    assert run.events("run_end")[0]["reason"] == "AssertionError: a defect"
+    assert run.events("run_end")[0]["reason"] == "AssertionError: not so"
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1)])
@@ -365,12 +375,15 @@ def test_auto_goes_on_to_another_backend_where_a_library_raises_a_class_of_its_o
 
     class Broken(Failing):
         def open(self, options: Mapping[str, object], timer: PhaseTimer) -> SolverSession:
-            raise error
+            native_library.fail(error)
 
     with registry.registered(Broken(raises(error), name=picked)):
         solution = open_solver("auto", {}, PhaseTimer()).solve(problem)
     assert solution.backend.startswith("auto:")
     assert solution.backend != f"auto:{picked}"
+    ((passed_over, reason),) = [(each.backend, each.reason) for each in solution.fallbacks]
+    assert passed_over == f"auto:{picked}"
+    assert f"raised {type(error).__name__}: {error}" in reason
 
 
 # -- lies that only a certifier sees ---------------------------------------------------------------------------------
