@@ -1,4 +1,4 @@
-"""Which folder a run writes to: it belongs to one run for as long as that lives, and no earlier run is lost by accident.
+"""Which folder a run writes to: it is one run's for as long as that lives, and no earlier run is lost by accident.
 
 A folder is claimed by a lock on a hidden file in it. The system lets go of the lock when its process ends, however that
 ends, so a killed run leaves a folder that can be claimed again. What `--overwrite` replaces waits in a hidden folder

@@ -1,4 +1,4 @@
-"""The standard streams: standard output as tables want it, standard error as a courtesy, and neither a risk to a run."""
+"""The standard streams: standard output as tables want it, standard error as a courtesy, neither a risk to a run."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def streams_in_place() -> Iterator[None]:
         null = os.dup(null)
     os.close(null)
     if sys.stdout is None:
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  (for as long as the process lives)
     with contextlib.redirect_stderr(cast("TextIO", Courtesy(sys.stderr))):
         yield
 
 
 @contextlib.contextmanager
 def shown_if_possible(saved: Path) -> Iterator[None]:
-    """Show, in the block, what a finished run came to; where standard output takes no more, the run is done all the same.
+    """Show, in the block, what a finished run came to; where standard output takes no more, it is done all the same.
 
     Parameters
     ----------
@@ -64,4 +64,5 @@ def shown_if_possible(saved: Path) -> Iterator[None]:
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the last flush, at exit, needs a place to go
         if not isinstance(error, BrokenPipeError):
-            print(f"phasewise: the run is saved in {saved}, but standard output takes no more: {error}", file=sys.stderr)
+            lost = f"standard output takes no more: {error.strerror}"
+            print(f"phasewise: what was computed is saved in {saved}, but {lost}", file=sys.stderr)

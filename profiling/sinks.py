@@ -217,6 +217,43 @@ class FileSink:
             self._file.close()
 
 
+class Folder:
+    """A folder that files go to for some time, and whether that place still is the folder it was.
+
+    Parameters
+    ----------
+    path
+        The folder.
+
+    Raises
+    ------
+    OutputError
+        Where there is no such folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._was = path.stat()
+        except OSError as error:
+            raise cannot_write(path, error) from error
+
+    @property
+    def stands(self) -> bool:
+        """Whether the folder is where it was."""
+        try:
+            return os.path.samestat(self._was, self.path.stat())
+        except OSError:
+            return False
+
+    def require(self) -> None:
+        """Raise `OutputError` where the folder is gone, or another one is in its place."""
+        if self.stands:
+            return
+        found = "replaced by another one" if self.path.exists() else "removed"
+        raise OutputError(f"the folder {self.path} was {found} while it was written to; what it held went with it")
+
+
 def write_all(descriptor: int, block: bytes) -> None:
     """Write the whole block to an open file; raises `OSError` where the system refuses a part of it."""
     rest = memoryview(block)

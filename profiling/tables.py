@@ -103,9 +103,7 @@ class TableSink:
         merged = self._parts / "merged.tmp"
         parts = [self._part(index) for index in range(self._count)]
         try:
-            rows = _merge(parts, self.schema, merged)
-            if rows != self.rows:
-                raise RecordError(f"the parts in {self._parts} hold {rows} rows, but {self.rows} were written")
+            _require_all(self.rows, _merge(parts, self.schema, merged), self._parts)
             merged.replace(self.path)
         except OSError as error:
             with suppress(OSError):
@@ -189,6 +187,11 @@ def read_table(path: Path | str, columns: Sequence[str] | None = None) -> pa.Tab
     return pa.concat_tables([_read(part, names) for part in parts]).combine_chunks()
 
 
+def _require_all(written: int, merged: int, folder: Path) -> None:
+    if merged != written:
+        raise RecordError(f"the parts in {folder} hold {merged} rows, but {written} were written")
+
+
 def _schema(types: Mapping[str, str]) -> pa.Schema:
     """Return the schema with these Arrow types by column."""
     try:
@@ -237,7 +240,7 @@ def _read(path: Path, columns: list[str] | None) -> pa.Table:
 
 
 def _merge(parts: Sequence[Path], schema: pa.Schema, target: Path) -> int:
-    """Write the rows of all parts into one file and return how many they are; holds two row groups in memory at most."""
+    """Write the rows of all parts into one file, holding two row groups in memory at most; return how many they are."""
     rows = 0
     with pq.ParquetWriter(target, schema, compression="zstd") as writer:
         for group in _row_groups(parts):

@@ -19,7 +19,7 @@ from phasewise.profiling.environment import describe_environment, release_memory
 from phasewise.profiling.errors import ProfilingError
 from phasewise.profiling.lines import Kind, encode
 from phasewise.profiling.phases import PhaseProfile, PhaseTotals
-from phasewise.profiling.sinks import FileSink, Sink, TeeSink, write_atomically
+from phasewise.profiling.sinks import FileSink, Folder, Sink, TeeSink, write_atomically
 from phasewise.sched.cluster import ClusterLayout
 from phasewise.sched.recording import intervals, rounds
 from phasewise.sched.recording.records import NOTHING_PAID, AllocationRecord, JobRecord, RoundOutcome
@@ -60,6 +60,7 @@ class Recorder:
         self.totals = Totals(scenario.stop.window)
         self.out = out
         self._lines = lines
+        self._folder: Folder | None = None
         self._file: FileSink | None = None
         self._tables: Tables = NoTables()
         self._report: Callable[[], None] | None = None
@@ -70,6 +71,7 @@ class Recorder:
                 "environment": describe_environment(),
                 "layout": layout.description(),
             }
+            self._folder = Folder(out)
             self._file = FileSink(out / "lines.log")
             self._lines = TeeSink(self._file, lines)
             self._tables = RunTables(out, self._log.schema())
@@ -249,15 +251,23 @@ class Recorder:
         self._iterations = 0
         self._lines.write(encode(Kind.PROFILE, record))
 
+    @property
+    def place(self) -> Path | None:
+        """The run directory, None where nothing is written or somebody has taken it away."""
+        return self.out if self._folder is not None and self._folder.stands else None
+
     def _write_chunk(self) -> None:
+        if self._folder is not None:
+            self._folder.require()
         columns, profile = self._log.take()
         self.totals.phases.add(profile)
         placements, jobs, self._jobs = self._intervals.take(), self._jobs, []
         self._tables.write(rounds=columns, placements=placements, jobs=jobs)
 
     def _write_run(self, status: str) -> None:
-        if self.out is None:
+        if self.out is None or self._folder is None:
             return
+        self._folder.require()
         run = {
             "schema": 1,
             "scenario": msgspec.to_builtins(self.scenario),
