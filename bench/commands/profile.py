@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from phasewise.bench.options import Overrides, run_options, scenario_options
+from phasewise.bench.values import Integer
 
 
 @click.command()
 @scenario_options
 @click.option(
     "--profile-rounds",
-    type=click.IntRange(min=1),
+    type=Integer(min=1),
     default=500,
     show_default=True,
     metavar="N",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from phasewise.profiling.phases import Phase, PhaseTimer
 from phasewise.solvers.api import Answer, Floats, RebuildReason, Status
-from phasewise.solvers.cvx_native import NATIVE_SOLVERS, NativeSolver, iterations_of, status_of
+from phasewise.solvers.cvx_native import NATIVE_SOLVERS, NativeSolver, iterations_of, status_of, verdict_of
 from phasewise.solvers.native_options import claim_highs_threads
 from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING, Problem
 
@@ -98,13 +98,13 @@ class CvxpyFreshSession:
             raw = chain.solve_via_data(
                 cvx.program, compiled, warm_start=False, verbose=False, solver_opts=dict(self._options)
             )
-        return _answer(cvx, chain.invert(raw, inverse), self._solver)
+        return _answer(cvx, chain.invert(raw, inverse), raw, self._solver)
 
 
-def _answer(cvx: CvxProgram, solution: Any, solver: str) -> Answer:
+def _answer(cvx: CvxProgram, solution: Any, raw: Any, solver: str) -> Answer:
     """Translate CVXPY's solution; its own unpacking would warn or raise on a bad status."""
-    status, iterations = status_of(solution), iterations_of(solution)
-    note = f"{solver} through CVXPY: {solution.status}"
+    status, iterations = status_of(solution, raw), iterations_of(solution)
+    note = f"{solver} through CVXPY: {verdict_of(solution, raw)}"
     entries = solution.primal_vars.get(cvx.x_id) if solution.primal_vars else None
     if entries is None:
         return Answer(status, None, iterations=iterations, rebuild=RebuildReason.FRESH, note=note)
