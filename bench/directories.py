@@ -52,18 +52,27 @@ class _Claim:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.made: list[Path] = []
+        self.ours = False
+        try:
+            self._descriptor = self._hold()
+        except BaseException:
+            self._unmake()
+            raise
+
+    def _hold(self) -> int:
+        """Return the descriptor of the lock, which is had; raise `_TakenError` where another process has it."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 self._make_folders()
                 self.ours = self._lock.exists()
-                self._descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o666)
+                descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o666)
             except FileNotFoundError:  # whoever had the folder before has just removed it
                 if attempt == ATTEMPTS:
                     raise
                 continue
-            if self._locked():
-                return
-            os.close(self._descriptor)
+            if self._locked(descriptor):
+                return descriptor
+            os.close(descriptor)
         raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
 
     @property
@@ -77,42 +86,52 @@ class _Claim:
                 folder.mkdir()
                 self.made.append(folder)
 
-    def _locked(self) -> bool:
+    def _locked(self, descriptor: int) -> bool:
         """Return whether the lock is had, and is still the one in the folder."""
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            holder = os.pread(self._descriptor, 64, 0).decode(errors="replace").strip()
-            os.close(self._descriptor)
+            holder = os.pread(descriptor, 64, 0).decode(errors="replace").strip()
+            os.close(descriptor)
             raise _TakenError(holder) from error
         except OSError as error:
             if error.errno not in _NO_LOCKS:  # such a file system has no claims: its folders are only looked into
                 raise
         with contextlib.suppress(OSError):  # a courtesy to whoever finds the folder taken
-            os.ftruncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, f"process {os.getpid()} on {os.uname().nodename}\n".encode(), 0)
-        return self.stands()
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"process {os.getpid()} on {os.uname().nodename}\n".encode(), 0)
+        return self._is_here(descriptor)
+
+    def _is_here(self, descriptor: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(descriptor), self._lock.stat())
+        except OSError:
+            return False
 
     def stands(self) -> bool:
         """Return whether the folder in that place still is the one that was claimed."""
-        try:
-            return os.path.samestat(os.fstat(self._descriptor), self._lock.stat())
-        except OSError:
-            return False
+        return self._is_here(self._descriptor)
 
     def entries(self) -> set[str]:
         """Return the names of what is in the folder, besides the lock."""
         return {entry.name for entry in self.path.iterdir()} - {LOCK}
 
-    def release(self) -> None:
-        """Let go of the folder, and remove what was made for nothing."""
+    def release(self, *, as_found: bool = False) -> None:
+        """Let go of the folder, and remove what was made for nothing.
+
+        ``as_found`` leaves the lock of a run that was killed before it began: nothing else says whose folder it is.
+        """
         if self.stands():
-            with contextlib.suppress(OSError):
-                self._lock.unlink()
-            for folder in reversed(self.made):
-                with contextlib.suppress(OSError):  # most often: it is not empty
-                    folder.rmdir()
+            if not (as_found and self.ours and not has_begun(self.path)):
+                with contextlib.suppress(OSError):
+                    self._lock.unlink()
+            self._unmake()
         os.close(self._descriptor)
+
+    def _unmake(self) -> None:
+        for folder in reversed(self.made):
+            with contextlib.suppress(OSError):  # most often: it is not empty
+                folder.rmdir()
 
 
 @contextlib.contextmanager
@@ -191,7 +210,7 @@ def _claimed(out: Path, *, overwrite: bool) -> _Claim:
         _require_replaceable(out, found, ours=claim.ours, overwrite=overwrite)
         _put_aside(out, found)
     except BaseException:
-        claim.release()
+        claim.release(as_found=True)
         raise
     return claim
 

@@ -261,7 +261,7 @@ def _run(simulation: Simulation, recorder: Recorder, out: Path | None, interrupt
     except (SchedulingError, SolverError, OutputError) as error:
         recorder.leave(simulation.active_jobs())
         recorder.abandon("failed", str(error))
-        raise RunFailedError(str(error), simulation.round_index, recorder.place) from error
+        raise RunFailedError(recorder.explained(error), simulation.round_index, recorder.place) from error
     except KeyboardInterrupt:
         recorder.leave(simulation.active_jobs())
         recorder.abandon("interrupted", "interrupted")

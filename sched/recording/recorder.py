@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from phasewise.profiling.environment import describe_environment, release_memory
-from phasewise.profiling.errors import ProfilingError
+from phasewise.profiling.errors import OutputError, ProfilingError
 from phasewise.profiling.lines import Kind, encode
 from phasewise.profiling.phases import PhaseProfile, PhaseTotals
 from phasewise.profiling.sinks import FileSink, Folder, Sink, TeeSink, write_atomically
@@ -256,6 +256,15 @@ class Recorder:
         """The run directory, None where nothing is written or somebody has taken it away."""
         return self.out if self._folder is not None and self._folder.stands else None
 
+    def explained(self, error: Exception) -> str:
+        """Return why the run failed: not by the first file that could not be written where its folder is gone."""
+        try:
+            if self._folder is not None:
+                self._folder.require()
+        except OutputError as gone:
+            return str(gone)
+        return str(error)
+
     def _write_chunk(self) -> None:
         if self._folder is not None:
             self._folder.require()
@@ -267,7 +276,6 @@ class Recorder:
     def _write_run(self, status: str) -> None:
         if self.out is None or self._folder is None:
             return
-        self._folder.require()
         run = {
             "schema": 1,
             "scenario": msgspec.to_builtins(self.scenario),
@@ -275,7 +283,9 @@ class Recorder:
             "summary": self.summary(),
             "status": status,
         }
-        write_atomically(self.out / "run.json", msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n")
+        content = msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n"
+        self._folder.require()
+        write_atomically(self.out / "run.json", content)
 
     def summary(self) -> dict[str, Any]:
         """Return the summary of the run so far."""

@@ -38,7 +38,7 @@ _MAGIC: Final = (
     (b"\x7fELF", "a program"),
 )
 _GAVEL_PAIR: Final = re.compile(rb"\"\('[^'\"]*', \d+\)\"")
-_JSON: Final = re.compile(rb"\s*(\{\s*[\"}]|\[\s*[\[{\"\d\]-](?!\w*\]))")
+_JSON: Final = re.compile(rb"\s*(\{\s*[\"}]|\[\s*([{\"\]]|-?\d[\d.eE+-]*\s*[,\]]|\[\s*[\[{\"\d\]-]))")
 _TOML: Final = re.compile(r"(?m)^\s*(\[[\w.\" -]+\]|[\w.\"-]+\s*=)")
 _LINE: Final = re.compile(rb"(PROFILE|TELEMETRY|EVENT) \{")
 
