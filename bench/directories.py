@@ -122,7 +122,8 @@ class _Claim:
         ``as_found`` leaves the lock of a run that was killed before it began: nothing else says whose folder it is.
         """
         if self.stands():
-            if not (as_found and self.ours and not has_begun(self.path)):
+            ours = self.ours or bool(self.entries())
+            if not (as_found and ours and not has_begun(self.path)):
                 with contextlib.suppress(OSError):
                     self._lock.unlink()
             self._unmake()
@@ -172,7 +173,7 @@ def claimed(out: Path | None, scenario: str, *, overwrite: bool) -> Iterator[Pat
                 shutil.rmtree(claim.path / ASIDE, ignore_errors=True)
             else:
                 _undo(claim.path)
-        claim.release()
+        claim.release(as_found=True)
 
 
 def has_begun(out: Path) -> bool:

@@ -32,7 +32,7 @@ class Fault:
         return f"line {self.line}: {self.message}" if self.line else self.message
 
 
-def render(origin: object, faults: Sequence[Fault], shown: int = SHOWN) -> str:
+def render(origin: object, faults: Sequence[Fault], shown: int = SHOWN, alike: int = SHOWN_ALIKE + 1) -> str:
     """Return one message: a fault a line as ``origin:line: message``, those alike together, then a count.
 
     Parameters
@@ -43,23 +43,25 @@ def render(origin: object, faults: Sequence[Fault], shown: int = SHOWN) -> str:
         In order of lines.
     shown
         At most so many lines of text, and one that counts the rest.
+    alike
+        Faults that differ by a name or a number only are told one by one where they are at most so many.
     """
-    alike: dict[str, list[Fault]] = {}
+    groups: dict[str, list[Fault]] = {}
     for fault in faults:
-        alike.setdefault(_VARIES.sub("#", fault.message), []).append(fault)
+        groups.setdefault(_VARIES.sub("#", fault.message), []).append(fault)
     told: list[str] = []
     covered = 0
-    for group in alike.values():
+    for group in groups.values():
         if len(told) >= shown:
             return "\n".join([*told, f"{origin}: and {len(faults) - covered:,} more faults"])
-        told += _group(origin, group, shown - len(told))
+        told += _group(origin, group, shown - len(told), alike)
         covered += len(group)
     return "\n".join(told)
 
 
-def _group(origin: object, group: Sequence[Fault], room: int) -> Iterator[str]:
+def _group(origin: object, group: Sequence[Fault], room: int, alike: int) -> Iterator[str]:
     """Yield the first of some faults that are alike, and where the others are."""
-    first = group if len(group) <= min(SHOWN_ALIKE + 1, room) else group[: min(SHOWN_ALIKE, room)]
+    first = group if len(group) <= min(alike, room) else group[: min(SHOWN_ALIKE, room)]
     for fault in first:
         yield f"{origin}:{fault.line}: {fault.message}" if fault.line else f"{origin}: {fault.message}"
     if rest := group[len(first) :]:

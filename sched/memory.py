@@ -57,12 +57,14 @@ def estimate(scenario: Scenario, nodes: int, *, solves: bool = True, jobs: int |
         Whether the policy states problems for the solver.
     jobs
         Jobs that may be there at once, where more is known than the scenario says: a trace's. With a rate it is not
-        known how many will wait; then it is those at the start.
+        known how many will wait; then it is those at the start and those that come within a round.
     """
     gpus, types = sum(scenario.cluster.gpus.values()), len(scenario.cluster.gpus)
     workload = scenario.workload
     if jobs is None:
-        jobs = workload.initial_jobs + (workload.jobs if not workload.rate_per_hour else 0)
+        in_a_round = int(workload.rate_per_hour * scenario.timing.round_s / 3600.0)
+        coming = workload.jobs if not workload.rate_per_hour else min(in_a_round, workload.jobs or in_a_round)
+        jobs = workload.initial_jobs + coming
     pair = max(_model_pair(name.strip()) for name in scenario.solver.name.split(",")) if solves else 0
     return Estimate(
         {

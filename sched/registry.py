@@ -185,7 +185,7 @@ class _Shelf:
             if name in self.broken:
                 raise unknown(f"{self.kind} {name!r} cannot be loaded: {self.broken[name]}; mend it or uninstall it")
             near = nearest(name, classes)
-            raise unknown(f"no {self.kind} {quoted(name)}{near}; choose one of: {', '.join(classes)}{self.hint()}")
+            raise unknown(f"no {self.kind} {quoted(name)}; choose one of: {', '.join(classes)}{self.hint()}{near}")
         return classes[name]
 
     def hint(self) -> str:

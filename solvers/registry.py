@@ -82,8 +82,8 @@ def get(name: str) -> SolverBackend:
         listed = ", ".join([*names(installed=False), *aliases()])
         torn = f" (cannot be loaded: {'; '.join(map(': '.join, broken().items()))})" if broken() else ""
         raise UnknownBackendError(
-            f"no solver backend {quoted(name)}{nearest(name, [*names(installed=False), *aliases()])}; "
-            f"choose one of: {listed}; or a chain such as ecos,scs{torn}"
+            f"no solver backend {quoted(name)}; choose one of: {listed}; or a chain such as ecos,scs{torn}"
+            f"{nearest(name, [*names(installed=False), *aliases()])}"
         )
     if lacks := missing(backend):
         raise UnknownBackendError(f"solver backend {name!r} is not installed: {advice(lacks)}")

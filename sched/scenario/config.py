@@ -22,6 +22,7 @@ NotNegative = Annotated[float, msgspec.Meta(ge=0.0, le=MOST_SIZE)]
 Positive = Annotated[float, msgspec.Meta(gt=0.0, le=MOST_SIZE)]
 Length = Annotated[float, msgspec.Meta(ge=1e-3, le=1e9)]  # seconds: a millisecond to thirty years
 Bandwidth = Annotated[float, msgspec.Meta(ge=1e-6, le=MOST_SIZE)]
+Weight = Annotated[float, msgspec.Meta(ge=0.0, le=1e6)]
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -199,7 +200,7 @@ class Migration(Section, frozen=True):
     bandwidth_mb_per_s: Bandwidth = 200.0
     checkpoint_mb: dict[Name, NotNegative] = {}
     warm_discount: Share = 0.5
-    weight: NotNegative = 1.0
+    weight: Weight = 1.0
     patience: NotNegative = 5.0
 
 

@@ -209,7 +209,7 @@ def _value_faults(path: str, kind: Any, value: Any) -> list[Told]:
         msgspec.convert(value, kind)
     except msgspec.ValidationError:
         limits = [limit for limit in _NO_LIMITS if isinstance(value, type(limit)) and limit < value < math.inf]
-        more = f" and at most {limits[0]:g}" if limits else ""
+        more = f" and at most {limits[0]:g}" if limits and "at most" not in in_words(kind) else ""
         return [(path, f"got {written(value)}; allowed: {in_words(kind)}{more}")]
     if isinstance(value, float) and not math.isfinite(value):
         return [(path, f"got {written(value)}; allowed: {in_words(kind)}")]
