@@ -35,6 +35,7 @@ def perform(setting: Setting, out: Path, *, quiet: bool, overwrite: bool) -> dic
 
     voice, interruption = Voice(quiet), Interruption()
     experiment, filling = prepare(setting), Filling()
+    _warn_of_unplaceable(experiment, voice)
     with claimed(out, "inflate", overwrite=overwrite) as path, interruption.watched():
         warm_up(experiment, voice.say)
         try:
@@ -45,6 +46,18 @@ def perform(setting: Setting, out: Path, *, quiet: bool, overwrite: bool) -> dic
         except BaseException as error:  # a defect, of ours or of a plug-in, even where that asks for the end
             raise _blamed(error, path, experiment, filling) from error
         return _save(path, experiment, filling, "complete")
+
+
+def _warn_of_unplaceable(experiment: Experiment, voice: Voice) -> None:
+    """Warn of pods that no node can ever take: they count as arrived, and no placement can do anything for them."""
+    from phasewise.sched.inflation.unplaceable import arrivals_of, unplaceable
+
+    pods = unplaceable(experiment)
+    if pods:
+        voice.warn(
+            f"{arrivals_of(experiment, pods):,} of {experiment.arrivals:,} arrivals are of pods that no node can ever "
+            f"take, and count as failed; for example, {next(iter(pods.values()))}"
+        )
 
 
 def _save(path: Path, experiment: Experiment, filling: Filling, status: str) -> dict[str, Any]:
@@ -96,7 +109,7 @@ def summary_table(setting: Setting, summary: Mapping[str, Any]) -> Table:
     table.add_column()
     table.add_column(justify="right")
     failed = ", ".join(f"{name} {count}" for name, count in summary["failed_by_class"].items())
-    cost = summary["cpu_us_per_pod"]
+    cost, impossible = summary["cpu_us_per_pod"], summary["unplaceable_pods"]
     for name, value in (
         ("arrived load", f"{summary['arrived_load_pct']} %"),
         ("GPUs in use", f"{summary['alloc_pct']:.2f} %"),
@@ -104,6 +117,7 @@ def summary_table(setting: Setting, summary: Mapping[str, Any]) -> Table:
         ("fragmented, of idle GPUs", f"{summary['frag_pct_of_idle']:.2f} %"),
         ("pods arrived", f"{summary['arrived_pods']:,} ({summary['clones']:,} clones)"),
         ("pods without a node", f"{summary['failed_pods']:,}" + (f" ({failed})" if failed else "")),
+        *([("of these, no node can ever take", f"{impossible:,}")] if impossible else []),
         ("CPU time a pod", "-" if cost is None else f"{cost:.1f} us"),
     ):
         table.add_row(name, value)

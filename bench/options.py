@@ -138,7 +138,10 @@ def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--overwrite", is_flag=True, help="Replace the run directory that --out names."),
         click.option(
-            "-q", "--quiet", is_flag=True, help="Nothing on standard error; every file is still written in full."
+            "-q",
+            "--quiet",
+            is_flag=True,
+            help="No progress on standard error, only warnings; every file is written in full.",
         ),
     )
     for option in reversed(options):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,7 +56,7 @@ def profile_again(scenario: Scenario, out: Path, *, rounds: int, quiet: bool) ->
 
     fewer, interruption = shortened(scenario, rounds), Interruption()
     written = (out / STACKS, out / LINES)
-    with interruption.watched(), tempfile.TemporaryDirectory(prefix="phasewise-") as scratch:
+    with _traceback_in(out), interruption.watched(), tempfile.TemporaryDirectory(prefix="phasewise-") as scratch:
         with progress.shown(f"{scenario.name} under pyinstrument", quiet=quiet) as report:
             sampling.sample_stacks(run_of(fewer, Path(scratch, "stacks"), report, interruption), written[0])
         with progress.shown(f"{scenario.name} under line_profiler", quiet=quiet) as report:
@@ -63,6 +64,21 @@ def profile_again(scenario: Scenario, out: Path, *, rounds: int, quiet: bool) ->
                 run_of(fewer, Path(scratch, "lines"), report, interruption), modules_of(scenario), written[1]
             )
     return written
+
+
+@contextlib.contextmanager
+def _traceback_in(out: Path) -> Iterator[None]:
+    """Keep the traceback of a defect in ``out``: the run directory of a profiled run does not last."""
+    from phasewise.profiling.defects import keep_traceback, told, where_kept
+    from phasewise.sched.errors import DefectError
+
+    try:
+        yield
+    except DefectError as error:
+        cause = error.__cause__ or error
+        kept = keep_traceback(cause, out)
+        words = f"under a profiler, and not without one: {told(cause)}; {where_kept(kept, cause)}"
+        raise DefectError(words, error.round_index, out, kept) from cause
 
 
 def shortened(scenario: Scenario, rounds: int) -> Scenario:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from phasewise.bench import progress
 from phasewise.bench.boundary import InterruptedRunError, Interruption
@@ -25,7 +27,7 @@ class Voice:
     Attributes
     ----------
     quiet
-        Nothing at all.
+        Nothing but warnings.
     """
 
     quiet: bool
@@ -34,6 +36,10 @@ class Voice:
         """Print a line."""
         if not self.quiet:
             print(text, file=sys.stderr)
+
+    def warn(self, text: str) -> None:
+        """Print a warning, also where quiet: it changes what the results mean."""
+        print(f"phasewise: warning: {text}", file=sys.stderr)
 
     def lines(self) -> Sink:
         """Return the sink for standard error: PROFILE lines where nobody watches a bar there."""
@@ -77,15 +83,25 @@ def perform(
     voice, interruption = Voice(quiet), Interruption()
     with claimed(out, scenario.name, overwrite=overwrite) as path, _told_where(path):
         with interruption.watched(), progress.shown(scenario.name, quiet=quiet) as report:
-            simulate(
+            outcome = simulate(
                 scenario,
                 path,
                 lines=voice.lines(),
                 command=["phasewise", *sys.argv[1:]],
-                callbacks=Callbacks(report, voice.say, interruption.asked),
+                callbacks=Callbacks(report, voice.say, interruption.asked, warn=voice.warn),
             )
+        warn_of_losses(outcome.summary, voice)
         then(path)
     return path
+
+
+def warn_of_losses(summary: Mapping[str, Any], voice: Voice) -> None:
+    """Warn of jobs that were refused or dropped: they are missing from every mean."""
+    from phasewise.reports.losses import losses
+    from phasewise.reports.run_directory import Summary
+
+    for loss in losses(msgspec.convert(summary, Summary)):
+        voice.warn(loss.sentence)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from phasewise.bench import progress
 from phasewise.bench.boundary import InterruptedRunError, Interruption
-from phasewise.bench.runs import Voice
+from phasewise.bench.runs import Voice, warn_of_losses
 
 if TYPE_CHECKING:
     from phasewise.sched.scenario.config import Scenario
@@ -32,7 +32,9 @@ def record(scenario: Scenario, out: Path, *, quiet: bool) -> int:
     origin = {"scenario": scenario.name, "policy": scenario.policy.name, "seed": scenario.seed}
     with TapeWriter(out, origin) as tape, interruption.watched(), progress.shown(scenario.name, quiet=quiet) as report:
         try:
-            simulate(scenario, None, callbacks=Callbacks(report, voice.say, interruption.asked, tape.write))
+            callbacks = Callbacks(report, voice.say, interruption.asked, tape.write, voice.warn)
+            outcome = simulate(scenario, None, callbacks=callbacks)
         except KeyboardInterrupt as interrupt:
             raise InterruptedRunError(f"{tape.problems} problems were recorded for {out}") from interrupt
+    warn_of_losses(outcome.summary, voice)
     return tape.problems

@@ -84,6 +84,9 @@ class FakeClock:
         return round(self.cpu_s * NANOSECONDS)
 
 
+MOST_ACCOUNTS = len(ACCOUNTS) + 32
+"""Further names than these share the time outside all phases: a name made anew every round must not slow a run down."""
+
 _NINE = slice(1, len(ACCOUNTS))  # the values of `Phase` among the accounts
 
 
@@ -98,7 +101,7 @@ class PhaseProfile(NamedTuple):
     wall_ns, cpu_ns
         Exclusive time of each account, nanoseconds. Their sums are the time that passed, exactly.
     entries
-        How often each account was entered; 0 for ``"other"``.
+        How often each account was entered; 0 for ``"other"``, unless somebody entered it by that name.
     """
 
     accounts: tuple[str, ...]
@@ -165,8 +168,9 @@ class PhaseTimer:
     """Measures where time goes between two calls of `take`.
 
     ``with timer.phase(Phase.POLICY):`` keeps a phase open. Phases nest, recur and recurse; what an inner phase takes is
-    not counted in the outer one; an exception closes a phase like any other exit. Any string names a phase. Not to be
-    shared between threads.
+    not counted in the outer one; an exception closes a phase like any other exit. Any string names a phase: one that is
+    none of `Phase` gets an account of its own when it is first named, as long as there are fewer than `MOST_ACCOUNTS`.
+    Not to be shared between threads.
 
     Parameters
     ----------
@@ -179,7 +183,7 @@ class PhaseTimer:
     def __init__(self, clock: Clock | None = None) -> None:
         self._add, self._read = _accounts(SystemClock() if clock is None else clock)
         self._names = ACCOUNTS
-        self._spans = {name: self._add() for name in PHASES}
+        self._spans = {name: self._add() for name in ACCOUNTS}
 
     def phase(self, name: str) -> Span:
         """Return the context manager that keeps the phase ``name`` open: a `Phase` or any other string.
@@ -189,8 +193,19 @@ class PhaseTimer:
         try:
             return self._spans[name]
         except KeyError:
-            self._names = (*self._names, str(name))
-            return self._spans.setdefault(str(name), self._add())
+            return self._further(name)
+
+    def _further(self, name: str) -> Span:
+        """Return the span of a name that is new: with an account of its own where there is room for one."""
+        if len(self._names) == MOST_ACCOUNTS:
+            return self._spans[OTHER]
+        shown = "".join(
+            each if each.isprintable() else "?" for each in str(name)
+        )  # lines and tables take no other text
+        if shown not in self._spans:
+            self._names = (*self._names, shown)
+            self._spans[shown] = self._add()
+        return self._spans.setdefault(name, self._spans[shown])
 
     def take(self) -> PhaseProfile:
         """Return what was measured since the last call, and start anew; phases that are open stay open."""
@@ -204,13 +219,16 @@ Reading = tuple[list[int], list[int], list[int]]
 def _accounts(clock: Clock) -> tuple[Callable[[], Span], Callable[[], Reading]]:
     """Return two functions over one set of accounts: one adds an account, the other reads and empties all.
 
-    Account 0 is the time outside all phases. A reading is wall nanoseconds, CPU nanoseconds and entries, by account.
+    Account 0, the first that is added, is the time outside all phases. A reading is wall nanoseconds, CPU nanoseconds
+    and entries, by account.
 
     State lives in variables shared by closures, not in attributes of an object, because this is the one piece of code
     that every phase of every round pays for: it takes a fifth less time so, and half of the rest are the clocks.
     """
     wall_ns, cpu_ns = clock.wall_ns, clock.cpu_ns
-    wall, cpu, entries = [0], [0], [0]
+    wall: list[int] = []
+    cpu: list[int] = []
+    entries: list[int] = []
     outer: list[int] = []  # the accounts that wait for the open one to be left
     push, pop = outer.append, outer.pop
     current = 0

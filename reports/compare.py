@@ -17,6 +17,7 @@ from phasewise.reports.figures import (
     quantile,
     solver_figures,
 )
+from phasewise.reports.losses import different_jobs
 from phasewise.reports.run_directory import Run, Summary
 
 # A difference here means that the runs did other work; elsewhere (policy, solver, placement) it is the experiment.
@@ -185,6 +186,7 @@ _METRICS: tuple[tuple[str, str, Callable[[Summary], float | None]], ...] = (
     ("rounds", "", lambda s: s.rounds),
     ("jobs completed", "", lambda s: s.jobs_completed),
     ("jobs failed", "", lambda s: s.jobs_failed),
+    ("jobs refused", "", lambda s: s.jobs_refused),
     ("moves", "", lambda s: s.moves),
     ("LP solves", "", lambda s: s.lp_solves),
     ("models reused", "%", lambda s: _over(s.kept_models, 0.01)),
@@ -268,4 +270,6 @@ def _cautions(
         cautions.append(
             f"JCT covers finished jobs only (a lower bound) in runs that did not complete: {', '.join(partial)}"
         )
+    if lost := different_jobs(runs, _names(runs)):
+        cautions.append(lost)
     return tuple(cautions)

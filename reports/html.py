@@ -20,6 +20,7 @@ from phasewise.reports.compare import Comparison, compare_runs
 from phasewise.reports.errors import ReportWriteError, RunDirectoryError
 from phasewise.reports.figures import PhaseRow, SolverFigures
 from phasewise.reports.glossary import PHASES, STATUSES
+from phasewise.reports.losses import Loss, losses
 from phasewise.reports.run_directory import Run
 
 # Bins of one chart, shared by the runs on the page: enough for its pixels, few enough for a small file.
@@ -65,6 +66,11 @@ class RunPage:
     def top(self) -> PhaseRow | None:
         """Return the phase that took most, None where no time was recorded."""
         return next((row for row in self.phases if row.name != figures.OTHER), None)
+
+    @property
+    def losses(self) -> Sequence[Loss]:
+        """Return the jobs that are in no mean of the run, by what became of them."""
+        return losses(self.run.summary)
 
     @property
     def machine(self) -> str:

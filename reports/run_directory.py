@@ -49,8 +49,12 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     lp_solves: int | None = None
     lp_rebuilds: dict[str, int] | None = None
     lp_reuse_rate: float | None = None
+    jobs_arrived: int | None = None
     jobs_completed: int | None = None
     jobs_failed: int | None = None
+    jobs_failed_example: str | None = None
+    jobs_refused: int | None = None
+    jobs_refused_example: str | None = None
     window: tuple[int, int] | None = None
     sim_time_s: float | None = None
     wall_s: float | None = None

@@ -14,6 +14,7 @@ from rich.text import Text
 from phasewise.reports.changes import Change
 from phasewise.reports.compare import Comparison, Difference, Row
 from phasewise.reports.figures import OTHER, PhaseRow, phase_rows
+from phasewise.reports.losses import Loss, losses
 from phasewise.reports.quantities import ABSENT, count, duration, number, percent
 from phasewise.reports.run_directory import Run, Summary
 
@@ -32,6 +33,7 @@ _ASCII = str.maketrans(
         **dict.fromkeys("▋▊▉", "#"),
     }
 )
+_MOST_LETTERS = 26  # of a phase's name: a plug-in may name one at any length
 _STATUS_STYLE = {"complete": "green", "saturated": "yellow", "stopped": "yellow", "failed": "red", "interrupted": "red"}
 # Nearest terminal colours of the page's palette.
 _PHASE_STYLE = {
@@ -80,6 +82,8 @@ def _print_summary(run: Run | Summary, console: Console) -> None:
         _say(console, f"[bold]{escape(run.scenario_name)}[/]  [{style}]{run.status}[/]  {_setup(run)}")
         console.print()
     console.print(_facts(summary, isinstance(run, Run) and run.status == "saturated"))
+    if lost := losses(summary):
+        console.print(_lost_jobs(lost))
     console.print()
     rows = phase_rows(summary)
     if not rows:
@@ -136,6 +140,17 @@ def _facts(summary: Summary, lower_bound: bool) -> Table:
     return table
 
 
+def _lost_jobs(lost: Sequence[Loss]) -> Table:
+    """Return a row for each kind of jobs that are in no mean, with an example of the reason."""
+    table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
+    table.add_column(style="dim", no_wrap=True, min_width=18)
+    table.add_column(style="yellow", overflow="fold")
+    for loss in lost:
+        example = f"; for example {loss.example}" if loss.example else ""
+        table.add_row(f"jobs {loss.verb}", Text(f"{loss.share}, in no completion time{example}"))
+    return table
+
+
 def _node_facts(summary: Summary) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """Return what the nodes of the cluster came to, means over rounds, for the left and for the right column."""
 
@@ -162,7 +177,7 @@ def _phase_table(rows: Sequence[PhaseRow], summary: Summary, width: int) -> Tabl
     ]
     heads = ("wall ms", "CPU ms", "calls", "µs/round")
     taken = sum(max(map(len, column)) + 2 for column in zip(heads, *cells, strict=True))
-    taken += max(len(row.name) for row in rows) + 2
+    taken += max(len(_clipped(row.name)) for row in rows) + 2
     bar = max(_LEAST_BAR, min(_MOST_BAR, width - taken - len(" 99.9 %")))
     table = _ruled("phase")
     table.add_column("share of wall time", no_wrap=True, width=bar + len(" 99.9 %"))
@@ -172,10 +187,14 @@ def _phase_table(rows: Sequence[PhaseRow], summary: Summary, width: int) -> Tabl
     for row, texts in zip(rows, cells, strict=False):
         share = Text(_bar(row.share / largest, bar), style=_PHASE_STYLE.get(row.name, "default"))
         share.append(f" {row.share * 100:4.1f} %", style="default")
-        table.add_row(Text(row.name), share, *texts)
+        table.add_row(Text(_clipped(row.name)), share, *texts)
     table.add_section()
     table.add_row("loop", "", *cells[-1][:2], "", cells[-1][3], style="bold")
     return table
+
+
+def _clipped(name: str) -> str:
+    return name if len(name) <= _MOST_LETTERS else f"{name[: _MOST_LETTERS - 3]}..."
 
 
 def _ruled(first: str) -> Table:
@@ -233,7 +252,7 @@ def _print_change(change: Change, comparison: Comparison, console: Console) -> N
     for row in change.rows:
         ratio = row.ratio
         table.add_row(
-            "a round" if row is change.whole else row.name,
+            Text("a round" if row is change.whole else _clipped(row.name)),
             number(row.base_ms, group=_GROUP),
             number(row.ms, group=_GROUP),
             ABSENT if ratio is None else f"×{number(ratio.estimate, group=_GROUP)}",
@@ -285,5 +304,5 @@ def _side_by_side(title: str, rows: Sequence[Row], group: Sequence[int]) -> Tabl
                 number(row.values[index], group=_GROUP),
                 "" if ratio is None else f"×{number(ratio, group=_GROUP)}",
             ]
-        table.add_row(row.label, row.unit, *cells, style="bold" if row.label == "total" else "")
+        table.add_row(Text(_clipped(row.label)), row.unit, *cells, style="bold" if row.label == "total" else "")
     return table

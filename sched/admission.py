@@ -79,6 +79,8 @@ class Gate:
 
     def _reason(self, job: Arrival, rates: Floats) -> str:
         layout, needs = self._layout, job.needs
+        if not (rates > 0.0).any():
+            return f"has a speed of 0 on every worker type here ({', '.join(layout.worker_types)})"
         usable = [
             (name, kind) for kind, name in enumerate(layout.worker_types) if rates[kind] > 0.0 and needs.admits(name)
         ]

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from phasewise.sched import lease_kernels, selection
 from phasewise.sched.api import Assignment, Holding, NodeView, Order, Placed, Placement
 from phasewise.sched.cluster import ClusterLayout
+from phasewise.sched.errors import SchedulingError
 from phasewise.sched.state import JobTable
 from phasewise.sched.tasks import WHOLE_MILLI
 
@@ -46,7 +47,7 @@ class Assigner:
     def assign(self, jobs: JobTable, priority: Floats, type_order: Ints, last: Holding) -> Assignment:
         """Return who runs where, given the (J, W) priorities and what each job held in the last round."""
         order = self._select(jobs, priority, type_order, self._capacity_milli, jobs.throughput)
-        placed = self._placement.place(order, self._view(jobs, Placed(last, jobs.worker_type)))
+        placed = self._place(order, self._view(jobs, Placed(last, jobs.worker_type)))
         unplaced = 0
         if self._state is not None:
             placed, unplaced = self._fill(jobs, priority, type_order, self._state, order, placed)
@@ -81,9 +82,16 @@ class Assigner:
                 row=np.concatenate((kept, more.row)),
                 worker_type=np.concatenate((placed.worker_type[kept], more.worker_type)),
             )
-            placed = self._placement.place(order, self._view(jobs, placed))
+            placed = self._place(order, self._view(jobs, placed))
             short = _short(order, placed)
         return placed, int(np.count_nonzero(missed & (placed.worker_type < 0)))
+
+    def _place(self, order: Order, view: NodeView) -> Placed:
+        placed = self._placement.place(order, view)
+        if not isinstance(placed, Placed):  # a plug-in's code is not type-checked here
+            kind = type(placed).__name__
+            raise SchedulingError(f"placement {self._placement.name} returned a {kind}; expected a Placed")
+        return placed
 
     def _idle_milli(self, jobs: JobTable, order: Order) -> Floats:
         """Return (W,) what jobs leave idle that were chosen before they may be placed; nobody else is offered it."""

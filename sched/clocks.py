@@ -21,14 +21,15 @@ class Clocks:
     round_end_s
         End of the last round in which something ran, None before there was one.
     allocated_s, account_opened_s
-        When the policy last ran, and when the current account of service was opened; 0 lets either happen at once.
+        When the policy last ran, and when the current account of service was opened; None, which is never, lets either
+        happen at once.
     """
 
     now_s: float = 0.0
     round_start_s: float = 0.0
     round_end_s: float | None = None
-    allocated_s: float = 0.0
-    account_opened_s: float = 0.0
+    allocated_s: float | None = None
+    account_opened_s: float | None = None
 
 
 @dataclass(slots=True)

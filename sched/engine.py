@@ -90,6 +90,7 @@ class Simulation:
     holding: Holding = field(init=False)
     round_index: int = field(init=False, default=0)
     _due: bool = field(init=False, default=False)
+    _at_once: bool = field(init=False, default=False)
     _memory: object = field(init=False, default=None)
     _solutions: list[Solution] = field(init=False, default_factory=list)
     _starts: int = field(init=False, default=0)
@@ -193,8 +194,9 @@ class Simulation:
 
     def _allocate_if_due(self) -> AllocationRecord | None:
         clocks, timing = self.clocks, self.parts.timing
-        since_s = clocks.now_s - clocks.allocated_s
-        if not self._due or (since_s < timing.reallocation_interval_s and clocks.allocated_s != 0.0):
+        since_s = clocks.now_s - (clocks.allocated_s or 0.0)
+        waits = clocks.allocated_s is not None and since_s < timing.reallocation_interval_s
+        if not self._due or (waits and not self._at_once):
             return None
         self._settle_account(since_s)
         migration = self.parts.migration
@@ -205,8 +207,8 @@ class Simulation:
         self._memory = allocation.memory
         self.jobs.x[:] = allocation.x
         self.jobs.has_allocation[:] = 1
-        self._due = False
-        clocks.allocated_s = clocks.now_s
+        self._due = self._at_once = False
+        clocks.allocated_s = timing.instant(clocks.now_s)
         record = AllocationRecord(len(self.jobs), tuple(self._solutions))
         self.recorder.allocated(self.round_index, clocks.now_s, record)
         self._check()
@@ -221,14 +223,14 @@ class Simulation:
         """Book what the allocation in force promised; where the account closes, also what was received, and reopen."""
         jobs, clocks, timing = self.jobs, self.clocks, self.parts.timing
         promised_s = jobs.x * since_s
-        account_s = clocks.now_s - clocks.account_opened_s
-        if account_s < timing.account_interval_s and clocks.account_opened_s != 0.0:
+        opened_s = clocks.account_opened_s
+        if opened_s is not None and clocks.now_s - opened_s < timing.account_interval_s:
             jobs.deficit_s += promised_s
             return
         jobs.deficit_s += promised_s - (jobs.job_time_s - timing.prior_s)
         jobs.job_time_s[:] = timing.prior_s
         self.service.worker_time_s[:] = timing.prior_s * len(jobs)
-        clocks.account_opened_s = clocks.now_s
+        clocks.account_opened_s = timing.instant(clocks.now_s)
 
     def _require_valid(self, allocation: Allocation, view: ClusterView) -> None:
         name = self.parts.policy.name
@@ -367,7 +369,9 @@ class Simulation:
                     f"{len(self.jobs)} jobs wait (ids {waiting}{', ...' if len(self.jobs) > 8 else ''}), no job runs "
                     f"and no further one will arrive: policy {self.parts.policy.name} gives them no GPUs they fit on"
                 )
-            self.clocks.allocated_s = self.clocks.account_opened_s = 0.0  # the original settles accounts then, too
+            self._at_once = True
+            if self.parts.timing.zero_is_never:  # it then settles accounts, too, as if since time 0
+                self.clocks.allocated_s = self.clocks.account_opened_s = None
 
     def _skip_to(self, arrival_s: float) -> None:
         self.clocks.now_s = arrival_s

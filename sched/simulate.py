@@ -33,6 +33,7 @@ from phasewise.sched.stopping import Stopper
 from phasewise.sched.timing import Timing, preferred_types
 from phasewise.sched.workload.arrivals import Workload
 from phasewise.sched.workload.build import build_workload
+from phasewise.sched.workload.plausibility import doubts
 from phasewise.solvers import registry as solvers
 from phasewise.solvers.api import Solution
 from phasewise.solvers.errors import SolverError
@@ -80,12 +81,15 @@ class Callbacks:
         may strike in the middle of a record, of which the run directory then has a part.
     on_problem
         Gets every problem that the policy states, before it is solved.
+    warn
+        Gets what is hard to believe of the workload, before the run.
     """
 
     progress: Callable[[Progress], None] | None = None
     notify: Callable[[str], None] = lambda _: None
     interrupted: Callable[[], bool] = lambda: False
     on_problem: Callable[[Problem], None] | None = None
+    warn: Callable[[str], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,8 @@ def simulate(
         parts = build_parts(scenario, timer)
     if callbacks.on_problem is not None:
         parts = replace(parts, solve=_watched(parts.solve, callbacks.on_problem))
+    for doubt in doubts(parts.workload, parts.layout.worker_types):
+        callbacks.warn(doubt)
     with _blamed(scenario):
         _prepare_kernels(parts, callbacks.notify)
     if out is not None:
@@ -146,8 +152,8 @@ def simulate(
     outcome = _run(Simulation(parts, recorder, timer), recorder, out, callbacks.interrupted)
     limit_s = scenario.stop.sim_time_s
     if outcome.status == "stopped" and limit_s is not None and recorder.totals.now_s >= limit_s:
-        callbacks.notify(
-            f"warning: stopped at the limit of simulated time, stop.sim_time_s = {limit_s:,.0f} s, with "
+        callbacks.warn(
+            f"stopped at the limit of simulated time, stop.sim_time_s = {limit_s:,.0f} s, with "
             f"{recorder.totals.active:,} jobs active: more comes in than gets done, or --set stop.sim_time_s=... is due"
         )
     if out is not None and scenario.output.trace:

@@ -45,6 +45,8 @@ class Timing:
         Whether only v100, p100 and k80 exist, in this order of preference (D8).
     final_call
         Whether the policy is asked once more, if due, after the last completion.
+    zero_is_never
+        Whether an allocation at time 0 counts as none: the next one then need not wait, and closes the account (D21).
     """
 
     round_s: float
@@ -57,6 +59,11 @@ class Timing:
     mask_impossible: bool
     gavel_types_only: bool
     final_call: bool
+    zero_is_never: bool
+
+    def instant(self, now_s: float) -> float | None:
+        """Return what is remembered of something that happens at ``now_s``; None is never."""
+        return None if self.zero_is_never and now_s == 0.0 else now_s
 
     @classmethod
     def resolve(cls, choice: TimingChoice) -> Timing:
@@ -76,6 +83,7 @@ class Timing:
             mask_impossible=not original,
             gavel_types_only=original,
             final_call=original,
+            zero_is_never=original,
         )
 
 

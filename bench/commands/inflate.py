@@ -60,7 +60,9 @@ from phasewise.bench.values import Integer, Number
     "--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Folder to write, new or empty."
 )
 @click.option("--overwrite", is_flag=True, help="Replace the run directory that --out names.")
-@click.option("-q", "--quiet", is_flag=True, help="Nothing on standard error; every file is still written in full.")
+@click.option(
+    "-q", "--quiet", is_flag=True, help="No progress on standard error, only warnings; every file is written in full."
+)
 def command(out: Path, overwrite: bool, quiet: bool, **given: Any) -> None:
     """Fill a cluster with the pods of a list, one after another, and record what a placement leaves unusable.
 

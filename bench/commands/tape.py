@@ -18,7 +18,7 @@ from phasewise.bench.options import Overrides, scenario_options
     metavar="FILE",
     help="The tape to write; an existing file is replaced.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Nothing on standard error.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress on standard error, only warnings.")
 def command(scenario: str, overrides: Overrides, out: Path, quiet: bool) -> None:
     """Simulate SCENARIO and record the sequence of allocation problems its policy stated, as a tape.
 

@@ -17,6 +17,7 @@ from phasewise.profiling.sinks import write_atomically
 from phasewise.reports import quantities
 from phasewise.reports.errors import ComparisonError, ReportWriteError
 from phasewise.reports.glossary import STATUSES
+from phasewise.reports.losses import losses
 from phasewise.reports.run_directory import Run
 from phasewise.reports.viewer import chunks, plots
 from phasewise.reports.viewer.counts import count_rounds
@@ -47,6 +48,11 @@ class Panel:
     occupancy: Occupancy
     kinds: Sequence[Kind]
     blocks: Sequence[tuple[str, str]]
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Return what to know of the run: what its tables lack, and jobs that are in no mean."""
+        return [*self.occupancy.notes, *(f"{loss.sentence}." for loss in losses(self.run.summary))]
 
     @property
     def fragmentation(self) -> bool:

@@ -15,6 +15,7 @@ from phasewise.profiling.environment import describe_environment, peak_rss_mib
 from phasewise.profiling.sinks import write_atomically
 from phasewise.sched.inflation.experiment import DEFAULT_LOAD, Experiment, Filling
 from phasewise.sched.inflation.fill_curves import FillCurves, fill_curves
+from phasewise.sched.inflation.unplaceable import arrivals_of, unplaceable
 from phasewise.sched.tasks import WHOLE_MILLI, Request
 
 PLACEMENTS_SCHEMA: Final = {"event": "int64", "pod": "string", "node": "string", "gpus": "string", "score": "int64"}
@@ -105,6 +106,7 @@ def summarise(experiment: Experiment, filling: Filling) -> dict[str, Any]:
     found = curves(experiment, filling)
     failed = failures(experiment, filling)
     arrived = experiment.order.pod[: len(filling)]
+    impossible = unplaceable(experiment)
     lost = sum(
         experiment.pods[pod].request.demand_milli
         for pod, node in zip(arrived.tolist(), filling.node, strict=True)
@@ -120,6 +122,8 @@ def summarise(experiment: Experiment, filling: Filling) -> dict[str, Any]:
         "failed_pods": failed.total(),
         "failed_by_class": dict(sorted(failed.items())),
         "failed_gpu_milli": lost,
+        "unplaceable_pods": arrivals_of(experiment, impossible, len(filling)),
+        "unplaceable_example": next(iter(impossible.values()), None),
         "nodes": experiment.layout.nodes,
         "gpus": experiment.layout.gpus,
         "typical_requests": len(experiment.tasks.requests),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -26,10 +26,13 @@ from phasewise.sched.recording.records import NOTHING_PAID, AllocationRecord, Jo
 from phasewise.sched.recording.run_tables import NoTables, RunTables, Tables
 from phasewise.sched.recording.summary import Totals
 from phasewise.sched.scenario.config import Scenario
+from phasewise.sched.timing import MAX_FAILURES
 from phasewise.sched.workload.arrivals import Arrival
 from phasewise.solvers.api import RebuildReason
 
 Floats = npt.NDArray[np.float64]
+
+DROPPED: Final = f"failed in {MAX_FAILURES} rounds in a row"
 
 
 class Recorder:
@@ -111,7 +114,7 @@ class Recorder:
             job.job_id, job.job_type, job.arrival_s, job.scale_factor, job.priority_weight, job.total_steps,
             None, "refused", 0, 0,
         )  # fmt: skip
-        self.totals.over(record)
+        self.totals.over(record, reason)
         self._jobs.append(record)
         self._event("job_refused", round=round_index, job_id=job.job_id, job_type=job.job_type, reason=reason)
 
@@ -211,7 +214,7 @@ class Recorder:
         self._lines.write(encode(Kind.EVENT, {"event": event, **fields}))
 
     def _over(self, round_index: int, job: JobRecord) -> None:
-        self.totals.over(job)
+        self.totals.over(job, DROPPED)
         self._jobs.append(job)
         if job.completion_s is None:
             self._event("job_failed", round=round_index, job_id=job.job_id)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from phasewise.profiling.environment import rss_mib
-from phasewise.profiling.phases import ACCOUNTS, NANOSECONDS, OTHER, PhaseProfile
+from phasewise.profiling.phases import ACCOUNTS, NANOSECONDS, OTHER, PhaseProfile, PhaseTotals
 from phasewise.sched.recording.records import USE, ClusterUse, RoundOutcome
 from phasewise.solvers.api import Solution
 
@@ -27,7 +27,8 @@ class RoundLog:
     """The rounds since the last chunk. W worker types.
 
     A round is added when it happened and timed when its profile is known, one round later; only timed rounds are given
-    out.
+    out. The columns of times are those of the nine phases and ``other``. An account of another name, as a plug-in may
+    open one, counts under ``other`` there; the profiles that are given out have it by its name.
 
     Parameters
     ----------
@@ -49,6 +50,10 @@ class RoundLog:
         self._rebuilds: list[str | None] = []
         self._added = self._timed = self._since_line = 0
         self._before_ns = np.zeros(3 * len(ACCOUNTS), np.int64)
+        self._named, self._named_since_line = (
+            PhaseTotals(),
+            PhaseTotals(),
+        )  # what makes `other` of the rows further names
         self._rss_mib = rss_mib()
         self.utilization = 0.0
         self.utilization_by_type: list[float] = [0.0] * len(worker_types)
@@ -112,15 +117,36 @@ class RoundLog:
 
     def time(self, profile: PhaseProfile) -> None:
         """Set the times of the oldest round that has none."""
+        if len(profile.accounts) > len(ACCOUNTS):
+            profile = self._folded(profile)
         self._times_ns[self._timed] = (*profile.wall_ns, *profile.cpu_ns, *profile.entries)
         self._timed += 1
+
+    def _folded(self, profile: PhaseProfile) -> PhaseProfile:
+        """Return the profile with further accounts added to `other`, and note what takes them out of it again."""
+        own = len(ACCOUNTS)
+        wall_ns, cpu_ns = sum(profile.wall_ns[own:]), sum(profile.cpu_ns[own:])
+        nothing = (0,) * (own - 1)
+        named = PhaseProfile(
+            profile.accounts,
+            (-wall_ns, *nothing, *profile.wall_ns[own:]),
+            (-cpu_ns, *nothing, *profile.cpu_ns[own:]),
+            (0, *nothing, *profile.entries[own:]),
+        )
+        self._named.add(named)
+        self._named_since_line.add(named)
+        other_wall_ns, *wall = profile.wall_ns[:own]
+        other_cpu_ns, *cpu = profile.cpu_ns[:own]
+        return PhaseProfile(
+            ACCOUNTS, (other_wall_ns + wall_ns, *wall), (other_cpu_ns + cpu_ns, *cpu), profile.entries[:own]
+        )
 
     def since_last_line(self) -> PhaseProfile:
         """Return the times added up since the last call of this method."""
         total_ns = self._before_ns + self._times_ns[self._since_line : self._timed].sum(axis=0)
         self._before_ns = np.zeros_like(total_ns)
         self._since_line = self._timed
-        return _profile(total_ns)
+        return _unfolded(total_ns, self._named_since_line)
 
     def take(self) -> tuple[dict[str, npt.NDArray[np.generic] | list[str | None]], PhaseProfile]:
         """Return the timed rounds as columns, with their times added up, and forget them."""
@@ -134,7 +160,7 @@ class RoundLog:
         seconds = self._times_ns[:end] / NANOSECONDS
         for index, name in enumerate((*WALL_COLUMNS, *CPU_COLUMNS)):
             columns[name] = seconds[:, index]
-        total = _profile(self._times_ns[:end].sum(axis=0))
+        total = _unfolded(self._times_ns[:end].sum(axis=0), self._named)
         self._before_ns += self._times_ns[self._since_line : end].sum(axis=0)
         self._keep_from(end)
         return columns, total
@@ -167,7 +193,8 @@ def _lp_figures(solution: Solution | None) -> tuple[float, float, float, float]:
     )
 
 
-def _profile(total_ns: Ints) -> PhaseProfile:
-    """Return a row of times (or a sum of rows) as a profile."""
+def _unfolded(total_ns: Ints, named: PhaseTotals) -> PhaseProfile:
+    """Return a sum of rows as a profile, with the accounts of further names that are in it, and forget these."""
     wall_ns, cpu_ns, entries = total_ns.reshape(3, len(ACCOUNTS)).tolist()
-    return PhaseProfile(ACCOUNTS, tuple(wall_ns), tuple(cpu_ns), tuple(entries))
+    named.add(PhaseProfile(ACCOUNTS, tuple(wall_ns), tuple(cpu_ns), tuple(entries)))
+    return named.take()

@@ -32,6 +32,8 @@ class Totals:
         Ids A <= id < B whose JCT counts; None counts all completed jobs.
     active
         Jobs active in the last round.
+    failed_example, refused_example
+        The first job that was dropped, or refused, and why; None where there is none.
     in_window
         Jobs of the window that are over.
     lp_rebuilds, lp_reuses
@@ -57,7 +59,9 @@ class Totals:
     jobs_arrived: int = 0
     jobs_completed: int = 0
     jobs_failed: int = 0
+    failed_example: str | None = None
     jobs_refused: int = 0
+    refused_example: str | None = None
     in_window: int = 0
     moves: int = 0
     migrations: int = 0
@@ -104,13 +108,18 @@ class Totals:
             if value is not None:
                 sums[name] = sums.get(name, 0.0) + value
 
-    def over(self, job: JobRecord) -> None:
-        """Count a job that completed, was dropped or was refused."""
+    def over(self, job: JobRecord, reason: str = "") -> None:
+        """Count a job that completed, or was dropped or refused for a ``reason``."""
         if self.window is not None and self.window[0] <= job.job_id < self.window[1]:
             self.in_window += 1
         if job.completion_s is None:
-            self.jobs_failed += job.status == "failed"
-            self.jobs_refused += job.status == "refused"
+            example = f"job {job.job_id} ({job.job_type}) {reason}"
+            if job.status == "refused":
+                self.jobs_refused += 1
+                self.refused_example = self.refused_example or example
+            else:
+                self.jobs_failed += 1
+                self.failed_example = self.failed_example or example
             return
         self.jobs_completed += 1
         self._completed_id.append(job.job_id)
@@ -142,7 +151,9 @@ class Totals:
             "jobs_arrived": self.jobs_arrived,
             "jobs_completed": self.jobs_completed,
             "jobs_failed": self.jobs_failed,
+            "jobs_failed_example": self.failed_example,
             "jobs_refused": self.jobs_refused,
+            "jobs_refused_example": self.refused_example,
             "window": None if window is None else list(window),
             "sim_time_s": self.now_s,
             "moves": self.moves,

@@ -92,7 +92,7 @@ class ListedWorkload:
     """Arrivals that are all known beforehand: a trace."""
 
     def __init__(self, arrivals: Sequence[Arrival], throughputs: ThroughputView) -> None:
-        self._arrivals = arrivals
+        self.arrivals = arrivals
         self._next = 0
         self.throughputs = throughputs
         self.total: int | None = len(arrivals)
@@ -100,16 +100,16 @@ class ListedWorkload:
     @property
     def tasks(self) -> TaskDistribution:
         """Return the typical requests of its jobs."""
-        return typical((job.needs, 1.0) for job in self._arrivals)
+        return typical((job.needs, 1.0) for job in self.arrivals)
 
     def next_arrival_s(self) -> float | None:
         """Return when the next job comes, seconds, or None where no more come."""
-        return self._arrivals[self._next].arrival_s if self._next < len(self._arrivals) else None
+        return self.arrivals[self._next].arrival_s if self._next < len(self.arrivals) else None
 
     def until(self, now_s: float) -> list[Arrival]:
         """Return, once, all jobs not yet returned that arrive at or before ``now_s``, by id."""
         first = last = self._next
-        while last < len(self._arrivals) and self._arrivals[last].arrival_s <= now_s:
+        while last < len(self.arrivals) and self.arrivals[last].arrival_s <= now_s:
             last += 1
         self._next = last
-        return list(self._arrivals[first:last])
+        return list(self.arrivals[first:last])

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,15 @@ import click
 import native_library
 import numpy as np
 import pytest
+import small_lists
+from small_runs import Run
 
 from phasewise.bench.boundary import guarded
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.sched import registry as parts
+from phasewise.sched.api import Allocation
+from phasewise.sched.nodes.placement import NodePlacement
+from phasewise.sched.placement.best_fit import LeastRemaining
 from phasewise.sched.placement.strided import Strided
 from phasewise.sched.policies.max_min_fairness_perf import MaxMinFairnessPerf
 from phasewise.sched.scenario.loading import load_scenario
@@ -69,6 +74,7 @@ def asks_for_the_end() -> object:
     sys.exit(0)
 
 
+MAX_MIN_ALONE = frozenset({"max_min"})
 BUGS: Mapping[str, tuple[Callable[[], object], str]] = {
     "AttributeError": (asks_for_an_attribute_that_is_not_there, "AttributeError: 'str' object has no attribute"),
     "TypeError": (adds_a_number_to_text, "TypeError: can only concatenate str"),
@@ -442,3 +448,154 @@ def test_a_policy_of_a_package_answers_for_all_its_modules(tmp_path: Path) -> No
     drawing = tmp_path / "thirdparty" / "drawing.py"
     assert "in round 0: policy 'lottery' raised AttributeError: 'ClusterView' object has no attribute" in line
     assert f"(line 2 of {drawing}, in draw); traceback: {tmp_path / 'out' / 'error.txt'}" in line
+
+
+# -- auto says what it passed over -------------------------------------------------------------------------------------
+
+
+def test_what_auto_passes_over_is_an_event_and_counted(
+    tmp_path: Path, phasewise: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picked = open_solver("auto", {}, PhaseTimer()).solve(random_problem(1, 4, 3)).backend.removeprefix("auto:")
+    session = type(registry.get(picked).open({}, PhaseTimer()))
+    monkeypatch.setattr(session, "solve", lambda self, problem: native_library.fail(RuntimeError("singular")))
+    out = tmp_path / "out"
+    assert phasewise("run", "toy", "-q", *ROUNDS, "--solver", "auto", "--out", out).code == 0
+    run = Run(out, "stopped")
+    events = run.events("solver_fallback")
+    assert len(events) == run.summary["solver_fallbacks"] > 0
+    assert {event["solver"] for event in events} == {f"auto:{picked}"}
+    assert {event["reason"] for event in events} == {"status failed (raised RuntimeError: singular)"}
+    nexts = {event["next"] for event in events}
+    assert f"auto:{picked}" not in nexts
+    assert all(name.startswith("auto:") for name in nexts)
+
+
+def test_where_all_that_auto_asks_fail_each_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("phasewise.solvers.backends.auto.choices", lambda: {"one": MAX_MIN_ALONE, "two": MAX_MIN_ALONE})
+    problem = random_problem(1, 5, 3)
+    table = (Point(Structure.of(problem), {"one": 0.1, "two": 0.2}),)
+    with ExitStack() as stack:
+        for name in ("one", "two"):
+            stack.enter_context(registry.registered(Buggy(lambda: native_library.fail(MemoryError("full")), name)))
+        session = AutoSession(PhaseTimer(), table)
+        answers = [session.solve(problem) for _ in range(GOOD_CALLS + 1)]
+        session.solve(problem)
+        last = session.solve(problem)
+    assert [answer.status for answer in answers] == ["optimal"] * (GOOD_CALLS + 1)
+    assert last.status == "failed"
+    assert last.note == "; ".join(f"{name}: status failed (raised MemoryError: full)" for name in ("one", "two"))
+
+
+# -- filling a cluster -------------------------------------------------------------------------------------------------
+
+
+class BuggyRule:
+    """Scores well at first."""
+
+    def __init__(self, bug: Callable[[], object]) -> None:
+        self._bug, self._calls = bug, 0
+
+    def scores(self, nodes: Any, need: Any, at: Any) -> Any:
+        self._calls += 1
+        if self._calls > 12:
+            self._bug()
+        return LeastRemaining().scores(nodes, need, at)
+
+
+@pytest.mark.parametrize("kind", ["KeyError", "SystemExit"])
+def test_a_bug_in_a_placement_that_fills_a_cluster_is_told_and_what_happened_saved(
+    kind: str, tmp_path: Path, phasewise: Callable
+) -> None:
+    bug, words = BUGS[kind]
+
+    class BuggyFit(NodePlacement):
+        """Chooses badly."""
+
+        name = "buggy_fit"
+
+        def __init__(self, options: Any) -> None:
+            super().__init__(options, BuggyRule(bug))  # type: ignore[arg-type]
+
+    nodes, pods = small_lists.write_lists(tmp_path)
+    out = tmp_path / "out"
+    filled = ("inflate", "--nodes", nodes, "--pods", pods, "--placement", "buggy_fit", "--numpy", "-q", "--out", out)
+    with parts.registered_placement(BuggyFit):
+        said = phasewise(*filled)
+    assert said.code == 3
+    line = said.err.strip().splitlines()[-1]
+    for wanted in ("the experiment failed after ", f"placement 'buggy_fit' raised {words}", str(out / "error.txt")):
+        assert wanted in line
+    assert json.loads((out / "run.json").read_text())["status"] == "failed"
+    assert f"in {bug.__name__}" in (out / "error.txt").read_text()
+
+
+# -- what a plug-in returns --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("returned", "words"),
+    [
+        (lambda view: None, "returned a NoneType; expected an Allocation"),
+        (lambda view: np.zeros(view.throughput.shape), "returned a ndarray; expected an Allocation"),
+        (lambda view: Allocation([[0.0]]), "returned a list; expected an Allocation with an array x"),
+        (lambda view: Allocation(view.throughput.astype(object)), "returned an X of object; expected numbers"),
+        (lambda view: Allocation(np.zeros(3)), "returned X of shape (3,)"),
+    ],
+)
+def test_a_policy_that_returns_something_else_is_told_what_is_expected(
+    returned: Callable[[Any], Any], words: str, tmp_path: Path, phasewise: Callable
+) -> None:
+    class Odd(MaxMinFairnessPerf):
+        """Returns something else."""
+
+        name = "odd"
+
+        def allocate(self, view: Any, *_: Any) -> Any:
+            return returned(view)
+
+    with parts.registered_policy(Odd):
+        said = phasewise("run", "toy", "-q", "--policy", "odd", "--out", tmp_path / "out")
+    assert said.code == 3
+    assert f"policy odd {words}" in said.err
+
+
+def test_a_placement_that_returns_something_else_is_told_what_is_expected(tmp_path: Path, phasewise: Callable) -> None:
+    class Odd(Strided):
+        """Returns something else."""
+
+        name = "odd"
+
+        def place(self, *_: Any) -> Any:
+            return [1, 2]
+
+    with parts.registered_placement(Odd):
+        said = phasewise("run", "toy", "-q", "--placement", "odd", "--out", tmp_path / "out")
+    assert said.code == 3
+    assert "placement odd returned a list; expected a Placed" in said.err
+
+
+def test_a_defect_that_only_a_profiler_brings_out_keeps_its_traceback(tmp_path: Path, phasewise: Callable) -> None:
+    calls_of_a_run = []
+
+    class Tired(MaxMinFairnessPerf):
+        """Works once."""
+
+        name = "tired"
+
+        def __init__(self, options: Any) -> None:
+            super().__init__(options)
+            calls_of_a_run.append(0)
+
+        def allocate(self, *arguments: Any) -> Any:
+            if len(calls_of_a_run) > 1:
+                goes_past_the_end_of_a_list()
+            return super().allocate(*arguments)
+
+    out = tmp_path / "out"
+    with parts.registered_policy(Tired):
+        said = phasewise("profile", "toy", "-q", *ROUNDS, "--policy", "tired", "--out", out)
+    assert said.code == 3
+    assert "under a profiler, and not without one: IndexError" in said.err
+    assert f"traceback: {out / 'error.txt'}" in said.err
+    assert "goes_past_the_end_of_a_list" in (out / "error.txt").read_text()

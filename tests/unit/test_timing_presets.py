@@ -120,6 +120,45 @@ def test_an_empty_first_hour_is_busy_time_only_for_the_original(preset: str, tmp
     assert run.summary["utilization"] == pytest.approx(1.0 if preset == "gavel" else 360.0 / 3960.0, rel=1e-12)
 
 
+# -- D21: an allocation at time 0 ------------------------------------------------------------------------------------
+
+
+def allocations_s(preset: str, first_s: float, folder: Path) -> list[float]:
+    """Return when the policy was asked, seconds after the first arrival."""
+    jobs = [Job(10 * ROUND_STEPS), Job(ROUND_STEPS), Job(10 * ROUND_STEPS, 400.0)]
+    later = [Job(job.steps, job.arrival_s + first_s) for job in jobs]
+    run = run_trace(folder, later, {"v100": 1}, under(preset, **{"policy.name": "max_min_fairness"}))
+    return [event["sim_time_s"] - first_s for event in run.events("allocation") if event["jobs"]]
+
+
+def test_a_run_that_starts_later_is_the_same_run_later_unless_it_is_the_originals(tmp_path: Path) -> None:
+    start = {
+        (preset, first_s): allocations_s(preset, first_s, tmp_path / f"{preset}{first_s:g}")
+        for preset in PRESETS
+        for first_s in (0.0, 1.0)
+    }
+    assert start["corrected", 0.0] == pytest.approx([0.0, 720.0, 7200.0])
+    assert start["corrected", 1.0] == pytest.approx([0.0, 720.0, 7200.0])
+    assert start["gavel", 0.0] == pytest.approx([0.0, 720.0, 6840.0])
+    assert start["gavel", 1.0] == pytest.approx([0.0, 2160.0, 5760.0])
+
+
+@pytest.mark.parametrize(("preset", "closed"), [("gavel", True), ("corrected", False)])
+def test_the_first_account_of_a_run_from_time_0_closes_at_the_second_allocation_only_for_the_original(
+    preset: str, closed: bool, tmp_path: Path
+) -> None:
+    jobs = [Job(10 * ROUND_STEPS), Job(10 * ROUND_STEPS), Job(10 * ROUND_STEPS, 400.0)]
+    sim = simulation(trace_scenario(tmp_path, jobs, {"v100": 2}, under(preset)))
+    for _ in range(2):
+        sim.run_round()
+    received_s = sim.jobs.job_time_s.max()
+    sim.run_round()  # the third job has come by now
+    assert len(sim.jobs) == 3
+    assert (sim.clocks.account_opened_s == 720.0) is closed
+    assert bool(sim.jobs.job_time_s.max() < received_s) is closed
+    assert sim.jobs.job_time_s.max() > 180.0
+
+
 # -- D6: arrivals and idle GPUs --------------------------------------------------------------------------------------
 
 
