@@ -6,8 +6,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from phasewise.profiling.inputs import input_fault, read_input
+from phasewise.sched import registry
+from phasewise.sched.errors import SchedulingError
 from phasewise.sched.faults import Fault
-from phasewise.sched.scenario.loading import scan_scenario
+from phasewise.sched.scenario.loading import load_scenario, scan_scenario
+from phasewise.sched.workload.build import build_workload
 from phasewise.sched.workload.gavel_trace import scan_trace
 from phasewise.sched.workload.openb import scan_nodes, scan_pods
 from phasewise.sched.workload.recognise import (
@@ -22,6 +25,8 @@ from phasewise.sched.workload.recognise import (
     recognise,
 )
 from phasewise.sched.workload.throughputs import ThroughputTable, scan_csv
+from phasewise.solvers import registry as solvers
+from phasewise.solvers.errors import SolverError
 
 __all__ = ["Fault", "validate_file"]
 
@@ -51,11 +56,29 @@ def validate_file(path: Path, throughputs: Path | None = None) -> list[Fault]:
     if fault is not None:
         return [fault]
     if kind == SCENARIO:
-        return scan_scenario(path)
+        return scan_scenario(path) or _unbuildable(path)
     if kind in _TABLES:
         return _TABLES[kind](path)
     table = ThroughputTable.from_csv(throughputs) if throughputs else ThroughputTable.builtin()
     return scan_trace(path, table.for_types(table.worker_types))[1]
+
+
+def _unbuildable(path: Path) -> list[Fault]:
+    """Return what a run would be refused for although every key of its scenario is right: a name, or what a file holds."""
+    scenario = load_scenario(path)
+    checks: tuple[tuple[str, Callable[[], object]], ...] = (
+        ("policy.name", lambda: registry.policy_class(scenario.policy.name)),
+        ("placement.name", lambda: registry.placement_class(scenario.placement.name)),
+        ("solver.name", lambda: [solvers.get(name.strip()) for name in scenario.solver.name.split(",")]),
+        ("workload", lambda: build_workload(scenario, tuple(sorted(scenario.cluster.gpus)))),
+    )
+    faults: list[Fault] = []
+    for key, check in checks:
+        try:
+            check()
+        except (SchedulingError, SolverError) as error:
+            faults.append(Fault(None, f"{key}: {error}"))
+    return faults
 
 
 def _kind(path: Path) -> tuple[str, Fault | None]:

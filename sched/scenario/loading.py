@@ -153,7 +153,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, int], list[Fault]]:
                 [Fault(text.count("\n", 0, deep.end()) + 1, "a key of more than 64 names; allowed: section.key")],
             )
         raw = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: wrong UTF-8, wrong TOML, an endless number
         return {}, {}, [_unreadable(error, text)]
     lines = _lines(text)
     if (key := _too_deep(raw)) is not None:
@@ -300,7 +300,7 @@ def _typed(key: str, text: str) -> object:
         return [int(window[1]), int(window[2])]
     try:
         value: object = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except ValueError:  # no TOML, or a number of thousands of digits
         value = _json(text) if accepts(kind, dict) else text
     except RecursionError as error:
         raise ScenarioError(f"got {quoted(text)}, which is nested too deeply") from error
@@ -310,8 +310,9 @@ def _typed(key: str, text: str) -> object:
 def _json(text: str) -> object:
     try:
         return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ScenarioError(f"got {quoted(text)}, which is neither a TOML table nor JSON: {error.msg}") from error
+    except ValueError as error:
+        why = error.msg if isinstance(error, json.JSONDecodeError) else "a number of too many digits"
+        raise ScenarioError(f"got {quoted(text)}, which is neither a TOML table nor JSON: {why}") from error
     except RecursionError as error:
         raise ScenarioError(f"got {quoted(text)}, which is nested too deeply") from error
 

@@ -62,6 +62,8 @@ WRONG: dict[str, tuple[list[str], list[str]]] = {
     "a scenario that is near": (["phily"], ["did you mean 'philly'?"]),
     "a scenario in capitals": (["TOY"], ["did you mean 'toy'?"]),
     "a key that is near": (["toy", "--set", "policy.nmae=x"], ["did you mean 'name'?"]),
+    "a setting of ten thousand digits": (["toy", "--set", "seed=" + "9" * 10_000], ["seed"]),
+    "options of ten thousand digits": (["toy", "--solver-kwargs", '{"a": ' + "9" * 10_000 + "}"], ["solver.kwargs"]),
     "a policy of five thousand letters": (["toy", "--policy", "x" * 5000], ["(5,000 characters)"]),
 }
 
@@ -94,6 +96,7 @@ DEEP = {
         'name = "x"\n[workload]\njobs = 2\n[cluster.gpus]\n' + "\n".join(f"t{index} = 1" for index in range(100_000)),
         ["100,000 names", "256"],
     ),
+    "a number of ten thousand digits": ('name = "x"\nseed = ' + "9" * 10_000, ["not TOML"]),
     "a NUL in a name of a file": ('name = "x"\n[cluster]\nnodes = "a\\u0000b"\n[workload]\njobs = 2', ["NUL"]),
     "a NUL in the name of a trace": (
         'name = "x"\n[cluster]\ngpus = { v100 = 1 }\n[workload]\ntrace = "a\\u0000b"',

@@ -244,3 +244,24 @@ def test_a_list_that_a_run_refuses_does_not_pass_validate(
     judged = phasewise("validate", tmp_path / "list.csv")
     assert (refused.code, judged.code) == (BAD_INPUT, BAD_INPUT)
     assert judged.err.strip().split(": ", 1)[1].split(":")[-1] in refused.err
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ('[policy]\nname = "fiffo"', "did you mean 'fifo'?"),
+        ('[placement]\nname = "stridd"', "did you mean 'strided'?"),
+        ('[solver]\nname = "highs-direct,ecoss"', "did you mean 'ecos'?"),
+        ("[stop]\nwindow = [0, 5]", "only 1 jobs come"),
+    ],
+)
+def test_a_scenario_that_a_run_refuses_does_not_pass_validate(
+    section: str, words: str, tmp_path: Path, phasewise: Callable
+) -> None:
+    (tmp_path / "mine.trace").write_text(TRACE_LINE)
+    (tmp_path / "mine.toml").write_text(f"{SCENARIO}{section}\n")
+    refused = phasewise("run", tmp_path / "mine.toml", "-q", "--out", tmp_path / "out")
+    judged = phasewise("validate", tmp_path / "mine.toml")
+    assert (refused.code, judged.code) == (BAD_INPUT, BAD_INPUT)
+    assert words in refused.err
+    assert words in judged.err
