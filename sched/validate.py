@@ -64,7 +64,7 @@ def validate_file(path: Path, throughputs: Path | None = None) -> list[Fault]:
 
 
 def _unbuildable(path: Path) -> list[Fault]:
-    """Return what a run would be refused for though every key of its scenario is right: a name, or what a file holds."""
+    """Return what a run would be refused for though every key of its scenario is right: a name, a file's content."""
     scenario = load_scenario(path)
     checks: tuple[tuple[str, Callable[[], object]], ...] = (
         ("policy.name", lambda: registry.policy_class(scenario.policy.name)),
