@@ -292,7 +292,7 @@ class Recorder:
 
     def summary(self) -> dict[str, Any]:
         """Return the summary of the run so far."""
-        return self.totals.summary(self._busy_s)
+        return _builtin(self.totals.summary(self._busy_s))
 
     def finish(self, status: str, reason: str) -> dict[str, Any]:
         """Write all that is left and return the summary."""
@@ -317,6 +317,14 @@ class Recorder:
         finally:
             with suppress(ProfilingError):
                 self._write_run(status)  # a full disk may have kept the tables from being completed, not this
+
+
+def _builtin(summary: dict[str, Any]) -> dict[str, Any]:
+    """Return the summary in Python's own numbers: where kernels are not compiled, they hand out NumPy's."""
+    return {
+        name: _builtin(value) if isinstance(value, dict) else value.item() if isinstance(value, np.generic) else value
+        for name, value in summary.items()
+    }
 
 
 def _request(job: Arrival) -> dict[str, object]:
