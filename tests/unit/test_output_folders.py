@@ -17,6 +17,8 @@ import click
 import pytest
 
 from phasewise.bench.directories import claimed
+from phasewise.sched.scenario.loading import load_scenario
+from phasewise.sched.simulate import Callbacks, simulate
 
 COMMAND = Path(sys.executable).with_name("phasewise")
 BAD_INPUT, FAILED, INTERRUPTED = 2, 3, 130
@@ -164,6 +166,25 @@ def test_a_strangers_file_among_the_parts_stays_and_does_no_harm(tmp_path: Path)
     assert process.returncode == 0, err
     assert status_of(out) == "stopped"
     assert names(out / "rounds.parquet.parts") == {"notes.parquet", "readme.txt"}
+
+
+def test_a_trace_of_phases_that_cannot_be_written_does_not_fail_a_finished_run(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with going_on(out, "--rounds", "400", "--set", "output.trace=true") as process:
+        (out / "trace.json.gz").mkdir()
+        _, err = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, err) == (0, "")
+    assert status_of(out) == "stopped"
+    assert (out / "rounds.parquet").exists()
+
+
+def test_it_is_told_as_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "trace.json.gz").mkdir()
+    told: list[str] = []
+    outcome = simulate(load_scenario("toy"), tmp_path, callbacks=Callbacks(notify=told.append))
+    assert outcome.status == "complete"
+    (message,) = [text for text in told if text.startswith("warning: ")]
+    assert "trace.json.gz" in message
 
 
 def test_a_run_that_does_not_begin_leaves_not_even_the_folders_above(tmp_path: Path, phasewise: Callable) -> None:
