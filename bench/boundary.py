@@ -79,7 +79,7 @@ def _ended(error: BaseException) -> int:
 
 
 class Interruption:
-    """Ctrl-C and SIGTERM as a wish, granted between two rounds; whoever asks twice is obeyed at once."""
+    """Ctrl-C, SIGTERM and SIGHUP as a wish, granted between two rounds; whoever asks twice is obeyed at once."""
 
     def __init__(self) -> None:
         self._asked = False
@@ -90,8 +90,11 @@ class Interruption:
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
-        """Take both signals within the block."""
-        previous = {number: signal.signal(number, self._take) for number in (signal.SIGINT, signal.SIGTERM)}
+        """Take the signals within the block; under `nohup` a terminal that goes away is none."""
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            numbers.append(signal.SIGHUP)
+        previous = {number: signal.signal(number, self._take) for number in numbers}
         try:
             yield
         finally:

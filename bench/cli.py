@@ -18,6 +18,8 @@ import click
 
 from phasewise.bench import commands
 from phasewise.bench.boundary import guarded
+from phasewise.bench.output import streams_in_place
+from phasewise.profiling.names import nearest, quoted
 
 PROGRAM = "phasewise"
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -29,6 +31,16 @@ class CommandFolder(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the modules in the folder, in alphabetical order."""
         return sorted(module.name for module in pkgutil.iter_modules(commands.__path__))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the arguments name; fail with the nearest one where there is none."""
+        name = args[0] if args else ""
+        names = self.list_commands(ctx)
+        if name and not name.startswith("-") and name not in names:
+            ctx.fail(f"No such command {quoted(name)}{nearest(name, names)}; allowed: {', '.join(names)}.")
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return the command of that name, or None where there is no such module."""
@@ -65,4 +77,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # what a library has to say to its developers is no output of this command; `python -W` still works
     warnings.simplefilter("ignore", append=True)
     words = sys.argv[1:] if arguments is None else list(arguments)
-    sys.exit(guarded(lambda: cli.main(args=words, prog_name=PROGRAM, standalone_mode=False)))
+    with streams_in_place():
+        sys.exit(guarded(lambda: cli.main(args=_as_text(words), prog_name=PROGRAM, standalone_mode=False)))
+
+
+def _as_text(words: Sequence[str]) -> list[str]:
+    """Return the arguments; raise `click.UsageError` for one that is not UTF-8, which no file of a run can hold."""
+    for word in words:
+        try:
+            word.encode("utf-8")
+        except UnicodeEncodeError:
+            shown = os.fsencode(word).decode("utf-8", "backslashreplace")
+            raise click.UsageError(f"the argument '{shown}' is not UTF-8; allowed: UTF-8 text") from None
+    return list(words)

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from phasewise.bench.values import Choice, Integer, Number
+
 Overrides = dict[str, Any]
 
 
@@ -37,8 +39,8 @@ class ScenarioOption:
         return click.option(self.flag, type=self.type, default=None, metavar=self.metavar, help=self.help)(function)
 
 
-_TIMINGS = click.Choice(["gavel", "corrected"])
-_DRAWS = click.Choice(["single", "gavel"])
+_TIMINGS = Choice(["gavel", "corrected"])
+_DRAWS = Choice(["single", "gavel"])
 
 OPTIONS = tuple(
     ScenarioOption(*row)
@@ -58,16 +60,22 @@ OPTIONS = tuple(
         ("--solver", "solver.name", "NAME", "Solver backend, or a chain A,B; see `phasewise list solvers`."),
         ("--solver-kwargs", "solver.kwargs", "JSON", "Native options of the solver, verbatim."),
         ("--placement", "placement.name", "NAME", "Placement; see `phasewise list placements`."),
-        ("--round-s", "timing.round_s", "S", "Length of a round, simulated seconds.", float),
-        ("--rounds", "stop.rounds", "N", "Stop after N rounds.", int),
-        ("--jobs", "workload.jobs", "N", "Generate N jobs; of a trace, keep the first N.", int),
-        ("--rate", "workload.rate_per_hour", "JOBS_PER_HOUR", "Mean arrival rate; 0 puts all at the start.", float),
-        ("--initial-jobs", "workload.initial_jobs", "N", "Jobs active at time 0.", int),
+        ("--round-s", "timing.round_s", "S", "Length of a round, simulated seconds.", Number()),
+        ("--rounds", "stop.rounds", "N", "Stop after N rounds.", Integer()),
+        ("--jobs", "workload.jobs", "N", "Generate N jobs; of a trace, keep the first N.", Integer()),
+        ("--rate", "workload.rate_per_hour", "JOBS_PER_HOUR", "Mean arrival rate; 0 puts all at the start.", Number()),
+        ("--initial-jobs", "workload.initial_jobs", "N", "Jobs active at time 0.", Integer()),
         ("--window", "stop.window", "A:B|none", "Run until the jobs with ids A <= id < B are done; none: all."),
         ("--timing", "timing.preset", None, "The original's rules, or the mended ones.", _TIMINGS),
-        ("--seed", "seed", "N", "Seed of every random stream.", int),
+        ("--seed", "seed", "N", "Seed of every random stream.", Integer()),
         ("--scale-factors", "workload.scale_factors", None, "GPUs of generated jobs: one, or as in Gavel.", _DRAWS),
-        ("--scale-factor-cap", "workload.scale_factor_cap", "N", "Most GPUs of a generated job; 0: no limit.", int),
+        (
+            "--scale-factor-cap",
+            "workload.scale_factor_cap",
+            "N",
+            "Most GPUs of a generated job; 0: any.",
+            Integer(),
+        ),
         ("--priorities/--no-priorities", "workload.priorities", None, "One generated job in five has weight 5.", bool),
         ("--allocations", "recorded.allocations", "FILE", "Allocations to replay; implies --policy recorded."),
     )

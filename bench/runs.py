@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
 import msgspec
 
 from phasewise.bench import progress
 from phasewise.bench.boundary import InterruptedRunError, Interruption
-from phasewise.bench.directories import claimed
+from phasewise.bench.directories import claimed, has_begun
 
 if TYPE_CHECKING:
     from phasewise.profiling.sinks import Sink
@@ -36,11 +35,11 @@ class Voice:
     def say(self, text: str) -> None:
         """Print a line."""
         if not self.quiet:
-            click.echo(text, err=True)
+            print(text, file=sys.stderr)
 
     def warn(self, text: str) -> None:
         """Print a warning, also where quiet: it changes what the results mean."""
-        click.echo(f"phasewise: warning: {text}", err=True)
+        print(f"phasewise: warning: {text}", file=sys.stderr)
 
     def lines(self) -> Sink:
         """Return the sink for standard error: PROFILE lines where nobody watches a bar there."""
@@ -51,13 +50,31 @@ class Voice:
         return StreamSink(sys.stderr, kinds=("PROFILE",))
 
 
-def perform(scenario: Scenario, out: Path | None, *, quiet: bool, overwrite: bool) -> Path:
+def perform(
+    scenario: Scenario,
+    out: Path | None,
+    *,
+    quiet: bool,
+    overwrite: bool,
+    then: Callable[[Path], None] = lambda _: None,
+) -> Path:
     """Run ``scenario`` and return its run directory.
+
+    Parameters
+    ----------
+    out
+        The folder asked for, None for the next free one; no other run gets it meanwhile.
+    quiet
+        Say nothing on standard error.
+    overwrite
+        Whether a run in that folder may be replaced.
+    then
+        What else is to be written into the folder, while it still is this run's.
 
     Raises
     ------
     InterruptedRunError
-        On Ctrl-C or SIGTERM, after what was computed has been saved.
+        On Ctrl-C, SIGTERM or SIGHUP, after what was computed has been saved.
     phasewise.sched.errors.SchedulingError, phasewise.solvers.errors.SolverError
         As `phasewise.sched.simulate.simulate`.
     """
@@ -65,20 +82,17 @@ def perform(scenario: Scenario, out: Path | None, *, quiet: bool, overwrite: boo
 
     voice, interruption = Voice(quiet), Interruption()
     lines = voice.lines()  # asks for a terminal before the bar puts something of its own in the place of standard error
-    with (
-        claimed(out, scenario.name, overwrite=overwrite) as path,
-        _told_where(path),
-        interruption.watched(),
-        progress.shown(scenario.name, quiet=quiet) as report,
-    ):
-        outcome = simulate(
-            scenario,
-            path,
-            lines=lines,
-            command=["phasewise", *sys.argv[1:]],
-            callbacks=Callbacks(report, voice.say, interruption.asked, warn=voice.warn),
-        )
-    warn_of_losses(outcome.summary, voice)
+    with claimed(out, scenario.name, overwrite=overwrite) as path, _told_where(path):
+        with interruption.watched(), progress.shown(scenario.name, quiet=quiet) as report:
+            outcome = simulate(
+                scenario,
+                path,
+                lines=lines,
+                command=["phasewise", *sys.argv[1:]],
+                callbacks=Callbacks(report, voice.say, interruption.asked, warn=voice.warn),
+            )
+        warn_of_losses(outcome.summary, voice)
+        then(path)
     return path
 
 
@@ -97,7 +111,6 @@ def _told_where(path: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as interrupt:
-        saved = any(path.iterdir())
         raise InterruptedRunError(
-            f"what was computed is saved in {path}" if saved else "the run had not begun"
+            f"what was computed is saved in {path}" if has_begun(path) else "the run had not begun"
         ) from interrupt

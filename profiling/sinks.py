@@ -6,7 +6,7 @@ A line is bytes without its newline, as `phasewise.profiling.lines.encode` retur
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, TextIO
@@ -70,8 +70,67 @@ class TeeSink:
             raise failure
 
 
+class Courtesy:
+    """A text stream for what is shown to people: it passes on what it can and is silent from the first failure on.
+
+    A reader that went away, a full disk behind standard error, a closed stream: none of them is a reason to lose a run.
+
+    Parameters
+    ----------
+    stream
+        Where to write; None, which is what Python has for a stream that was closed at the start, shows nothing.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write the text if it can be shown; return its length."""
+        if not isinstance(text, str):
+            raise TypeError(f"a text stream takes text, not {type(text).__name__}")
+        self._attempt(lambda stream: stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush the stream if it can be."""
+        self._attempt(lambda stream: stream.flush())
+
+    def isatty(self) -> bool:
+        """Return whether somebody watches at a terminal."""
+        try:
+            return self._stream is not None and self._stream.isatty()
+        except (OSError, ValueError):
+            return False
+
+    @property
+    def encoding(self) -> str:
+        """The encoding of the stream."""
+        return getattr(self._stream, "encoding", None) or "utf-8"
+
+    @property
+    def errors(self) -> str:
+        """What becomes of characters that the encoding does not have."""
+        return getattr(self._stream, "errors", None) or "backslashreplace"
+
+    def fileno(self) -> int:
+        """Return the descriptor of the stream; raises `OSError` where it has none."""
+        if self._stream is None:
+            raise OSError("the stream is closed")
+        return self._stream.fileno()
+
+    def _attempt(self, show: Callable[[TextIO], object]) -> None:
+        if self._stream is None:
+            return
+        try:
+            show(self._stream)
+        except BlockingIOError:  # its reader is slow: this piece is lost, the next one may be shown
+            pass
+        except (OSError, ValueError):  # Python says ValueError of a closed stream
+            self._stream = None
+
+
 class StreamSink:
-    """Writes lines to a text stream, such as ``sys.stderr``, that stays open.
+    """Shows lines on a text stream, such as ``sys.stderr``, that stays open; silent once it takes no more.
 
     Parameters
     ----------
@@ -81,25 +140,18 @@ class StreamSink:
         The kinds of lines to let through, such as ``("PROFILE",)``; all where None.
     """
 
-    def __init__(self, stream: TextIO, kinds: Collection[str] | None = None) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO | Courtesy, kinds: Collection[str] | None = None) -> None:
+        self._stream = stream if isinstance(stream, Courtesy) else Courtesy(stream)
         self._prefixes = None if kinds is None else tuple(f"{kind} ".encode() for kind in kinds)
 
     def write(self, line: bytes) -> None:
-        """Write the line if its kind is wanted; raises `OutputError`."""
-        if self._prefixes is not None and not line.startswith(self._prefixes):
-            return
-        try:
+        """Show the line if its kind is wanted."""
+        if self._prefixes is None or line.startswith(self._prefixes):
             self._stream.write(line.decode() + "\n")
-        except OSError as error:
-            raise cannot_write(getattr(self._stream, "name", "the stream"), error) from error
 
     def close(self) -> None:
-        """Flush the stream; raises `OutputError`."""
-        try:
-            self._stream.flush()
-        except OSError as error:
-            raise cannot_write(getattr(self._stream, "name", "the stream"), error) from error
+        """Flush the stream."""
+        self._stream.flush()
 
 
 class FileSink:
@@ -163,6 +215,43 @@ class FileSink:
             self.flush()
         finally:
             self._file.close()
+
+
+class Folder:
+    """A folder that files go to for some time, and whether that place still is the folder it was.
+
+    Parameters
+    ----------
+    path
+        The folder.
+
+    Raises
+    ------
+    OutputError
+        Where there is no such folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._was = path.stat()
+        except OSError as error:
+            raise cannot_write(path, error) from error
+
+    @property
+    def stands(self) -> bool:
+        """Whether the folder is where it was."""
+        try:
+            return os.path.samestat(self._was, self.path.stat())
+        except OSError:
+            return False
+
+    def require(self) -> None:
+        """Raise `OutputError` where the folder is gone, or another one is in its place."""
+        if self.stands:
+            return
+        found = "replaced by another one" if self.path.exists() else "removed"
+        raise OutputError(f"the folder {self.path} was {found} while it was written to; what it held went with it")
 
 
 def write_all(descriptor: int, block: bytes) -> None:

@@ -101,15 +101,26 @@ class TableSink:
         if self._closed:
             return
         merged = self._parts / "merged.tmp"
+        parts = [self._part(index) for index in range(self._count)]
         try:
-            _merge(_part_files(self._parts), self.schema, merged)
+            _require_all(self.rows, _merge(parts, self.schema, merged), self._parts)
             merged.replace(self.path)
         except OSError as error:
             with suppress(OSError):
                 merged.unlink()
             raise cannot_write(self.path, error) from error
+        except (RecordError, pa.ArrowException, ValueError) as error:  # a part was lost, or exchanged for another file
+            with suppress(OSError):
+                merged.unlink()
+            raise OutputError(f"cannot complete {self.path}: {error}; its other parts are kept") from error
         self._closed = True
-        shutil.rmtree(self._parts, ignore_errors=True)  # what stays does no harm: the table counts
+        with suppress(OSError):  # what stays does no harm: the table counts, and a file of somebody else's is not ours
+            for part in parts:
+                part.unlink()
+            self._parts.rmdir()
+
+    def _part(self, index: int) -> Path:
+        return self._parts / f"{index:06d}.parquet"
 
     def _table(self, columns: Mapping[str, Column]) -> pa.Table:
         """Return the block as a table of this schema."""
@@ -132,10 +143,17 @@ class TableSink:
 
     def _write_part(self, block: pa.Table) -> None:
         """Write the next part: plain and quick, since it lives only until the merge."""
-        part = self._parts / f"{self._count:06d}.parquet"
+        part = self._part(self._count)
         temporary = part.with_suffix(".tmp")
         try:
-            pq.write_table(block, temporary, compression="none", use_dictionary=False, write_statistics=False)
+            pq.write_table(
+                block,
+                temporary,
+                row_group_size=ROW_GROUP,  # what the merge holds of a part at a time
+                compression="none",
+                use_dictionary=False,
+                write_statistics=False,
+            )
             temporary.replace(part)
         except OSError as error:
             with suppress(OSError):
@@ -169,6 +187,11 @@ def read_table(path: Path | str, columns: Sequence[str] | None = None) -> pa.Tab
     return pa.concat_tables([_read(part, names) for part in parts]).combine_chunks()
 
 
+def _require_all(written: int, merged: int, folder: Path) -> None:
+    if merged != written:
+        raise RecordError(f"the parts in {folder} hold {merged} rows, but {written} were written")
+
+
 def _schema(types: Mapping[str, str]) -> pa.Schema:
     """Return the schema with these Arrow types by column."""
     try:
@@ -193,8 +216,9 @@ def _remove_earlier(path: Path) -> None:
 
 
 def _part_files(folder: Path) -> list[Path]:
-    """Return the complete parts in the order in which they were written."""
-    parts = sorted(folder.glob("*.parquet"), key=lambda part: int(part.stem))
+    """Return the complete parts in the order in which they were written; files of other names are no parts."""
+    numbered = [part for part in folder.glob("*.parquet") if part.stem.isascii() and part.stem.isdigit()]
+    parts = sorted(numbered, key=lambda part: int(part.stem))
     for expected, part in enumerate(parts):
         if int(part.stem) != expected:
             raise RecordError(f"{folder}: part {expected:06d}.parquet is missing")
@@ -215,25 +239,43 @@ def _read(path: Path, columns: list[str] | None) -> pa.Table:
         raise cannot_read(path, error) from error
 
 
-def _merge(parts: Sequence[Path], schema: pa.Schema, target: Path) -> None:
-    """Write the rows of all parts into one file, holding one row group and one part in memory at a time."""
+def _merge(parts: Sequence[Path], schema: pa.Schema, target: Path) -> int:
+    """Write the rows of all parts into one file, holding two row groups in memory at most; return how many they are."""
+    rows = 0
     with pq.ParquetWriter(target, schema, compression="zstd") as writer:
         for group in _row_groups(parts):
             writer.write_table(group, row_group_size=ROW_GROUP)
+            rows += group.num_rows
+            del group
+    return rows
 
 
 def _row_groups(parts: Sequence[Path]) -> Iterator[pa.Table]:
     """Yield the rows of all parts in pieces of exactly `ROW_GROUP` rows; the last one is shorter."""
     waiting: list[pa.Table] = []
     rows = 0
-    for part in parts:
-        block = _read(part, None)
-        while rows + block.num_rows >= ROW_GROUP:
-            head = block.slice(0, ROW_GROUP - rows)
+    for block in _blocks(parts):
+        rest = block
+        while rows + rest.num_rows >= ROW_GROUP:
+            head = rest.slice(0, ROW_GROUP - rows)
             yield pa.concat_tables([*waiting, head]).combine_chunks()
-            block = block.slice(ROW_GROUP - rows)
+            rest = rest.slice(ROW_GROUP - rows)
             waiting, rows = [], 0
-        waiting.append(block)
-        rows += block.num_rows
+        if rest.num_rows:
+            waiting.append(rest)
+            rows += rest.num_rows
     if rows:
         yield pa.concat_tables(waiting).combine_chunks()
+
+
+def _blocks(parts: Sequence[Path]) -> Iterator[pa.Table]:
+    """Yield the row groups of all parts, one after another; raises as `_read`."""
+    for part in parts:
+        try:
+            with pq.ParquetFile(part, pre_buffer=False) as file:
+                for index in range(file.num_row_groups):
+                    yield file.read_row_group(index, use_threads=False)
+        except pa.ArrowInvalid as error:
+            raise RecordError(f"cannot read {part}: {error}") from error
+        except OSError as error:
+            raise cannot_read(part, error) from error

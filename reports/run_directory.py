@@ -180,10 +180,13 @@ def load_run(path: Path | str) -> Run:
         Where there is no such directory, no `run.json`, or one that is broken or of another schema.
     """
     directory = Path(path)
-    if directory.is_file() and directory.name == "run.json":
-        directory = directory.parent
-    if not directory.is_dir():
-        kind = "a file" if directory.exists() else "missing"
+    try:
+        if directory.is_file() and directory.name == "run.json":
+            directory = directory.parent
+        kind = "" if directory.is_dir() else "a file" if directory.exists() else "missing"
+    except (OSError, ValueError) as error:  # a name that is too long, or holds a NUL
+        raise RunDirectoryError(f"{directory}: cannot be read: {getattr(error, 'strerror', error)}") from error
+    if kind:
         raise RunDirectoryError(
             f"{directory}: is {kind}; a run directory is expected (phasewise run SCENARIO --out DIR)"
         )

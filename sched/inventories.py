@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from phasewise.sched.workload.fields import nearest
+from phasewise.profiling.inputs import MISSING, input_fault
+from phasewise.profiling.names import nearest
 
 TABLES = Path(__file__).resolve().parent / "data"
 INVENTORIES = TABLES / "nodes"
@@ -25,7 +26,9 @@ def pod_table_names() -> list[str]:
 def refusal(name_or_path: str, built_in: Sequence[str], what: str) -> str:
     """Return why a name is neither built in nor a file, empty where it is."""
     path = Path(name_or_path)
-    if name_or_path in built_in or path.is_file():
+    found = "" if name_or_path in built_in else input_fault(path)
+    if not found:
         return ""
-    found = "is a folder" if path.is_dir() else f"is no {what}{nearest(path.name, built_in)}"
+    if found == MISSING:
+        found = f"is no {what}{nearest(path.name, built_in)}"
     return f"{name_or_path!r} {found}; allowed: {', '.join(built_in)}, or the path of a {what} in openb CSV form"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -19,8 +18,6 @@ from phasewise.sched.workload.openb import read_nodes
 
 Bools = npt.NDArray[np.bool_]
 
-TYPE_NAME = re.compile(r"[\w.-]+")  # of a worker type: it is part of the names of columns and options
-
 
 def build_layout(cluster: Cluster) -> ClusterLayout:
     """Return where every GPU of a cluster section is.
@@ -33,6 +30,13 @@ def build_layout(cluster: Cluster) -> ClusterLayout:
         Where the file is wrong, with the line of every fault.
     """
     return ClusterLayout.of(listed_nodes(cluster)) if cluster.nodes else ClusterLayout.build(cluster)
+
+
+def node_count(cluster: Cluster) -> int:
+    """Return how many nodes a cluster section has, without making any; raises as `build_layout` does."""
+    if cluster.nodes:
+        return len(read_node_list(cluster.nodes)) * cluster.copies
+    return sum(-(-count // cluster.gpus_per_node.get(name, 1)) for name, count in cluster.gpus.items())
 
 
 def listed_nodes(cluster: Cluster) -> list[Node]:
@@ -48,15 +52,7 @@ def read_node_list(name_or_path: str) -> list[Node]:
         return _inventory(INVENTORIES / f"{name_or_path}.csv")
     if fault := refusal(name_or_path, inventory_names(), "node list"):
         raise ScenarioError(fault)
-    nodes = [node for node in read_nodes(Path(name_or_path)) if node.gpus]
-    if not nodes:
-        raise ScenarioError(f"{name_or_path}: no node has a GPU; allowed: a list of nodes of which some have GPUs")
-    if strange := next((node for node in nodes if not TYPE_NAME.fullmatch(node.worker_type)), None):
-        raise ScenarioError(
-            f"{name_or_path}: model of node {strange.name!r} is {strange.worker_type!r}; "
-            "allowed: letters, digits, '_', '.' and '-'"
-        )
-    return nodes
+    return [node for node in read_nodes(Path(name_or_path)) if node.gpus]
 
 
 def gpus_by_type(nodes: Iterable[Node]) -> dict[str, int]:

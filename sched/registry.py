@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Protocol, TypeVar
 
 from phasewise.profiling.defects import is_somebodys, told
+from phasewise.profiling.names import nearest, quoted
 from phasewise.sched.api import Placement, Policy
 from phasewise.sched.cluster import ClusterLayout
 from phasewise.sched.errors import SchedulingError, UnknownPlacementError, UnknownPolicyError
@@ -106,6 +108,8 @@ class PlacementClass(Protocol):
         ...
 
 
+DOCS_STRIPPED = sys.flags.optimize >= 2  # no class has a docstring, which is nobody's fault
+
 P = TypeVar("P", bound=PolicyClass)
 L = TypeVar("L", bound=PlacementClass)
 
@@ -129,7 +133,7 @@ class _Shelf:
                 f"{self.kind} {cls.name!r} is registered twice: by {known.__module__} and by {cls.__module__};"
                 " rename one of them"
             )
-        if not (cls.__doc__ or "").strip():
+        if not (cls.__doc__ or "").strip() and not DOCS_STRIPPED:
             raise SchedulingError(f"{self.kind} {cls.name!r} of {cls.__module__} has no docstring to describe it by")
         self.classes[cls.name] = cls
 
@@ -180,7 +184,8 @@ class _Shelf:
         if name not in classes:
             if name in self.broken:
                 raise unknown(f"{self.kind} {name!r} cannot be loaded: {self.broken[name]}; mend it or uninstall it")
-            raise unknown(f"no {self.kind} {name!r}; choose one of: {', '.join(classes)}{self.hint()}")
+            near = nearest(name, classes)
+            raise unknown(f"no {self.kind} {quoted(name)}; choose one of: {', '.join(classes)}{self.hint()}{near}")
         return classes[name]
 
     def hint(self) -> str:
@@ -189,7 +194,12 @@ class _Shelf:
 
     def descriptions(self) -> dict[str, str]:
         """Return the first docstring line of each class by name."""
-        return {name: cls.__doc__.strip().splitlines()[0].strip() for name, cls in self.found().items()}
+        return {name: _first_line(cls) for name, cls in self.found().items()}
+
+
+def _first_line(cls: Any) -> str:
+    doc = (cls.__doc__ or "").strip()
+    return doc.splitlines()[0].strip() if doc else "no description: Python has stripped the docstrings (-OO)"
 
 
 def _loaded(point: EntryPoint) -> Any:

@@ -27,8 +27,9 @@ from phasewise.sched.cluster import ClusterLayout
 from phasewise.sched.defects import defect
 from phasewise.sched.engine import Parts, Simulation
 from phasewise.sched.errors import RunFailedError, ScenarioError, SchedulingError
+from phasewise.sched.memory import estimate, require_memory
 from phasewise.sched.migration import MigrationModel
-from phasewise.sched.node_lists import build_layout
+from phasewise.sched.node_lists import build_layout, node_count
 from phasewise.sched.recording.recorder import Recorder
 from phasewise.sched.recording.run_tables import write_phase_trace
 from phasewise.sched.scenario.config import Scenario
@@ -155,16 +156,29 @@ def simulate(
         recorder.watch(_reporter(scenario, parts, recorder, callbacks.progress), PROGRESS_ROUNDS)
     with ACCOUNT.charged(_late(timer, recorder, callbacks.notify)):
         outcome = _run(Simulation(parts, recorder, timer), recorder, out, callbacks.interrupted)
+    limit_s = scenario.stop.sim_time_s
+    if outcome.status == "stopped" and limit_s is not None and recorder.totals.now_s >= limit_s:
+        callbacks.warn(
+            f"stopped at the limit of simulated time, stop.sim_time_s = {limit_s:,.0f} s, with "
+            f"{recorder.totals.active:,} jobs active: more comes in than gets done, or --set stop.sim_time_s=... is due"
+        )
     if out is not None and scenario.output.trace:
-        write_phase_trace(out)
+        try:
+            write_phase_trace(out)
+        except ProfilingError as error:  # the run is done and saved: a picture of it is no reason to call it failed
+            callbacks.notify(f"warning: the run is complete, but without its trace of phases: {error}")
     return outcome
 
 
 def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
     """Return the parts of a simulation; raises as `simulate` does for wrong input."""
+    solves = bool(getattr(registry.policy_class(scenario.policy.name), "families", True))
+    require_memory(estimate(scenario, node_count(scenario.cluster), solves=solves))
     layout = build_layout(scenario.cluster)
     timing = Timing.resolve(scenario.timing)
     workload = build_workload(scenario, layout.worker_types)
+    if scenario.workload.trace:
+        require_memory(estimate(scenario, layout.nodes, solves=solves, jobs=workload.total))
     options = registry.PolicyOptions(
         canonical=scenario.policy.canonical,
         mask_impossible=timing.mask_impossible,
@@ -295,7 +309,7 @@ def _run(simulation: Simulation, recorder: Recorder, out: Path | None, interrupt
     except (SchedulingError, SolverError, OutputError) as error:
         recorder.leave(simulation.active_jobs())
         recorder.abandon("failed", str(error))
-        raise RunFailedError(str(error), simulation.round_index, out) from error
+        raise RunFailedError(recorder.explained(error), simulation.round_index, recorder.place) from error
     except KeyboardInterrupt:
         recorder.leave(simulation.active_jobs())
         recorder.abandon("interrupted", "interrupted")
@@ -304,7 +318,7 @@ def _run(simulation: Simulation, recorder: Recorder, out: Path | None, interrupt
         with suppress(Exception):  # it may be the recorder itself that is broken
             recorder.leave(simulation.active_jobs())
             recorder.abandon("failed", said(error))
-        raise defect(error, recorder.scenario, simulation.round_index, out) from error
+        raise defect(error, recorder.scenario, simulation.round_index, recorder.place) from error
     return RunOutcome(reason.status, summary, out)
 
 

@@ -45,7 +45,7 @@ class StopReason(StrEnum):
 class Stopper:
     """Counts the jobs that are gone and says, before each round, whether the run is over.
 
-    Its memory is the window's ids and the last 100 completion times, whatever the length of the run.
+    Its memory is a few counts and the last 100 completion times, whatever the length of the run and of the window.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class Stopper:
         _check(stop, total_jobs)
         self._stop = stop
         self._total = total_jobs
-        self._window_left = None if stop.window is None else set(range(*stop.window))
+        self._window_left = None if stop.window is None else stop.window[1] - stop.window[0]
         self._gone = 0
         self._completion_s: list[float] = []  # the last ones, ascending: a round reports them in any order
 
@@ -76,10 +76,10 @@ class Stopper:
         self.observe_gone(job_id)
 
     def observe_gone(self, job_id: int) -> None:
-        """Count a job as gone without having completed: failed, or refused at admission."""
+        """Count a job, once, as gone without having completed: failed, or refused at admission."""
         self._gone += 1
-        if self._window_left is not None:
-            self._window_left.discard(job_id)
+        if self._stop.window is not None and self._window_left is not None:
+            self._window_left -= self._stop.window[0] <= job_id < self._stop.window[1]
 
     @property
     def completions_per_hour(self) -> float | None:
@@ -132,7 +132,7 @@ class Stopper:
         """Return whether all jobs that count have arrived and few of them are left."""
         arrived = self._gone + active  # ids are given in order of arrival
         if self._window_left is not None and self._stop.window is not None:
-            return len(self._window_left) <= self._stop.stragglers and arrived >= self._stop.window[1]
+            return self._window_left <= self._stop.stragglers and arrived >= self._stop.window[1]
         return arrived == self._total and active <= self._stop.stragglers
 
     def _limit(self, round_index: int, now_s: float, wall_s: float) -> StopReason | None:

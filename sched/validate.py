@@ -2,48 +2,101 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from phasewise.profiling.inputs import input_fault, read_input
+from phasewise.sched import registry
+from phasewise.sched.errors import SchedulingError
 from phasewise.sched.faults import Fault
-from phasewise.sched.scenario.loading import scan_scenario
-from phasewise.sched.workload.csv_tables import header_of
+from phasewise.sched.scenario.loading import load_scenario, scan_scenario
+from phasewise.sched.workload.build import build_workload
 from phasewise.sched.workload.gavel_trace import scan_trace
-from phasewise.sched.workload.openb import NODE_LIST, POD_LIST, scan_nodes, scan_pods
-from phasewise.sched.workload.throughputs import COLUMNS, ThroughputTable, scan_csv
+from phasewise.sched.workload.openb import scan_nodes, scan_pods
+from phasewise.sched.workload.recognise import (
+    GUIDE,
+    NODES,
+    OURS,
+    PODS,
+    SCENARIO,
+    THROUGHPUTS,
+    TRACE,
+    misfit,
+    recognise,
+)
+from phasewise.sched.workload.throughputs import ThroughputTable, scan_csv
+from phasewise.solvers import registry as solvers
+from phasewise.solvers.errors import SolverError
 
 __all__ = ["Fault", "validate_file"]
 
-ALLOWED = "a trace, a scenario (.toml), or a throughput table, a node list or a pod list (.csv)"
-
-# A CSV file is what most columns of its header belong to; the first of these where that is a draw.
-_CSV_KINDS: tuple[tuple[tuple[str, ...], Callable[[Path], list[Fault]]], ...] = (
-    (COLUMNS, lambda path: scan_csv(path)[1]),
-    (NODE_LIST.columns, lambda path: scan_nodes(path)[1]),
-    (POD_LIST.columns, lambda path: scan_pods(path)[1]),
-)
+_TABLES: Mapping[str, Callable[[Path], list[Fault]]] = {
+    THROUGHPUTS: lambda path: scan_csv(path)[1],
+    NODES: lambda path: scan_nodes(path)[1],
+    PODS: lambda path: scan_pods(path)[1],
+}
+_SUFFIXES: Mapping[str, str] = {".toml": SCENARIO, ".trace": TRACE}
 
 
 def validate_file(path: Path, throughputs: Path | None = None) -> list[Fault]:
-    """Return every fault of a trace, a scenario (``.toml``) or a ``.csv`` file, in order of lines.
+    """Return every fault of a trace, a scenario, a throughput table, a node list or a pod list, in order of lines.
 
-    A CSV file is a throughput table, a node list or a pod list, by its header. A file with another suffix is a trace.
-    Its job types are judged by the table in the CSV file ``throughputs``, or by the built-in one.
+    What it is, its content says, and where that says nothing its name. The job types of a trace are judged by the table
+    in the CSV file ``throughputs``, or by the built-in one.
 
     Raises
     ------
     TraceError
         Where ``throughputs`` itself is wrong, with the line of every fault.
     """
-    if not path.is_file():
-        found = "is a folder" if path.is_dir() else "does not exist"
-        return [Fault(None, f"{path} {found}; allowed: {ALLOWED}")]
-    suffix = path.suffix.lower()
-    if suffix == ".toml":
-        return scan_scenario(path)
-    if suffix == ".csv":
-        names = set(header_of(path))
-        _, scan = max(_CSV_KINDS, key=lambda kind: len(names.intersection(kind[0])))
-        return scan(path)
+    try:
+        kind, fault = _kind(path)
+    except OSError as error:
+        return [Fault(None, f"cannot be read: {error.strerror}")]
+    if fault is not None:
+        return [fault]
+    if kind == SCENARIO:
+        return scan_scenario(path) or _unbuildable(path)
+    if kind in _TABLES:
+        return _TABLES[kind](path)
     table = ThroughputTable.from_csv(throughputs) if throughputs else ThroughputTable.builtin()
     return scan_trace(path, table.for_types(table.worker_types))[1]
+
+
+def _unbuildable(path: Path) -> list[Fault]:
+    """Return what a run would be refused for though every key of its scenario is right: a name, a file's content."""
+    scenario = load_scenario(path)
+    checks: tuple[tuple[str, Callable[[], object]], ...] = (
+        ("policy.name", lambda: registry.policy_class(scenario.policy.name)),
+        ("placement.name", lambda: registry.placement_class(scenario.placement.name)),
+        ("solver.name", lambda: [solvers.get(name.strip()) for name in scenario.solver.name.split(",")]),
+        ("workload", lambda: build_workload(scenario, tuple(sorted(scenario.cluster.gpus)))),
+    )
+    faults: list[Fault] = []
+    for key, check in checks:
+        try:
+            check()
+        except (SchedulingError, SolverError) as error:
+            faults.append(Fault(None, f"{key}: {error}"))
+    return faults
+
+
+def _kind(path: Path) -> tuple[str, Fault | None]:
+    """Return what a file is to be judged as, or the one fault that says why it is nothing of all that."""
+    if found := input_fault(path):
+        return "", Fault(None, f"{path} {found}; allowed: {OURS}")
+    content = read_input(path)
+    suffix = path.suffix.lower()
+    kind = _SUFFIXES.get(suffix) or recognise(content).kind
+    fault = None
+    if kind:
+        pass
+    elif foreign := misfit(content, "file that phasewise reads"):
+        fault = Fault(None, f"{foreign}. Read are {OURS}")
+    elif not content.strip():
+        fault = Fault(None, f"the file is empty; allowed: {OURS}")
+    elif suffix == ".csv":
+        fault = Fault(1, f"the header has no column that is known here; allowed: {OURS}. How to convert: {GUIDE}")
+    elif b"\t" not in content:
+        fault = Fault(None, f"no line has a tab, so it is no trace; allowed: {OURS}. How to convert: {GUIDE}")
+    return kind, fault

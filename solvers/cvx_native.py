@@ -30,6 +30,7 @@ _STATUSES: Final[Mapping[str, Status]] = {
     "unbounded": Status.UNBOUNDED,
     "unbounded_inaccurate": Status.UNBOUNDED,
 }
+_TIME_WORDS: Final = ("kTimeLimit", "MaxTime", "time_limit")  # HiGHS, CLARABEL, SCS
 
 
 @dataclass(frozen=True)
@@ -115,9 +116,26 @@ class NativeSolver:
             return chain.solve_via_data(program, compiled, warm, verbose=False, solver_opts=dict(options))
 
 
-def status_of(solution: Any) -> Status:
-    """Return CVXPY's verdict in our words."""
-    return _STATUSES.get(solution.status, Status.FAILED)
+def status_of(solution: Any, raw: Any) -> Status:
+    """Return CVXPY's verdict in our words; ``raw`` is the solver's own result, which tells time from other limits."""
+    status = _STATUSES.get(solution.status, Status.FAILED)
+    return Status.TIME_LIMIT if status is Status.ITERATION_LIMIT and _out_of_time(raw) else status
+
+
+def verdict_of(solution: Any, raw: Any) -> str:
+    """Return CVXPY's verdict in its words, for a note, and whether it was a limit of time that ended the solve."""
+    return f"{solution.status}, at its time limit" if _out_of_time(raw) else str(solution.status)
+
+
+def _out_of_time(raw: Any) -> bool:
+    """Return whether the solver's own result says that its time was up; CVXPY keeps only that there was a limit."""
+    said = raw
+    if isinstance(raw, Mapping):
+        info = raw.get("info")
+        said = raw.get("model_status") or (info.get("status") if isinstance(info, Mapping) else None)
+    else:
+        said = getattr(raw, "status", None)
+    return any(word in str(said) for word in _TIME_WORDS)
 
 
 def iterations_of(solution: Any) -> int:
@@ -128,7 +146,7 @@ def iterations_of(solution: Any) -> int:
 NATIVE_SOLVERS: Final = (
     NativeSolver(
         "ECOS",
-        {"cvxpy": "cvxpy", "ecos": "phasewise[ecos]"},
+        {"cvxpy": "cvxpy", "ecos": "ecos"},
         1e-6,
         "gains nothing from a warm start; GPL, an extra",
         {},  # ECOS's own tolerances are the original's

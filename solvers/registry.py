@@ -10,7 +10,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +19,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Final
 
 from phasewise.profiling.defects import is_somebodys, told
+from phasewise.profiling.names import nearest, quoted
 from phasewise.solvers import backends
 from phasewise.solvers.api import SolverBackend
 from phasewise.solvers.errors import UnknownBackendError
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from phasewise.profiling.jit.kernel import Wanted
 
 ENTRY_POINTS: Final = "phasewise.solvers"
+_WITHOUT_WHEEL: Final = {"ecos": (3, 13)}  # the first Python for which a distribution has none, and none will come
 
 _ADDED: Final[dict[str, SolverBackend]] = {}
 
@@ -51,6 +54,11 @@ class BackendDescription:
     missing: tuple[str, ...]
     families: tuple[str, ...]
     limits: str
+
+    @property
+    def advice(self) -> str:
+        """What to do about what is missing; empty where nothing is."""
+        return advice(self.missing)
 
     @property
     def installed(self) -> bool:
@@ -83,10 +91,11 @@ def get(name: str) -> SolverBackend:
         listed = ", ".join([*names(installed=False), *aliases()])
         torn = f" (cannot be loaded: {'; '.join(map(': '.join, broken().items()))})" if broken() else ""
         raise UnknownBackendError(
-            f"no solver backend {name!r}; choose one of: {listed}; or a chain such as ecos,scs{torn}"
+            f"no solver backend {quoted(name)}; choose one of: {listed}; or a chain such as ecos,scs{torn}"
+            f"{nearest(name, [*names(installed=False), *aliases()])}"
         )
     if lacks := missing(backend):
-        raise UnknownBackendError(f"solver backend {name!r} needs: pip install {' '.join(lacks)}")
+        raise UnknownBackendError(f"solver backend {name!r} is not installed: {advice(lacks)}")
     return backend
 
 
@@ -103,6 +112,18 @@ def requirements(name: str) -> tuple[str, ...]:
 def missing(backend: SolverBackend) -> tuple[str, ...]:
     """Return what ``pip install`` would have to add before ``backend`` can be opened; imports nothing."""
     return tuple(dist for module, dist in backend.requires.items() if importlib.util.find_spec(module) is None)
+
+
+def advice(lacks: Sequence[str]) -> str:
+    """Return what to do about distributions that are missing; empty where none is."""
+    for name in lacks:
+        if (first := _WITHOUT_WHEEL.get(name)) is not None and sys.version_info >= first:
+            return (
+                f"{name} has no wheel for Python {first[0]}.{first[1]} and later, and this is Python "
+                f"{sys.version_info[0]}.{sys.version_info[1]}: choose another solver, such as highs or clarabel, "
+                f"or run Python {first[0]}.{first[1] - 1} or earlier"
+            )
+    return f"pip install {' '.join(lacks)}" if lacks else ""
 
 
 def broken() -> dict[str, str]:

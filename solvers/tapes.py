@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -36,9 +37,15 @@ FORMAT: Final = "phasewise-tape"
 VERSION: Final = 1
 
 _CLASSES: Final[Mapping[str, type[MaxMinProblem]]] = {"max_min": MaxMinProblem, "lexicographic": LexicographicProblem}
+MOST_TEXT: Final = 1 << 20  # bytes of a JSON entry
+MOST_ARRAY: Final = 256 << 20  # bytes of an array: 4 million jobs on 8 worker types
+
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # zip's first date: a tape must not depend on when it was written
 _LEVEL: Final = 6
-_DAMAGE: Final = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, TypeError, NotImplementedError)
+_DAMAGE: Final = (
+    zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, TypeError, NotImplementedError, OverflowError,
+    RecursionError,
+)  # fmt: skip
 """What the readers of zip, JSON and npy raise at damaged or foreign content."""
 
 
@@ -153,13 +160,13 @@ class Tape:
         self._path = path
         try:
             with zipfile.ZipFile(path) as archive:
-                header = json.loads(archive.read("tape.json"))
+                header = json.loads(_entry(archive, "tape.json", MOST_TEXT))
                 if header["format"] != FORMAT:
                     raise TapeError(f"{path} is not a tape; a tape is a file that `phasewise tape` wrote")
                 if header["version"] != VERSION:
                     raise TapeError(f"{path} is a tape of version {header['version']!r}; read is version {VERSION}")
                 self.origin: Mapping[str, Any] = header["origin"]
-                self.problems = int(json.loads(archive.read("end.json"))["problems"])
+                self.problems = _count(json.loads(_entry(archive, "end.json", MOST_TEXT))["problems"], archive)
         except OSError as error:
             raise TapeError(f"cannot read the tape {path}: {error.strerror or error}") from error
         except _DAMAGE as error:
@@ -181,16 +188,48 @@ class Tape:
 
 def _read(archive: zipfile.ZipFile, held: set[str], place: str, last: dict[str, npt.NDArray[Any]]) -> Problem:
     """Return one problem, checked; ``last`` has the arrays seen so far by name and is kept up to date."""
-    about = json.loads(archive.read(f"{place}/problem.json"))
+    about = json.loads(_entry(archive, f"{place}/problem.json", MOST_TEXT))
     for name in about["arrays"]:
         if (entry := f"{place}/{name}.npy") in held:
-            array = np.load(io.BytesIO(archive.read(entry)), allow_pickle=False)
+            array = _array(_entry(archive, entry, MOST_ARRAY))
             array.flags.writeable = False
             last[name] = array
     stated: dict[str, Any] = {name: last[name] for name in about["arrays"]}
     problem = _CLASSES[about["kind"]](**stated, **about["numbers"])
     problem.validate()
     return problem
+
+
+def _entry(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
+    """Return an entry; raise ValueError, with none of it read, where it unpacks to more than ``most`` bytes."""
+    size = archive.getinfo(name).file_size
+    if size > most:
+        raise ValueError(f"{name} unpacks to {size:,} bytes; allowed: at most {most:,}")
+    return archive.read(name)
+
+
+def _count(value: object, archive: zipfile.ZipFile) -> int:
+    """Return the number of problems; raise ValueError for what is none, or more than the archive has entries."""
+    most = len(archive.namelist())
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+        raise ValueError(f"the number of problems is {str(value)[:40]}; allowed: an integer from 0 to {most}")
+    return value
+
+
+def _array(content: bytes) -> npt.NDArray[Any]:
+    """Return an array of numbers; raise ValueError where its header does not say what the bytes after it are."""
+    stream = io.BytesIO(content)
+    version = np.lib.format.read_magic(stream)
+    if version not in {(1, 0), (2, 0)}:
+        raise ValueError(f"an array of version {version}; read are versions 1.0 and 2.0")
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read_header(stream)
+    size = math.prod(shape) * dtype.itemsize
+    if dtype.kind not in "biuf" or size != len(content) - stream.tell():
+        raise ValueError(f"an array of shape {str(shape)[:60]} and type {dtype}, which is not what follows it")
+    stream.seek(0)
+    array: npt.NDArray[Any] = np.load(stream, allow_pickle=False)
+    return array
 
 
 def _npy(array: npt.NDArray[Any]) -> bytes:

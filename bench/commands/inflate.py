@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from phasewise.bench.values import Integer, Number
+
 
 @click.command()
 @click.option(
@@ -25,7 +27,7 @@ import click
 @click.option("--placement", required=True, metavar="NAME", help="Placement; see `phasewise list placements`.")
 @click.option(
     "--seed",
-    type=click.IntRange(min=0),
+    type=Integer(min=0),
     default=42,
     show_default=True,
     metavar="N",
@@ -39,7 +41,7 @@ import click
 )
 @click.option(
     "--load",
-    type=float,
+    type=Number(),
     metavar="RATIO",
     help="GPU demand that arrives, over the cluster's GPUs: 1.3 where drawn, all of --order otherwise.",
 )
@@ -67,10 +69,11 @@ def command(out: Path, overwrite: bool, quiet: bool, **given: Any) -> None:
     Nothing departs. Writes curves.csv, placements.parquet and run.json, and prints the last figures.
     """
     from phasewise.bench.inflating import perform, summary_table
-    from phasewise.bench.output import console
+    from phasewise.bench.output import console, shown_if_possible
     from phasewise.sched.inflation.experiment import Setting
 
     setting = Setting(compiled=not given.pop("numpy_form"), **given)
     summary = perform(setting, out, quiet=quiet, overwrite=overwrite)
-    console().print(summary_table(setting, summary))
-    click.echo(f"inflation: {out}")
+    with shown_if_possible(out):
+        console().print(summary_table(setting, summary))
+        click.echo(f"inflation: {out}")

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from phasewise.bench.values import Choice
+
 Record = dict[str, Any]
 
 
@@ -38,6 +40,7 @@ def _solvers() -> list[Record]:
             "aliases": list(backend.aliases),
             "installed": backend.installed,
             "missing": list(backend.missing),
+            "advice": backend.advice,
             "families": list(backend.families),
             "limits": backend.limits,
             "broken": None,
@@ -62,7 +65,7 @@ SUBJECTS: Mapping[str, Callable[[], list[Record]]] = {
 
 
 @click.command()
-@click.argument("subject", type=click.Choice(list(SUBJECTS)))
+@click.argument("subject", type=Choice(list(SUBJECTS)))
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list, for machines.")
 def command(subject: str, as_json: bool) -> None:
     """List the scenarios, policies, solvers or placements there are, one a line.
@@ -85,7 +88,7 @@ def _line(record: Record) -> str:
         return f"broken: {record['broken']}"
     if "description" in record:
         return str(record["description"])
-    state = "installed" if record["installed"] else f"missing (pip install {_words(record['missing'], ' ')})"
+    state = "installed" if record["installed"] else f"missing ({record['advice']})"
     also = f"; also {_words(record['aliases'])}" if record["aliases"] else ""
     return f"{state}{also}; {_words(record['families'])}; {record['limits']}"
 

@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from phasewise.bench.options import Overrides, run_options, scenario_options
+from phasewise.bench.values import Integer
 
 
 @click.command()
 @scenario_options
 @click.option(
     "--profile-rounds",
-    type=click.IntRange(min=1),
+    type=Integer(min=1),
     default=500,
     show_default=True,
     metavar="N",
@@ -27,7 +28,7 @@ def command(
 
     Every figure comes from the first run: a profiler slows what it watches. The profiled runs are for reading.
     """
-    from phasewise.bench.output import console
+    from phasewise.bench.output import console, shown_if_possible
     from phasewise.bench.profiled import profile_again
     from phasewise.bench.runs import perform
     from phasewise.reports.html import write_report
@@ -36,12 +37,17 @@ def command(
     from phasewise.sched.scenario.loading import load_scenario
 
     loaded = load_scenario(scenario, overrides)
-    path = perform(loaded, out, quiet=quiet, overwrite=overwrite)
-    run = load_run(path)
-    render_summary(run, console())
-    written = profile_again(loaded, path, rounds=profile_rounds, quiet=quiet)
-    report = write_report([run], path / "report.html")
-    click.echo(f"run directory: {path}")
-    for profile in written:
-        click.echo(f"profile: {profile}")
-    click.echo(f"report: {report}")
+
+    def look_closer(path: Path) -> None:
+        run = load_run(path)
+        with shown_if_possible(path):
+            render_summary(run, console())
+        written = profile_again(loaded, path, rounds=profile_rounds, quiet=quiet)
+        report = write_report([run], path / "report.html")
+        with shown_if_possible(path):
+            click.echo(f"run directory: {path}")
+            for profile in written:
+                click.echo(f"profile: {profile}")
+            click.echo(f"report: {report}")
+
+    perform(loaded, out, quiet=quiet, overwrite=overwrite, then=look_closer)

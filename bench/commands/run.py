@@ -18,12 +18,14 @@ def command(scenario: str, overrides: Overrides, out: Path | None, quiet: bool, 
     The summary and the phase table go to standard output. Standard error shows the progress: a bar on a terminal,
     elsewhere a line every few seconds and the PROFILE lines.
     """
-    from phasewise.bench.output import console
+    from phasewise.bench.output import console, shown_if_possible
     from phasewise.bench.runs import perform
     from phasewise.reports.run_directory import load_run
     from phasewise.reports.terminal import render_summary
     from phasewise.sched.scenario.loading import load_scenario
 
     path = perform(load_scenario(scenario, overrides), out, quiet=quiet, overwrite=overwrite)
-    render_summary(load_run(path), console())
-    click.echo(f"run directory: {path}")
+    run = load_run(path)
+    with shown_if_possible(path):
+        render_summary(run, console())
+        click.echo(f"run directory: {path}")

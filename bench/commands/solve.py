@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from phasewise.bench.values import Integer
+
 
 @click.command()
 @click.argument("tape", type=click.Path(path_type=Path))
@@ -26,14 +28,14 @@ import click
     metavar="FILE",
     help="Also write the figures as a JSON list; '-' prints them instead of the table.",
 )
-@click.option("--rounds", type=click.IntRange(min=1), metavar="N", help="Only the first N problems.")
+@click.option("--rounds", type=Integer(min=1), metavar="N", help="Only the first N problems.")
 def command(tape: Path, solvers: tuple[str, ...], json_file: Path | None, rounds: int | None) -> None:
     """Replay TAPE on several backends, every answer certified, and compare what they need and reach.
 
     Each backend solves the problems in order in one live session. Times are CPU milliseconds.
     """
     from phasewise.bench.output import console
-    from phasewise.bench.replay_table import replay_table
+    from phasewise.bench.replay_table import replay_tables
     from phasewise.profiling.sinks import write_atomically
     from phasewise.solvers.replay import replay
     from phasewise.solvers.tapes import Tape
@@ -49,7 +51,11 @@ def command(tape: Path, solvers: tuple[str, ...], json_file: Path | None, rounds
         return
     if json_file is not None:
         write_atomically(json_file, written.encode())
-    console().print(replay_table(str(tape), len(recorded), figures))
+    output = console()
+    for table in replay_tables(str(tape), len(recorded), figures, output):
+        output.print(table)
     for record in records:
         if record.failures:
             click.echo(f"{record.solver}: {len(record.failures)} failures; the first: {record.failures[0]}")
+    if json_file is not None:  # last: where it cannot be written, the figures have been seen
+        write_atomically(json_file, (json.dumps(figures, indent=2, allow_nan=False) + "\n").encode())

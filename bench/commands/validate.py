@@ -8,6 +8,9 @@ import click
 
 from phasewise.bench.boundary import ExitCode
 
+MOST_LINES = 500
+MOST_ALIKE = 50  # of which each gets a line; of more, the first few, and where the others are
+
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
@@ -15,14 +18,15 @@ from phasewise.bench.boundary import ExitCode
 def command(file: Path, throughputs: Path | None) -> int:
     """Check a trace, a scenario, a throughput table, a node list or a pod list, and print every fault with its line.
 
-    Exits with 0 where there is none, with 2 otherwise.
+    Of more than 50 faults that are alike the first few are printed, and the lines of the others. A file of another kind
+    is one message that says what it seems to be. Exits with 0 where there is none, with 2 otherwise.
     """
     from phasewise.sched.faults import render
     from phasewise.sched.validate import validate_file
 
     faults = validate_file(file, throughputs)
     if faults:
-        click.echo(render(file, faults, shown=len(faults)), err=True)
+        click.echo(render(file, faults, shown=MOST_LINES, alike=MOST_ALIKE), err=True)
         return ExitCode.BAD_INPUT
     click.echo(f"{file}: no fault found")
     return ExitCode.DONE

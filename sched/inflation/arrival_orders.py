@@ -6,8 +6,6 @@ removed at random, or clones of random pods appended, until they ask for so much
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.profiling.inputs import read_input
 from phasewise.sched.errors import ScenarioError, TraceError
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 Ints = npt.NDArray[np.int64]
 
 MOST_ARRIVALS: Final = 5_000_000  # a list so light that it takes more of them to reach the load is a mistake
-GZIP_MAGIC = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,15 +182,13 @@ def cut_order(order: ArrivalOrder, requests: Sequence[Request], target_milli: fl
 
 def _decoded(path: Path) -> _OrderFile:
     try:
-        content = path.read_bytes()
+        content = read_input(path)
     except OSError as error:
         raise TraceError(f"{path}: cannot read the arrival orders: {error.strerror}") from error
     try:
-        if content.startswith(GZIP_MAGIC):
-            content = gzip.decompress(content)
         return msgspec.json.decode(content, type=_OrderFile)
-    except (OSError, EOFError, zlib.error) as error:
-        raise TraceError(f"{path}: is no whole gzip file: {error}") from error
+    except RecursionError as error:
+        raise TraceError(f"{path}: is no file of arrival orders: nested too deeply") from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise TraceError(
             f'{path}: is no file of arrival orders, {{"seeds": {{"42": {{"order": [...], "node_rank": [...]}}}}}}: '

@@ -23,6 +23,7 @@ from phasewise.sched import registry
 from phasewise.sched.cluster import ClusterLayout, Node
 from phasewise.sched.errors import ScenarioError
 from phasewise.sched.inflation.arrival_orders import ArrivalOrder, cut_order, draw_order, read_order
+from phasewise.sched.memory import estimate_arrivals, require_memory
 from phasewise.sched.node_lists import read_node_list
 from phasewise.sched.tasks import WHOLE_MILLI, Request, TaskDistribution, typical
 from phasewise.sched.workload.openb import Pod, read_pods
@@ -156,7 +157,8 @@ def prepare(setting: Setting) -> Experiment:
     TraceError
         Where a file is wrong, with the line of every fault.
     ScenarioError
-        Where the load is no number above 0 or cannot be reached, or a placement does not choose node by node.
+        Where the load is no number above 0 or cannot be reached, a placement does not choose node by node, or the
+        arrivals need more memory than there is.
     UnknownPlacementError
         Where there is no such placement.
     """
@@ -168,6 +170,7 @@ def prepare(setting: Setting) -> Experiment:
     layout = ClusterLayout.of(nodes)
     rule = _rule(setting, layout)
     order = _order(setting, [pod.request for pod in pods], nodes)
+    require_memory(estimate_arrivals(len(order.pod), len(nodes)))
     return Experiment(setting, layout, pods, order, typical((pod.request, 1.0) for pod in pods), rule)
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +10,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from phasewise.profiling.inputs import read_input
 from phasewise.sched.api import Allocation, ClusterView, Floats, Ints, Solve, TypeOrder
 from phasewise.sched.errors import ScenarioError, TraceError
 from phasewise.sched.registry import PolicyOptions, register_policy
 
-GZIP_MAGIC = b"\x1f\x8b"
 X_SLACK = 1e-6  # solvers of the originals overshoot 1 by their tolerance
 
 # How the names of the policies that can have been recorded begin; a variant is a suffix.
@@ -150,14 +148,9 @@ def _some(jobs: Sequence[int]) -> str:
 
 def _parsed(path: Path) -> dict[str, Any]:
     try:
-        raw = path.read_bytes()
+        raw = read_input(path)
     except OSError as error:
         raise TraceError(f"{path}: cannot read recorded allocations: {error.strerror or error}") from error
-    if path.suffix == ".gz" or raw.startswith(GZIP_MAGIC):
-        try:
-            raw = gzip.decompress(raw)
-        except (OSError, EOFError, zlib.error) as error:
-            raise TraceError(f"{path}: not a complete gzip file: {error}") from error
     try:
         contents = json.loads(raw)
     except ValueError as error:  # also bytes that are no text, and a number of too many digits

@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from phasewise.profiling.environment import describe_environment, release_memory
-from phasewise.profiling.errors import ProfilingError
+from phasewise.profiling.errors import OutputError, ProfilingError
 from phasewise.profiling.lines import Kind, encode
 from phasewise.profiling.phases import PhaseProfile, PhaseTotals
-from phasewise.profiling.sinks import FileSink, Sink, TeeSink, write_atomically
+from phasewise.profiling.sinks import FileSink, Folder, Sink, TeeSink, write_atomically
 from phasewise.sched.cluster import ClusterLayout
 from phasewise.sched.recording import intervals, rounds
 from phasewise.sched.recording.records import NOTHING_PAID, AllocationRecord, JobRecord, RoundOutcome
@@ -63,6 +63,7 @@ class Recorder:
         self.totals = Totals(scenario.stop.window)
         self.out = out
         self._lines = lines
+        self._folder: Folder | None = None
         self._file: FileSink | None = None
         self._tables: Tables = NoTables()
         self._report: Callable[[], None] | None = None
@@ -73,6 +74,7 @@ class Recorder:
                 "environment": describe_environment(),
                 "layout": layout.description(),
             }
+            self._folder = Folder(out)
             self._file = FileSink(out / "lines.log")
             self._lines = TeeSink(self._file, lines)
             self._tables = RunTables(out, self._log.schema())
@@ -252,14 +254,30 @@ class Recorder:
         self._iterations = 0
         self._lines.write(encode(Kind.PROFILE, record))
 
+    @property
+    def place(self) -> Path | None:
+        """The run directory, None where nothing is written or somebody has taken it away."""
+        return self.out if self._folder is not None and self._folder.stands else None
+
+    def explained(self, error: Exception) -> str:
+        """Return why the run failed: not by the first file that could not be written where its folder is gone."""
+        try:
+            if self._folder is not None:
+                self._folder.require()
+        except OutputError as gone:
+            return str(gone)
+        return str(error)
+
     def _write_chunk(self) -> None:
+        if self._folder is not None:
+            self._folder.require()
         columns, profile = self._log.take()
         self.totals.phases.add(profile)
         placements, jobs, self._jobs = self._intervals.take(), self._jobs, []
         self._tables.write(rounds=columns, placements=placements, jobs=jobs)
 
     def _write_run(self, status: str) -> None:
-        if self.out is None:
+        if self.out is None or self._folder is None:
             return
         run = {
             "schema": 1,
@@ -268,11 +286,13 @@ class Recorder:
             "summary": self.summary(),
             "status": status,
         }
-        write_atomically(self.out / "run.json", msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n")
+        content = msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n"
+        self._folder.require()
+        write_atomically(self.out / "run.json", content)
 
     def summary(self) -> dict[str, Any]:
         """Return the summary of the run so far."""
-        return self.totals.summary(self._busy_s)
+        return _builtin(self.totals.summary(self._busy_s))
 
     def finish(self, status: str, reason: str) -> dict[str, Any]:
         """Write all that is left and return the summary."""
@@ -297,6 +317,14 @@ class Recorder:
         finally:
             with suppress(ProfilingError):
                 self._write_run(status)  # a full disk may have kept the tables from being completed, not this
+
+
+def _builtin(summary: dict[str, Any]) -> dict[str, Any]:
+    """Return the summary in Python's own numbers: where kernels are not compiled, they hand out NumPy's."""
+    return {
+        name: _builtin(value) if isinstance(value, dict) else value.item() if isinstance(value, np.generic) else value
+        for name, value in summary.items()
+    }
 
 
 def _request(job: Arrival) -> dict[str, object]:

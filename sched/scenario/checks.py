@@ -9,10 +9,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+
+from phasewise.profiling.inputs import input_fault
 from phasewise.sched.errors import SchedulingError
-from phasewise.sched.scenario.config import Cluster, Scenario
+from phasewise.sched.scenario.config import LARGEST, Cluster, Scenario
 from phasewise.sched.scenario.schema import Told, written
 
+LEAST_RATE = 1e-6  # jobs an hour: one in a century
 GAVEL_TYPES = ("v100", "p100", "k80")
 
 
@@ -33,9 +37,9 @@ def listed_gpus(cluster: Cluster) -> dict[str, int]:
     ScenarioError, TraceError
         Where there is no such list, or the file is wrong.
     """
-    from phasewise.sched.node_lists import gpus_by_type, listed_nodes  # noqa: PLC0415  (imports NumPy)
+    from phasewise.sched.node_lists import gpus_by_type, read_node_list  # noqa: PLC0415  (imports NumPy)
 
-    return gpus_by_type(listed_nodes(cluster))
+    return {name: gpus * cluster.copies for name, gpus in gpus_by_type(read_node_list(cluster.nodes)).items()}
 
 
 def _node_list(cluster: Cluster) -> Iterator[Told]:
@@ -51,6 +55,9 @@ def _node_list(cluster: Cluster) -> Iterator[Told]:
             f"got {written(getattr(cluster, extra))} beside cluster.nodes {written(cluster.nodes)}; "
             "allowed: GPUs by type, or a list of nodes",
         )
+    if sum(listed.values()) > LARGEST:
+        most = LARGEST * cluster.copies // sum(listed.values())
+        yield "cluster.copies", f"got {cluster.copies}: {sum(listed.values()):,} GPUs; allowed: 1 to {most}"
 
 
 def _counts(cluster: Cluster) -> Iterator[Told]:
@@ -62,6 +69,8 @@ def _counts(cluster: Cluster) -> Iterator[Told]:
             "cluster.gpus",
             f"{written(gpus)} gives 0 GPUs in all; allowed: at least one GPU, for example v100=36,p100=36",
         )
+    if sum(gpus.values()) > LARGEST:
+        yield "cluster.gpus", f"gives {sum(gpus.values()):,} GPUs in all; allowed: at most {LARGEST:,}"
     for name in gpus:
         if not re.fullmatch(r"[\w.-]+", name):
             yield "cluster.gpus", f"got the worker type {name!r}; allowed: letters, digits, '_', '.' and '-'"
@@ -87,7 +96,7 @@ def _fitting(scenario: Scenario) -> Iterator[Told]:
         from phasewise.sched.workload.pods import misfits, read_pod_mix  # noqa: PLC0415
 
         try:
-            unfit = misfits(read_pod_mix(pods), build_layout(cluster))
+            unfit = misfits(read_pod_mix(pods), build_layout(msgspec.structs.replace(cluster, copies=1)))
         except SchedulingError as error:
             yield "workload.pods", str(error)
         else:
@@ -102,8 +111,7 @@ def _files(scenario: Scenario) -> Iterator[Told]:
         ("recorded.allocations", scenario.recorded.allocations),
     )
     for key, name in files:
-        if name and not Path(name).is_file():
-            found = "is a folder" if Path(name).is_dir() else "does not exist"
+        if name and (found := input_fault(Path(name))):
             yield key, f"the file {name!r} {found}; allowed: the path of a file that can be read"
     if scenario.policy.name == "recorded" and not scenario.recorded.allocations:
         yield "recorded.allocations", "is empty; policy 'recorded' needs the allocations to replay (--allocations FILE)"
@@ -116,6 +124,14 @@ def _jobs(scenario: Scenario) -> Iterator[Told]:
     if workload.trace:
         return
     coming = workload.initial_jobs + workload.jobs
+    if 0.0 < workload.rate_per_hour < LEAST_RATE:
+        yield "workload.rate_per_hour", f"got {workload.rate_per_hour:g}; allowed: 0, or at least {LEAST_RATE:g} jobs/h"
+    if workload.rate_per_hour > 0.0 and stop.window is not None and workload.jobs > 0 and coming < stop.window[1]:
+        yield (
+            "workload.jobs",
+            f"got {workload.jobs}: only {coming} jobs come, and window {stop.window[0]}:{stop.window[1]} needs "
+            f"{stop.window[1]}; allowed: at least {stop.window[1] - workload.initial_jobs}, or 0 for no end of them",
+        )
     if workload.rate_per_hour == 0.0:
         needed = stop.window[1] if stop.window is not None else 1
         if coming < needed:

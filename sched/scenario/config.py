@@ -11,11 +11,18 @@ import msgspec
 
 LARGEST = 10_000_000  # jobs or GPUs: far above what fits a run, so a slip of the finger is told before memory is gone
 
+MOST_INTEGER = (1 << 53) - 1  # the largest that JSON's readers keep exactly
+MOST_SIZE = 1e15  # of a number with a unit: sums and quotients with larger ones leave what can be told apart
+
 Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
-AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
-Natural = Annotated[int, msgspec.Meta(ge=0)]
-NotNegative = Annotated[float, msgspec.Meta(ge=0.0)]
-Positive = Annotated[float, msgspec.Meta(gt=0.0)]
+AtLeastOne = Annotated[int, msgspec.Meta(ge=1, le=MOST_INTEGER)]
+Some = Annotated[int, msgspec.Meta(ge=1, le=LARGEST)]
+Natural = Annotated[int, msgspec.Meta(ge=0, le=MOST_INTEGER)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0.0, le=MOST_SIZE)]
+Positive = Annotated[float, msgspec.Meta(gt=0.0, le=MOST_SIZE)]
+Length = Annotated[float, msgspec.Meta(ge=1e-3, le=1e9)]  # seconds: a millisecond to thirty years
+Bandwidth = Annotated[float, msgspec.Meta(ge=1e-6, le=MOST_SIZE)]
+Weight = Annotated[float, msgspec.Meta(ge=0.0, le=1e6)]
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -42,9 +49,9 @@ class Cluster(Section, frozen=True):
     """
 
     nodes: str = ""
-    copies: AtLeastOne = 1
+    copies: Some = 1
     gpus: dict[Name, Count] = {}
-    gpus_per_node: dict[Name, AtLeastOne] = {}
+    gpus_per_node: dict[Name, Some] = {}
 
 
 class Workload(Section, frozen=True):
@@ -59,10 +66,10 @@ class Workload(Section, frozen=True):
         Path of a CSV job_type,scale_factor,gpu_type,steps_per_second, relative to the scenario file; empty means the
         built-in table.
     jobs
-        Generate this many besides the initial ones, or keep the first so many of the trace; 0 means no limit. With a
-        rate and a window it does not count: jobs keep coming until the window is complete.
+        Generate this many besides the initial ones, or keep the first so many of the trace; 0 means no limit: with a
+        rate and a window, jobs keep coming until the window is complete.
     rate_per_hour
-        Mean Poisson arrival rate, jobs/h; 0 puts all jobs at time 0.
+        Mean Poisson arrival rate, jobs/h, at least 1e-6; 0 puts all jobs at time 0.
     initial_jobs
         Jobs active at time 0, numbered before the generated ones: length-biased duration x uniform(0, 1).
     pods
@@ -162,7 +169,7 @@ class TimingChoice(Section, frozen=True):
     """
 
     preset: Literal["gavel", "corrected"] = "corrected"
-    round_s: Positive = 360.0
+    round_s: Length = 360.0
     reallocation_interval_s: NotNegative | None = None
 
 
@@ -190,10 +197,10 @@ class Migration(Section, frozen=True):
 
     enabled: bool = False
     fixed_s: NotNegative = 90.0
-    bandwidth_mb_per_s: Positive = 200.0
+    bandwidth_mb_per_s: Bandwidth = 200.0
     checkpoint_mb: dict[Name, NotNegative] = {}
     warm_discount: Share = 0.5
-    weight: NotNegative = 1.0
+    weight: Weight = 1.0
     patience: NotNegative = 5.0
 
 
@@ -203,11 +210,12 @@ class Stop(Section, frozen=True):
     Attributes
     ----------
     window
-        [A, B]: the ids A <= id < B whose completion ends the run and whose JCT counts; arrivals go on until then.
+        [A, B]: the ids A <= id < B whose completion ends the run and whose JCT counts; arrivals go on until then,
+        or until ``workload.jobs`` have come.
     rounds
         Stop after so many rounds.
     sim_time_s
-        Stop at this simulated time, seconds.
+        Stop at this simulated time, seconds. Every built-in scenario has such a limit, far above what it takes.
     wall_s
         Stop after so many wall seconds (a limit of the run, never of a decision).
     stragglers
@@ -217,7 +225,7 @@ class Stop(Section, frozen=True):
         while utilisation was above 0.99.
     """
 
-    window: tuple[Natural, Natural] | None = None
+    window: tuple[Count, Count] | None = None
     rounds: AtLeastOne | None = None
     sim_time_s: Positive | None = None
     wall_s: Positive | None = None
@@ -246,7 +254,7 @@ class Output(Section, frozen=True):
     debug: bool = False
     trace: bool = True
     check_invariants: bool = False
-    chunk_rounds: AtLeastOne = 512
+    chunk_rounds: Some = 512
 
 
 class Scenario(Section, frozen=True, kw_only=True):

@@ -14,15 +14,21 @@ from typing import Any
 
 import msgspec
 
+from phasewise.profiling.inputs import input_fault, read_input
+from phasewise.profiling.names import nearest, quoted
 from phasewise.sched.errors import ScenarioError
-from phasewise.sched.faults import Fault, render
+from phasewise.sched.faults import SHOWN, Fault, render
 from phasewise.sched.inventories import inventory_names, pod_table_names
+from phasewise.sched.scenario import ceiling
 from phasewise.sched.scenario.checks import consistency_faults, listed_gpus
 from phasewise.sched.scenario.config import Scenario
 from phasewise.sched.scenario.schema import Told, accepts, field_type, structure_faults, written
-from phasewise.sched.workload.fields import nearest
+from phasewise.sched.workload.recognise import SCENARIO, misfit
 
 BUILTIN = Path(__file__).resolve().parent.parent / "data" / "scenarios"
+MOST_SCENARIO_BYTES = 4 << 20
+DEEPEST = 8  # levels of tables and lists within a key
+_MANY_NAMES = re.compile(r"(?m)^[ \t]*\[*[ \t]*[\w-]+(?:[ \t]*\.[ \t]*[\w-]+){64}", re.ASCII)
 FILE_KEYS = (
     ("cluster", "nodes"),
     ("workload", "trace"),
@@ -53,7 +59,9 @@ def load_scenario(name_or_path: str | Path, overrides: Mapping[str, object] | No
     overrides
         By dotted key, for example ``{"workload.jobs": 50, "cluster.gpus": "v100=4,k80=2"}``; a text is read as
         the key's type asks. They win over the file. A new trace, or a new number of generated jobs, that comes
-        without a window is run whole: the file's window, and its number of jobs, belong to the file's workload.
+        without a window is run whole: the file's window, and its number of jobs, belong to the file's workload; so
+        does the number of jobs where a new window comes without one and jobs arrive at a rate. The limit of simulated
+        time of a built-in scenario grows with the window, or the jobs, that are asked for.
 
     Raises
     ------
@@ -65,10 +73,13 @@ def load_scenario(name_or_path: str | Path, overrides: Mapping[str, object] | No
     if unreadable:
         raise ScenarioError(render(path, unreadable))
     given = dict(overrides or {})
+    limits = ceiling.of(raw) if path.parent == BUILTIN else None
     if told := _apply(raw, given):
         raise ScenarioError(_listed(told))
+    if limits is not None:
+        ceiling.fit(raw, given, limits)
     if told := _faults(raw):
-        raise ScenarioError("\n".join(_placed(path, lines, given, fault) for fault in told))
+        raise ScenarioError(_cut([_placed(path, lines, given, fault) for fault in told[: SHOWN + 1]], len(told)))
     return _completed(msgspec.convert(raw, Scenario))
 
 
@@ -106,7 +117,7 @@ def parse_counts(text: str) -> dict[str, int]:
     counts: dict[str, int] = {}
     for part in text.split(","):
         name, equals, count = (piece.strip() for piece in part.partition("="))
-        if not name or not equals or not re.fullmatch(r"-?\d{1,12}", count):
+        if not name or not equals or not re.fullmatch(r"-?\d{1,12}", count, re.ASCII):
             raise ScenarioError(f"got {part!r} in {text!r}; allowed: TYPE=COUNT,..., for example v100=36,p100=36")
         if name in counts:
             raise ScenarioError(f"got {text!r}, which names {name!r} again; allowed: each worker type once")
@@ -119,9 +130,9 @@ def _path(name_or_path: str | Path) -> Path:
     if str(name_or_path) in names:
         return BUILTIN / f"{name_or_path}.toml"
     path = Path(name_or_path)
-    if path.suffix != ".toml" and not path.is_file():
+    if path.suffix != ".toml" and input_fault(path):
         raise ScenarioError(
-            f"no scenario {str(name_or_path)!r}{nearest(str(name_or_path), names)}; "
+            f"no scenario {quoted(str(name_or_path))}{nearest(str(name_or_path), names)}; "
             f"built in: {', '.join(names)}; or give the path of a TOML file"
         )
     return path
@@ -129,25 +140,60 @@ def _path(name_or_path: str | Path) -> Path:
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, int], list[Fault]]:
     """Return a file's values, with its paths made relative to it, and the line of each key; or why it has none."""
+    text = ""
     try:
-        text = path.read_bytes().decode("utf-8")
+        content = read_input(path, MOST_SCENARIO_BYTES)
+        if why := misfit(content, SCENARIO):
+            return {}, {}, [Fault(None, why)]
+        text = content.decode("utf-8")
+        if deep := _MANY_NAMES.search(text):  # Python's reader takes time by the square of their number
+            return (
+                {},
+                {},
+                [Fault(text.count("\n", 0, deep.end()) + 1, "a key of more than 64 names; allowed: section.key")],
+            )
         raw = tomllib.loads(text)
-    except OSError as error:
-        return {}, {}, [Fault(None, f"cannot read the scenario: {error.strerror}")]
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        return {}, {}, [Fault(line, f"byte 0x{error.object[error.start]:02x}; allowed: UTF-8 text")]
-    except tomllib.TOMLDecodeError as error:
-        message, _, place = str(error).partition(" (at ")
-        match = re.match(r"line (\d+)", place)
-        return {}, {}, [Fault(int(match[1]) if match else text.count("\n") + 1, f"not TOML: {message}")]
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: wrong UTF-8, wrong TOML, an endless number
+        return {}, {}, [_unreadable(error, text)]
+    lines = _lines(text)
+    if (key := _too_deep(raw)) is not None:
+        fault = f"{quoted(key)} is nested more than {DEEPEST} levels deep; allowed: tables within a key"
+        return {}, {}, [Fault(lines.get(key), fault)]
     raw.setdefault("name", path.stem)
     built_in = {("cluster", "nodes"): inventory_names(), ("workload", "pods"): pod_table_names()}
     for section, key in FILE_KEYS:
         named = _table(raw, section).get(key)
         if isinstance(named, str) and named and named not in built_in.get((section, key), ()):
             raw[section][key] = str(path.parent / named)
-    return raw, _lines(text), []
+    return raw, lines, []
+
+
+def _unreadable(error: OSError | ValueError | RecursionError, text: str) -> Fault:
+    """Return what keeps a scenario from being read, with its line."""
+    match error:
+        case OSError():
+            return Fault(None, f"cannot read the scenario: {error.strerror}")
+        case UnicodeDecodeError():
+            line = error.object[: error.start].count(b"\n") + 1
+            return Fault(line, f"byte 0x{error.object[error.start]:02x}; allowed: UTF-8 text")
+        case RecursionError():
+            return Fault(None, "values are nested too deeply; allowed: sections, keys and tables within a key")
+        case _:
+            message, _, place = str(error).partition(" (at ")
+            match = re.match(r"line (\d+)", place)
+            return Fault(int(match[1]) if match else text.count("\n") + 1, f"not TOML: {message}")
+
+
+def _too_deep(raw: Mapping[str, Any]) -> str | None:
+    """Return the first key whose value is nested deeper than `DEEPEST`, None where none is."""
+    for key, value in raw.items():
+        level: list[Any] = [value]
+        for _ in range(DEEPEST):
+            tables = [inner.values() if isinstance(inner, dict) else inner for inner in level]
+            level = [each for table in tables if isinstance(table, (list, type({}.values()))) for each in table]
+        if level:
+            return key
+    return None
 
 
 def _table(raw: Mapping[str, Any], section: str) -> dict[str, Any]:
@@ -185,7 +231,12 @@ def _placed(path: Path, lines: Mapping[str, int], given: Mapping[str, object], f
 
 
 def _listed(told: list[Told]) -> str:
-    return "\n".join(f"{key}: {message}" for key, message in told)
+    return _cut([f"{key}: {message}" for key, message in told[: SHOWN + 1]], len(told))
+
+
+def _cut(told: list[str], faults: int) -> str:
+    """Return the messages, one a line, the first `SHOWN` of so many faults."""
+    return "\n".join(told if faults <= SHOWN else [*told[:SHOWN], f"and {faults - SHOWN:,} more faults"])
 
 
 def _apply(raw: dict[str, Any], given: Mapping[str, object]) -> list[Told]:
@@ -200,6 +251,9 @@ def _apply(raw: dict[str, Any], given: Mapping[str, object]) -> list[Told]:
             _put(raw, key, _typed(key, value) if isinstance(value, str) else value)
         except ScenarioError as error:
             told.append((key, str(error)))
+    new_window = "stop.window" in given and _table(raw, "stop").get("window") is not None
+    if new_window and "workload.jobs" not in given and _table(raw, "workload").get("rate_per_hour"):
+        _table(raw, "workload").pop("jobs", None)  # jobs come until it is done, as in a file without their number
     _keep_one_cluster(_table(raw, "cluster"), given)
     if "cluster.gpus" in given and not any(key.startswith("cluster.gpus_per_node") for key in given):
         _keep_known_nodes(_table(raw, "cluster"))
@@ -242,20 +296,25 @@ def _typed(key: str, text: str) -> object:
         return parse_counts(text)
     if text == "none" and accepts(kind, type(None)):
         return None
-    if key == "stop.window" and (window := re.fullmatch(r"(\d{1,12}):(\d{1,12})", text.strip())):
+    if key == "stop.window" and (window := re.fullmatch(r"(\d{1,12}):(\d{1,12})", text.strip(), re.ASCII)):
         return [int(window[1]), int(window[2])]
     try:
         value: object = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except ValueError:  # no TOML, or a number of thousands of digits
         value = _json(text) if accepts(kind, dict) else text
+    except RecursionError as error:
+        raise ScenarioError(f"got {quoted(text)}, which is nested too deeply") from error
     return text if accepts(kind, str) and not isinstance(value, str) else value
 
 
 def _json(text: str) -> object:
     try:
         return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ScenarioError(f"got {text!r}, which is neither a TOML table nor JSON: {error.msg}") from error
+    except ValueError as error:
+        why = error.msg if isinstance(error, json.JSONDecodeError) else "a number of too many digits"
+        raise ScenarioError(f"got {quoted(text)}, which is neither a TOML table nor JSON: {why}") from error
+    except RecursionError as error:
+        raise ScenarioError(f"got {quoted(text)}, which is nested too deeply") from error
 
 
 def _faults(raw: Mapping[str, Any]) -> list[Told]:

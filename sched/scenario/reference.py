@@ -18,7 +18,13 @@ of the wrong type or one out of its bounds is refused with the line it stands on
 every fault. Paths are relative to the scenario file; on the command line, to where you are.
 
 A new trace (`--trace`) or a new number of generated jobs (`--jobs`) that comes without a window of its own is run
-whole: the window of the scenario belongs to the scenario's workload.
+whole: the window of the scenario belongs to the scenario's workload. So does its number of jobs: where jobs come at a
+rate and a new window comes without `--jobs`, they come until it is complete. With `--jobs` (or `workload.jobs`) beside
+a rate and a window, only so many come.
+
+Every built-in scenario has a limit of simulated time, `stop.sim_time_s`, so that an overload ends: at least 100 times
+the time in which its jobs come. Another window, rate or number of jobs moves it; another trace, which ends by itself,
+lifts it; `--set stop.sim_time_s=...` replaces it.
 
 This page is made from the schema: `python -m phasewise.sched.scenario.reference docs/reference/scenario.md`.
 """

@@ -16,11 +16,16 @@ from typing import Any, Literal, TypeAlias, Union, get_args, get_origin
 
 import msgspec
 
-from phasewise.sched.scenario.config import Scenario, Section
-from phasewise.sched.workload.fields import nearest
+from phasewise.profiling.names import LONGEST_SHOWN, nearest
+from phasewise.sched.scenario.config import LARGEST, MOST_INTEGER, MOST_SIZE, Scenario, Section
 
 Told: TypeAlias = tuple[str, str]
 """A dotted key and what is wrong with its value."""
+
+
+_NO_LIMITS = (MOST_INTEGER, MOST_SIZE)  # bounds that nobody meets who means what they write
+MOST_UNKNOWN = 20
+MOST_NAMES = 256  # of worker types or job types in one table
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,8 @@ def written(value: object) -> str:
     """Return a value as a message or a table shows it."""
     if value is None:
         return "none"
-    return json.dumps(value, default=str, ensure_ascii=False)
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return f"{text[:LONGEST_SHOWN]} ... ({len(text):,} characters)" if len(text) > 2 * LONGEST_SHOWN else text
 
 
 def scenario_keys() -> list[Key]:
@@ -117,7 +123,7 @@ def in_words(kind: Any) -> str:
     if get_origin(kind) in (Union, types.UnionType):
         return f"{in_words(arguments[0])}, or none"
     if get_origin(kind) is tuple:
-        return "[A, B] (as an option A:B), two integers of at least 0"
+        return f"[A, B] (as an option A:B), two integers from 0 to {LARGEST}"
     if get_origin(kind) is dict:
         return "a table" if arguments[1] is Any else f"a table, each value {in_words(arguments[1])}"
     return {bool: "true or false", int: "an integer", float: "a finite number", str: "a text"}[kind]
@@ -128,17 +134,24 @@ def _bounded(words: str, meta: msgspec.Meta) -> str:
         return f"{words} that is not empty"
     bounds = [f"of at least {meta.ge:g}"] if meta.ge is not None else []
     bounds += [f"above {meta.gt:g}"] if meta.gt is not None else []
-    bounds += [f"at most {meta.le}"] if meta.le is not None else []
+    if meta.le is not None and meta.le not in _NO_LIMITS:
+        bounds.append(f"at most {meta.le if isinstance(meta.le, int) else f'{meta.le:g}'}")
     return f"{words} {' and '.join(bounds)}"
 
 
 def structure_faults(raw: Mapping[str, Any]) -> list[Told]:
-    """Return every unknown key, every missing one and every value of the wrong type or out of its bounds."""
+    """Return every unknown key, every missing one and every value of the wrong type or out of its bounds.
+
+    Of very many unknown keys in one place the first `MOST_UNKNOWN` are named and the others counted.
+    """
     told: list[Told] = []
     known = {field.name: field for field in msgspec.structs.fields(Scenario)}
+    unknown = _unknown_keys(raw, list(known), "a section or key")
     for name, value in raw.items():
-        if name not in known:
-            told.append((name, _unknown(name, list(known), "a section or key")))
+        if name in unknown:
+            told.append((_short(name), unknown[name]))
+        elif name not in known:
+            continue
         elif not _is_section(known[name].type):
             told += _value_faults(name, known[name].type, value)
         elif not isinstance(value, Mapping):
@@ -150,17 +163,31 @@ def structure_faults(raw: Mapping[str, Any]) -> list[Told]:
 
 
 def _section_faults(section: str, kind: type[Section], raw: Mapping[str, Any]) -> list[Told]:
-    told: list[Told] = []
     known = {field.name: field for field in msgspec.structs.fields(kind)}
+    told: list[Told] = []
+    unknown = _unknown_keys(raw, list(known), f"a key of [{section}]")
     for name, value in raw.items():
         if name in known:
             told += _value_faults(f"{section}.{name}", known[name].type, value)
-        else:
-            told.append((f"{section}.{name}", _unknown(name, list(known), f"a key of [{section}]")))
+        elif name in unknown:
+            told.append((f"{section}.{_short(name)}", unknown[name]))
     told += [
         (f"{section}.{name}", _missing(field)) for name, field in known.items() if field.required and name not in raw
     ]
     return told
+
+
+def _unknown_keys(raw: Mapping[str, Any], known: list[str], what: str) -> dict[str, str]:
+    """Return what to say of each unknown key, of very many of the first ones only; the last of them counts the rest."""
+    names = [name for name in raw if name not in known]
+    told = {name: _unknown(name, known, what) for name in names[:MOST_UNKNOWN]}
+    if len(names) > MOST_UNKNOWN:
+        told[names[MOST_UNKNOWN]] = f"and {len(names) - MOST_UNKNOWN - 1:,} others are not {what} either"
+    return told
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_SHOWN else f"{name[:LONGEST_SHOWN]}... ({len(name):,} characters)"
 
 
 def _missing(field: msgspec.structs.FieldInfo) -> str:
@@ -173,13 +200,17 @@ def _unknown(name: str, known: list[str], what: str) -> str:
 
 def _value_faults(path: str, kind: Any, value: Any) -> list[Told]:
     arguments = get_args(kind)
+    if isinstance(value, Mapping) and len(value) > MOST_NAMES and get_origin(kind) is dict:
+        return [(path, f"has {len(value):,} names; allowed: at most {MOST_NAMES}")]
     if get_origin(kind) is dict and isinstance(value, Mapping) and arguments[1] is not Any:
         inner = [told for key, item in value.items() for told in _value_faults(f"{path}.{key}", arguments[1], item)]
         return inner + [(path, "has an empty name; allowed: a name for each value") for key in value if not key]
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError:
-        return [(path, f"got {written(value)}; allowed: {in_words(kind)}")]
+        limits = [limit for limit in _NO_LIMITS if isinstance(value, type(limit)) and limit < value < math.inf]
+        more = f" and at most {limits[0]:g}" if limits and "at most" not in in_words(kind) else ""
+        return [(path, f"got {written(value)}; allowed: {in_words(kind)}{more}")]
     if isinstance(value, float) and not math.isfinite(value):
         return [(path, f"got {written(value)}; allowed: {in_words(kind)}")]
     return []

@@ -45,10 +45,10 @@ def build_workload(scenario: Scenario, worker_types: tuple[str, ...]) -> Workloa
 
 
 def recipe(scenario: Scenario) -> Recipe:
-    """Return what the generator draws from: with a window and a rate, jobs never stop coming."""
+    """Return what the generator draws from: with a rate and no number of jobs, they never stop coming."""
     chosen = scenario.workload
     mean_gap_s = HOUR_S / chosen.rate_per_hour if chosen.rate_per_hour else 0.0
-    endless = mean_gap_s > 0.0 and (scenario.stop.window is not None or not chosen.jobs)
+    endless = mean_gap_s > 0.0 and not chosen.jobs
     return Recipe(
         seed=scenario.seed,
         jobs=None if endless else chosen.jobs,

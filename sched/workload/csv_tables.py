@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from phasewise.profiling.names import nearest, quoted
 from phasewise.sched.faults import Fault
-from phasewise.sched.workload.fields import decoded_lines, nearest
+from phasewise.sched.workload.fields import decoded_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+MOST_NAMED = 20  # columns that a message names
 Record = tuple[int, list[str]]
 Row = tuple[int, dict[str, str]]
 
@@ -54,7 +56,7 @@ def scan_rows(path: Path, layout: Layout) -> tuple[list[Row], list[Fault]]:
     White space around a field does not count. Where the header is wrong there are no rows.
     """
     try:
-        lines, faults = decoded_lines(path)
+        lines, faults = decoded_lines(path, layout.name)
     except OSError as error:
         return [], [Fault(None, f"cannot read the {layout.name}: {error.strerror}")]
     records = csv_records(lines, faults)
@@ -83,16 +85,6 @@ def csv_records(lines: Iterable[tuple[int, str]], faults: list[Fault]) -> Iterat
         yield line, [field.strip() for field in fields]
 
 
-def header_of(path: Path) -> list[str]:
-    """Return the fields of the first line that can be read; none where the file cannot be read or is empty."""
-    try:
-        lines, _ = decoded_lines(path)
-    except OSError:
-        return []
-    _, names = next(csv_records(lines, []), (0, []))
-    return names
-
-
 def _header(header: Record | None, layout: Layout, faults: list[Fault]) -> list[str] | None:
     """Return the names of the columns, or None and a fault where they are not those of the layout."""
     if header is None:
@@ -107,12 +99,17 @@ def _header(header: Record | None, layout: Layout, faults: list[Fault]) -> list[
     return names
 
 
+def _others(names: Sequence[str]) -> str:
+    return f" and {len(names) - MOST_NAMED:,} others" if len(names) > MOST_NAMED else ""
+
+
 def _complaints(names: Sequence[str], layout: Layout) -> list[str]:
     told = []
     if missing := [name for name in layout.required if name not in names]:
         told.append(f"lacks {', '.join(missing)}")
     if unknown := [name for name in names if name not in layout.columns]:
-        told.append(f"has {', '.join(repr(name) + nearest(name, layout.columns) for name in unknown)}")
+        named = [quoted(name) + nearest(name, layout.columns) for name in unknown[:MOST_NAMED]]
+        told.append(f"has {', '.join(named)}{_others(unknown)}")
     if twice := sorted({name for name in names if names.count(name) > 1}):
         told.append(f"has {', '.join(map(repr, twice))} twice")
     return told

@@ -11,10 +11,12 @@ import math
 from collections.abc import Iterable
 from pathlib import Path
 
+from phasewise.profiling.names import quoted
 from phasewise.sched.errors import TraceError
 from phasewise.sched.faults import Fault, render
 from phasewise.sched.workload.arrivals import Arrival
 from phasewise.sched.workload.fields import decoded_lines, number, positive_integer
+from phasewise.sched.workload.recognise import TRACE
 from phasewise.sched.workload.throughputs import ThroughputView
 
 FIELDS = 10
@@ -37,7 +39,7 @@ def read_trace(path: Path, throughputs: ThroughputView, jobs: int = 0) -> list[A
 def scan_trace(path: Path, throughputs: ThroughputView) -> tuple[list[Arrival], list[Fault]]:
     """Return the jobs of the lines that are right, and every fault with its line, in order."""
     try:
-        lines, faults = decoded_lines(path)
+        lines, faults = decoded_lines(path, TRACE)
     except OSError as error:
         return [], [Fault(None, f"cannot read the trace: {error.strerror}")]
     if not lines and not faults:
@@ -67,15 +69,15 @@ def _parse(job_id: int, text: str, throughputs: ThroughputView) -> tuple[Arrival
     job_type, _, _, _, needs_data_dir, steps, scale_factor, priority, slo, arrival = fields
     told: list[str] = []
 
-    def take(field: str, value: str, *, least: float = -math.inf, above: float = -math.inf) -> float:
+    def take(field: str, value: str, **bounds: float) -> float:
         try:
-            return number(field, value, least=least, above=above)
+            return number(field, value, **bounds)
         except ValueError as error:
             told.append(str(error))
             return math.nan
 
     if needs_data_dir not in ("0", "1"):
-        told.append(f"needs_data_dir is {needs_data_dir!r}; allowed: 0 or 1")
+        told.append(f"needs_data_dir is {quoted(needs_data_dir)}; allowed: 0 or 1")
     total_steps = take("total steps", steps, above=0.0)
     factor, row = 0, 0
     try:
@@ -84,9 +86,9 @@ def _parse(job_id: int, text: str, throughputs: ThroughputView) -> tuple[Arrival
     except ValueError as error:
         told.append(str(error))
     weight = take("priority weight", priority, above=0.0)
-    if take("SLO", slo) <= 0 and float(slo) != -1.0:
-        told.append(f"SLO is {slo!r}; allowed: -1 (none) or a number above 0")
-    arrival_s = take("arrival", arrival, least=0.0)
+    if take("SLO", slo, finest=0.0) <= 0 and float(slo) != -1.0:
+        told.append(f"SLO is {quoted(slo)}; allowed: -1 (none) or a number above 0")
+    arrival_s = take("arrival", arrival, least=0.0, finest=0.0)
     if told:
         return None, told
     return Arrival(job_id, job_type, row, float(factor), weight, total_steps, arrival_s), told

@@ -6,11 +6,13 @@ gpu_milli`` and, where it has them, ``gpu_spec`` and columns on times and classe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from phasewise.profiling.names import quoted
 from phasewise.sched.cluster import Node
 from phasewise.sched.errors import TraceError
 from phasewise.sched.faults import Fault, render
@@ -25,6 +27,7 @@ POD_LIST = Layout(
     ("gpu_spec", "qos", "pod_phase", "creation_time", "deletion_time", "scheduled_time"),
     "pod",
 )
+TYPE_NAME = re.compile(r"[\w.-]+")  # of a worker type: it is part of the names of columns and options
 MOST_GPUS = 1024  # of a node, and of a pod: far above what there is, far below what arrays could not hold
 
 Item = TypeVar("Item")
@@ -55,12 +58,18 @@ def read_pods(path: Path) -> list[Pod]:
 
 def scan_nodes(path: Path) -> tuple[list[Node], list[Fault]]:
     """Return the nodes of the rows that are right, and every fault of a node list with its line, in order."""
-    return _scan(path, NODE_LIST, "sn", _node)
+    nodes, faults = _scan(path, NODE_LIST, "sn", _node)
+    if not faults and not any(node.gpus for node in nodes):
+        faults.append(Fault(None, "no node has a GPU; allowed: a list of nodes of which some have GPUs"))
+    return nodes, faults
 
 
 def scan_pods(path: Path) -> tuple[list[Pod], list[Fault]]:
     """Return the pods of the rows that are right, and every fault of a pod list with its line, in order."""
-    return _scan(path, POD_LIST, "name", _pod)
+    pods, faults = _scan(path, POD_LIST, "name", _pod)
+    if not faults and not any(pod.request.gpus for pod in pods):
+        faults.append(Fault(None, "no pod needs a GPU; allowed: a list of pods of which some do"))
+    return pods, faults
 
 
 def _checked(path: Path, scanned: tuple[list[Item], list[Fault]]) -> list[Item]:
@@ -117,6 +126,10 @@ def _node(row: dict[str, str]) -> tuple[Node, list[str]]:
         fields.told.append(f"model is {model!r} and gpu is 0; allowed: no model where there are no GPUs")
     if "|" in model:
         fields.told.append(f"model is {model!r}; allowed: one name without '|', which separates those of a gpu_spec")
+    elif model and not TYPE_NAME.fullmatch(model):
+        fields.told.append(
+            f"model of node {quoted(row['sn'])} is {quoted(model)}; allowed: letters, digits, '_', '.' and '-'"
+        )
     return Node(row["sn"], model, gpus, cpu_milli, memory_mib), fields.told
 
 

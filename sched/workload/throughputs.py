@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.profiling.names import nearest, quoted
 from phasewise.sched.errors import ScenarioError, TraceError
 from phasewise.sched.faults import Fault, render
 from phasewise.sched.workload.csv_tables import csv_records
-from phasewise.sched.workload.fields import decoded_lines, nearest, number, positive_integer
+from phasewise.sched.workload.fields import decoded_lines, number, positive_integer
+from phasewise.sched.workload.recognise import THROUGHPUTS
 
 Floats = npt.NDArray[np.float64]
 Key = tuple[str, int]
@@ -87,9 +89,10 @@ class ThroughputView:
         if not factors:
             types = self.job_types()
             listed = ", ".join(types) if len(types) <= 8 else f"the {len(types)} job types of {self.source}"
-            return f"unknown job type {job_type!r}{nearest(job_type, types)}; allowed: {listed}"
+            near = nearest(job_type, types)
+            return f"unknown job type {quoted(job_type)}{near}; allowed: {listed} (--throughputs FILE.csv gives others)"
         allowed = ", ".join(map(str, factors))
-        return f"scale factor is {scale_factor} for {job_type!r}; allowed by {self.source}: {allowed}"
+        return f"scale factor is {scale_factor} for {quoted(job_type)}; allowed by {self.source}: {allowed}"
 
 
 @dataclass(frozen=True)
@@ -182,7 +185,7 @@ def _builtin() -> ThroughputTable:
 def scan_csv(path: Path) -> tuple[ThroughputTable | None, list[Fault]]:
     """Return the table in a CSV file, or None, and every fault with its line."""
     try:
-        lines, faults = decoded_lines(path)
+        lines, faults = decoded_lines(path, THROUGHPUTS)
     except OSError as error:
         return None, [Fault(None, f"cannot read the throughput table: {error.strerror}")]
     records = csv_records(lines, faults)
@@ -211,7 +214,8 @@ def scan_csv(path: Path) -> tuple[ThroughputTable | None, list[Fault]]:
 def _columns(header: tuple[int, list[str]] | None, faults: list[Fault]) -> dict[str, int] | None:
     wanted = ",".join(COLUMNS)
     if header is None:
-        faults.append(Fault(None, f"the file is empty; the first line must be {wanted}"))
+        if not faults:
+            faults.append(Fault(None, f"the file is empty; the first line must be {wanted}"))
         return None
     line, names = header
     missing = [name for name in COLUMNS if name not in names]

@@ -16,7 +16,7 @@ from phasewise.profiling.phases import Phase, PhaseTimer
 from phasewise.solvers.api import Answer, RebuildReason, Status
 from phasewise.solvers.basis import Hashes, came_from, job_hashes
 from phasewise.solvers.buckets import LEAST, Bucket, ProgramCache
-from phasewise.solvers.cvx_native import NATIVE_SOLVERS, NativeSolver, iterations_of, status_of
+from phasewise.solvers.cvx_native import NATIVE_SOLVERS, NativeSolver, iterations_of, status_of, verdict_of
 from phasewise.solvers.errors import OptionError, UnsupportedProblemError
 from phasewise.solvers.lp import Ints
 from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING, Problem
@@ -163,8 +163,8 @@ class CvxpyDppSession:
         with self._timer.phase(Phase.LP_SOLVE):
             raw = self._backend.native.run(chain, program.program, compiled, self._options, warm=self._own.warm_start)
         solution = chain.invert(raw, inverse)
-        status, iterations = status_of(solution), iterations_of(solution)
-        note = f"{self._solver} through CVXPY: {solution.status}; {self._programs.hits} hits of {self._programs.solves}"
+        status, iterations, verdict = status_of(solution, raw), iterations_of(solution), verdict_of(solution, raw)
+        note = f"{self._solver} through CVXPY: {verdict}; {self._programs.hits} hits of {self._programs.solves}"
         if not solution.primal_vars:
             return Answer(status, None, iterations=iterations, rebuild=rebuild, note=note)
         x = program.x(solution.primal_vars, problem, slots)

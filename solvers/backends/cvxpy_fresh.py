@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from phasewise.profiling.phases import Phase, PhaseTimer
 from phasewise.solvers.api import Answer, Floats, RebuildReason, Status
-from phasewise.solvers.cvx_native import NATIVE_SOLVERS, NativeSolver, iterations_of, status_of
+from phasewise.solvers.cvx_native import NATIVE_SOLVERS, NativeSolver, iterations_of, status_of, verdict_of
 from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING, Problem
 
 if TYPE_CHECKING:
@@ -91,13 +91,13 @@ class CvxpyFreshSession:
             compiled, chain, inverse = cvx.program.get_problem_data(self._solver, solver_opts=dict(self._options))
         with self._timer.phase(Phase.LP_SOLVE):
             raw = self._native.run(chain, cvx.program, compiled, self._options, warm=False)
-        return _answer(cvx, chain.invert(raw, inverse), self._solver)
+        return _answer(cvx, chain.invert(raw, inverse), raw, self._solver)
 
 
-def _answer(cvx: CvxProgram, solution: Any, solver: str) -> Answer:
+def _answer(cvx: CvxProgram, solution: Any, raw: Any, solver: str) -> Answer:
     """Translate CVXPY's solution; its own unpacking would warn or raise on a bad status."""
-    status, iterations = status_of(solution), iterations_of(solution)
-    note = f"{solver} through CVXPY: {solution.status}"
+    status, iterations = status_of(solution, raw), iterations_of(solution)
+    note = f"{solver} through CVXPY: {verdict_of(solution, raw)}"
     entries = solution.primal_vars.get(cvx.x_id) if solution.primal_vars else None
     if entries is None:
         return Answer(status, None, iterations=iterations, rebuild=RebuildReason.FRESH, note=note)

@@ -138,6 +138,8 @@ def test_a_scenario_that_cannot_be_read_is_named(
     [
         ([], []),
         (["fly"], ["fly", "phasewise --help"]),
+        (["compare", "a" * 300, "b"], ["File name too long"]),
+        (["report", "a" * 300], ["File name too long"]),
         (["run"], ["SCENARIO", "phasewise run --help"]),
         (["list"], ["scenarios", "policies", "solvers", "placements"]),
         (["list", "gpus"], ["gpus", "scenarios"]),
@@ -218,8 +220,10 @@ def test_a_disk_that_fills_up_during_the_run_ends_it_with_three(tmp_path: Path, 
 
 @pytest.mark.thorough
 def test_a_disk_that_is_full_before_the_run_ends_it_with_one_message(tmp_path: Path, compiled_kernels: None) -> None:
-    ended = run_with_file_limit(0, tmp_path / "out")
-    assert_one_message(ended.returncode, ended.stderr, ["cannot write", "File too large"], BAD_INPUT)
+    for limit_bytes in (0, 100, 2000):  # it fills up at one file or another before the run begins
+        ended = run_with_file_limit(limit_bytes, tmp_path / "out")
+        assert_one_message(ended.returncode, ended.stderr, ["cannot write", "File too large"], BAD_INPUT)
+        assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.thorough

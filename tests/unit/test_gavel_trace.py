@@ -57,6 +57,17 @@ def test_jobs_keeps_the_first_so_many(trace: Path) -> None:
         ({"needs": "yes"}, "needs_data_dir is 'yes'; allowed: 0 or 1"),
         ({"steps": "many"}, "total steps is 'many'; allowed: a finite number above 0"),
         ({"steps": "0"}, "total steps is '0'; allowed: a finite number above 0"),
+        (
+            {"steps": "1e-320"},
+            "total steps is '1e-320'; allowed: a finite number above 0, its size from 1e-09",
+        ),
+        ({"steps": "1e16"}, "its size from 1e-09 to 1e+15"),
+        ({"steps": "٣"}, "total steps is '٣'; allowed: a finite number above 0"),
+        ({"factor": "١"}, "scale factor is '١'; allowed: a positive integer"),
+        ({"job_type": "A3C\0"}, "character 4 is NUL; allowed: text without NUL"),
+        ({"weight": "1e-300"}, "its size from"),
+        ({"arrival": "1e300"}, "its size from"),
+        ({"job_type": "x" * 100_000}, "(100,000 characters)"),
         ({"steps": "nan"}, "total steps is 'nan'; allowed: a finite number above 0"),
         ({"steps": "1_0"}, "total steps is '1_0'; allowed: a finite number above 0"),
         ({"factor": "0"}, "scale factor is '0'; allowed: a positive integer"),
@@ -90,10 +101,10 @@ def test_arrivals_out_of_order_name_both_lines(trace: Path) -> None:
     assert message == f"{trace}:3: arrival is 15 s, before the 20 s of line 2; allowed: arrivals in ascending order"
 
 
-def test_after_twenty_faults_only_their_number_is_told(trace: Path) -> None:
+def test_of_faults_that_are_alike_three_are_told_and_the_lines_of_the_others(trace: Path) -> None:
     told = faults(trace, *["x"] * 50)
-    assert len(told) == 21
-    assert told[-1] == f"{trace}: and 30 more faults"
+    assert len(told) == 4
+    assert told[-1] == f"{trace}: and 47 more like this, in lines 4-50"
 
 
 def test_bytes_that_are_no_text_are_a_fault_of_their_line(trace: Path) -> None:

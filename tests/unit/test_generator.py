@@ -122,11 +122,11 @@ def test_a_table_of_other_worker_types_serves_the_generator(tmp_path: Path) -> N
     assert workload.throughputs.rows[workload.until(0.0)[0].type_index].tolist() == [2.0, 0.5]
 
 
-def test_a_window_keeps_jobs_coming_and_without_one_their_number_counts() -> None:
+def test_jobs_keep_coming_at_a_rate_unless_their_number_is_given() -> None:
     assert build_workload(load_scenario("philly"), TYPES).total is None
     assert build_workload(load_scenario("philly", {"workload.jobs": 50}), TYPES).total == 50
     both = {"workload.jobs": 50, "stop.window": "10:20"}
-    assert build_workload(load_scenario("philly", both), TYPES).total is None
+    assert build_workload(load_scenario("philly", both), TYPES).total == 50
     assert build_workload(load_scenario("philly", {**both, "workload.rate_per_hour": 0}), TYPES).total == 50
 
 

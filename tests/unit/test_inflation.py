@@ -169,5 +169,7 @@ def test_a_load_that_is_none_is_refused(setting: Setting, load: float) -> None:
 
 
 def test_an_unknown_placement_names_those_there_are(setting: Setting) -> None:
-    with pytest.raises(UnknownPlacementError, match=r"no placement 'fdg'; choose one of: .*fgd"):
+    with pytest.raises(
+        UnknownPlacementError, match=r"no placement 'fdg'; choose one of: .*fgd, .*, did you mean 'fgd'\?"
+    ):
         prepare(dataclasses.replace(setting, placement="fdg"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import io
-import os
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,16 @@ from full_disk import full_disk
 
 from phasewise.profiling.errors import OutputError
 from phasewise.profiling.lines import encode, read_lines
-from phasewise.profiling.sinks import FileSink, ListSink, NullSink, StreamSink, TeeSink, write_atomically
+from phasewise.profiling.sinks import (
+    Courtesy,
+    FileSink,
+    Folder,
+    ListSink,
+    NullSink,
+    StreamSink,
+    TeeSink,
+    write_atomically,
+)
 
 LIMIT_BYTES = 1000
 
@@ -106,15 +114,62 @@ def test_a_stream_without_kinds_gets_every_line() -> None:
     assert stream.getvalue() == "EVENT {}\n"
 
 
-def test_a_stream_that_cannot_be_written_is_an_output_error() -> None:
-    class Closed(io.StringIO):
-        name = "<stderr>"
+class Failing(io.StringIO):
+    """A stream that takes nothing, and counts how often it was tried."""
 
-        def write(self, _text: str) -> int:
-            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+        self.tried = 0
 
-    with pytest.raises(OutputError, match="cannot write <stderr>: Broken pipe"):
-        StreamSink(Closed()).write(b"EVENT {}")
+    def write(self, _text: str) -> int:
+        self.tried += 1
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        BrokenPipeError(errno.EPIPE, "Broken pipe"),
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EIO, "Input/output error"),
+        ValueError("I/O operation on closed file"),
+    ],
+    ids=["nobody reads", "full disk", "terminal gone", "closed"],
+)
+def test_a_stream_that_takes_no_more_is_silent_from_then_on(error: Exception) -> None:
+    stream = Failing(error)
+    sink = StreamSink(stream)
+    for _ in range(3):
+        sink.write(b"EVENT {}")
+    sink.close()
+    assert stream.tried == 1
+
+
+def test_a_slow_reader_of_a_stream_loses_a_line_and_not_the_next_ones() -> None:
+    stream = Failing(BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"))
+    sink = StreamSink(stream)
+    for _ in range(3):
+        sink.write(b"EVENT {}")
+    assert stream.tried == 3
+
+
+def test_a_stream_that_was_closed_before_the_start_shows_nothing() -> None:
+    shown = Courtesy(None)
+    print("a line", file=shown, flush=True)
+    assert not shown.isatty()
+
+
+def test_a_folder_knows_whether_it_was_removed_or_replaced(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    folder = Folder(tmp_path / "run")
+    folder.require()
+    (tmp_path / "run").rename(tmp_path / "elsewhere")
+    with pytest.raises(OutputError, match="was removed"):
+        folder.require()
+    (tmp_path / "run").mkdir()
+    with pytest.raises(OutputError, match="was replaced"):
+        folder.require()
 
 
 def test_an_atomic_write_replaces_the_file_and_leaves_nothing_beside_it(tmp_path: Path) -> None:

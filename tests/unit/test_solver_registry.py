@@ -50,7 +50,7 @@ def test_a_missing_solver_says_what_to_install() -> None:
     with registry.registered(Absent()):
         assert "absent" in registry.names(installed=False)
         assert "absent" not in registry.names()
-        with pytest.raises(UnknownBackendError, match=r"'gone' needs: pip install phasewise\[absent\]"):
+        with pytest.raises(UnknownBackendError, match=r"'gone' is not installed: pip install phasewise\[absent\]"):
             open_solver("gone", {}, PhaseTimer())
         described = {each.name: each for each in registry.describe()}["absent"]
         assert not described.installed

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -191,3 +193,62 @@ def test_a_file_that_is_no_table_is_named(path: Path) -> None:
     path.write_bytes(b"this is no Parquet file")
     with pytest.raises(RecordError, match=r"cannot read .*rounds\.parquet"):
         read_table(path)
+
+
+def test_a_part_that_is_lost_keeps_the_table_from_being_completed_and_the_others(path: Path) -> None:
+    sink = written(path, 3, 10, 20)
+    (parts_folder(path) / "000002.parquet").unlink()
+    with pytest.raises(OutputError, match=r"cannot complete .*rounds\.parquet: .*000002\.parquet"):
+        sink.close()
+    assert (parts_folder(path) / "000003.parquet").exists()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("rows_in_it", [2, 7])
+def test_a_part_that_was_exchanged_is_told(rows_in_it: int, path: Path) -> None:
+    sink = written(path, 3, 10)
+    table = pa.table({"another": [1.5] * 7}) if rows_in_it == 7 else pa.table(rows(0, 2), schema=sink.schema)
+    pq.write_table(table, parts_folder(path) / "000002.parquet")
+    with pytest.raises(OutputError, match="cannot complete"):
+        sink.close()
+
+
+def test_files_of_other_names_among_the_parts_are_no_parts_and_stay(path: Path) -> None:
+    sink = written(path, 3, 10)
+    for name in ("notes.parquet", "٣.parquet", "readme.txt"):
+        (parts_folder(path) / name).write_text("mine")
+    assert rounds(path) == list(range(10))
+    sink.close()
+    assert rounds(path) == list(range(10))
+    assert len(list(parts_folder(path).iterdir())) == 3
+
+
+MERGE = """
+import sys
+from pathlib import Path
+import numpy as np
+from phasewise.profiling.environment import peak_rss_mib, release_memory, rss_mib
+from phasewise.profiling.tables import TableSink
+schema = {name: "int64" for name in ("job_id", "node", "gpu", "share_milli", "start_round", "end_round")}
+sink = TableSink(Path(sys.argv[1]) / "placements.parquet", schema)
+rng = np.random.default_rng(0)
+for part in range(int(sys.argv[2])):
+    for _ in range(2):
+        sink.write({name: rng.integers(0, 1 << 20, int(sys.argv[3])) for name in schema})
+release_memory()
+Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+before = rss_mib()
+sink.close()
+print(peak_rss_mib() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs /proc/self/clear_refs (Linux)")
+@pytest.mark.parametrize(("parts", "size"), [(1, 1_000_000), (8, 100_000), (100, 1000)])
+def test_completing_a_table_takes_little_memory_however_large_its_parts_are(
+    parts: int, size: int, tmp_path: Path
+) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", MERGE, tmp_path, str(parts), str(size)], capture_output=True, text=True, check=True
+    )
+    assert float(ended.stdout) < 40.0  # MiB; 2,000,000 rows are 96, and reading a part whole took twice that
