@@ -46,6 +46,8 @@ _DISPROVED: Final = 1e-11  # relative excess of a fixed job's cost, of all jobs'
 _MOST_BOUNDS: Final = 200
 _FULL_COSTS: Final = 100.0  # overload of a type that is full for good, in units of that of others
 _UNUSED: Final = 1e-5  # time fraction that is none
+_TIED: Final = 1e-7  # relative: gains so near to each other may differ by rounding alone
+_NO_TIME: Final = 1e-12  # what rounding leaves of no time at all
 _FEW: Final = 40  # jobs that are always left free
 _SHARE: Final = 50  # and one in so many more
 _PROVEN: Final = 1e-9  # gap up to which a filling is not looked at again
@@ -313,15 +315,20 @@ class _Stages:
         rest = self._open / max(1, int(self._open.sum()))  # the next stage's prices fall on these
         carried = self._manner.carried
         self._worth = carried * proof * stock.capacity + (1.0 - carried) * rest
-        self._settle(usable, frozen, np.where(frozen, need, 0.0))
+        self._settle(usable, x, frozen, np.where(frozen, need, 0.0))
 
-    def _settle(self, usable: Floats, frozen: Bools, level: Floats) -> None:
-        """Drop the frozen classes that are left with a single type: what they get is what they have."""
+    def _settle(self, usable: Floats, x: Floats, frozen: Bools, level: Floats) -> None:
+        """Drop the frozen classes that are left with a single type: what they get is what they have.
+
+        A class at its ceiling has no time for a type that gives less; but where it gives less by rounding alone, what
+        ``x`` (K, W) has there may not fit on the fastest type.
+        """
         jobs, stock = self._jobs, self._stock
         kind = usable.argmax(axis=1)
         most = usable[np.arange(kind.size), kind]
         at_ceiling = frozen & (level == most)  # no time for a type that gives less
-        usable[at_ceiling[:, None] & (usable < most[:, None])] = 0.0
+        slower = (usable < most[:, None] * (1.0 - _TIED)) | ((usable < most[:, None]) & (x <= _NO_TIME))
+        usable[at_ceiling[:, None] & slower] = 0.0
         settled = frozen & (np.count_nonzero(usable, axis=1) == 1) & (level <= most)
         share = level[settled] / most[settled]
         self.x[self._rows[settled]] = 0.0

@@ -20,7 +20,8 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from phasewise.profiling.phases import PhaseTimer
-from phasewise.solvers.api import Answer, SolverSession, Status
+from phasewise.solvers.api import Answer, Solution, SolverSession, Status
+from phasewise.solvers.certify import Judge, Rejection
 from phasewise.solvers.errors import OptionError, SolverError, UnsupportedProblemError
 from phasewise.solvers.lexicographic import LEXICOGRAPHIC
 from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING, Problem
@@ -31,7 +32,9 @@ FALLBACK: Final = ("structured", "highs-warm", "highs-direct", "water-filling", 
 
 ADVANTAGE: Final = 0.8  # of the present backend's time; less of a difference is not worth a cold start
 PATIENCE: Final = 3  # problems in a row for which another backend must be ahead
-_USABLE: Final = frozenset({Status.OPTIMAL, Status.INACCURATE})
+FURTHER: Final = 3
+"""Backends that are asked after one whose answer is good enough to stand at need; later ones take seconds."""
+
 _UNLIKE: Final = 1.0  # distance of points that differ in a trait; that of a factor e in the number of jobs
 
 
@@ -162,25 +165,44 @@ class AutoSession:
         families = choices()  # looked up once: it asks the file system what is installed
         self._ranking = lru_cache(maxsize=64)(lambda structure: ranking(structure, table, families))
 
-    def solve(self, problem: Problem) -> Answer:
-        """Return the answer of the backend that is picked; where it fails or falls short of exact, of the next.
+    def pick(self, problem: Problem, judge: Judge) -> Solution | Rejection:
+        """Return the solution of the backend that is picked; where ``judge`` refuses its answer, of the next.
 
-        Where none is exact, the first that is usable: the certifier says whether it is good enough.
+        An answer that calls itself inaccurate and comes without a proof stands where no other is proven. Of answers
+        that are refused, the one nearest to being accepted counts, once `FURTHER` more backends did no better.
         """
+        return self._pick(problem, judge)[0]
+
+    def solve(self, problem: Problem) -> Answer:
+        """Return the answer that `pick` takes, or the last that it had."""
+        return self._pick(problem, Judge(problem, Auto.name))[1]
+
+    def _pick(self, problem: Problem, judge: Judge) -> tuple[Solution | Rejection, Answer]:
+        """Return the verdict that counts, and the answer that it is on."""
         structure = Structure.of(problem)
         ranked = self._ranking(structure)
         if not ranked:
             raise UnsupportedProblemError(f"no installed backend takes problem family {problem.family!r}")
         first = self._settle(structure, ranked)
-        answer = self._answer(first, problem)
-        for other in ranked:
-            if answer.status is Status.OPTIMAL:
-                break
-            if other != first:
-                further = self._answer(other, problem)
-                if further.status is Status.OPTIMAL or answer.status not in _USABLE:
-                    answer = further
-        return answer
+        best: tuple[Solution | Rejection, Answer] | None = None
+        reasons: list[str] = []
+        further = 0
+        for name in (first, *(other for other in ranked if other != first)):
+            if best is not None and _nearness(best[0]) < math.inf:
+                further += 1
+                if further > FURTHER:
+                    break
+            answer = self._answer(name, problem)
+            verdict = judge(answer)
+            if isinstance(verdict, Solution) and (answer.status is Status.OPTIMAL or verdict.gap is not None):
+                return verdict, answer
+            if isinstance(verdict, Rejection):
+                reasons.append(f"{name}: {verdict.reason}")
+            if best is None or _nearness(verdict) < _nearness(best[0]):
+                best = verdict, answer
+        assert best is not None  # as there are backends to ask
+        verdict, answer = best
+        return (replace(verdict, reason="; ".join(reasons)) if isinstance(verdict, Rejection) else verdict), answer
 
     def _settle(self, structure: Structure, ranked: Mapping[str, float]) -> str:
         """Return the backend to use, which is the present one unless another has been ahead for long enough."""
@@ -210,6 +232,12 @@ class AutoSession:
                 raise
             answer = Answer(Status.FAILED, None, note=f"{name}: {error}")
         return replace(answer, solved_by=answer.solved_by or name)
+
+
+def _nearness(verdict: Solution | Rejection) -> float:
+    """Return how far a verdict is from a proven solution: 0 without a proof, the gap, infinite where nothing stands."""
+    standing = verdict if isinstance(verdict, Solution) else verdict.lesser
+    return math.inf if standing is None else standing.gap or 0.0
 
 
 BACKENDS: Final = (Auto(),)
