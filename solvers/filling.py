@@ -31,7 +31,7 @@ import numpy.typing as npt
 from phasewise.profiling.phases import Phase, PhaseTimer
 from phasewise.solvers.api import Answer, RebuildReason, Status
 from phasewise.solvers.errors import SolveFailedError
-from phasewise.solvers.hulls import DETOUR, PRICED, Floats, lower_hulls
+from phasewise.solvers.hulls import DETOUR, Floats, lower_hulls, priced
 from phasewise.solvers.overload import Demand, Overload, Supply
 from phasewise.solvers.problems import Bools, MaxMinProblem
 
@@ -299,17 +299,17 @@ class _Stages:
         with a price. What a frozen one uses it keeps: prices that are almost tied must not take away what it stands on.
         """
         jobs, stock = self._jobs, self._stock
-        priced: Bools = proof * stock.capacity > PRICED
+        dear = priced(proof, stock.capacity)
         waits = jobs.waiting > 0.0
         usable = jobs.usable.copy()
-        usable[np.ix_(waits, priced)] = 0.0
+        usable[np.ix_(waits, dear)] = 0.0
         stuck = waits & (usable.max(axis=1) <= level * (1.0 + _SAME))
         frozen = ~waits | stuck
         hulls = lower_hulls(jobs.usable, jobs.scale_factor, proof)
         detour = hulls.detours(need, jobs.usable, jobs.scale_factor[:, None] * proof) > DETOUR
         detour &= x <= _UNUSED
         usable[frozen] = np.where(detour, 0.0, jobs.usable)[frozen]
-        self._open &= ~priced
+        self._open &= ~dear
         size = np.maximum(stock.capacity, 1e-300)
         self._load = np.maximum(self._load, (stock.settled + jobs.gpus @ x) / size)
         rest = self._open / max(1, int(self._open.sum()))  # the next stage's prices fall on these

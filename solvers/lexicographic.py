@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from phasewise.solvers.errors import ProblemError
-from phasewise.solvers.hulls import DETOUR, PRICED, ROUNDING, affordable_level, lower_hulls
+from phasewise.solvers.hulls import DETOUR, ROUNDING, affordable_level, lower_hulls, priced
 from phasewise.solvers.problems import Bools, Floats, MaxMinProblem
 
 LEXICOGRAPHIC: Final = "lexicographic"
@@ -93,7 +93,7 @@ class LexicographicProblem(MaxMinProblem):
             detour = hulls.detours(need, usable, self.scale_factor[:, None] * prices) > DETOUR
             bounds[active] = np.minimum(bounds[active], usable[active].max(axis=1))
             cheapest = np.where(detour, 0.0, usable)
-            usable[np.ix_(active, prices * self.capacity > PRICED * worth)] = 0.0
+            usable[np.ix_(active, priced(prices, self.capacity))] = 0.0
             stuck = active & (usable.max(axis=1) <= level * (1.0 + _SAME))
             bounds[stuck] = np.minimum(bounds[stuck], level)
             active &= ~stuck
