@@ -21,7 +21,7 @@ the others are fixed to their cheapest mix there, and return to the problem wher
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -32,6 +32,7 @@ from phasewise.profiling.phases import Phase, PhaseTimer
 from phasewise.solvers.api import Answer, RebuildReason, Status
 from phasewise.solvers.errors import SolveFailedError
 from phasewise.solvers.hulls import DETOUR, Floats, lower_hulls, priced
+from phasewise.solvers.lexicographic import LexicographicProblem
 from phasewise.solvers.overload import Demand, Overload, Supply
 from phasewise.solvers.problems import Bools, MaxMinProblem
 
@@ -51,6 +52,7 @@ _NO_TIME: Final = 1e-12  # what rounding leaves of no time at all
 _FEW: Final = 40  # jobs that are always left free
 _SHARE: Final = 50  # and one in so many more
 _PROVEN: Final = 1e-9  # gap up to which a filling is not looked at again
+_UNPROVEN: Final = 1.0  # stands for the gap of a filling that proves none
 _DOUBTED: Final = 5e-11  # estimate of it up to which it is not computed
 
 
@@ -155,6 +157,7 @@ class WaterFiller:
                 other = self.fill(gain, problem.scale_factor, problem.capacity, manner)
                 iterations, times = iterations + other.iterations, times + 1
                 gap, filling = min((gap, filling), (_gap(problem, other), other), key=itemgetter(0))
+            filling = _topped_up(problem, filling)
         again = f"; filled {times} times, as the first was proven to {first:.1e} only" if times > 1 else ""
         return Answer(
             Status.OPTIMAL,
@@ -194,7 +197,23 @@ class WaterFiller:
 def _gap(problem: MaxMinProblem, filling: Filling) -> float:
     """Return what the certificate will say of the filling: the largest relative distance of a level from its bound."""
     proof = problem.staged_proof(problem.project(filling.x), filling.stage_prices)
-    return 0.0 if proof is None else proof[1]
+    if proof is None:
+        return 0.0
+    return _UNPROVEN if proof[1] is None else proof[1]
+
+
+def _topped_up(problem: MaxMinProblem, filling: Filling) -> Filling:
+    """Return the filling with GPUs that it left idle given to whom they are of use, where it left more than dust.
+
+    With gains that span many decades a type may be worth next to nothing, and yet be all that some job wants.
+    """
+    if not isinstance(problem, LexicographicProblem):
+        return filling
+    x = problem.project(filling.x)
+    levels = problem.levels(x)
+    if not (problem.reach(x) > levels * (1.0 + _PROVEN)).any():
+        return filling
+    return replace(filling, x=problem.topped_up(x))
 
 
 def _equal_types(gain: Floats, capacity: Floats) -> Ints:

@@ -9,11 +9,16 @@ import numpy as np
 
 from phasewise.solvers.errors import ProblemError
 from phasewise.solvers.hulls import DETOUR, ROUNDING, affordable_level, lower_hulls, priced
-from phasewise.solvers.problems import Bools, Floats, MaxMinProblem
+from phasewise.solvers.problems import Bools, Floats, Ints, MaxMinProblem
 
 LEXICOGRAPHIC: Final = "lexicographic"
 
+TELLING: Final = 1e-4
+"""What rounding may buy a job, of its level, where a bound on it still proves something."""
+
 _SAME: Final = 1e-11  # relative difference of levels that counts as none
+_BELOW: Final = 1e-9  # relative: nearer to its ceiling no job has anything to rise to
+_TINY: Final = 1e-300
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +59,13 @@ class LexicographicProblem(MaxMinProblem):
         ascending: Floats = np.sort(self.levels(x))
         return ascending
 
-    def staged_proof(self, x: Floats, stage_prices: Floats) -> tuple[float, float]:
+    def staged_proof(self, x: Floats, stage_prices: Floats) -> tuple[float, float | None]:
         """Return a bound on the least level and the largest relative gap of any job's level at ``x`` (J, W).
+
+        The gap is to the level's bound, or to what the job alone could reach on GPUs that nobody uses, whichever is
+        more. None where a bound proves nothing: where what a sum of costs may be off by rounding is enough to buy
+        some job more than `TELLING` of its level, as gains that span many decades make it. The least level's bound
+        holds all the same, and where that is missed the gap is its own.
 
         Parameters
         ----------
@@ -63,11 +73,49 @@ class LexicographicProblem(MaxMinProblem):
             (K, W) prices p >= 0 of a GPU, a row a stage, in ascending order of the levels they bound. With none, only
             the jobs' ceilings bound their levels.
         """
-        levels, bounds = self.levels(x), self.level_bounds(x, stage_prices)
-        live = bounds > 0.0
-        if not live.all():
-            return 0.0, 0.0 if not live.any() else float((1.0 - levels[live] / bounds[live]).max(initial=0.0))
-        return float(bounds.min()), float((1.0 - levels / bounds).max(initial=0.0))
+        levels, (bounds, blurred) = self.levels(x), self._bounded(x, stage_prices)
+        gap = max(_largest_gap(levels, bounds), _largest_gap(levels, self.reach(x)))
+        least = float(bounds.min(initial=0.0 if not bounds.size else np.inf))
+        if blurred <= TELLING:
+            return least, gap
+        short = 0.0 if least <= 0.0 else 1.0 - float(levels.min()) / least
+        return least, short if short > TELLING else None
+
+    def reach(self, x: Floats) -> Floats:
+        """Return (J,) the level that each job alone could have at ``x`` (J, W): by its time and on idle GPUs.
+
+        A job may use what it has and what nobody uses, by its whole time: the fastest first.
+        """
+        usable, levels = self.usable_gain, self.levels(x)
+        reach = levels.copy()
+        rows = np.flatnonzero(levels < usable.max(axis=1, initial=0.0) * (1.0 - _SAME))
+        if not rows.size:
+            return reach
+        reach[rows] = np.einsum("ij,ij->i", usable[rows], self._alone(x, rows))
+        return np.maximum(reach, levels)
+
+    def topped_up(self, x: Floats) -> Floats:
+        """Return ``x`` (J, W) with idle GPUs given to the jobs that can rise by them, the lowest level first."""
+        full = x.copy()
+        levels = self.levels(full)
+        for job in np.argsort(levels, kind="stable"):
+            row = self._alone(full, np.array([job]))[0]
+            if float(self.usable_gain[job] @ row) > levels[job]:
+                full[job] = row
+        return full
+
+    def _alone(self, x: Floats, rows: Ints) -> Floats:
+        """Return (k, W) the best use of each job's time on what it has and on idle GPUs, all others as they are."""
+        gain = self.usable_gain[rows]
+        idle = np.maximum(self.capacity - self.scale_factor @ x, 0.0)
+        room = np.where(gain > 0.0, x[rows] + idle / self.scale_factor[rows, None], 0.0)
+        order = np.argsort(-gain, axis=1, kind="stable")
+        ranked = np.take_along_axis(room, order, axis=1)
+        before = np.cumsum(ranked, axis=1) - ranked
+        used = np.minimum(ranked, np.maximum(1.0 - before, 0.0))
+        alone = np.zeros(gain.shape)
+        np.put_along_axis(alone, order, used, axis=1)
+        return alone
 
     def level_bounds(self, x: Floats, stage_prices: Floats) -> Floats:
         """Return (J,) what no job's level can exceed while those bounded before keep theirs at ``x`` (J, W).
@@ -78,9 +126,18 @@ class LexicographicProblem(MaxMinProblem):
         stages the bounded jobs keep to types that are among their cheapest, and the others to types without a price.
         Jobs that no stage bounds have their ceiling over the types left to them.
         """
+        return self._bounded(x, stage_prices)[0]
+
+    def _bounded(self, x: Floats, stage_prices: Floats) -> tuple[Floats, float]:
+        """Return `level_bounds` and by what part of its level rounding could let some job exceed its bound.
+
+        That is what a job gains on the types with a price, below its ceiling, by `ROUNDING` of all worth.
+        """
         usable, levels = self.usable_gain.copy(), self.levels(x)
-        bounds: Floats = usable.max(axis=1)
+        bounds: Floats = usable.max(axis=1, initial=0.0)
+        below = levels < bounds * (1.0 - _BELOW)
         active: Bools = bounds > 0.0
+        blurred = 0.0
         for prices in np.maximum(stage_prices, 0.0):
             if not active.any():
                 break
@@ -90,13 +147,29 @@ class LexicographicProblem(MaxMinProblem):
             worth = float(prices @ self.capacity)
             budget = max(0.0, worth - float(spent.sum())) + ROUNDING * worth
             level = affordable_level(hulls, active.astype(np.float64), budget)
-            detour = hulls.detours(need, usable, self.scale_factor[:, None] * prices) > DETOUR
+            offered = self.scale_factor[:, None] * prices
+            detour = hulls.detours(need, usable, offered) > DETOUR
             bounds[active] = np.minimum(bounds[active], usable[active].max(axis=1))
             cheapest = np.where(detour, 0.0, usable)
-            usable[np.ix_(active, priced(prices, self.capacity))] = 0.0
-            stuck = active & (usable.max(axis=1) <= level * (1.0 + _SAME))
+            dear = priced(prices, self.capacity)
+            left = usable.copy()
+            left[np.ix_(active, dear)] = 0.0
+            stuck = active & (left.max(axis=1) <= level * (1.0 + _SAME))
             bounds[stuck] = np.minimum(bounds[stuck], level)
+            told = np.flatnonzero(stuck & below)
+            if told.size and dear.any():
+                bought = (usable[np.ix_(told, dear)] / offered[np.ix_(told, dear)]).max(axis=1)
+                blurred = max(blurred, float((bought / np.maximum(levels[told], _TINY)).max()) * ROUNDING * worth)
             active &= ~stuck
-            usable[~active] = cheapest[~active]
+            left[~active] = cheapest[~active]
+            usable = left
         bounds[active] = np.minimum(bounds[active], usable[active].max(axis=1))
-        return bounds
+        return bounds, blurred
+
+
+def _largest_gap(levels: Floats, bounds: Floats) -> float:
+    """Return the largest relative distance of a level (J,) from its bound (J,), 0 where bounds are 0."""
+    live = bounds > 0.0
+    if live.all():
+        return float((1.0 - levels / bounds).max(initial=0.0))
+    return float((1.0 - levels[live] / bounds[live]).max(initial=0.0))

@@ -22,6 +22,7 @@ from phasewise.solvers.errors import ProblemError
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.intp]
 
 
 class AllocationProblem(ABC):
@@ -70,10 +71,10 @@ class AllocationProblem(ABC):
         del x
         return 0.0
 
-    def staged_proof(self, x: Floats, stage_prices: Floats) -> tuple[float, float] | None:
+    def staged_proof(self, x: Floats, stage_prices: Floats) -> tuple[float, float | None] | None:
         """Return the bound and the relative gap at ``x`` that prices (K, W) of several stages prove.
 
-        None in a family that is solved in one stage; its duals go to `bound`.
+        The gap is None where they prove none. None in a family that is solved in one stage; its duals go to `bound`.
         """
         del x, stage_prices
         return None

@@ -26,7 +26,6 @@ _EVERYWHERE: Final = np.zeros((0, 0), dtype=np.bool_)
 _DUST: Final = 1e-10  # what an interior point leaves of nothing; too little to be worth keeping
 _FEW_JOBS: Final = 64
 """Up to here the interior point alone is as quick as sifting."""
-_PLENTY: Final = 16.0  # times what all jobs could use together: as good as any larger number of GPUs
 _ROUGH: Final = 1e-5  # gap at which a cold start goes on by sifting
 _FINE: Final = (0.1, 0.5, 0.01)  # of the tolerance: what the interior point aims at where it has the last word
 
@@ -104,9 +103,6 @@ def state(problem: MaxMinProblem) -> Stated:
     """Return ``problem`` as the solvers take it."""
     # numba compiles anew for read-only arrays, half a minute for all kernels: they only ever see writable ones
     gain, capacity, use = _writable(problem.usable_gain), _writable(problem.capacity), _writable(problem.scale_factor)
-    most = _PLENTY * float(use.sum())
-    if capacity.max(initial=0.0) > most:  # more than nobody asks for says nothing, and makes other types' GPUs small
-        capacity = np.minimum(capacity, most)
     allowed, previous, cost = _switching(problem, gain)
     kinds = rows = None
     if not capacity.all():
