@@ -148,7 +148,7 @@ def affordable(levels: Floats, costs: Floats, slopes: Floats, members: Floats, l
             return low
         step = at + (budget - spent) / rate if rate > 0.0 else -1.0  # flat here: no step, halve the bracket
         if rate > 0.0 and abs(step - at) <= 1e-15 * at:
-            if abs(budget - spent) <= 1e-9 * max(budget, spent):
+            if abs(budget - spent) <= 1e-9 * everything:
                 return step
             step = -1.0  # so steep that no step leads off it: between two gains that are equal but for rounding
         at = step if low < step < high else 0.5 * (low + high)

@@ -18,6 +18,7 @@ TELLING: Final = 1e-4
 
 _SAME: Final = 1e-11  # relative difference of levels that counts as none
 _BELOW: Final = 1e-9  # relative: nearer to its ceiling no job has anything to rise to
+_DUST: Final = 1e-12  # of a job's level: what idle GPUs give at most where they are not worth a look
 _TINY: Final = 1e-300
 
 
@@ -65,7 +66,7 @@ class LexicographicProblem(MaxMinProblem):
         The gap is to the level's bound, or to what the job alone could reach on GPUs that nobody uses, whichever is
         more. None where a bound proves nothing: where what a sum of costs may be off by rounding is enough to buy
         some job more than `TELLING` of its level, as gains that span many decades make it. The least level's bound
-        holds all the same, and where that is missed the gap is its own.
+        holds all the same, and so does what idle GPUs offer: where one of these is missed the gap is its own.
 
         Parameters
         ----------
@@ -73,12 +74,14 @@ class LexicographicProblem(MaxMinProblem):
             (K, W) prices p >= 0 of a GPU, a row a stage, in ascending order of the levels they bound. With none, only
             the jobs' ceilings bound their levels.
         """
-        levels, (bounds, blurred) = self.levels(x), self._bounded(x, stage_prices)
-        gap = max(_largest_gap(levels, bounds), _largest_gap(levels, self.reach(x)))
-        least = float(bounds.min(initial=0.0 if not bounds.size else np.inf))
+        levels = self.levels(x)
+        bounds, blurred = self._bounded(levels, stage_prices)
+        if not levels.size:
+            return 0.0, 0.0
+        least, left = float(bounds.min()), _largest_gap(levels, self.reach(x))
         if blurred <= TELLING:
-            return least, gap
-        short = 0.0 if least <= 0.0 else 1.0 - float(levels.min()) / least
+            return least, max(left, _largest_gap(levels, bounds))
+        short = max(left, 1.0 - float(levels.min()) / least if least > 0.0 else 0.0)
         return least, short if short > TELLING else None
 
     def reach(self, x: Floats) -> Floats:
@@ -88,11 +91,12 @@ class LexicographicProblem(MaxMinProblem):
         """
         usable, levels = self.usable_gain, self.levels(x)
         reach = levels.copy()
-        rows = np.flatnonzero(levels < usable.max(axis=1, initial=0.0) * (1.0 - _SAME))
-        if not rows.size:
-            return reach
-        reach[rows] = np.einsum("ij,ij->i", usable[rows], self._alone(x, rows))
-        return np.maximum(reach, levels)
+        idle = np.maximum(self.capacity - self.scale_factor @ x, 0.0)
+        rows = np.flatnonzero(usable @ idle > _DUST * self.scale_factor * levels)
+        if rows.size:
+            alone = np.einsum("ij,ij->i", usable[rows], self._alone(x, rows))
+            reach[rows] = np.maximum(alone, levels[rows])
+        return reach
 
     def topped_up(self, x: Floats) -> Floats:
         """Return ``x`` (J, W) with idle GPUs given to the jobs that can rise by them, the lowest level first."""
@@ -126,14 +130,14 @@ class LexicographicProblem(MaxMinProblem):
         stages the bounded jobs keep to types that are among their cheapest, and the others to types without a price.
         Jobs that no stage bounds have their ceiling over the types left to them.
         """
-        return self._bounded(x, stage_prices)[0]
+        return self._bounded(self.levels(x), stage_prices)[0]
 
-    def _bounded(self, x: Floats, stage_prices: Floats) -> tuple[Floats, float]:
-        """Return `level_bounds` and by what part of its level rounding could let some job exceed its bound.
+    def _bounded(self, levels: Floats, stage_prices: Floats) -> tuple[Floats, float]:
+        """Return `level_bounds` at ``levels`` (J,), and how far beyond its bound rounding could take some job.
 
-        That is what a job gains on the types with a price, below its ceiling, by `ROUNDING` of all worth.
+        That is what a job below its ceiling gains, of its level, by `ROUNDING` of all worth on types with a price.
         """
-        usable, levels = self.usable_gain.copy(), self.levels(x)
+        usable = self.usable_gain
         bounds: Floats = usable.max(axis=1, initial=0.0)
         below = levels < bounds * (1.0 - _BELOW)
         active: Bools = bounds > 0.0
@@ -152,8 +156,7 @@ class LexicographicProblem(MaxMinProblem):
             bounds[active] = np.minimum(bounds[active], usable[active].max(axis=1))
             cheapest = np.where(detour, 0.0, usable)
             dear = priced(prices, self.capacity)
-            left = usable.copy()
-            left[np.ix_(active, dear)] = 0.0
+            left = np.where(active[:, None] & dear, 0.0, usable)
             stuck = active & (left.max(axis=1) <= level * (1.0 + _SAME))
             bounds[stuck] = np.minimum(bounds[stuck], level)
             told = np.flatnonzero(stuck & below)
