@@ -75,13 +75,11 @@ class LexicographicProblem(MaxMinProblem):
             the jobs' ceilings bound their levels.
         """
         levels = self.levels(x)
-        bounds, blurred = self._bounded(levels, stage_prices)
-        if not levels.size:
-            return 0.0, 0.0
-        least, left = float(bounds.min()), _largest_gap(levels, self.reach(x))
+        bounds, least, blurred = self._bounded(levels, stage_prices)
+        missed = 1.0 - float(levels.min()) / least if least > 0.0 else 0.0
+        short = max(missed, _largest_gap(levels, self.reach(x)))
         if blurred <= TELLING:
-            return least, max(left, _largest_gap(levels, bounds))
-        short = max(left, 1.0 - float(levels.min()) / least if least > 0.0 else 0.0)
+            return least, max(short, _largest_gap(levels, bounds))
         return least, short if short > TELLING else None
 
     def reach(self, x: Floats) -> Floats:
@@ -112,7 +110,7 @@ class LexicographicProblem(MaxMinProblem):
         """Return (k, W) the best use of each job's time on what it has and on idle GPUs, all others as they are."""
         gain = self.usable_gain[rows]
         idle = np.maximum(self.capacity - self.scale_factor @ x, 0.0)
-        room = np.where(gain > 0.0, x[rows] + idle / self.scale_factor[rows, None], 0.0)
+        room = np.where(gain > 0.0, np.minimum(x[rows] + idle / self.scale_factor[rows, None], 1.0), 0.0)
         order = np.argsort(-gain, axis=1, kind="stable")
         ranked = np.take_along_axis(room, order, axis=1)
         before = np.cumsum(ranked, axis=1) - ranked
@@ -132,17 +130,19 @@ class LexicographicProblem(MaxMinProblem):
         """
         return self._bounded(self.levels(x), stage_prices)[0]
 
-    def _bounded(self, levels: Floats, stage_prices: Floats) -> tuple[Floats, float]:
-        """Return `level_bounds` at ``levels`` (J,), and how far beyond its bound rounding could take some job.
+    def _bounded(self, levels: Floats, stage_prices: Floats) -> tuple[Floats, float, float]:
+        """Return `level_bounds` at ``levels`` (J,), a bound on the least level, and how far rounding may take a job.
 
-        That is what a job below its ceiling gains, of its level, by `ROUNDING` of all worth on types with a price.
+        The least level is bounded by the first stage, in which nobody is taken anything yet. Rounding may take a job
+        that is below its ceiling as far beyond its bound, of its level, as `ROUNDING` of all worth buys on types with
+        a price.
         """
         usable = self.usable_gain
         bounds: Floats = usable.max(axis=1, initial=0.0)
         below = levels < bounds * (1.0 - _BELOW)
         active: Bools = bounds > 0.0
-        blurred = 0.0
-        for prices in np.maximum(stage_prices, 0.0):
+        least, blurred = float(bounds.min(initial=np.inf)), 0.0
+        for stage, prices in enumerate(np.maximum(stage_prices, 0.0)):
             if not active.any():
                 break
             hulls = lower_hulls(usable, self.scale_factor, prices)
@@ -151,6 +151,7 @@ class LexicographicProblem(MaxMinProblem):
             worth = float(prices @ self.capacity)
             budget = max(0.0, worth - float(spent.sum())) + ROUNDING * worth
             level = affordable_level(hulls, active.astype(np.float64), budget)
+            least = min(least, level) if stage == 0 else least
             offered = self.scale_factor[:, None] * prices
             detour = hulls.detours(need, usable, offered) > DETOUR
             bounds[active] = np.minimum(bounds[active], usable[active].max(axis=1))
@@ -167,7 +168,7 @@ class LexicographicProblem(MaxMinProblem):
             left[~active] = cheapest[~active]
             usable = left
         bounds[active] = np.minimum(bounds[active], usable[active].max(axis=1))
-        return bounds, blurred
+        return bounds, least if bounds.size else 0.0, blurred
 
 
 def _largest_gap(levels: Floats, bounds: Floats) -> float:

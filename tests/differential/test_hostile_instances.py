@@ -36,6 +36,8 @@ OTHERS: Final = tuple(sorted(set(registry.names()) - set(OWN)))
 EXACT: Final = frozenset(name for name in OWN if registry.is_exact(registry.get(name)))
 ROUNDING: Final = 1e-9
 LEXICOGRAPHIC_JOBS: Final = 12
+RISEN: Final = 1e-5
+"""What 1e-11 less for all others may buy a small job: 2e-7 was seen, and 2e-5 for 1e-9 less."""
 
 
 @cache
@@ -157,7 +159,7 @@ def could_reach(problem: MaxMinProblem, x: Floats) -> Floats:
 
 
 def rise(problem: MaxMinProblem, job: int, floors: Floats) -> float:
-    """Return the highest level of one job while the others have their floors (J,)."""
+    """Return the highest level of one job while the others have their floors (J,); -inf where none is found."""
     jobs, types = problem.gain.shape
     gain = usable(problem)
     held = np.flatnonzero((floors > 0.0) & (np.arange(jobs) != job))
@@ -174,8 +176,7 @@ def rise(problem: MaxMinProblem, job: int, floors: Floats) -> float:
         bounds=np.column_stack([np.zeros(jobs * types), (gain > 0.0).ravel()]), method="highs",
         options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
     )  # fmt: skip
-    assert result.x is not None, result.message
-    return -float(result.fun) * float(gain[job].max())
+    return -np.inf if result.x is None else -float(result.fun) * float(gain[job].max())
 
 
 def faults(problem: MaxMinProblem, solution: Solution, best: Reference | None, *, exact: bool) -> list[str]:
@@ -212,8 +213,8 @@ def faults_of_levels(problem: MaxMinProblem, solution: Solution, *, closely: boo
     if idle > claimed + ROUNDING:
         found.append(f"a job could rise by {idle:.3g} on idle GPUs, {solution.gap} is claimed")
     for job in range(0, len(levels) if closely else 0, 3):
-        floors = np.minimum(levels, levels[job]) * (1.0 - ROUNDING)
-        if live[job] and rise(problem, job, floors) > levels[job] * (1.0 + claimed + 1e-5):
+        floors = np.minimum(levels, levels[job]) * (1.0 - 1e-11)
+        if live[job] and rise(problem, job, floors) > levels[job] * (1.0 + claimed + RISEN):
             found.append(f"job {job} could rise and nobody at its level or below would fall")
     return found
 
