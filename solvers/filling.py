@@ -157,7 +157,10 @@ class WaterFiller:
                 other = self.fill(gain, problem.scale_factor, problem.capacity, manner)
                 iterations, times = iterations + other.iterations, times + 1
                 gap, filling = min((gap, filling), (_gap(problem, other), other), key=itemgetter(0))
-            filling = _topped_up(problem, filling)
+            if isinstance(problem, LexicographicProblem):
+                fitted = problem.project(filling.x)
+                full = problem.topped_up(fitted)
+                filling = filling if full is fitted else replace(filling, x=full)
         again = f"; filled {times} times, as the first was proven to {first:.1e} only" if times > 1 else ""
         return Answer(
             Status.OPTIMAL,
@@ -197,23 +200,8 @@ class WaterFiller:
 def _gap(problem: MaxMinProblem, filling: Filling) -> float:
     """Return what the certificate will say of the filling: the largest relative distance of a level from its bound."""
     proof = problem.staged_proof(problem.project(filling.x), filling.stage_prices)
-    if proof is None:
-        return 0.0
-    return _UNPROVEN if proof[1] is None else proof[1]
-
-
-def _topped_up(problem: MaxMinProblem, filling: Filling) -> Filling:
-    """Return the filling with GPUs that it left idle given to whom they are of use, where it left more than dust.
-
-    With gains that span many decades a type may be worth next to nothing, and yet be all that some job wants.
-    """
-    if not isinstance(problem, LexicographicProblem):
-        return filling
-    x = problem.project(filling.x)
-    levels = problem.levels(x)
-    if not (problem.reach(x) > levels * (1.0 + _PROVEN)).any():
-        return filling
-    return replace(filling, x=problem.topped_up(x))
+    gap = 0.0 if proof is None else proof[1]
+    return _UNPROVEN if gap is None else gap
 
 
 def _equal_types(gain: Floats, capacity: Floats) -> Ints:

@@ -97,9 +97,15 @@ class LexicographicProblem(MaxMinProblem):
         return reach
 
     def topped_up(self, x: Floats) -> Floats:
-        """Return ``x`` (J, W) with idle GPUs given to the jobs that can rise by them, the lowest level first."""
+        """Return ``x`` (J, W) with idle GPUs given to the jobs that can rise by them, the lowest level first.
+
+        It is ``x`` itself where that would be no more than dust. With gains that span many decades a type may be worth
+        next to nothing, and yet be all that some job wants.
+        """
+        levels = self.levels(x)
+        if not (self.reach(x) > levels * (1.0 + _BELOW)).any():
+            return x
         full = x.copy()
-        levels = self.levels(full)
         for job in np.argsort(levels, kind="stable"):
             row = self._alone(full, np.array([job]))[0]
             if float(self.usable_gain[job] @ row) > levels[job]:
