@@ -118,6 +118,9 @@ class Solution:
     utilization_ceiling
         Largest share that any feasible allocation uses; computed for heuristics only, else None. What a heuristic gives
         up is the `gap` in the objective, and at most the difference of these two in utilisation.
+    less_accurate
+        Whether no backend came within the certifier's limit, so that this answer, which is proven within
+        `phasewise.solvers.certify.LESSER_GAP_LIMIT` only, had to do.
     """
 
     backend: str
@@ -132,6 +135,7 @@ class Solution:
     rebuild: RebuildReason | None
     fallbacks: tuple[Fallback, ...] = field(default=())
     utilization_ceiling: float | None = None
+    less_accurate: bool = False
 
 
 class SolverSession(Protocol):

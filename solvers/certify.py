@@ -7,8 +7,8 @@ duality (valid whatever the backend did), and decides by these figures alone whe
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Final, TypeGuard
+from dataclasses import dataclass, replace
+from typing import Final, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 
@@ -21,14 +21,72 @@ VIOLATION_LIMIT: Final = 1e-6
 GAP_LIMIT: Final = 1e-6
 """Largest accepted relative gap between the bound and the objective after the projection."""
 
+LESSER_GAP_LIMIT: Final = 1e-4
+"""Largest relative gap of an answer of less accuracy, which stands, and is marked, where nothing better is found.
+
+A run of days is worth more than the last digits of one round; shares of time are kept to a few percent at best."""
+
 _USABLE: Final = frozenset({Status.OPTIMAL, Status.INACCURATE})
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Why an answer was not accepted, in words for the user."""
+    """Why an answer was not accepted.
+
+    Attributes
+    ----------
+    reason
+        In words for the user.
+    lesser
+        The solution that it is nevertheless, of less accuracy, where its proven gap is within `LESSER_GAP_LIMIT`: for
+        a caller to whom nobody gives a better one.
+    """
 
     reason: str
+    lesser: Solution | None = None
+
+
+class Judge:
+    """The certifier for the answers to one problem, as it is handed to a backend that asks others.
+
+    Parameters
+    ----------
+    problem
+        A problem that passed its ``validate()``.
+    backend
+        The name that solutions bear.
+    gap_limit
+        As `certify` takes it.
+    """
+
+    def __init__(self, problem: Problem, backend: str, gap_limit: float = GAP_LIMIT) -> None:
+        self._problem, self._backend, self._gap_limit = problem, backend, gap_limit
+        self._given: list[Solution | Rejection] = []
+
+    def __call__(self, answer: Answer) -> Solution | Rejection:
+        """Return the certified solution, or why the answer is not one."""
+        verdict = certify(self._problem, answer, self._backend, gap_limit=self._gap_limit)
+        self._given.append(verdict)
+        return verdict
+
+    def own(self, outcome: object) -> Solution | Rejection:
+        """Return ``outcome`` as far as its solution is one that was given here: no backend certifies itself."""
+        if isinstance(outcome, Rejection):
+            known = any(isinstance(own, Rejection) and own.lesser is outcome.lesser for own in self._given)
+            return outcome if known else replace(outcome, lesser=None)
+        for verdict in self._given:
+            if verdict is outcome:
+                return verdict
+        return Rejection(f"returned a {type(outcome).__name__} that no certifier has made")
+
+
+@runtime_checkable
+class PickingSession(Protocol):
+    """A session that asks other backends: it judges their answers as they come, so that nothing is judged twice."""
+
+    def pick(self, problem: Problem, judge: Judge) -> Solution | Rejection:
+        """Return a verdict of ``judge`` on an answer of another backend, or why there is none."""
+        ...
 
 
 def certify(
@@ -70,11 +128,8 @@ def certify(
     objective = problem.objective(x)
     bound, gap = _proof(problem, answer, x, objective)
     if gap is not None and gap > gap_limit:
-        return Rejection(
-            f"objective {objective:.9g} is short of the proven bound {bound:.9g} by {gap:.3g} "
-            f"(relative; allowed {gap_limit:g})"
-        )
-    return Solution(
+        x, objective, gap = _mended(problem, answer, x, (objective, gap))
+    solution = Solution(
         backend=f"{backend}:{answer.solved_by}" if answer.solved_by else backend,
         status=answer.status,
         x=x,
@@ -88,6 +143,24 @@ def certify(
         fallbacks=tuple(Fallback(f"{backend}:{passed.backend}", passed.reason) for passed in answer.fallbacks),
         utilization_ceiling=None if math.isfinite(gap_limit) else problem.utilization_ceiling(),
     )
+    if gap is None or gap <= gap_limit:
+        return solution
+    return Rejection(
+        f"objective {objective:.9g} is short of the proven bound {bound:.9g} by {gap:.3g} "
+        f"(relative; allowed {gap_limit:g})",
+        replace(solution, status=Status.INACCURATE, less_accurate=True) if gap <= LESSER_GAP_LIMIT else None,
+    )
+
+
+def _mended(problem: Problem, answer: Answer, x: Floats, reached: tuple[float, float]) -> tuple[Floats, float, float]:
+    """Return x (J, W), its objective and its gap: without what a solver's tolerance left in it, if that is better."""
+    mended = problem.mended(x)
+    if mended is None or problem.objective(mended) <= reached[0]:
+        return x, *reached
+    mended.flags.writeable = False
+    objective = problem.objective(mended)
+    gap = _proof(problem, answer, mended, objective)[1]
+    return (x, *reached) if gap is None else (mended, objective, gap)
 
 
 def relative_gap(bound: float, objective: float, magnitude: float = 0.0) -> float:

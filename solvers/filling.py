@@ -21,7 +21,7 @@ the others are fixed to their cheapest mix there, and return to the problem wher
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -32,7 +32,8 @@ from phasewise.profiling.jit.layouts import laid_out
 from phasewise.profiling.phases import Phase, PhaseTimer
 from phasewise.solvers.api import Answer, RebuildReason, Status
 from phasewise.solvers.errors import SolveFailedError
-from phasewise.solvers.hulls import DETOUR, PRICED, Floats, lower_hulls
+from phasewise.solvers.hulls import DETOUR, Floats, lower_hulls, priced
+from phasewise.solvers.lexicographic import LexicographicProblem
 from phasewise.solvers.overload import Demand, Overload, Supply
 from phasewise.solvers.problems import Bools, MaxMinProblem
 
@@ -47,9 +48,12 @@ _DISPROVED: Final = 1e-11  # relative excess of a fixed job's cost, of all jobs'
 _MOST_BOUNDS: Final = 200
 _FULL_COSTS: Final = 100.0  # overload of a type that is full for good, in units of that of others
 _UNUSED: Final = 1e-5  # time fraction that is none
+_TIED: Final = 1e-7  # relative: gains so near to each other may differ by rounding alone
+_NO_TIME: Final = 1e-12  # what rounding leaves of no time at all
 _FEW: Final = 40  # jobs that are always left free
 _SHARE: Final = 50  # and one in so many more
 _PROVEN: Final = 1e-9  # gap up to which a filling is not looked at again
+_UNPROVEN: Final = 1.0  # stands for the gap of a filling that proves none
 _DOUBTED: Final = 5e-11  # estimate of it up to which it is not computed
 
 
@@ -154,6 +158,10 @@ class WaterFiller:
                 other = self.fill(gain, problem.scale_factor, problem.capacity, manner)
                 iterations, times = iterations + other.iterations, times + 1
                 gap, filling = min((gap, filling), (_gap(problem, other), other), key=itemgetter(0))
+            if isinstance(problem, LexicographicProblem):
+                fitted = problem.project(filling.x)
+                full = problem.topped_up(fitted)
+                filling = filling if full is fitted else replace(filling, x=full)
         again = f"; filled {times} times, as the first was proven to {first:.1e} only" if times > 1 else ""
         return Answer(
             Status.OPTIMAL,
@@ -193,7 +201,8 @@ class WaterFiller:
 def _gap(problem: MaxMinProblem, filling: Filling) -> float:
     """Return what the certificate will say of the filling: the largest relative distance of a level from its bound."""
     proof = problem.staged_proof(problem.project(filling.x), filling.stage_prices)
-    return 0.0 if proof is None else proof[1]
+    gap = 0.0 if proof is None else proof[1]
+    return _UNPROVEN if gap is None else gap
 
 
 def _equal_types(gain: Floats, capacity: Floats) -> Ints:
@@ -299,31 +308,36 @@ class _Stages:
         with a price. What a frozen one uses it keeps: prices that are almost tied must not take away what it stands on.
         """
         jobs, stock = self._jobs, self._stock
-        priced: Bools = proof * stock.capacity > PRICED
+        dear = priced(proof, stock.capacity)
         waits = jobs.waiting > 0.0
         usable = jobs.usable.copy()
-        usable[np.ix_(waits, priced)] = 0.0
+        usable[np.ix_(waits, dear)] = 0.0
         stuck = waits & (usable.max(axis=1) <= level * (1.0 + _SAME))
         frozen = ~waits | stuck
         hulls = lower_hulls(jobs.usable, jobs.scale_factor, proof)
         detour = hulls.detours(need, jobs.usable, jobs.scale_factor[:, None] * proof) > DETOUR
         detour &= x <= _UNUSED
         usable[frozen] = np.where(detour, 0.0, jobs.usable)[frozen]
-        self._open &= ~priced
+        self._open &= ~dear
         size = np.maximum(stock.capacity, 1e-300)
         self._load = np.maximum(self._load, (stock.settled + jobs.gpus @ x) / size)
         rest = self._open / max(1, int(self._open.sum()))  # the next stage's prices fall on these
         carried = self._manner.carried
         self._worth = carried * proof * stock.capacity + (1.0 - carried) * rest
-        self._settle(usable, frozen, np.where(frozen, need, 0.0))
+        self._settle(usable, x, frozen, np.where(frozen, need, 0.0))
 
-    def _settle(self, usable: Floats, frozen: Bools, level: Floats) -> None:
-        """Drop the frozen classes that are left with a single type: what they get is what they have."""
+    def _settle(self, usable: Floats, x: Floats, frozen: Bools, level: Floats) -> None:
+        """Drop the frozen classes that are left with a single type: what they get is what they have.
+
+        A class at its ceiling has no time for a type that gives less; but where it gives less by rounding alone, what
+        ``x`` (K, W) has there may not fit on the fastest type.
+        """
         jobs, stock = self._jobs, self._stock
         kind = usable.argmax(axis=1)
         most = usable[np.arange(kind.size), kind]
         at_ceiling = frozen & (level == most)  # no time for a type that gives less
-        usable[at_ceiling[:, None] & (usable < most[:, None])] = 0.0
+        slower = (usable < most[:, None] * (1.0 - _TIED)) | ((usable < most[:, None]) & (x <= _NO_TIME))
+        usable[at_ceiling[:, None] & slower] = 0.0
         settled = frozen & (np.count_nonzero(usable, axis=1) == 1) & (level <= most)
         share = level[settled] / most[settled]
         self.x[self._rows[settled]] = 0.0

@@ -147,7 +147,9 @@ def affordable(levels: Matrix, costs: Matrix, slopes: Matrix, members: Vector, l
             return low
         step = at + (budget - spent) / rate if rate > 0.0 else -1.0  # flat here: no step, halve the bracket
         if rate > 0.0 and abs(step - at) <= 1e-15 * at:
-            return step
+            if abs(budget - spent) <= 1e-9 * everything:
+                return step
+            step = -1.0  # so steep that no step leads off it: between two gains that are equal but for rounding
         at = step if low < step < high else 0.5 * (low + high)
     return high
 

@@ -17,11 +17,23 @@ from phasewise.profiling.jit.layouts import laid_out
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 IDLE = -1  # the vertex at which a job does not run
 PRICED = 1e-9  # share of all GPUs' worth above which a type counts as priced
+DEAR = 1e-4  # of the dearest GPU's price: above, a type counts as priced however few GPUs it has
 DETOUR = 1e-7  # relative excess cost above which no optimal allocation uses a type
 ROUNDING = 1e-14  # share of all GPUs' worth that a sum of costs may be off
+
+
+def priced(prices: Floats, capacity: Floats) -> Bools:
+    """Return (W,) which types have a price that is more than a solver's noise, from ``prices`` (W,) of a GPU.
+
+    Noise is that of a type's share of all worth. A type with next to no GPUs has next to none of it whatever its price.
+    """
+    worth = prices * capacity
+    chosen: Bools = (worth > PRICED * worth.sum()) | ((worth > 0.0) & (prices > DEAR * prices.max(initial=0.0)))
+    return chosen
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,8 @@ import numpy as np
 import numpy.typing as npt
 
 from phasewise.solvers.errors import UnsupportedProblemError
-from phasewise.solvers.problems import AllocationProblem, Floats, MaxMinProblem, Switching
+from phasewise.solvers.moving import Switching
+from phasewise.solvers.problems import AllocationProblem, Floats, MaxMinProblem
 
 Int32s = npt.NDArray[np.int32]
 Ints = npt.NDArray[np.intp]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from phasewise.solvers.errors import SolveFailedError
-from phasewise.solvers.hulls import PRICED, Floats
+from phasewise.solvers.hulls import Floats, priced
 from phasewise.solvers.native_options import claim_highs_threads
 from phasewise.solvers.silence import new_highs
 
@@ -20,6 +20,7 @@ _FINE: Final = 1e4  # what one unit of the program is to HiGHS, so that its tole
 _DUAL: Final = 1  # HiGHS' simplex_strategy
 _PRIMAL: Final = 4
 _ATTEMPTS: Final = ((_TIGHT, _PRIMAL), (_TIGHT, _DUAL), (1e-9, _DUAL), (1e-7, _DUAL))
+_TIED: Final = (1e-7, 1e-5)  # relative: gains taken for equal where HiGHS does not get along with their difference
 _LOWER: Final = np.int8(0)
 _BASIC: Final = np.int8(1)
 _UPPER: Final = np.int8(2)
@@ -102,19 +103,32 @@ class Overload:
             Where HiGHS does not solve it.
         """
         program = _program(demand, supply)
-        solution = self._run(program, *_mixed_basis(demand, supply, program.pairs))
+        solution = self._solution(program, demand, supply)
         z = np.array(solution.col_value) / _FINE
         x = np.zeros(demand.gain.shape)
         x.reshape(-1)[program.pairs] = z[: program.pairs.size]
         worth = np.maximum(-np.array(solution.row_dual)[2 * len(x) :], 0.0)
-        worth[worth < PRICED * worth.sum()] = 0.0
+        worth[~priced(worth / _divisor(supply.capacity), supply.capacity)] = 0.0
         prices = worth / _divisor(supply.capacity) / max(float(worth.sum()), 1e-300)
         thetas = z[program.pairs.size :]
         thetas[1:] -= supply.load[supply.weight != 1.0] - 1.0
         return float(thetas.max()), x, prices
 
+    def _solution(self, program: _Program, demand: Demand, supply: Supply) -> Any:
+        """Return HiGHS' solution of the program; where it finds none, of one in which near ties are ties."""
+        basis = _mixed_basis(demand, supply, program.pairs)
+        found = self._run(program, *basis)
+        for tied in _TIED:
+            if found is not None:
+                return found
+            found = self._run(_program(_with_ties(demand, tied), supply), *basis)
+        if found is None:
+            status = self._highs.modelStatusToString(self._highs.getModelStatus())
+            raise SolveFailedError(f"water filling: HiGHS: {status}")
+        return found
+
     def _run(self, program: _Program, columns: Codes, rows: Codes) -> Any:
-        """Return HiGHS' solution, found from the basis ``columns``, ``rows``."""
+        """Return HiGHS' solution, found from the basis ``columns``, ``rows``, or None where it finds none."""
         claim_highs_threads(1)
         count = program.cost.size
         self._highs.passModel(
@@ -133,13 +147,20 @@ class Overload:
             self._highs.setOptionValue("simplex_strategy", method)
             self._highs.run()
             self.iterations += max(0, self._highs.getInfoValue("simplex_iteration_count")[1])
-            status = self._highs.getModelStatus()
-            if status == self._optimal:
-                break
-            self._highs.clearSolver()
-        else:
-            raise SolveFailedError(f"water filling: HiGHS: {self._highs.modelStatusToString(status)}")
-        return self._highs.getSolution()
+            if self._highs.getModelStatus() == self._optimal:
+                return self._highs.getSolution()
+            if (tolerance, method) != _ATTEMPTS[-1]:  # its status is still to be told
+                self._highs.clearSolver()
+        return None
+
+
+def _with_ties(demand: Demand, tied: float) -> Demand:
+    """Return the demand with gains that nearly are a job's largest as large: a basis of two of them is no basis.
+
+    Their difference is the pivot, and HiGHS at its tightest tolerance ends nowhere with pivots of 1e-9.
+    """
+    most = demand.gain.max(axis=1, keepdims=True)
+    return demand._replace(gain=np.where(demand.gain >= most * (1.0 - tied), most, demand.gain))
 
 
 def _divisor(capacity: Floats) -> Floats:

@@ -13,7 +13,7 @@ import numpy as np
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers import registry
 from phasewise.solvers.api import Fallback, Solution, SolverBackend, SolverSession, Status
-from phasewise.solvers.certify import GAP_LIMIT, Rejection, certify
+from phasewise.solvers.certify import GAP_LIMIT, Judge, PickingSession, Rejection
 from phasewise.solvers.errors import OptionError, SolveFailedError, SolverError, UnknownBackendError
 from phasewise.solvers.native import is_native
 from phasewise.solvers.problems import Problem
@@ -65,6 +65,9 @@ class Solver:
     def solve(self, problem: Problem) -> Solution:
         """Return the first certified answer of the chain, with what went wrong before it.
 
+        Where every backend falls short of the certifier's limit, the best of the answers that are proven within
+        `phasewise.solvers.certify.LESSER_GAP_LIMIT` stands, marked as `Solution.less_accurate`.
+
         Raises
         ------
         ProblemError
@@ -76,12 +79,19 @@ class Solver:
         if not problem.allowed_mask.any():
             return _nothing_to_do(problem, self._links[0].name)
         fallbacks: list[Fallback] = []
+        lesser: list[tuple[int, Solution]] = []  # after how many others
         for link in self._links:
             outcome = _attempt(link, problem)
             if isinstance(outcome, Solution):
                 return replace(outcome, fallbacks=(*fallbacks, *outcome.fallbacks)) if fallbacks else outcome
+            if outcome.lesser is not None:
+                lesser.append((len(fallbacks), outcome.lesser))
             fallbacks.append(Fallback(link.name, outcome.reason))
-        raise SolveFailedError(self._all_failed(problem, fallbacks))
+        if not lesser:
+            raise SolveFailedError(self._all_failed(problem, fallbacks))
+        at, best = min(lesser, key=lambda each: each[1].gap or 0.0)
+        others = fallbacks[:at] + fallbacks[at + 1 :]  # the one that stands has not given way
+        return replace(best, fallbacks=(*others, *best.fallbacks))
 
     def _all_failed(self, problem: Problem, fallbacks: list[Fallback]) -> str:
         """Return the message that says what every backend did."""
@@ -155,7 +165,10 @@ def _attempt(link: _Link, problem: Problem) -> Solution | Rejection:
     """Return one backend's certified answer, or why there is none."""
     if problem.family not in link.families:
         return Rejection(f"does not solve problem family {problem.family!r}")
+    judge = Judge(problem, link.name, GAP_LIMIT if link.exact else math.inf)
     try:
+        if isinstance(link.session, PickingSession):
+            return judge.own(link.session.pick(problem, judge))
         answer = link.session.solve(problem)
     except SolverError as error:
         return Rejection(str(error))
@@ -163,7 +176,7 @@ def _attempt(link: _Link, problem: Problem) -> Solution | Rejection:
         if not is_native(error, link.backend, link.session):
             raise
         return Rejection(f"raised {type(error).__name__}: {error}")
-    return certify(problem, answer, link.name, gap_limit=GAP_LIMIT if link.exact else math.inf)
+    return judge(answer)
 
 
 def _nothing_to_do(problem: Problem, backend: str) -> Solution:

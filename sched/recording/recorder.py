@@ -29,6 +29,7 @@ from phasewise.sched.scenario.config import Scenario
 from phasewise.sched.timing import MAX_FAILURES
 from phasewise.sched.workload.arrivals import Arrival
 from phasewise.solvers.api import RebuildReason
+from phasewise.solvers.certify import GAP_LIMIT, LESSER_GAP_LIMIT
 
 Floats = npt.NDArray[np.float64]
 
@@ -136,6 +137,16 @@ class Recorder:
                     solver=fallback.backend,
                     reason=fallback.reason,
                     next=behind[0].backend if behind else solution.backend,
+                )
+            if solution.less_accurate:
+                self._event(
+                    "solver_less_accurate",
+                    round=round_index,
+                    sim_time_s=now_s,
+                    solver=solution.backend,
+                    gap=solution.gap,
+                    allowed=GAP_LIMIT,
+                    limit=LESSER_GAP_LIMIT,
                 )
             self._solver, self._rebuild = solution.backend, solution.rebuild
             self._iterations += solution.iterations

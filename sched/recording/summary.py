@@ -38,6 +38,8 @@ class Totals:
         Jobs of the window that are over.
     lp_rebuilds, lp_reuses
         Solves of problems with jobs for which a model was built, by reason, and those that reused one.
+    less_accurate
+        Answers that are proven within the certifier's lesser limit only, see `Solution.less_accurate`.
     use
         Sums over rounds of how the machines were used, by the names of `USE`.
     migrations, migration_s, migration_gpu_s
@@ -58,6 +60,7 @@ class Totals:
     lp_rebuilds: Counter[str] = field(default_factory=Counter)
     lp_reuses: int = 0
     fallbacks: int = 0
+    less_accurate: int = 0
     jobs_arrived: int = 0
     jobs_completed: int = 0
     jobs_failed: int = 0
@@ -84,6 +87,7 @@ class Totals:
         self.lp_solves += len(record.solutions)
         for solution in record.solutions:
             self.fallbacks += len(solution.fallbacks)
+            self.less_accurate += solution.less_accurate
             if solution.rebuild is not None:
                 self.lp_rebuilds[solution.rebuild.value] += 1
             elif solution.x.size:  # no model is needed where there is nobody to share with
@@ -151,6 +155,7 @@ class Totals:
             "lp_rebuilds": dict(sorted(self.lp_rebuilds.items())),
             "lp_reuse_rate": self.lp_reuse_rate,
             "solver_fallbacks": self.fallbacks,
+            "solver_less_accurate": self.less_accurate,
             "jobs_arrived": self.jobs_arrived,
             "jobs_completed": self.jobs_completed,
             "jobs_failed": self.jobs_failed,

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import numpy as np
 
 from phasewise.profiling.phases import PhaseTimer
-from phasewise.solvers.api import Answer, Fallback, SolverBackend, SolverSession, Status
+from phasewise.solvers.api import Answer, Fallback, Solution, SolverBackend, SolverSession, Status
+from phasewise.solvers.certify import Judge, Rejection
 from phasewise.solvers.errors import OptionError, SolverError, UnknownBackendError, UnsupportedProblemError
 from phasewise.solvers.lexicographic import LEXICOGRAPHIC
 from phasewise.solvers.native import is_native
@@ -35,7 +36,9 @@ FALLBACK: Final = ("structured", "highs-warm", "highs-direct", "water-filling", 
 
 ADVANTAGE: Final = 0.8  # of the present backend's time; less of a difference is not worth a cold start
 PATIENCE: Final = 3  # problems in a row for which another backend must be ahead
-_USABLE: Final = frozenset({Status.OPTIMAL, Status.INACCURATE})
+FURTHER: Final = 3
+"""Backends that are asked after one whose answer is good enough to stand at need; later ones take seconds."""
+
 _UNLIKE: Final = 1.0  # distance of points that differ in a trait; that of a factor e in the number of jobs
 
 
@@ -172,27 +175,42 @@ class AutoSession:
         families = choices()  # looked up once: it asks the file system what is installed
         self._ranking = lru_cache(maxsize=64)(lambda structure: ranking(structure, table, families))
 
-    def solve(self, problem: Problem) -> Answer:
-        """Return the answer of the backend that is picked; where it fails or falls short of exact, of the next.
+    def pick(self, problem: Problem, judge: Judge) -> Solution | Rejection:
+        """Return the solution of the backend that is picked; where ``judge`` refuses its answer, of the next.
 
-        Where none is exact, the first that is usable: the certifier says whether it is good enough.
+        An answer that calls itself inaccurate and comes without a proof stands where no other is proven. Of answers
+        that are refused, the one nearest to being accepted counts, once `FURTHER` more backends did no better.
         """
+        return self._pick(problem, judge)[0]
+
+    def solve(self, problem: Problem) -> Answer:
+        """Return the answer that `pick` takes, or the last that it had."""
+        return self._pick(problem, Judge(problem, Auto.name))[1]
+
+    def _pick(self, problem: Problem, judge: Judge) -> tuple[Solution | Rejection, Answer]:
+        """Return the verdict that counts, and the answer that it is on."""
         structure = Structure.of(problem)
         ranked = self._ranking(structure)
         if not ranked:
             raise UnsupportedProblemError(f"no installed backend takes problem family {problem.family!r}")
         first = self._settle(structure, ranked)
-        asked = [self._answer(first, problem)]
-        answer = asked[0]
-        for other in ranked:
-            if answer.status is Status.OPTIMAL:
-                break
-            if other != first:
-                further = self._answer(other, problem)
-                asked.append(further)
-                if further.status is Status.OPTIMAL or answer.status not in _USABLE:
-                    answer = further
-        return answer if len(asked) == 1 else _with_fallbacks(answer, asked)
+        passed: list[Fallback] = []
+        best: tuple[Solution | Rejection, Answer, int] | None = None
+        further = 0
+        for name in (first, *(other for other in ranked if other != first)):
+            if best is not None and _nearness(best[0]) < math.inf:
+                further += 1
+                if further > FURTHER:
+                    break
+            answer = replace(self._answer(name, problem), fallbacks=tuple(passed))
+            verdict = judge(answer)
+            if isinstance(verdict, Solution) and (answer.status is Status.OPTIMAL or verdict.gap is not None):
+                return verdict, answer
+            if best is None or _nearness(verdict) < _nearness(best[0]):
+                best = verdict, answer, len(passed)
+            passed.append(Fallback(name, _reason(verdict)))
+        assert best is not None  # as there are backends to ask
+        return _standing(judge, *best, passed)
 
     def _settle(self, structure: Structure, ranked: Mapping[str, float]) -> str:
         """Return the backend to use, which is the present one unless another has been ahead for long enough."""
@@ -237,18 +255,26 @@ class AutoSession:
             raise UnknownBackendError(f"cannot be opened: {type(error).__name__}: {error}") from error
 
 
-def _with_fallbacks(answer: Answer, asked: list[Answer]) -> Answer:
-    """Return the answer that was chosen with the others that were asked for; where none is of use, all say why."""
-    if answer.status in _USABLE:
-        others = [each for each in asked if each is not answer]
-        passed_over = tuple(Fallback(each.solved_by, _verdict(each)) for each in others)
-        return replace(answer, fallbacks=passed_over)
-    return replace(answer, note="; ".join(f"{each.solved_by}: {_verdict(each)}" for each in asked))
+def _standing(
+    judge: Judge, verdict: Solution | Rejection, answer: Answer, at: int, passed: list[Fallback]
+) -> tuple[Solution | Rejection, Answer]:
+    """Return the verdict that stands where no answer was proven: it knows of all others that were passed over."""
+    others = (*passed[:at], *passed[at + 1 :])
+    if isinstance(verdict, Rejection) and verdict.lesser is None:
+        return Rejection("; ".join(f"{each.backend}: {each.reason}" for each in passed)), answer
+    answer = replace(answer, fallbacks=others)
+    return judge(answer), answer
 
 
-def _verdict(answer: Answer) -> str:
-    """Return how a backend's solve ended, in the words of the certifier."""
-    return f"status {answer.status}" + (f" ({answer.note})" if answer.note else "")
+def _reason(verdict: Solution | Rejection) -> str:
+    """Return why an answer was passed over."""
+    return verdict.reason if isinstance(verdict, Rejection) else "inaccurate by its own word, and without a proof"
+
+
+def _nearness(verdict: Solution | Rejection) -> float:
+    """Return how far a verdict is from a proven solution: 0 without a proof, the gap, infinite where nothing stands."""
+    standing = verdict if isinstance(verdict, Solution) else verdict.lesser
+    return math.inf if standing is None else standing.gap or 0.0
 
 
 BACKENDS: Final = (Auto(),)

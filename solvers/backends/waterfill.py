@@ -19,7 +19,8 @@ import numpy.typing as npt
 from phasewise.profiling.phases import Phase, PhaseTimer
 from phasewise.solvers.api import Answer, Floats, RebuildReason, Status
 from phasewise.solvers.errors import OptionError
-from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING, Problem, Switching
+from phasewise.solvers.moving import Switching
+from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING, Problem
 
 _TURNS: Final = 10
 _STEP: Final = 0.5  # of the logarithm of a price

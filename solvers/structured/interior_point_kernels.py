@@ -18,7 +18,7 @@ CONVERGED, STALLED, OUT_OF_ITERATIONS = 0, 1, 2
 
 _GUARD = 1e-300  # keeps 0 / 0 at 0 where a pair is not open
 BLOCK = 512  # jobs: six rows of them fit into the fastest cache
-_PIVOT = 1e-14  # relative to the largest diagonal entry
+_PIVOT = 1e-14  # relative to the entry itself: those of types with few GPUs are far smaller than others
 
 
 class Program(NamedTuple):
@@ -297,15 +297,14 @@ def aim_kept(program: Program, point: Point, reduced: Reduced, second: Point, ta
 def factorise(matrix: Matrix, coupling: Vector) -> None:
     """Replace ``matrix`` by the Cholesky factor of itself plus the part of t, eliminated; tiny pivots become huge."""
     types = matrix.shape[0]
-    largest = 0.0
     for j in range(types):
         for k in range(types):
             matrix[j, k] += coupling[j] * coupling[k] / coupling[types]
-        largest = max(largest, matrix[j, j])
     for j in range(types):
+        own = matrix[j, j]
         for k in range(j):
             matrix[j, j] -= matrix[j, k] ** 2
-        matrix[j, j] = np.sqrt(matrix[j, j]) if matrix[j, j] > _PIVOT * largest else 1e64
+        matrix[j, j] = np.sqrt(matrix[j, j]) if matrix[j, j] > _PIVOT * own else 1e64
         for i in range(j + 1, types):
             for k in range(j):
                 matrix[i, j] -= matrix[i, k] * matrix[j, k]

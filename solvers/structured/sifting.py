@@ -90,7 +90,7 @@ def sift(jobs: Jobs, capacity: Floats, level_reward: float, start: Prices, toler
         found = search.solve()
         if found.gap >= _SOUND:
             return None
-        if found.bound - found.value <= tolerance * abs(found.bound):
+        if abs(found.bound - found.value) <= tolerance * abs(found.bound):  # nothing feasible is above its bound
             return search.optimum(found)
         most = count // _MOST_FREE if found.regret_share <= _LITTLE_REGRET else 0
         if found.flagged <= max(_GROWTH * size, most):

@@ -308,7 +308,7 @@ def write_fixed(jobs: Jobs, responses: Responses, level: float, x: Matrix, used:
         for j in range(x.shape[1]):
             x[i, j] = 0.0
         if state == SINGLE:
-            part = min(1.0, level / jobs.gain[i, first])
+            part = min(1.0, max(0.0, level / jobs.gain[i, first]))
         elif state == PAIR:
             low = jobs.gain[i, second]
             part = min(1.0, max(0.0, (level - low) / (jobs.gain[i, first] - low)))

@@ -188,6 +188,8 @@ class _Search:
             float(edges.low.max(where=fixed, initial=-np.inf)),
             float(edges.high.min(where=fixed, initial=np.inf)),
         )
+        if not self.ends[1] > 0.0:  # t has fallen to where nobody is left with a gain: it needs another method
+            return False
         program, steepness = self._program(free)
         worth = _WORTH * self.level_reward * self.prices.level
         point, level, iterations, _, gap = interior_point(
@@ -299,7 +301,7 @@ class _Search:
         least, rewards, paid, kept = value_of(movers, self.x)
         self.value = self.level_reward * least + rewards + kept - paid
         measure = max(abs(self.bound - kept), self.value - kept + 2.0 * paid)
-        return None if self.bound - self.value <= tolerance * measure else flagged
+        return None if abs(self.bound - self.value) <= tolerance * measure else flagged  # above it: not feasible
 
     def optimum(self) -> Optimum:
         """Return what was proven."""

@@ -188,6 +188,23 @@ def test_a_run_with_a_chain_completes_and_every_failure_is_an_event(
     )
 
 
+def test_answers_of_less_accuracy_keep_a_run_going_and_each_is_an_event(tmp_path: Path, undisturbed: Run) -> None:
+    short = answers(lambda _, answer: replace(answer, x=answer.x * (1.0 - 3e-5)))
+    with registry.registered(Failing(short)):
+        run = perform(toy("bad"), tmp_path / "out")
+    assert run.status == "complete"
+    events, allocations = run.events("solver_less_accurate"), run.events("allocation")
+    solved = [event["round"] for event in allocations if event["solves"] and event["jobs"]]
+    assert [event["round"] for event in events] == solved[FIRST_FAILURE:]
+    assert run.summary["solver_less_accurate"] == len(events) > 0
+    assert run.summary["solver_fallbacks"] == 0
+    for event in events:
+        assert (event["solver"], event["allowed"], event["limit"]) == ("bad", 1e-6, 1e-4)
+        assert event["gap"] == pytest.approx(3e-5, rel=1e-3)
+    assert undisturbed.summary["solver_less_accurate"] == 0
+    assert run.summary["jobs_completed"] == undisturbed.summary["jobs_completed"]
+
+
 def test_one_failure_in_a_run_is_one_event_and_the_backend_is_used_again(tmp_path: Path) -> None:
     with registry.registered(Failing(raises(RuntimeError("only once")), once=True)):
         run = perform(toy(f"bad,{SOUND}"), tmp_path / "out")
