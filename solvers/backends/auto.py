@@ -261,7 +261,8 @@ def _standing(
     """Return the verdict that stands where no answer was proven: it knows of all others that were passed over."""
     others = (*passed[:at], *passed[at + 1 :])
     if isinstance(verdict, Rejection) and verdict.lesser is None:
-        return Rejection("; ".join(f"{each.backend}: {each.reason}" for each in passed)), answer
+        reasons = "; ".join(f"{each.backend}: {each.reason}" for each in passed)
+        return Rejection(reasons), replace(answer, note=reasons)
     answer = replace(answer, fallbacks=others)
     return judge(answer), answer
 
