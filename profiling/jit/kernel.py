@@ -29,7 +29,7 @@ from numba.core.registry import CPUDispatcher
 from phasewise.profiling.jit.account import ACCOUNT
 from phasewise.profiling.jit.digest import UnkeyableError, digest
 from phasewise.profiling.jit.pipeline import InnerCompiler, KernelCompiler
-from phasewise.profiling.jit.signatures import Signature, accepts, signature_of
+from phasewise.profiling.jit.signatures import Signature, accepts, described, signature_of
 from phasewise.profiling.jit.store import current, environment
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -167,7 +167,7 @@ class Kernel(Compiled):
     def file_of(self, signature: Signature) -> str | None:
         """Return the name under which a signature's machine code is kept, None where that cannot be told."""
         roots = [self, *self.also, *_methods(signature, self.methods)]
-        about = (self.title, str(signature), environment(self.targetctx.codegen()))
+        about = (self.title, described(signature), environment(self.targetctx.codegen()))
         try:
             return f"{self.py_func.__name__}-{digest(roots, *about)[:40]}"
         except UnkeyableError:

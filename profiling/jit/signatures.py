@@ -53,6 +53,22 @@ def _tuple_of(hints: typing.Sequence[Any], kind: Any) -> Any:
     return None if None in members else types.BaseTuple.from_types(members, kind)  # type: ignore[attr-defined]
 
 
+def described(signature: Signature) -> str:
+    """Return a signature as text: the same for the same types, the names and order of named tuples' fields included."""
+    return ", ".join(map(_described, signature))
+
+
+def _described(kind: Any) -> str:
+    if isinstance(kind, types.BaseNamedTuple):  # type: ignore[attr-defined]
+        fields = zip(kind.fields, kind.types, strict=True)
+        return (
+            f"{kind.instance_class.__qualname__}({', '.join(f'{name}: {_described(each)}' for name, each in fields)})"
+        )
+    if isinstance(kind, types.BaseTuple):  # type: ignore[attr-defined]
+        return f"({', '.join(map(_described, kind.types))})"
+    return str(kind)
+
+
 def accepts(given: Any, wanted: Any, typing_context: Any) -> bool:
     """Return whether a value of one type can be handed to compiled code as another: the same, or a number as one."""
     if given == wanted:

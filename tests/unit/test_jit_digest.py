@@ -26,6 +26,16 @@ from {helper} import SIGN, Mode, tilted
 OFFSETS: Final = (1.0, 2.0)
 
 
+class Pair(NamedTuple):
+    first: Vector
+    second: Vector
+
+
+class Nested(NamedTuple):
+    pair: Pair
+    by: float
+
+
 @inner
 def own(value: float) -> float:
     """Return something."""
@@ -33,11 +43,11 @@ def own(value: float) -> float:
 
 
 @kernel()
-def total(values: Vector) -> float:
+def total(values: Vector, nested: Nested) -> float:
     """Return a sum."""
     found = 0.0
     for i in range(values.size):
-        found += own(values[i]) + {helper}.SCALE * Mode.SLOW
+        found += own(values[i]) + {helper}.SCALE * Mode.SLOW + nested.pair.first[0]
     return found
 '''
 HELPER = '''"""What a kernel sees of another module."""
@@ -106,6 +116,10 @@ SEEN = {
     "what that calls in turn": (MAIN, HELPER.replace("+ 0.5", "+ 0.25")),
     "how a callee is compiled": (MAIN.replace("@inner\n", "@loop\n").replace("import inner,", "import loop,"), HELPER),
     "an item of a list": (MAIN.replace("(1.0, 2.0)", "[1.0, 3.0]"), HELPER),
+    "the order of the fields of what it is handed": (
+        MAIN.replace("    first: Vector\n    second: Vector", "    second: Vector\n    first: Vector"),
+        HELPER,
+    ),
     "an argument's layout": (MAIN.replace("import Vector", "import IntVector as Vector"), HELPER),
 }
 UNSEEN = {
