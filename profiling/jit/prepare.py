@@ -93,10 +93,10 @@ def _counted(count: int) -> str:
 
 
 def _missing(needed: Iterable[Wanted]) -> list[Wanted]:
-    """Return what is kept nowhere, the costliest first."""
+    """Return what is kept nowhere in a whole file, the costliest first."""
     store = stores.current()
     names = ((each, each.kernel.file_of(each.signature)) for each in needed)
-    missing = [each for each, name in names if name is not None and not store.has(name)]
+    missing = [each for each, name in names if name is not None and store.load(name) is None]
     return sorted(missing, key=_cost_s, reverse=True)
 
 
