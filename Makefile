@@ -38,7 +38,7 @@ SUITE := $(BIN)/pytest bench/suite.py -p phasewise.bench.suite -q --benchmark-ti
 
 bench: $(DEV_STAMP)  ## Measure every case of the benchmark suite; the figures go to .bench/results.json.
 	@mkdir -p .bench
-	$(SUITE) --benchmark-json=.bench/results.json --benchmark-columns=median,iqr,rounds --benchmark-sort=fullname $(PYTEST_ARGS)
+	$(SUITE) --benchmark-json=.bench/results.json --benchmark-columns=median,iqr,iterations,rounds --benchmark-sort=fullname $(PYTEST_ARGS)
 
 bench-smoke: $(DEV_STAMP)  ## Run every case of the benchmark suite once, and check its answer.
 	$(SUITE) --benchmark-disable $(PYTEST_ARGS)
