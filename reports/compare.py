@@ -29,7 +29,7 @@ from phasewise.reports.run_directory import Run, Summary
 _WORK = ("cluster", "workload", "seed", "timing", "stop", "recorded", "migration")
 _LABELS = ("name", "description", "output")
 # What may differ between two runs on one machine without touching their times.
-_INCIDENTAL = ("commit", "dirty", "branch", "date", "started", "load", "hostname", "pid", "git")
+_INCIDENTAL = ("commit", "dirty", "version", "branch", "date", "started", "load", "hostname", "pid", "git")
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,7 @@ class RunPage:
         known = self.run.environment
         commit = str(known.get("commit") or "")[:10]
         parts = [
+            f"phasewise {known['version']}" if known.get("version") else "",
             f"commit {commit}{' with local changes' if known.get('dirty') else ''}" if commit else "",
             str(known.get("cpu") or ""),
             f"{known['cores']} cores" if known.get("cores") else "",
