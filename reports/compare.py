@@ -10,6 +10,7 @@ from phasewise.reports.changes import Change, change_of
 from phasewise.reports.errors import ComparisonError
 from phasewise.reports.figures import PhaseRow, SolverFigures, phase_order, phase_rows, quantile, solver_figures
 from phasewise.reports.losses import different_jobs
+from phasewise.reports.periods import different_periods
 from phasewise.reports.quantities import (
     JCT,
     MAKESPAN,
@@ -285,6 +286,8 @@ def _cautions(
         cautions.append(
             f"JCT covers finished jobs only (a lower bound) in runs that did not complete: {', '.join(partial)}"
         )
+    if periods := different_periods(runs, _names(runs)):
+        cautions.append(periods)
     if lost := different_jobs(runs, _names(runs)):
         cautions.append(lost)
     return tuple(cautions)
