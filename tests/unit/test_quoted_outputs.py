@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from phasewise.bench.boundary import ExitCode
 from phasewise.bench.quoting import QuoteError, Workbench, pages, quotes, rewritten, same_everywhere
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -15,6 +19,8 @@ PAGES = pages()
 DOCUMENTATION = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # How what is printed about runs begins: a summary, a comparison.
 BEGINNINGS = re.compile(r"^```\n(\w+  (complete|stopped|saturated)  |A  [\w-]+  (complete|stopped)$)", re.MULTILINE)
+CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+REFUSED = re.compile(r"^\$ phasewise (.*)\n(phasewise: error: .*)$", re.MULTILINE)
 LOCKED = re.compile(r"^highspy==(\S+)", re.MULTILINE)
 
 
@@ -44,6 +50,28 @@ def test_what_a_page_quotes_of_runs_is_marked(page: Path) -> None:
 def test_the_first_pages_that_people_read_are_checked() -> None:
     names = {str(page.relative_to(ROOT)) for page in PAGES}
     assert {"README.md", "docs/tutorial/first-run.md", "docs/howto/compare-runs.md"} <= names
+
+
+def messages() -> list[tuple[str, str]]:
+    """Return every command of a page that shows which error it ends with, and the message."""
+    consoles = (block for page in DOCUMENTATION for block in CONSOLE.findall(page.read_text("utf-8")))
+    return [found for block in consoles for found in REFUSED.findall(block)]
+
+
+@pytest.mark.parametrize(("command", "message"), messages())
+def test_a_command_that_is_shown_to_fail_fails_with_the_message_shown(
+    command: str, message: str, phasewise: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "ecos" in command:
+        pytest.importorskip("ecos", reason="needs ECOS, an extra of this package, below Python 3.13")
+    monkeypatch.chdir(tmp_path)
+    said = phasewise(*shlex.split(command))
+    assert said.code in {ExitCode.BAD_INPUT, ExitCode.FAILED}
+    assert compared(message) in compared(said.err)
+
+
+def test_there_are_messages_to_check() -> None:
+    assert len(messages()) > 4
 
 
 SUMMARY = """philly  complete  max_min · highs-direct
