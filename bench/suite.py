@@ -54,8 +54,8 @@ def pytest_benchmark_compare_machine_info(compared_benchmark: dict[str, Any]) ->
     """Quote a record by step that was kept when records were quoted by walk, before anything is compared with it."""
     for case in compared_benchmark["benchmarks"]:
         stats, steps = case["stats"], case["extra_info"].get("steps", 1)
-        if stats["iterations"] == steps:
-            continue
+        if stats["iterations"] != 1:
+            continue  # by step already
         stats["iterations"] = steps
         stats["ops"] *= steps
         for name in TIMES & stats.keys():

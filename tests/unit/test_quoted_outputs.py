@@ -52,6 +52,16 @@ def test_the_first_pages_that_people_read_are_checked() -> None:
     assert {"README.md", "docs/tutorial/first-run.md", "docs/howto/compare-runs.md"} <= names
 
 
+@pytest.mark.nightly
+def test_what_the_readme_runs_at_alibaba_scale_ends_with_its_window(tmp_path: Path) -> None:
+    commands = re.findall(r"^\$ phasewise (run alibaba .*?)(?:  +#|$)", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert len(commands) == 2
+    page = "".join(f"```console\n$ phasewise {command}\n```\n" for command in commands)
+    page += '<!-- output to "B": phasewise compare runs/alibaba runs/best -->\n```\n```\n'
+    (quote,) = quotes(rewritten(page, Workbench(tmp_path).output))
+    assert quote.text == "A  alibaba  complete\nB  best  complete\n"
+
+
 def messages() -> list[tuple[str, str]]:
     """Return every command of a page that shows which error it ends with, and the message."""
     consoles = (block for page in DOCUMENTATION for block in CONSOLE.findall(page.read_text("utf-8")))
