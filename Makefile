@@ -17,7 +17,7 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help lock kernels profile reports screenshots bench bench-smoke gate tapes test check lint format types layers quick tests nightly \
+.PHONY: help lock kernels profile reports quotes screenshots bench bench-smoke gate tapes test check lint format types layers quick tests nightly \
   browser clean
 .DEFAULT_GOAL := help
 
@@ -30,6 +30,9 @@ profile: $(RUN_STAMP)  ## Simulate at Philly scale, profile it, and say where th
 reports: $(RUN_STAMP)  ## Measure both scales and publish docs/reports (ARGS=--pages: only make the pages anew).
 	@$(BIN)/python -P -m phasewise.bench.publish $(ARGS)
 
+quotes: $(RUN_STAMP)  ## Make the outputs that the documentation quotes anew, where they have changed (ARGS=--all: times, too).
+	@$(BIN)/python -P -m phasewise.bench.quoting $(ARGS)
+
 screenshots: $(RUN_STAMP) browser  ## Take the pictures of docs/reports anew, of the page that is there, and those of the viewer, of new runs.
 	@node tests/browser/inspect_published.mjs "$$(command -v chromium)" docs/reports/index.html docs/reports >/dev/null
 	@tests/browser/picture_viewer.sh $(BIN)/phasewise docs/images
@@ -38,7 +41,7 @@ SUITE := $(BIN)/pytest bench/suite.py -p phasewise.bench.suite -q --benchmark-ti
 
 bench: $(DEV_STAMP)  ## Measure every case of the benchmark suite; the figures go to .bench/results.json.
 	@mkdir -p .bench
-	$(SUITE) --benchmark-json=.bench/results.json --benchmark-columns=median,iqr,rounds --benchmark-sort=fullname $(PYTEST_ARGS)
+	$(SUITE) --benchmark-json=.bench/results.json --benchmark-columns=median,iqr,iterations,rounds --benchmark-sort=fullname $(PYTEST_ARGS)
 
 bench-smoke: $(DEV_STAMP)  ## Run every case of the benchmark suite once, and check its answer.
 	$(SUITE) --benchmark-disable $(PYTEST_ARGS)

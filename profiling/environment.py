@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 MIB = 1 << 20
+DISTRIBUTION = "phasewise"
 PACKAGES = ("numpy", "scipy", "cvxpy", "highspy", "clarabel", "scs", "ecos", "numba", "pyarrow")
 THREAD_PINS = (
     "OPENBLAS_NUM_THREADS",
@@ -32,13 +33,15 @@ def describe_environment() -> dict[str, object]:
     -------
     dict
         ``commit`` and ``dirty`` of the checkout that this package runs from (both None where it runs from none),
-        ``python``, ``platform``, ``cpu``, ``cores`` (that this process may use), ``threads`` (the pins that are set)
-        and ``packages`` (version by name; None where it is not installed).
+        ``version`` of this package (None where it is not installed), ``python``, ``platform``, ``cpu``, ``cores`` (that
+        this process may use), ``threads`` (the pins that are set) and ``packages`` (version by name; None where it is
+        not installed).
     """
     commit, dirty = _checkout(Path(__file__).resolve().parent)
     return {
         "commit": commit,
         "dirty": dirty,
+        "version": package_version(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "platform": platform.platform(),
         "cpu": _cpu_model(),
@@ -46,6 +49,11 @@ def describe_environment() -> dict[str, object]:
         "threads": {name: os.environ[name] for name in THREAD_PINS if name in os.environ},
         "packages": {name: _version(name) for name in PACKAGES},
     }
+
+
+def package_version() -> str | None:
+    """Return the version of this package as it was installed, editable or not; None where it was not."""
+    return _version(DISTRIBUTION)
 
 
 def _checkout(folder: Path) -> tuple[str | None, bool | None]:

@@ -74,6 +74,8 @@ def _page(profiler: Any, most: int | None) -> str:
 def profile_lines(call: Callable[[], Result], targets: Iterable[Target], text: Path | str) -> Result:
     """Return what ``call`` returns, and write the time of every line of some functions as a text of line_profiler.
 
+    The text begins with a list of the functions; both the list and the tables of lines have the hottest function first.
+
     Parameters
     ----------
     call
@@ -101,10 +103,22 @@ def profile_lines(call: Callable[[], Result], targets: Iterable[Target], text: P
         result = call()
     finally:
         profiler.disable_by_count()
-    page = io.StringIO()
-    profiler.print_stats(stream=page, output_unit=1e-6, stripzeros=True, summarize=True, sort=True, config=False)
-    write_atomically(text, page.getvalue().encode())
+    write_atomically(text, _hottest_first(profiler).encode())
     return result
+
+
+def _hottest_first(profiler: Any) -> str:
+    """Return the text of line_profiler: the list of functions, then their lines. By itself it ends with the hottest."""
+    from line_profiler import show_text  # noqa: PLC0415
+
+    seen = profiler.get_stats()
+    spent = {function: sum(time for *_, time in lines) for function, lines in seen.timings.items()}
+    ordered = {function: seen.timings[function] for function in sorted(spent, key=lambda name: -spent[name])}
+    names, lines = io.StringIO(), io.StringIO()
+    common: dict[str, Any] = {"output_unit": 1e-6, "stripzeros": True, "config": False}
+    show_text(ordered, seen.unit, stream=names, details=False, summarize=True, **common)
+    show_text(ordered, seen.unit, stream=lines, **common)
+    return names.getvalue() + lines.getvalue().partition("\n\n")[2]  # one line with the unit is enough
 
 
 def _functions(target: Target) -> Iterator[FunctionType]:

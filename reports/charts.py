@@ -14,7 +14,7 @@ import numpy as np
 from phasewise.reports import figures, palette
 from phasewise.reports.columns import ColumnTable
 from phasewise.reports.figures import Bins, Floats
-from phasewise.reports.quantities import count, duration
+from phasewise.reports.quantities import JCT, SOLVE_TIME, count
 from phasewise.reports.run_directory import Run
 
 _HOUR_S = 3600.0
@@ -285,7 +285,7 @@ def solve_time_charts(rounds: ColumnTable, prefix: str) -> list[Chart]:
             Axis("Solves", low=0.0),
             edges,
             [Series("solves", palette.phase_colour(name), _steps(figures.log_histogram(values, edges)), draw="steps")],
-            marks=_quantile_marks(values, lambda value: duration(value / 1e3)),
+            marks=_quantile_marks(values, lambda value: SOLVE_TIME(value / 1e3)),
             height=190,
         )
         if len(values)
@@ -301,7 +301,7 @@ def jct_charts(run: Run, prefix: str) -> list[Chart]:
         return [missing(f"{prefix}jct", "Job completion time", "No job that counts was completed in this run.")]
     edges = figures.log_edges(hours, _histogram_bins(len(hours)))
     axis = Axis("Job completion time (h, logarithmic)", log=True, low=float(edges[0]), high=float(edges[-1]))
-    marks = _quantile_marks(hours, lambda value: duration(value * _HOUR_S))
+    marks = _quantile_marks(hours, lambda value: JCT(value * _HOUR_S))
     levels = np.linspace(0.0, 1.0, min(200, len(hours)) if len(hours) > 1 else 2)
     window = run.summary.window
     which = "Completed jobs" if window is None else f"Completed jobs of the window {window[0]} ≤ id < {window[1]}"

@@ -8,23 +8,29 @@ from typing import Any
 
 from phasewise.reports.changes import Change, change_of
 from phasewise.reports.errors import ComparisonError
-from phasewise.reports.figures import (
-    OTHER,
-    PIPELINE,
-    PhaseRow,
-    SolverFigures,
-    phase_rows,
-    quantile,
-    solver_figures,
-)
+from phasewise.reports.figures import PhaseRow, SolverFigures, phase_order, phase_rows, quantile, solver_figures
 from phasewise.reports.losses import different_jobs
+from phasewise.reports.periods import different_periods
+from phasewise.reports.quantities import (
+    JCT,
+    MAKESPAN,
+    MEMORY,
+    PER_ROUND,
+    PLAIN,
+    RUN_TIME,
+    SHARE,
+    SOLVE_TIME,
+    SPEED,
+    THIN_SPACE,
+    Quantity,
+)
 from phasewise.reports.run_directory import Run, Summary
 
 # A difference here means that the runs did other work; elsewhere (policy, solver, placement) it is the experiment.
 _WORK = ("cluster", "workload", "seed", "timing", "stop", "recorded", "migration")
 _LABELS = ("name", "description", "output")
 # What may differ between two runs on one machine without touching their times.
-_INCIDENTAL = ("commit", "dirty", "branch", "date", "started", "load", "hostname", "pid", "git")
+_INCIDENTAL = ("commit", "dirty", "version", "branch", "date", "started", "load", "hostname", "pid", "git")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +39,27 @@ class Row:
 
     Attributes
     ----------
-    label, unit
-        What it is, and the unit of the values; an empty unit is a plain number or a text.
+    label, quantity
+        What it is, and what kind of figure: unit, and how it is written.
     values
-        One a run, None where a run has no such figure.
+        One a run, in the unit; None where a run has no such figure.
     relative
         Whether a ratio to the first run means something (not for a rounding error).
     """
 
     label: str
-    unit: str
+    quantity: Quantity
     values: tuple[float | None, ...]
     relative: bool = True
+
+    @property
+    def unit(self) -> str:
+        """Return the unit of the values, empty for a plain number."""
+        return self.quantity.unit
+
+    def shown(self, index: int, group: str = THIN_SPACE) -> str:
+        """Return the value of a run as people read it, without its unit."""
+        return self.quantity.shown(self.values[index], group)
 
     @property
     def ratios(self) -> tuple[float | None, ...]:
@@ -74,7 +89,8 @@ class Comparison:
     cautions
         Sentences saying what may not be compared; empty where everything may.
     metrics, wall_ms, cpu_ms, shares, solver
-        The tables: metrics; phases as wall and CPU ms a round and as share of the loop's wall time; solver statistics.
+        The tables: metrics; phases as wall and CPU ms a round and as share of the loop's CPU time, those with the most
+        CPU time in the first run first; solver statistics.
     rebuilds
         Solves by the reason for which the model was built anew, one mapping a run.
     changes
@@ -139,12 +155,12 @@ def compare_runs(runs: Sequence[Run]) -> Comparison:
         environment=environment,
         cautions=_cautions(runs, scenario, environment),
         metrics=_metrics([run.summary for run in runs]),
-        wall_ms=_phase_table(phases, "ms", lambda row: _milli(row.wall_round_s)),
-        cpu_ms=_phase_table(phases, "ms", lambda row: _milli(row.cpu_round_s)),
-        shares=_phase_table(phases, "%", lambda row: 100 * row.share),
+        wall_ms=_phase_table(phases, PER_ROUND, lambda row: row.wall_round_s),
+        cpu_ms=_phase_table(phases, PER_ROUND, lambda row: row.cpu_round_s),
+        shares=_phase_table(phases, SHARE, lambda row: row.share),
         solver=tuple(
-            Row(label, unit, tuple(read(item) for item in solvers), relative=label != _GAP)
-            for label, unit, read in _SOLVER
+            Row(label, quantity, tuple(quantity.of(read(item)) for item in solvers), relative=label != _GAP)
+            for label, quantity, read in _SOLVER
         ),
         rebuilds=tuple(item.rebuilds for item in solvers),
         changes=_changes(runs),
@@ -169,72 +185,72 @@ def _names(runs: Sequence[Run]) -> tuple[str, ...]:
     return tuple(name if names.count(name) == 1 else str(run.path) for name, run in zip(names, runs, strict=True))
 
 
-def _milli(seconds: float | None) -> float | None:
-    return None if seconds is None else seconds * 1e3
-
-
-def _over(value: float | None, size: float) -> float | None:
-    return None if value is None else value / size
-
-
-_METRICS: tuple[tuple[str, str, Callable[[Summary], float | None]], ...] = (
-    ("average JCT", "h", lambda s: _over(s.avg_jct_s, 3600)),
-    ("JCT p50", "h", lambda s: _over(s.jct_s_p50, 3600)),
-    ("JCT p95", "h", lambda s: _over(s.jct_s_p95, 3600)),
-    ("makespan", "h", lambda s: _over(s.makespan_s, 3600)),
-    ("utilisation", "%", lambda s: _over(s.utilization, 0.01)),
-    ("rounds", "", lambda s: s.rounds),
-    ("jobs completed", "", lambda s: s.jobs_completed),
-    ("jobs failed", "", lambda s: s.jobs_failed),
-    ("jobs refused", "", lambda s: s.jobs_refused),
-    ("moves", "", lambda s: s.moves),
-    ("LP solves", "", lambda s: s.lp_solves),
-    ("models reused", "%", lambda s: _over(s.kept_models, 0.01)),
-    ("lease extensions", "%", lambda s: _over(s.lease_extension_rate, 0.01)),
-    ("rounds per CPU second", "/s", lambda s: s.rounds_per_cpu_s),
-    ("wall time", "s", lambda s: s.wall_s),
-    ("CPU time", "s", lambda s: s.cpu_s),
-    ("peak RSS", "MiB", lambda s: s.peak_rss_mib),
+_METRICS: tuple[tuple[str, Quantity, Callable[[Summary], float | None]], ...] = (
+    ("average JCT", JCT, lambda s: s.avg_jct_s),
+    ("JCT p50", JCT, lambda s: s.jct_s_p50),
+    ("JCT p95", JCT, lambda s: s.jct_s_p95),
+    ("makespan", MAKESPAN, lambda s: s.makespan_s),
+    ("utilisation", SHARE, lambda s: s.utilization),
+    ("rounds", PLAIN, lambda s: s.rounds),
+    ("jobs completed", PLAIN, lambda s: s.jobs_completed),
+    ("jobs failed", PLAIN, lambda s: s.jobs_failed),
+    ("jobs refused", PLAIN, lambda s: s.jobs_refused),
+    ("moves", PLAIN, lambda s: s.moves),
+    ("LP solves", PLAIN, lambda s: s.lp_solves),
+    ("models reused", SHARE, lambda s: s.kept_models),
+    ("lease extensions", SHARE, lambda s: s.lease_extension_rate),
+    ("rounds per CPU second", SPEED, lambda s: s.rounds_per_cpu_s),
+    ("CPU time", RUN_TIME, lambda s: s.cpu_s),
+    ("wall time", RUN_TIME, lambda s: s.wall_s),
+    ("peak RSS", MEMORY, lambda s: s.peak_rss_mib),
 )
 
 # Of runs in which every job runs on one node.
-_NODES: tuple[tuple[str, str, Callable[[Summary], float | None]], ...] = (
-    ("idle GPUs, mean", "", lambda s: s.unallocated_gpus_mean),
-    ("fragmented GPUs, mean", "", lambda s: s.fragmented_gpus_mean),
-    ("fragmented of idle, mean", "%", lambda s: _over(s.frag_rate_mean, 0.01)),
-    ("nodes used, mean", "", lambda s: s.occupied_nodes_mean),
-    ("unplaced jobs, mean", "", lambda s: s.unplaced_mean),
+_NODES: tuple[tuple[str, Quantity, Callable[[Summary], float | None]], ...] = (
+    ("idle GPUs, mean", PLAIN, lambda s: s.unallocated_gpus_mean),
+    ("fragmented GPUs, mean", PLAIN, lambda s: s.fragmented_gpus_mean),
+    ("fragmented of idle, mean", SHARE, lambda s: s.frag_rate_mean),
+    ("nodes used, mean", PLAIN, lambda s: s.occupied_nodes_mean),
+    ("unplaced jobs, mean", PLAIN, lambda s: s.unplaced_mean),
 )
 
 _GAP = "worst gap"
-_SOLVER: tuple[tuple[str, str, Callable[[SolverFigures], float | None]], ...] = (
-    ("rounds with a solve", "", lambda s: s.solves),
-    ("iterations, median", "", lambda s: s.iterations_median),
-    ("build CPU, median", "ms", lambda s: _milli(quantile(s.build_s, 0.5))),
-    ("build CPU, p95", "ms", lambda s: _milli(quantile(s.build_s, 0.95))),
-    ("solve CPU, median", "ms", lambda s: _milli(quantile(s.solve_s, 0.5))),
-    ("solve CPU, p95", "ms", lambda s: _milli(quantile(s.solve_s, 0.95))),
-    (_GAP, "", lambda s: s.worst_gap),
-    ("solves without a bound", "", lambda s: s.uncertified),
+_SOLVER: tuple[tuple[str, Quantity, Callable[[SolverFigures], float | None]], ...] = (
+    ("rounds with a solve", PLAIN, lambda s: s.solves),
+    ("iterations, median", PLAIN, lambda s: s.iterations_median),
+    ("build CPU, median", SOLVE_TIME, lambda s: quantile(s.build_s, 0.5)),
+    ("build CPU, p95", SOLVE_TIME, lambda s: quantile(s.build_s, 0.95)),
+    ("solve CPU, median", SOLVE_TIME, lambda s: quantile(s.solve_s, 0.5)),
+    ("solve CPU, p95", SOLVE_TIME, lambda s: quantile(s.solve_s, 0.95)),
+    (_GAP, PLAIN, lambda s: s.worst_gap),
+    ("solves without a bound", PLAIN, lambda s: s.uncertified),
 )
 
 
 def _metrics(summaries: Sequence[Summary]) -> tuple[Row, ...]:
     asked = (*_METRICS, *_NODES) if any(summary.follows_nodes for summary in summaries) else _METRICS
-    return tuple(Row(label, unit, tuple(read(summary) for summary in summaries)) for label, unit, read in asked)
+    return tuple(
+        Row(label, quantity, tuple(quantity.of(read(summary)) for summary in summaries))
+        for label, quantity, read in asked
+    )
 
 
 def _phase_table(
-    phases: Sequence[Mapping[str, PhaseRow]], unit: str, read: Callable[[PhaseRow], float | None]
+    phases: Sequence[Mapping[str, PhaseRow]], quantity: Quantity, read: Callable[[PhaseRow], float | None]
 ) -> tuple[Row, ...]:
-    known = set().union(*phases)
-    order = [name for name in PIPELINE if name in known]
-    order += sorted(known - set(order) - {OTHER}) + [OTHER] * (OTHER in known)
-    rows = [Row(name, unit, tuple(read(run[name]) if name in run else None for run in phases)) for name in order]
+    """Return a row a phase, in the order of the first run that has it, and their total."""
+    cost: dict[str, float] = {}
+    for run in phases:
+        cost = {name: row.cpu_s or 0.0 for name, row in run.items()} | cost
+    order = sorted(cost, key=lambda name: phase_order(name, cost))
+    rows = [
+        Row(name, quantity, tuple(quantity.of(read(run[name])) if name in run else None for run in phases))
+        for name in order
+    ]
     totals = tuple(
         sum(value for row in rows if (value := row.values[index]) is not None) for index in range(len(phases))
     )
-    return (*rows, Row("total", unit, totals)) if rows else ()
+    return (*rows, Row("total", quantity, totals)) if rows else ()
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
@@ -270,6 +286,8 @@ def _cautions(
         cautions.append(
             f"JCT covers finished jobs only (a lower bound) in runs that did not complete: {', '.join(partial)}"
         )
+    if periods := different_periods(runs, _names(runs)):
+        cautions.append(periods)
     if lost := different_jobs(runs, _names(runs)):
         cautions.append(lost)
     return tuple(cautions)

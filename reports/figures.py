@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,11 +35,11 @@ class PhaseRow:
     Attributes
     ----------
     wall_s, cpu_s
-        Total seconds; CPU is None where it is not known (``other``).
+        Total seconds; CPU is None where it is not known (``other`` of some runs).
     calls
         Times the phase was entered, None for ``other``.
     share
-        Fraction of the loop's wall time.
+        Fraction of the loop's CPU time, as far as that is known; None where the phase's is not.
     rounds
         Rounds of the run, for the figures per round.
     """
@@ -47,7 +48,7 @@ class PhaseRow:
     wall_s: float
     cpu_s: float | None
     calls: int | None
-    share: float
+    share: float | None
     rounds: int
 
     @property
@@ -70,19 +71,27 @@ def loop_wall_s(summary: Summary) -> float:
 
 
 def phase_rows(summary: Summary) -> list[PhaseRow]:
-    """Return the phases with the largest share first and ``other`` last; the shares add up to 1."""
-    total = loop_wall_s(summary)
-    rows = [
-        PhaseRow(name, phase.wall_s, phase.cpu_s, phase.calls, _share(phase.wall_s, total), summary.rounds)
-        for name, phase in summary.phases.items()
-        if name != OTHER
-    ]
-    rows.sort(key=lambda row: (-row.wall_s, row.name))
-    if not rows:
+    """Return the phases with the most CPU time first and ``other`` last; the shares add up to 1."""
+    named = {name: phase for name, phase in summary.phases.items() if name != OTHER}
+    if not named:
         return []
-    rest = max(0.0, total - sum(row.wall_s for row in rows))
-    rows.append(PhaseRow(OTHER, rest, _other_cpu_s(summary, total), None, _share(rest, total), summary.rounds))
-    return rows
+    loop_s = loop_wall_s(summary)
+    rest_s, rest_cpu_s = max(0.0, loop_s - sum(phase.wall_s for phase in named.values())), _other_cpu_s(summary, loop_s)
+    total = sum(phase.cpu_s for phase in named.values()) + (rest_cpu_s or 0.0)
+    rows = [
+        PhaseRow(name, phase.wall_s, phase.cpu_s, phase.calls, _share(phase.cpu_s, total), summary.rounds)
+        for name, phase in named.items()
+    ]
+    rest = None if rest_cpu_s is None else _share(rest_cpu_s, total)
+    rows.append(PhaseRow(OTHER, rest_s, rest_cpu_s, None, rest, summary.rounds))
+    cost = {row.name: row.cpu_s or 0.0 for row in rows}
+    return sorted(rows, key=lambda row: phase_order(row.name, cost))
+
+
+def phase_order(name: str, cost: Mapping[str, float]) -> tuple[bool, float, int, str]:
+    """Return the sort key of a phase: most cost first, then as in a round, ``other`` last whatever it cost."""
+    rank = PIPELINE.index(name) if name in PIPELINE else len(PIPELINE)
+    return name == OTHER, -cost.get(name, 0.0), rank, name
 
 
 def _other_cpu_s(summary: Summary, loop_s: float) -> float | None:

@@ -78,6 +78,7 @@ class RunPage:
         known = self.run.environment
         commit = str(known.get("commit") or "")[:10]
         parts = [
+            f"phasewise {known['version']}" if known.get("version") else "",
             f"commit {commit}{' with local changes' if known.get('dirty') else ''}" if commit else "",
             str(known.get("cpu") or ""),
             f"{known['cores']} cores" if known.get("cores") else "",
@@ -87,8 +88,8 @@ class RunPage:
 
     @property
     def lp_share(self) -> float:
-        """Return the share of `lp_build` and `lp_solve` in the loop's wall time."""
-        return sum(row.share for row in self.phases if row.name in {"lp_build", "lp_solve"})
+        """Return the share of `lp_build` and `lp_solve` in the loop's CPU time."""
+        return sum(row.share or 0.0 for row in self.phases if row.name in {"lp_build", "lp_solve"})
 
     @property
     def rebuild_note(self) -> str:
@@ -97,9 +98,10 @@ class RunPage:
         return ", ".join(reasons) or "every model was reused"
 
     @property
-    def loop_s(self) -> float:
-        """Return the loop's wall seconds."""
-        return figures.loop_wall_s(self.run.summary)
+    def round_s(self) -> float | None:
+        """Return the loop's CPU seconds a round, None where there is no round."""
+        rounds = self.run.summary.rounds
+        return sum(row.cpu_s or 0.0 for row in self.phases) / rounds if rounds else None
 
 
 def write_report(runs: Sequence[Run], out: Path | str) -> Path:
@@ -162,9 +164,15 @@ def _filters() -> dict[str, Any]:
         "number": quantities.number,
         "count": quantities.count,
         "percent": quantities.percent,
-        "duration": quantities.duration,
-        "scaled": quantities.scaled,
         "with_unit": quantities.with_unit,
+        "jct": quantities.JCT,
+        "makespan": quantities.MAKESPAN,
+        "run_time": quantities.RUN_TIME,
+        "phase_total": quantities.PHASE_TOTAL.text,
+        "per_round": quantities.PER_ROUND,
+        "per_round_number": quantities.PER_ROUND.text,
+        "solve_time": quantities.SOLVE_TIME,
+        "memory": quantities.MEMORY,
         "colour": palette.phase_colour,
         "quantile": figures.quantile,
     }
@@ -247,9 +255,9 @@ def _files(run: Run, folder: Path) -> list[tuple[str, str, str]]:
 
 def _comparison_bars(comparison: Comparison | None) -> list[list[tuple[str, float, float]]]:
     """Return for each run its phases as (name, ms a round, width in per cent of the slowest run's round)."""
-    if comparison is None or not comparison.wall_ms:
+    if comparison is None or not comparison.cpu_ms:
         return []
-    *rows, total = comparison.wall_ms
+    *rows, total = comparison.cpu_ms
     longest = max((value or 0.0) for value in total.values) or 1.0
     return [
         [(row.label, row.values[index] or 0.0, 100 * (row.values[index] or 0.0) / longest) for row in rows]

@@ -1,11 +1,15 @@
 """Numbers as people read them: three significant figures, grouped digits, the unit always beside the number.
 
 A figure that does not exist is shown as an en dash, never as 0.
+
+A figure that stands in several places (a run's summary, its report, the viewer, a comparison) is a `Quantity`: it has
+one unit, whatever its size, and one way of being written, so that the same figure reads the same everywhere.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 ABSENT = "–"
 THIN_SPACE = "\u202f"  # narrow, and no line breaks at it
@@ -39,12 +43,7 @@ def percent(fraction: float | None, group: str = THIN_SPACE) -> str:
     """Return a fraction of 1 in per cent, with one decimal."""
     if fraction is None or not math.isfinite(fraction):
         return ABSENT
-    return f"{fraction * 100:.1f}{group}%"
-
-
-def scaled(value: float | None, factor: float, group: str = THIN_SPACE) -> str:
-    """Return ``value * factor``, for columns whose unit stands in the head."""
-    return number(None if value is None else value * factor, group=group)
+    return SHARE(fraction, group)
 
 
 def duration(seconds: float | None, group: str = THIN_SPACE) -> str:
@@ -63,3 +62,55 @@ def with_unit(value: float | None, unit: str, group: str = THIN_SPACE) -> str:
     """Return the number and its unit, or the dash alone."""
     text = number(value, group=group)
     return text if text == ABSENT else f"{text}{group}{unit}"
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A kind of figure, its unit and how it is written.
+
+    Called with a value as files have it (seconds, fractions of 1), it returns number and unit, or the dash alone.
+
+    Attributes
+    ----------
+    unit
+        Empty for a plain number.
+    each
+        Units in 1 of what files have: 1e3 for milliseconds of seconds.
+    decimals
+        A fixed number of them; None for three significant figures.
+    """
+
+    unit: str
+    each: float = 1.0
+    decimals: int | None = None
+
+    def __call__(self, value: float | None, group: str = THIN_SPACE) -> str:
+        """Return the figure with its unit."""
+        text = self.text(value, group)
+        return text if text == ABSENT or not self.unit else f"{text}{group}{self.unit}"
+
+    def text(self, value: float | None, group: str = THIN_SPACE) -> str:
+        """Return the figure without its unit, for a table whose head has it."""
+        return self.shown(self.of(value), group)
+
+    def of(self, value: float | None) -> float | None:
+        """Return the value in the unit, a whole number as it is where nothing has to be converted."""
+        return value if value is None or self.each == 1.0 else value * self.each
+
+    def shown(self, value: float | None, group: str = THIN_SPACE) -> str:
+        """Return a value that is in the unit, without it."""
+        if self.decimals is None or value is None or not math.isfinite(value):
+            return number(value, group=group)
+        return f"{value:,.{self.decimals}f}".replace(",", group)
+
+
+PLAIN = Quantity("")
+SHARE = Quantity("%", 100.0, decimals=1)
+JCT = Quantity("h", 1 / 3600)  # as the field quotes it; of the jobs that count
+MAKESPAN = Quantity("h", 1 / 3600)
+RUN_TIME = Quantity("s")  # of a whole run, CPU or wall
+PHASE_TOTAL = Quantity("ms", 1e3)  # of a phase over a whole run, CPU or wall
+PER_ROUND = Quantity("ms", 1e3)  # of a phase, or of all, a round; CPU or wall
+SOLVE_TIME = Quantity("ms", 1e3)  # of building or solving one allocation problem
+SPEED = Quantity("/s")  # rounds per CPU second
+MEMORY = Quantity("MiB")

@@ -57,6 +57,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     jobs_refused_example: str | None = None
     window: tuple[int, int] | None = None
     sim_time_s: float | None = None
+    version: str | None = None
     wall_s: float | None = None
     cpu_s: float | None = None
     rounds_per_cpu_s: float | None = None

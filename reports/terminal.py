@@ -15,7 +15,19 @@ from phasewise.reports.changes import Change
 from phasewise.reports.compare import Comparison, Difference, Row
 from phasewise.reports.figures import OTHER, PhaseRow, phase_rows
 from phasewise.reports.losses import Loss, losses
-from phasewise.reports.quantities import ABSENT, count, duration, number, percent
+from phasewise.reports.quantities import (
+    ABSENT,
+    JCT,
+    MAKESPAN,
+    MEMORY,
+    PER_ROUND,
+    PHASE_TOTAL,
+    RUN_TIME,
+    SPEED,
+    count,
+    number,
+    percent,
+)
 from phasewise.reports.run_directory import Run, Summary
 
 _GROUP = " "  # a plain space: terminals have no narrow one
@@ -102,30 +114,24 @@ def _setup(run: Run) -> str:
 
 def _facts(summary: Summary, lower_bound: bool) -> Table:
     """Return the key figures in two columns of name and value."""
-
-    def seconds(value: float | None) -> str:
-        return duration(value, group=_GROUP)
-
-    speed = number(summary.rounds_per_cpu_s, group=_GROUP)
     extended = percent(summary.lease_extension_rate, group=_GROUP)
-    memory = number(summary.peak_rss_mib, group=_GROUP)
     bound = " (lower bound)" if lower_bound else ""
     kept = percent(summary.kept_models, group=_GROUP)
     reused = "" if summary.kept_models is None else f", {kept} reused"
     left = [
         ("rounds", count(summary.rounds, _GROUP)),
-        ("rounds per CPU s", speed),
-        ("wall, CPU", f"{seconds(summary.wall_s)}, {seconds(summary.cpu_s)}"),
+        ("rounds per CPU s", SPEED.text(summary.rounds_per_cpu_s, _GROUP)),
+        ("CPU, wall", f"{RUN_TIME(summary.cpu_s, _GROUP)}, {RUN_TIME(summary.wall_s, _GROUP)}"),
         ("LP solves", count(summary.lp_solves, _GROUP) + reused),
         ("allocations", count(summary.allocations, _GROUP)),
-        ("peak memory", memory if memory == ABSENT else f"{memory} MiB"),
+        ("peak memory", MEMORY(summary.peak_rss_mib, _GROUP)),
     ]
     failed = f", {count(summary.jobs_failed, _GROUP)} failed" if summary.jobs_failed else ""
     right = [
         ("jobs completed", count(summary.jobs_completed, _GROUP) + failed),
-        ("average JCT", seconds(summary.avg_jct_s) + (bound if summary.avg_jct_s is not None else "")),
-        ("JCT p50, p95", f"{seconds(summary.jct_s_p50)}, {seconds(summary.jct_s_p95)}"),
-        ("makespan", seconds(summary.makespan_s)),
+        ("average JCT", JCT(summary.avg_jct_s, _GROUP) + (bound if summary.avg_jct_s is not None else "")),
+        ("JCT p50, p95", f"{JCT(summary.jct_s_p50, _GROUP)}, {JCT(summary.jct_s_p95, _GROUP)}"),
+        ("makespan", MAKESPAN(summary.makespan_s, _GROUP)),
         ("utilisation", percent(summary.utilization, group=_GROUP)),
         ("moves, leases kept", f"{count(summary.moves, _GROUP)}, {extended}"),
     ]
@@ -169,27 +175,32 @@ def _phase_table(rows: Sequence[PhaseRow], summary: Summary, width: int) -> Tabl
     """Return the phase table; its bars take what the figures leave of ``width`` columns."""
     wall = sum(row.wall_s for row in rows)
     cpu = sum(row.cpu_s for row in rows if row.cpu_s is not None)
-    a_round = wall / summary.rounds if summary.rounds else None
-    figures = [(row.wall_s, row.cpu_s, row.calls, row.wall_round_s) for row in rows] + [(wall, cpu, None, a_round)]
+    a_round = cpu / summary.rounds if summary.rounds else None
+    figures = [(row.cpu_s, row.cpu_round_s, row.wall_s, row.calls) for row in rows] + [(cpu, a_round, wall, None)]
     cells = [
-        (_scaled(wall_s, 1e3), _scaled(cpu_s, 1e3), count(calls, _GROUP), _scaled(round_s, 1e6))
-        for wall_s, cpu_s, calls, round_s in figures
+        (
+            PHASE_TOTAL.text(cpu_s, _GROUP),
+            PER_ROUND.text(round_s, _GROUP),
+            PHASE_TOTAL.text(wall_s, _GROUP),
+            count(calls, _GROUP),
+        )
+        for cpu_s, round_s, wall_s, calls in figures
     ]
-    heads = ("wall ms", "CPU ms", "calls", "µs/round")
+    heads = (f"CPU {PHASE_TOTAL.unit}", f"{PER_ROUND.unit}/round", f"wall {PHASE_TOTAL.unit}", "calls")
     taken = sum(max(map(len, column)) + 2 for column in zip(heads, *cells, strict=True))
     taken += max(len(_clipped(row.name)) for row in rows) + 2
     bar = max(_LEAST_BAR, min(_MOST_BAR, width - taken - len(" 99.9 %")))
     table = _ruled("phase")
-    table.add_column("share of wall time", no_wrap=True, width=bar + len(" 99.9 %"))
+    table.add_column("share of CPU time", no_wrap=True, width=bar + len(" 99.9 %"))
     for head in heads:
         table.add_column(head, justify="right", no_wrap=True)
-    largest = max(row.share for row in rows) or 1.0
+    largest = max(row.share or 0.0 for row in rows) or 1.0
     for row, texts in zip(rows, cells, strict=False):
-        share = Text(_bar(row.share / largest, bar), style=_PHASE_STYLE.get(row.name, "default"))
-        share.append(f" {row.share * 100:4.1f} %", style="default")
+        share = Text(_bar((row.share or 0.0) / largest, bar), style=_PHASE_STYLE.get(row.name, "default"))
+        share.append(f" {percent(row.share, group=_GROUP):>6}", style="default")
         table.add_row(Text(_clipped(row.name)), share, *texts)
     table.add_section()
-    table.add_row("loop", "", *cells[-1][:2], "", cells[-1][3], style="bold")
+    table.add_row("loop", "", *cells[-1][:3], "", style="bold")
     return table
 
 
@@ -202,10 +213,6 @@ def _ruled(first: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1), show_edge=False, header_style="dim")
     table.add_column(first, no_wrap=True)
     return table
-
-
-def _scaled(value: float | None, factor: float) -> str:
-    return number(None if value is None else value * factor, group=_GROUP)
 
 
 def _bar(fraction: float, cells: int) -> str:
@@ -227,9 +234,9 @@ def _print_comparison(comparison: Comparison, console: Console) -> None:
     groups = _groups(len(comparison.names), console.width)
     for title, rows in (
         ("metric", comparison.metrics),
-        ("phase, wall time a round", comparison.wall_ms),
         ("phase, CPU time a round", comparison.cpu_ms),
-        ("phase, share of wall time", comparison.shares),
+        ("phase, wall time a round", comparison.wall_ms),
+        ("phase, share of CPU time", comparison.shares),
         ("solver", comparison.solver),
     ):
         for group in groups if rows else ():
@@ -297,11 +304,11 @@ def _side_by_side(title: str, rows: Sequence[Row], group: Sequence[int]) -> Tabl
         table.add_column(_letter(index), justify="right", no_wrap=True)
         table.add_column(f"{_letter(index)}/A", justify="right", no_wrap=True, style="dim")
     for row in rows:
-        cells = [number(row.values[0], group=_GROUP)]
+        cells = [row.shown(0, _GROUP)]
         for index in group:
             ratio = row.ratios[index]
             cells += [
-                number(row.values[index], group=_GROUP),
+                row.shown(index, _GROUP),
                 "" if ratio is None else f"×{number(ratio, group=_GROUP)}",
             ]
         table.add_row(Text(_clipped(row.label)), row.unit, *cells, style="bold" if row.label == "total" else "")

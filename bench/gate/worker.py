@@ -56,7 +56,7 @@ class Worker:
         from phasewise.profiling.environment import describe_environment
 
         environment = describe_environment()
-        return {"protocol": PROTOCOL, "environment": {**environment, "commit": None, "dirty": None}}
+        return {"protocol": PROTOCOL, "environment": {**environment, "commit": None, "dirty": None, "version": None}}
 
     def _open(self, name: str, steps: int | None, walks: int) -> Reply:
         """Make a case, and sample it once so that everything is loaded and compiled."""

@@ -268,7 +268,7 @@
     const box = state.figure.querySelector(".switch");
     if (!state.cpu) return;
     box.hidden = false;
-    for (const [which, label] of [["wall", "wall"], ["cpu", "CPU"]]) {
+    for (const [which, label] of [["cpu", "CPU"], ["wall", "wall"]]) {
       const button = Object.assign(text("button", label), { type: "button" });
       button.setAttribute("aria-pressed", String(which === state.which));
       button.addEventListener("click", () => {
@@ -282,7 +282,8 @@
 
   for (const figure of document.querySelectorAll("figure[data-chart]")) {
     const chart = charts.get(figure.dataset.chart);
-    const state = { figure, chart, which: "wall", cpu: chart.series.some((s) => s.cpu), plot: null };
+    const cpu = chart.series.some((s) => s.cpu);
+    const state = { figure, chart, which: cpu ? "cpu" : "wall", cpu, plot: null };
     live.push(state);
     legend(figure, chart);
     switcher(state);

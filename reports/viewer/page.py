@@ -144,7 +144,7 @@ def _lede(run: Run, occupancy: Occupancy) -> str:
             *(str(run.section(section).get("name") or "") for section in ("policy", "solver", "placement")),
             f"{quantities.count(cluster.gpus)} GPUs on {quantities.count(len(cluster.gpus_per_node))} nodes",
             f"{quantities.count(len(occupancy.jobs.job_id))} jobs",
-            f"{quantities.count(occupancy.rounds)} rounds in {quantities.duration(occupancy.end_s)}",
+            f"{quantities.count(occupancy.rounds)} rounds in {quantities.MAKESPAN(occupancy.end_s)}",
         )
         if part
     )

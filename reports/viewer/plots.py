@@ -11,7 +11,7 @@ import numpy.typing as npt
 from phasewise.reports import figures, palette
 from phasewise.reports.charts import Axis, Chart, Series, missing
 from phasewise.reports.errors import RunDirectoryError
-from phasewise.reports.quantities import count, duration, number
+from phasewise.reports.quantities import JCT, count, duration, number
 from phasewise.reports.run_directory import Run
 from phasewise.reports.viewer.timeline import Timeline
 
@@ -247,4 +247,4 @@ def _jct_hours(run: Run) -> Floats:
 
 def _marks(hours: Floats) -> list[tuple[float, str]]:
     at = {float(np.quantile(hours, level)): name for level, name in ((0.95, "p95"), (0.5, "p50"))}
-    return sorted((value, f"{name} {number(value)}\u202fh") for value, name in at.items())
+    return sorted((value, f"{name} {JCT(3600.0 * value)}") for value, name in at.items())

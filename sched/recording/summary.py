@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.profiling.environment import peak_rss_mib
+from phasewise.profiling.environment import package_version, peak_rss_mib
 from phasewise.profiling.phases import PhaseTotals
 from phasewise.sched.recording.metrics import in_window, jct_statistics, worker_utilization
 from phasewise.sched.recording.records import NOTHING_PAID, USE, AllocationRecord, ClusterUse, JobRecord, RoundOutcome
@@ -164,6 +164,7 @@ class Totals:
             "jobs_refused_example": self.refused_example,
             "window": None if window is None else list(window),
             "sim_time_s": self.now_s,
+            "version": package_version(),
             "moves": self.moves,
             **{f"{name}_mean": self.use[name] / self.rounds if name in self.use else None for name in USE},
             "migrations": self.migrations,

@@ -6,6 +6,7 @@ import io
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -104,7 +105,47 @@ def test_another_machine_makes_times_not_comparable_but_another_commit_does_not(
 
 def test_a_run_that_did_not_complete_is_pointed_out(tmp_path: Path) -> None:
     comparison = compare_runs([made(tmp_path / "a"), made(tmp_path / "b", status="saturated")])
-    assert comparison.cautions == ("JCT covers finished jobs only (a lower bound) in runs that did not complete: b",)
+    assert comparison.cautions[0] == "JCT covers finished jobs only (a lower bound) in runs that did not complete: b"
+
+
+def test_runs_that_were_cut_at_the_same_time_differ_in_no_period(tmp_path: Path) -> None:
+    comparison = compare_runs([made(tmp_path / name, status="stopped") for name in "ab"])
+    assert comparison.cautions == ("JCT covers finished jobs only (a lower bound) in runs that did not complete: a, b",)
+
+
+def windowed(folder: Path, window: tuple[int, int] | None, rounds: int = 120, status: str = "complete") -> Run:
+    run = made(folder, rounds=rounds, status=status)
+    return replace(run, summary=msgspec.structs.replace(run.summary, window=window))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "told"),
+    [
+        (((5, 9), 120), ((5, 9), 120, "stopped"), "a: complete with the window 5:9 after 12.0 h; b: stopped"),
+        ((None, 120, "stopped"), (None, 240, "stopped"), "a: stopped after 12.0 h; b: stopped after 24.0 h"),
+        (((5, 9), 120), ((5, 10), 120), "window 5:9 after 12.0 h; b: complete with the window 5:10 after 12.0 h"),
+        (((5, 9), 120), (None, 120), "window 5:9 after 12.0 h; b: complete after 12.0 h"),
+        (((5, 9), 120), ((5, 9), 127), "window 5:9 after 12.0 h; b: complete with the window 5:9 after 12.7 h"),
+    ],
+    ids=["one was cut", "cut at other times", "other windows", "a window and none", "jobs kept arriving for longer"],
+)
+def test_runs_over_different_periods_are_pointed_out(
+    one: tuple[Any, ...], other: tuple[Any, ...], told: str, tmp_path: Path
+) -> None:
+    cautions = compare_runs([windowed(tmp_path / "a", *one), windowed(tmp_path / "b", *other)]).cautions
+    (said,) = (
+        caution for caution in cautions if caution.startswith("makespan and utilisation cover different periods")
+    )
+    assert told in said
+
+
+@pytest.mark.parametrize(
+    ("window", "rounds"), [((5, 9), 126), (None, 240)], ids=["within what any two policies differ by", "all jobs done"]
+)
+def test_a_makespan_that_is_a_result_is_no_reason_for_a_caution(
+    window: tuple[int, int] | None, rounds: int, tmp_path: Path
+) -> None:
+    assert compare_runs([windowed(tmp_path / "a", window), windowed(tmp_path / "b", window, rounds)]).cautions == ()
 
 
 def test_runs_of_one_name_are_told_apart_by_their_paths(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def test_the_description_is_ready_for_json_and_names_what_made_the_numbers(monke
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
     facts = json.loads(json.dumps(describe_environment(), allow_nan=False))
-    assert list(facts) == ["commit", "dirty", "python", "platform", "cpu", "cores", "threads", "packages"]
+    assert list(facts) == ["commit", "dirty", "version", "python", "platform", "cpu", "cores", "threads", "packages"]
     assert facts["python"].endswith(".".join(map(str, sys.version_info[:3])))
     assert facts["cores"] >= 1
     assert facts["threads"]["OPENBLAS_NUM_THREADS"] == "1"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
 import zipfile
 from pathlib import Path
@@ -100,6 +103,24 @@ def test_the_wheel_contains_every_module_and_every_table_and_template(wheel: zip
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert expected - set(wheel.namelist()) == set()
+
+
+@pytest.mark.thorough
+def test_a_run_of_an_installed_wheel_says_which_version_made_it(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    wheel.extractall(tmp_path / "installed")
+    code = "from phasewise.bench.cli import main; main()"
+    command = ["run", "toy", "--rounds", "3", "-q", "--out", tmp_path / "run"]
+    places = os.pathsep.join(map(str, (tmp_path / "installed", sysconfig.get_path("purelib"))))
+    subprocess.run(  # without `site` there is no editable install: what is imported is what the wheel holds
+        [sys.executable, "-P", "-S", "-c", code, *command],
+        env={**os.environ, "PYTHONPATH": places},
+        cwd=tmp_path,
+        check=True,
+    )
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert record["summary"]["version"] == record["environment"]["version"] == declared
+    assert record["environment"]["commit"] is None
 
 
 @pytest.mark.thorough

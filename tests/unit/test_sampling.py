@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,23 @@ def test_line_times_are_written_to_the_one_file_asked_for(tmp_path: Path, monkey
     text = (tmp_path / "lines.txt").read_text(encoding="utf-8")
     assert "total += math.sqrt(index)" in text
     assert os.listdir(elsewhere) == []  # noqa: PTH208
+
+
+def cold() -> float:
+    return math.sqrt(2.0)
+
+
+def test_the_hottest_function_is_first_in_the_list_and_in_the_lines(tmp_path: Path) -> None:
+    def call() -> None:
+        cold()
+        work()
+
+    profile_lines(call, [cold, work], tmp_path / "lines.txt")
+    text = (tmp_path / "lines.txt").read_text(encoding="utf-8")
+    assert text.count("Timer unit: 1e-06 s") == 1
+    assert re.findall(r"seconds - .*:\d+ - (\w+)$", text, re.MULTILINE) == ["work", "cold"]
+    assert re.findall(r"^Function: (\w+) at", text, re.MULTILINE) == ["work", "cold"]
+    assert text.index("seconds - ") < text.index("Function: work")
 
 
 def test_a_module_stands_for_the_functions_written_in_it(tmp_path: Path) -> None:
