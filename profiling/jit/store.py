@@ -25,6 +25,7 @@ import numpy as np
 
 VARIABLE: Final = "NUMBA_CACHE_DIR"
 SUFFIX: Final = ".kernel"
+_RECIPE: Final = Path(__file__).with_name("pipeline.py")  # how functions are compiled
 _MAGIC: Final = b"phasewise kernel 1\n"
 _UNUSED_S: Final = 45 * 86_400.0
 _MOST_BYTES: Final = 512 << 20
@@ -86,8 +87,9 @@ def _versions() -> str:
     settings = sorted(
         pair for pair in os.environ.items() if pair[0].startswith("NUMBA_") and pair[0] not in _IRRELEVANT
     )
+    recipe = hashlib.sha256(_RECIPE.read_bytes()).hexdigest()
     python = (platform.python_implementation(), sys.version_info[:2])
-    return f"{python} {numba.__version__} {llvmlite.__version__} {np.__version__} {settings}"
+    return f"{recipe} {python} {numba.__version__} {llvmlite.__version__} {np.__version__} {settings}"
 
 
 class Store:
