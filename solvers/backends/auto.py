@@ -259,12 +259,12 @@ def _standing(
     judge: Judge, verdict: Solution | Rejection, answer: Answer, at: int, passed: list[Fallback]
 ) -> tuple[Solution | Rejection, Answer]:
     """Return the verdict that stands where no answer was proven: it knows of all others that were passed over."""
-    others = (*passed[:at], *passed[at + 1 :])
+    reasons = "; ".join(f"{each.backend}: {each.reason}" for each in passed)
     if isinstance(verdict, Rejection) and verdict.lesser is None:
-        reasons = "; ".join(f"{each.backend}: {each.reason}" for each in passed)
         return Rejection(reasons), replace(answer, note=reasons)
-    answer = replace(answer, fallbacks=others)
-    return judge(answer), answer
+    answer = replace(answer, fallbacks=(*passed[:at], *passed[at + 1 :]))
+    verdict = judge(answer)
+    return (replace(verdict, reason=reasons) if isinstance(verdict, Rejection) else verdict), answer
 
 
 def _reason(verdict: Solution | Rejection) -> str:
