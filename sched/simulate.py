@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phasewise.profiling.defects import said
-from phasewise.profiling.errors import OutputError, ProfilingError, cannot_write
+from phasewise.profiling.errors import OutputError, ProfilingError
 from phasewise.profiling.jit.account import ACCOUNT, Charge
 from phasewise.profiling.jit.kernel import Wanted, wanted
 from phasewise.profiling.jit.prepare import KernelError, prepare
-from phasewise.profiling.jit.store import VARIABLE
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.profiling.sinks import NullSink, Sink
 from phasewise.sched import kernels, lease_kernels, registry
@@ -260,8 +259,6 @@ def prepare_kernels(parts: Parts, callbacks: Callbacks = Callbacks()) -> float:
     """
     try:
         return prepare(parts.kernels, callbacks.notify, callbacks.interrupted)
-    except OSError as error:
-        raise cannot_write(f"the compiled kernels ({VARIABLE} names another folder for them)", error) from error
     except KernelError as error:
         raise SchedulingError(str(error)) from error
 

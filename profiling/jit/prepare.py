@@ -22,6 +22,7 @@ from typing import Final
 
 from numba.core.errors import NumbaError
 
+from phasewise.profiling.errors import cannot_write
 from phasewise.profiling.jit import store as stores
 from phasewise.profiling.jit.account import ACCOUNT
 from phasewise.profiling.jit.kernel import Wanted
@@ -57,7 +58,7 @@ def prepare(
 
     Raises
     ------
-    OSError
+    OutputError
         Where what is compiled can be kept nowhere.
     KernelError
         Where something cannot be compiled.
@@ -103,14 +104,19 @@ def _missing(needed: Iterable[Wanted]) -> list[Wanted]:
 def _writable_store(say: Say) -> None:
     """Make sure that what is compiled can be kept: for this process alone where the user's folder takes nothing.
 
-    Raises OSError where a folder was named and takes nothing, or no temporary one does.
+    Raises `OutputError` where a folder was named and takes nothing, or no temporary one does.
     """
+    store = stores.current()
     try:
-        stores.current().require_writable()
+        store.require_writable()
     except OSError as error:
+        place = f"compiled kernels to {store.folder} ({stores.VARIABLE} names another folder for them)"
         if os.environ.get(stores.VARIABLE):
-            raise
-        folder = tempfile.mkdtemp(prefix="phasewise-kernels-")
+            raise cannot_write(place, error) from error
+        try:
+            folder = tempfile.mkdtemp(prefix="phasewise-kernels-")
+        except OSError as neither:
+            raise cannot_write(place, neither) from neither
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         say(
             f"compiled kernels cannot be kept in {stores.user_folder()} ({error.strerror}); they are compiled for this "

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.profiling.errors import cannot_write
 from phasewise.profiling.phases import SystemClock
 from phasewise.sched import registry
 from phasewise.sched.cluster import ClusterLayout, Node
@@ -221,15 +220,12 @@ def prepare_kernels(
         return 0.0
     # Compiled code: only where pods are placed.
     from phasewise.profiling.jit.prepare import KernelError, prepare  # noqa: PLC0415
-    from phasewise.profiling.jit.store import VARIABLE  # noqa: PLC0415
     from phasewise.sched.nodes.compiled_form import kernels_of_filling  # noqa: PLC0415
 
     try:
         return prepare(kernels_of_filling(experiment.rule), notify, interrupted)
     except KernelError as error:
         raise ScenarioError(str(error)) from error
-    except OSError as error:
-        raise cannot_write(f"the compiled kernels ({VARIABLE} names another folder for them)", error) from error
 
 
 def fill(
