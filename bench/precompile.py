@@ -6,6 +6,7 @@ cannot compile, as in a read-only image, this does it once and for all, on all c
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import tempfile
 import time
@@ -36,8 +37,10 @@ def of_placements() -> list[Wanted]:
     from phasewise.sched.nodes.compiled_form import kernels_of_filling, kernels_of_rounds
 
     options = registry.PlacementOptions(ClusterLayout.of([Node("one", "v100", 2, 8000, 8000)]), whole_gpus=False)
+    original = registry.placement("fgd", dataclasses.replace(options, bit_compatible=True)).rule  # type: ignore[attr-defined]
     rules = [registry.placement(name, options).rule for name in PLACEMENTS]  # type: ignore[attr-defined]
-    return [each for rule in rules for each in (*kernels_of_rounds(rule), *kernels_of_filling(rule))]
+    in_runs = [each for rule in rules for each in kernels_of_rounds(rule)]
+    return in_runs + [each for rule in (*rules, original) for each in kernels_of_filling(rule)]
 
 
 def of_solvers() -> list[Wanted]:

@@ -100,47 +100,68 @@ def literal_score(nodes: NodeArrays, need: Need, node: int, device: int) -> int:
 
 
 @compilable
-def settled_score(nodes: NodeArrays, need: Need, node: int, device: int, exact: bool) -> int:
-    """Return the score of a placement on one device, or on whole or no GPUs where that is -1."""
+def exact_score(nodes: NodeArrays, need: Need, node: int, device: int) -> int:
+    """Return the score of a placement on one device, or on the best where that is -1: no change at all is 50."""
+    return integer_score(nodes.tables.thresholds, gradient(nodes, need, node, device))
+
+
+@compilable
+def settled_score(nodes: NodeArrays, need: Need, node: int, device: int) -> int:
+    """Return the same, where rounding decides the original's score."""
     lowered = gradient(nodes, need, node, device)
     score = integer_score(nodes.tables.thresholds, lowered)
-    if exact or not on_threshold(nodes.tables, score, lowered):
-        return score
-    return literal_score(nodes, need, node, device)
+    return literal_score(nodes, need, node, device) if on_threshold(nodes.tables, score, lowered) else score
 
 
 class LeastFragmentation(NamedTuple):
-    """Scores by 100 x sigmoid of the capacity that a placement makes useful, less that which it makes useless.
+    """Scores by 100 x sigmoid of the capacity that a placement makes useful, less that which it makes useless."""
 
-    Attributes
-    ----------
-    bit_compatible
-        Whether a score that the rounding of sums decides is the original's; otherwise no change is 50, as in
-        mathematics.
+    def score(self, nodes: NodeArrays, need: Need, node: int) -> int:
+        """Return the score of a node, by the GPU that is best for the task."""
+        return exact_score(nodes, need, node, -1)
+
+    def device(self, nodes: NodeArrays, need: Need, node: int, score: int) -> int:
+        """Return the first GPU that has the score of the node."""
+        for device in range(nodes.size[node]):
+            if nodes.left[node, device] >= need.milli and exact_score(nodes, need, node, device) == score:
+                return device
+        return -1
+
+    def scores(self, nodes: NodeArrays, need: Need, at: Ints) -> Ints:
+        """Return the scores of nodes on which the task fits."""
+        scores: Ints = nodes.tables.thresholds.searchsorted(gradients(nodes, need, at).max(1), "right") - 1
+        return scores
+
+    def device_numpy(self, nodes: NodeArrays, need: Need, node: int, score: int) -> int:
+        """Return the first GPU that has the score of the node."""
+        lowered = gradients(nodes, need, np.array([node]))[0]
+        return int((nodes.tables.thresholds.searchsorted(lowered, "right") == score + 1).argmax())
+
+
+class OriginalRounding(NamedTuple):
+    """The same, but that a score which the rounding of sums decides is the original's.
+
+    A rule of its own: what nobody asks for is not compiled.
     """
-
-    bit_compatible: bool = False
 
     def score(self, nodes: NodeArrays, need: Need, node: int) -> int:
         """Return the score of a node, by the GPU that is best for the task."""
         lowered = gradient(nodes, need, node, -1)
         score = integer_score(nodes.tables.thresholds, lowered)
-        if not self.bit_compatible or not on_threshold(nodes.tables, score, lowered):
+        if not on_threshold(nodes.tables, score, lowered):
             return score
         if need.gpus != 1 or need.milli == WHOLE_MILLI:
             return literal_score(nodes, need, node, -1)
         score = 0
         for device in range(nodes.size[node]):
             if nodes.left[node, device] >= need.milli:
-                score = max(score, settled_score(nodes, need, node, device, False))
+                score = max(score, settled_score(nodes, need, node, device))
         return score
 
     def device(self, nodes: NodeArrays, need: Need, node: int, score: int) -> int:
         """Return the first GPU that has the score of the node."""
         for device in range(nodes.size[node]):
-            if nodes.left[node, device] >= need.milli and (
-                settled_score(nodes, need, node, device, not self.bit_compatible) == score
-            ):
+            if nodes.left[node, device] >= need.milli and settled_score(nodes, need, node, device) == score:
                 return device
         return -1
 
@@ -148,17 +169,13 @@ class LeastFragmentation(NamedTuple):
         """Return the scores of nodes on which the task fits."""
         lowered = gradients(nodes, need, at).max(1)
         scores: Ints = nodes.tables.thresholds.searchsorted(lowered, "right") - 1
-        if self.bit_compatible:
-            for k in np.flatnonzero(on_threshold(nodes.tables, scores, lowered)):
-                scores[k] = self.score(nodes, need, int(at[k]))
+        for k in np.flatnonzero(on_threshold(nodes.tables, scores, lowered)):
+            scores[k] = self.score(nodes, need, int(at[k]))
         return scores
 
     def device_numpy(self, nodes: NodeArrays, need: Need, node: int, score: int) -> int:
         """Return the first GPU that has the score of the node."""
-        if self.bit_compatible:
-            return self.device(nodes, need, node, score)
-        lowered = gradients(nodes, need, np.array([node]))[0]
-        return int((nodes.tables.thresholds.searchsorted(lowered, "right") == score + 1).argmax())
+        return self.device(nodes, need, node, score)
 
 
 @register_placement
@@ -168,4 +185,4 @@ class Fgd(NodePlacement):
     name: ClassVar[str] = "fgd"
 
     def __init__(self, options: PlacementOptions) -> None:
-        super().__init__(options, LeastFragmentation(options.bit_compatible))
+        super().__init__(options, OriginalRounding() if options.bit_compatible else LeastFragmentation())

@@ -93,11 +93,14 @@ def test_compiling_is_in_no_phase_and_no_figure_but_its_own(cold: Path) -> None:
     assert first["peak_rss_mib"] == pytest.approx(second["peak_rss_mib"], rel=0.15)
 
 
-def test_the_first_and_the_second_run_are_no_different(cold: Path) -> None:
+def test_the_first_and_the_second_run_cost_the_same(cold: Path) -> None:
+    first, second = summary(cold / "cold"), summary(cold / "warm")
+    for name in ("lp_solve", "worker_assignment", "event_completion"):  # 340 times as much where they compiled
+        ratio = first["phases"][name]["cpu_s"] / second["phases"][name]["cpu_s"]
+        assert 0.3 < ratio < 3.0, name  # two runs on a busy machine
     compared = phasewise(cold / "cache", cold, "compare", "cold", "warm")
     assert compared.returncode == 0
-    assert "faster:" not in compared.stdout  # no phase moved; at most the machine was busier (undecided)
-    assert "slower:" not in compared.stdout
+    assert "moved: lp_solve" not in compared.stdout
 
 
 def test_both_did_the_same(cold: Path) -> None:
