@@ -32,7 +32,12 @@ class InterruptedRunError(Exception):
     """A run was interrupted; the message says what it left."""
 
 
+class AfterRunError(Exception):
+    """A run is done and saved, and what was to follow it failed; the message says where the run is."""
+
+
 _EXPECTED = (
+    AfterRunError,
     InterruptedRunError,
     click.ClickException,
     ProfilingError,
@@ -112,7 +117,7 @@ def _say(error: BaseException) -> int:
     match error:
         case InterruptedRunError():
             text, code = ": ".join(["interrupted", *map(str, error.args)]), ExitCode.INTERRUPTED
-        case RunFailedError() | InflationFailedError() | InvariantError() | ReplayFailedError():
+        case AfterRunError() | RunFailedError() | InflationFailedError() | InvariantError() | ReplayFailedError():
             text, code = f"error: {error}", ExitCode.FAILED
         case click.UsageError():
             text, code = f"error: {_usage(error)}", ExitCode.BAD_INPUT

@@ -28,9 +28,12 @@ def command(
 
     Every figure comes from the first run: a profiler slows what it watches. The profiled runs are for reading.
     """
+    from phasewise.bench.boundary import AfterRunError
     from phasewise.bench.output import console, shown_if_possible
     from phasewise.bench.profiled import profile_again
     from phasewise.bench.runs import perform
+    from phasewise.profiling.errors import ProfilingError
+    from phasewise.reports.errors import ReportError
     from phasewise.reports.html import write_report
     from phasewise.reports.run_directory import load_run
     from phasewise.reports.terminal import render_summary
@@ -42,8 +45,13 @@ def command(
         run = load_run(path)
         with shown_if_possible(path):
             render_summary(run, console())
-        written = profile_again(loaded, path, rounds=profile_rounds, quiet=quiet)
-        report = write_report([run], path / "report.html")
+        try:
+            written = profile_again(loaded, path, rounds=profile_rounds, quiet=quiet)
+            report = write_report([run], path / "report.html")
+        except (ProfilingError, ReportError) as error:
+            raise AfterRunError(
+                f"the run is done and saved in {path}, but not all that was to follow: {error}"
+            ) from error
         with shown_if_possible(path):
             click.echo(f"run directory: {path}")
             for profile in written:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from phasewise.profiling.errors import OutputError
+
 GOOD_TRACE = "ResNet-18 (batch size 16)\tpython3 main.py\tdir\t--steps\t0\t5000\t1\t1\t-1\t0.0\n"
 
 
@@ -27,6 +29,22 @@ def test_profile_writes_the_profiles_and_the_report_beside_the_run(tmp_path: Pat
     assert "pyinstrument" in (out / "pyinstrument.html").read_text().lower()
     assert "Simulation.run_round" in (out / "line_profile.txt").read_text()
     assert "worker_assignment" in (out / "report.html").read_text()
+
+
+def test_a_report_that_cannot_be_written_does_not_make_a_finished_run_bad_input(
+    tmp_path: Path, phasewise: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OutputError("cannot write report.html: No space left on device")
+
+    monkeypatch.setattr("phasewise.reports.html.write_report", full)
+    said = phasewise("profile", "toy", "-q", "--profile-rounds", 5, "--out", tmp_path / "out")
+    assert said.code == 3
+    assert said.err.splitlines()[-1] == (
+        f"phasewise: error: the run is done and saved in {tmp_path / 'out'}, but not all that was to follow: "
+        "cannot write report.html: No space left on device"
+    )
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["status"] == "complete"
 
 
 def test_the_profiled_runs_supply_no_figure_and_leave_no_line(tmp_path: Path, phasewise: Callable) -> None:
