@@ -231,13 +231,9 @@ class _Stages:
         self._rows = np.flatnonzero(classes.gain.max(axis=1, initial=0.0) > 0.0)
         self._open = capacity > 0.0
         self._stock = filling_kernels.Stock(capacity, np.zeros(capacity.size), self._open.astype(np.float64))
-        count = self._rows.size
+        rows, count = self._rows, self._rows.size
         self._jobs = filling_kernels.jobs_of(
-            classes.gain[self._rows],
-            classes.scale_factor[self._rows],
-            classes.members[self._rows],
-            np.ones(count),
-            np.zeros(count),
+            classes.gain[rows], classes.scale_factor[rows], classes.members[rows], np.ones(count), np.zeros(count)
         )
         self._worth = self._open / max(1, int(self._open.sum()))
         self._load = np.ones(capacity.size)
