@@ -17,7 +17,7 @@ from phasewise.reports.published import write_pages
 from phasewise.reports.run_directory import load_run
 from phasewise.reports.viewer.page import write_viewer
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.thorough]
 
 KEPT = Path(__file__).resolve().parents[2] / "docs" / "reports" / "index.html"
 PAGES = ("report of two runs", "viewer of one run", "viewer of two runs", "published sample", "published and kept")

@@ -24,6 +24,8 @@ from phasewise.solvers.errors import SolveFailedError
 from phasewise.solvers.problems import MaxMinProblem
 from phasewise.solvers.session import Solver, open_solver
 
+pytestmark = pytest.mark.thorough
+
 Floats = npt.NDArray[np.float64]
 
 CHUNK: Final = 50

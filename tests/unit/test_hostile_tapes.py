@@ -19,6 +19,8 @@ from phasewise.solvers.errors import TapeError
 from phasewise.solvers.problems import MaxMinProblem
 from phasewise.solvers.tapes import Tape, TapeWriter
 
+pytestmark = pytest.mark.thorough
+
 COMMAND = Path(sys.executable).with_name("phasewise")
 HEADER = {"format": "phasewise-tape", "version": 1, "origin": {}}
 PROBLEM = {"kind": "max_min", "numbers": {}, "arrays": ["gain", "scale_factor", "capacity"]}

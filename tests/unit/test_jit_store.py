@@ -21,6 +21,8 @@ from phasewise.profiling.jit.layouts import Vector
 from phasewise.profiling.jit.prepare import prepare
 from phasewise.profiling.jit.store import SUFFIX, Store, current, used
 
+pytestmark = pytest.mark.thorough
+
 MODULE = """from pathlib import Path
 
 from numba.extending import overload

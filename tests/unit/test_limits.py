@@ -16,6 +16,8 @@ from phasewise.sched.memory import VARIABLE, estimate, limit_bytes
 from phasewise.sched.scenario.loading import builtin_names, load_scenario
 from phasewise.sched.workload.build import build_workload
 
+pytestmark = pytest.mark.thorough
+
 COMMAND = Path(sys.executable).with_name("phasewise")
 BAD_INPUT = 2
 HOUR_S = 3600.0

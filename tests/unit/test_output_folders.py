@@ -20,6 +20,8 @@ from phasewise.bench.directories import claimed
 from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.simulate import Callbacks, simulate
 
+pytestmark = pytest.mark.thorough
+
 COMMAND = Path(sys.executable).with_name("phasewise")
 BAD_INPUT, FAILED, INTERRUPTED = 2, 3, 130
 PATIENCE_S = 60.0

@@ -17,6 +17,8 @@ from phasewise.solvers import registry
 from phasewise.solvers.errors import OptionError
 from phasewise.solvers.session import open_solver
 
+pytestmark = pytest.mark.thorough
+
 SOLVES = """
 import json, sys
 import numpy as np

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.thorough
+
 COMMAND = Path(sys.executable).with_name("phasewise")
 TALKATIVE = ("run", "toy", "--set", "output.debug=true")
 FULL = Path("/dev/full")
