@@ -12,6 +12,7 @@ from scheduling import IN_ONE_PROCESS, scope_of
 
 NOTING = """
 import os
+import time
 from pathlib import Path
 import pytest
 
@@ -19,6 +20,7 @@ import pytest
 def test_a_worker_is_noted(index: int) -> None:
     with Path("{notes}").open("a") as file:
         file.write(os.environ["PYTEST_XDIST_WORKER"] + chr(10))
+    time.sleep({lasts_s})  # so that one process cannot do all while the other starts
 """
 
 
@@ -35,7 +37,7 @@ def test_tests_share_a_scope_with_their_file_only_where_that_is_said() -> None:
 def test_two_processes_share_the_tests_of_a_plain_file_and_leave_a_dear_one_to_either(tmp_path: Path) -> None:
     for name in ("browser", "unit"):
         (tmp_path / "tests" / name).mkdir(parents=True)
-        source = NOTING.format(notes=tmp_path / name)
+        source = NOTING.format(notes=tmp_path / name, lasts_s=0.4 if name == "unit" else 0.0)
         (tmp_path / "tests" / name / f"test_{name}.py").write_text(source)
     (tmp_path / "tests" / "conftest.py").write_text("from scheduling import pytest_xdist_make_scheduler\n")
     (tmp_path / "pytest.ini").write_text(f"[pytest]\npythonpath = {ROOT / 'tests' / 'fixtures'}\n")
