@@ -100,7 +100,7 @@ class NodeState:
         self._bookkeeping, self._rounds = _forms(compiled=compiled)
         ranks = np.arange(layout.nodes) if rank is None else np.ascontiguousarray(rank, np.int64)
         self._nodes = NodeArrays.idle_nodes(layout, tasks, ranks)
-        self._bookkeeping.judge_all(self._nodes)
+        NumpyBookkeeping().judge_all(self._nodes)  # the same bits; building a state compiles nothing
         self._index: dict[Request, int] = {}
         self._requests = joined([], [], len(layout.worker_types))
         self._stale = False

@@ -192,3 +192,19 @@ def test_compiling_can_be_turned_off(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
     assert not (tmp_path / "cache").exists()
     assert summary(tmp_path / "plain")["compile_s"] == 0.0
+
+
+def test_building_a_simulation_compiles_nothing(tmp_path: Path) -> None:
+    script = (
+        "from phasewise.profiling.jit.account import ACCOUNT\n"
+        "from phasewise.profiling.phases import PhaseTimer\n"
+        "from phasewise.sched.scenario.loading import load_scenario\n"
+        "from phasewise.sched.simulate import build_parts\n"
+        "parts = build_parts(load_scenario('toy', {'placement.name': 'fgd', 'solver.name': 'auto'}), PhaseTimer())\n"
+        "print(len(parts.kernels) > 10, ACCOUNT.compilations)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-P", "-c", script],
+        env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert ended.stdout == "True []\n"
