@@ -331,7 +331,7 @@ class Recorder:
 
 
 def _builtin(summary: dict[str, Any]) -> dict[str, Any]:
-    """Return the summary in Python's own numbers: where kernels are not compiled, they hand out NumPy's."""
+    """Return the summary in Python's own numbers, whoever counted with NumPy's."""
     return {
         name: _builtin(value) if isinstance(value, dict) else value.item() if isinstance(value, np.generic) else value
         for name, value in summary.items()
