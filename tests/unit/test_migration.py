@@ -13,7 +13,7 @@ from phasewise.sched.api import Assignment, ClusterView, Holding
 from phasewise.sched.cluster import ClusterLayout
 from phasewise.sched.errors import ScenarioError
 from phasewise.sched.migration import MigrationModel, checkpoint_sizes_mb
-from phasewise.sched.registry import PolicyOptions
+from phasewise.sched.policy_options import PolicyOptions
 from phasewise.sched.scenario.config import Cluster, Migration
 from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.simulate import simulate
