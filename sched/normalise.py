@@ -6,8 +6,9 @@ import numpy as np
 
 from phasewise.sched.api import ClusterView, Floats
 from phasewise.sched.registry import PolicyOptions
-from phasewise.solvers.lexicographic import LexicographicProblem
-from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING, Bools, MaxMinProblem
+from phasewise.solvers.families.lexicographic import LexicographicProblem
+from phasewise.solvers.families.max_min import MAX_MIN, MAX_MIN_SWITCHING, MaxMinProblem
+from phasewise.solvers.problems import Bools
 
 CANONICAL_WEIGHT = 1e-3  # large enough to choose among equal optima, too small to move the least gain
 
@@ -71,6 +72,7 @@ def max_min_problem(view: ClusterView, throughput: Floats, options: PolicyOption
         linear_weight=CANONICAL_WEIGHT if options.canonical else 0.0,
         previous=previous,
         move_cost=move_cost,
+        keys=view.job_id[rows],
     )
     return problem, rows
 
@@ -88,7 +90,7 @@ def water_filling_problem(
     Its levels are unique, so that no linear term has to choose among optima; moving costs nothing in it.
     """
     stated, rows = max_min_problem(view, throughput, options)
-    return LexicographicProblem(stated.gain, stated.scale_factor, stated.capacity, stated.allowed), rows
+    return LexicographicProblem(stated.gain, stated.scale_factor, stated.capacity, stated.allowed, stated.keys), rows
 
 
 def _moving(view: ClusterView, rows: Bools, move_weight: float) -> tuple[Floats | None, Floats | None]:

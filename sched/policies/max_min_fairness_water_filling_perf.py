@@ -9,7 +9,7 @@ import numpy as np
 from phasewise.sched.api import Allocation, ClusterView, Solve, TypeOrder
 from phasewise.sched.normalise import spread, water_filling_problem
 from phasewise.sched.registry import PolicyOptions, register_policy
-from phasewise.solvers.lexicographic import LEXICOGRAPHIC
+from phasewise.solvers.families.lexicographic import LEXICOGRAPHIC
 
 
 @register_policy
