@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from phasewise.solvers.api import Answer, Status
-from phasewise.solvers.families.finish_time import FinishTimeProblem
+from phasewise.solvers.families.finish_time import FinishTimeProblem, Step
 from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.problems import Floats
 from phasewise.solvers.proofs import Duals, relative_gap
@@ -53,42 +53,48 @@ def finish_time_answer(
     if prices is None or prices.size != problem.types:
         prices = first_prices(problem)
     below, above = problem.bound(prices), np.inf
-    best: Answer | None = None
+    hold = below <= problem.ceiling
+    best = Answer(Status.FAILED, None)
     iterations = solved = 0
-    rebuild, note = None, ""
+    rebuild, note, proven = None, "", True
     while solved < MOST_PROBLEMS:
         ratio = below * _BEYOND
-        answer = yield problem.at(ratio)
+        step = (_held(problem, prices, ratio) if hold else None) or problem.at(ratio)
+        hold = False
+        answer = (yield step.problem) if step.problem.rows else _nobody(problem)
         solved += 1
         iterations += answer.iterations
         rebuild = answer.rebuild if solved == 1 else rebuild
         if answer.status not in _USABLE or answer.x is None:
-            best, note = best or answer, answer.note
+            best, note, proven = best if best.x is not None else answer, answer.note, False
             break
+        x = problem.packed(step.whole(answer.x))
         found = (answer.duals or Duals()).vector("capacity", problem.types)
-        x, achieved = _achieved(problem, answer.x, ratio, prices if found is None else found, tolerance)
-        if best is None or achieved < above:
+        lower = problem.bound(found, below)
+        moved = lower > below * _STILL
+        if found is not None and lower >= below:
+            below, prices = lower, found
+        if not moved and problem.objective(x) > ratio * (1.0 + tolerance):
+            x = problem.topped_up(x, ratio, prices)
+        achieved = problem.objective(x)
+        if best.x is None or achieved < above:
             above, best = achieved, replace(answer, x=x)
-        proven = problem.bound(found, above)
-        moved = proven > below * _STILL
-        if found is not None and proven >= below:
-            below, prices = proven, found
-        if relative_gap(below, above) <= tolerance or not moved:
+        if relative_gap(below, above) <= tolerance or not (moved or step.fixed.any()):
             break
-    assert best is not None  # as at least one problem was solved
     note = f"{solved} max-min problems" + (f"; {note}" if note else "")
     final = replace(best, duals=Duals(capacity=prices), iterations=iterations, rebuild=rebuild, note=note)
-    return Found(final, prices)
+    return Found(final, prices, relative_gap(below, above) if proven else np.inf)
 
 
-def _achieved(
-    problem: FinishTimeProblem, answer: Floats, ratio: float, prices: Floats, tolerance: float
-) -> tuple[Floats, float]:
-    """Return (J, W) time fractions of all jobs from those that matter, and the ratio that they achieve."""
-    x = problem.packed(problem.spread(answer))
-    achieved = problem.objective(x)
-    if achieved > ratio * (1.0 + tolerance):
-        topped = problem.topped_up(x, ratio, prices)
-        if (reached := problem.objective(topped)) < achieved:
-            return topped, reached
-    return x, achieved
+def _held(problem: FinishTimeProblem, prices: Floats, ratio: float) -> Step | None:
+    """Return a problem in which those who decide the ceiling have all that they can have, None where there is none.
+
+    That the ceiling is the bound says next to nothing of the others, and a max-min problem at the ceiling has no prices
+    to go by. At the ratio that all others can afford it has; where GPUs do not suffice for that, at the ceiling itself.
+    """
+    return problem.held(problem.affordable(prices)) or problem.held(ratio)
+
+
+def _nobody(problem: FinishTimeProblem) -> Answer:
+    """Return the answer to a problem of no jobs."""
+    return Answer(Status.OPTIMAL, np.zeros((0, problem.types)))

@@ -17,10 +17,21 @@ Step = TypeVar("Step", bound=AllocationProblem)
 
 
 class Found(NamedTuple):
-    """The answer that a sequence came to, and what it leaves for the next one to start from."""
+    """What a sequence came to.
+
+    Attributes
+    ----------
+    answer
+        To the problem.
+    left
+        What it leaves for the next one to start from, None where that is nothing.
+    gap
+        What the answer's duals prove; infinite where that is nothing.
+    """
 
     answer: Answer
     left: Any
+    gap: float
 
 
 def carried_out(steps: Generator[Step, Answer, Found], solve: Callable[[Step], Answer]) -> Found:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 import numpy as np
 
@@ -24,11 +24,41 @@ from phasewise.solvers.problems import (
 from phasewise.solvers.proofs import Duals, Proof
 from phasewise.solvers.rows import Keys
 
+if TYPE_CHECKING:
+    from phasewise.profiling.jit.kernel import Wanted
+
 FINISH_TIME: Final = "finish_time"
 ULP: Final = 2.3e-16  # of a result, relative: two roundings
 _ROUNDED: Final = 1.0 - 1e-15  # what rounding may add to a ceiling
 _NEXT_TO_NOTHING: Final = 1e-3  # of a job's time
+_AT_THE_CEILING: Final = 1.0 - 1e-9
 _ABSURD: Final = 1e100  # prices of this size prove nothing and would overflow
+
+
+class Step(NamedTuple):
+    """A max-min problem of some of the jobs of a finish-time problem, and what the others have.
+
+    Attributes
+    ----------
+    problem
+        Of the jobs in ``rows``, on what GPUs the others leave.
+    rows
+        (J,) whose problem it is.
+    fixed
+        (J, W) time fractions of the others.
+    """
+
+    problem: MaxMinProblem
+    rows: Bools
+    fixed: Floats
+
+    def whole(self, x: Floats) -> Floats:
+        """Return the (J, W) time fractions of all jobs."""
+        if self.rows.all():
+            return x
+        whole = self.fixed.copy()
+        whole[self.rows] = x
+        return whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,17 +102,25 @@ class FinishTimeProblem(AllocationProblem):
     allowed: Bools | None = None
     keys: Keys | None = None
 
+    @classmethod
+    def kernels(cls) -> list[Wanted]:
+        """Return the kernels of the certificate."""
+        from phasewise.profiling.jit.kernel import wanted
+        from phasewise.solvers.finish_time_kernels import KERNELS
+
+        return [each for kernel in KERNELS for each in wanted(kernel)]
+
     @cached_property
     def allowed_mask(self) -> Bools:
-        """(J, W) where x may be above 0; a type without GPUs is out of the question."""
-        return usable_pairs(self.throughput, self.allowed, self.capacity)
+        """(J, W) where x may be above 0: where there are GPUs, for jobs with steps left that make progress at all."""
+        mask = usable_pairs(self.throughput, self.allowed, self.capacity)
+        waits = (self.steps_remaining > 0.0) & (mask & (self.throughput > 0.0)).any(axis=1)
+        return mask if waits.all() else mask & waits[:, None]
 
     @cached_property
     def usable_throughput(self) -> Floats:
         """(J, W) throughput, 0 where x may not be above 0."""
-        if self.allowed is None and self.capacity.all():
-            return self.throughput
-        return np.where(self.allowed_mask, self.throughput, 0.0)
+        return self.throughput if self.allows_all else np.where(self.allowed_mask, self.throughput, 0.0)
 
     @cached_property
     def fastest(self) -> Floats:
@@ -92,8 +130,8 @@ class FinishTimeProblem(AllocationProblem):
 
     @cached_property
     def waits(self) -> Bools:
-        """(J,) whose ratio depends on what they get: they have steps left, and can run somewhere."""
-        depends: Bools = (self.steps_remaining > 0.0) & (self.fastest > 0.0)
+        """(J,) whose ratio depends on what they get: they have steps left, and make progress somewhere."""
+        depends: Bools = self.fastest > 0.0
         return depends
 
     def validate(self) -> None:
@@ -118,13 +156,18 @@ class FinishTimeProblem(AllocationProblem):
         return float(self.ratios(x).max(initial=0.0))
 
     @cached_property
+    def soonest(self) -> Floats:
+        """(J,) the ratio of each job that `waits` names if it had its fastest type for itself, 0 of others."""
+        left = np.divide(self.steps_remaining, self.fastest, out=np.zeros(self.rows), where=self.waits)
+        ratios: Floats = np.where(self.waits, (self.since_arrival + left) / self.isolated, 0.0)
+        return ratios
+
+    @cached_property
     def ceiling(self) -> float:
         """A bound that needs no prices: the worst ratio if each job had its fastest type for itself."""
-        waits = self.waits
-        done = self.since_arrival[self.steps_remaining == 0.0] / self.isolated[self.steps_remaining == 0.0]
-        soonest = self.since_arrival[waits] + self.steps_remaining[waits] / self.fastest[waits]
-        soonest /= self.isolated[waits]
-        return max(float(done.max(initial=0.0)), float(soonest.max(initial=0.0)) * _ROUNDED)
+        over = self.steps_remaining == 0.0
+        done = self.since_arrival[over] / self.isolated[over]
+        return max(float(done.max(initial=0.0)), float(self.soonest.max(initial=0.0)) * _ROUNDED)
 
     def prove(self, x: Floats, duals: Duals) -> Proof | None:
         """Return the bound by capacity prices alone."""
@@ -145,30 +188,57 @@ class FinishTimeProblem(AllocationProblem):
         near
             A ratio that may be close to the bound, to start from; any will do.
         """
+        return self._affordable(prices, self.ceiling, near)
+
+    def affordable(self, prices: Floats) -> float:
+        """Return the least ratio that ``prices`` (W,) admit for all who can have it, if all others have all they can.
+
+        Where the `ceiling` is the bound, this is about how much better the others can be off.
+        """
+        return self._affordable(prices, 0.0, self.ceiling)
+
+    def _affordable(self, prices: Floats | None, floor: float, near: float) -> float:
         from phasewise.solvers.finish_time_kernels import least_ratio  # compiled
 
         if prices is None or not 0.0 < float(prices @ self.capacity) < _ABSURD:
-            return self.ceiling
+            return floor
         prices = np.where(self.capacity > 0.0, prices, 0.0)
         prices /= float(prices @ self.capacity)
         work = np.array([np.where(self.waits, self.steps_remaining, 0.0), self.since_arrival, self.isolated])
-        limits = (self.ceiling, near if math.isfinite(near) else self.ceiling, float(prices @ self.capacity))
+        limits = (floor, near if math.isfinite(near) else self.ceiling, float(prices @ self.capacity))
         return float(least_ratio(laid_out(self.usable_throughput), laid_out(self.scale_factor), prices, work, limits))
 
-    def at(self, ratio: float) -> MaxMinProblem:
+    def at(self, ratio: float) -> Step:
         """Return the max-min problem of the jobs that `waits` names, of optimum 1 or more where all can have ``ratio``.
 
-        gain_ij = T_ij / n_i.
+        gain_ij = T_ij / n_i, for a ratio of at least the `ceiling`.
         """
-        waits = self.waits
-        rows = slice(None) if waits.all() else waits
-        return MaxMinProblem(
-            gain=self.throughput[rows] / self.needs(ratio)[rows, None],
-            scale_factor=self.scale_factor[rows],
-            capacity=self.capacity,
-            allowed=None if self.allowed is None else self.allowed[rows],
-            keys=None if self.keys is None else self.keys[rows],
+        return self._step(ratio, self.waits, np.zeros((self.rows, self.types)), self.capacity)
+
+    def held(self, ratio: float) -> Step | None:
+        """Return the max-min problem at a ratio below the `ceiling` of those who can have it.
+
+        The others, among them those who decide the ceiling, have their fastest type for themselves. None where there
+        are not the GPUs for it, or where that is nobody.
+        """
+        rows = self.waits & (self.soonest >= min(ratio, self.ceiling * _AT_THE_CEILING))
+        x = np.zeros((self.rows, self.types))
+        x[rows, self.usable_throughput[rows].argmax(axis=1)] = 1.0
+        capacity = self.capacity - self.scale_factor @ x
+        if not rows.any() or capacity.min() < 0.0:
+            return None
+        return self._step(ratio, self.waits & ~rows, x, capacity)
+
+    def _step(self, ratio: float, rows: Bools, fixed: Floats, capacity: Floats) -> Step:
+        part = slice(None) if rows.all() else rows
+        problem = MaxMinProblem(
+            gain=self.throughput[part] / self.needs(ratio)[part, None],
+            scale_factor=self.scale_factor[part],
+            capacity=capacity,
+            allowed=None if self.allowed is None else self.allowed[part],
+            keys=None if self.keys is None else self.keys[part],
         )
+        return Step(problem, rows, fixed)
 
     def needs(self, ratio: float) -> Floats:
         """Return (J,) the throughput n_i with which each job that `waits` names has ``ratio``, steps/s; 1 for others.
@@ -200,14 +270,6 @@ class FinishTimeProblem(AllocationProblem):
         topped[rows[small]] = 0.0
         topped[rows[small], kind[small]] = time[small]
         return self.packed(topped)
-
-    def spread(self, x: Floats) -> Floats:
-        """Return the (J, W) allocation in which the jobs that `waits` names have ``x``, and the others nothing."""
-        if self.waits.all():
-            return x
-        whole = np.zeros((self.rows, self.types))
-        whole[self.waits] = x
-        return whole
 
 
 FAMILIES: Final = (FinishTimeProblem,)

@@ -23,7 +23,7 @@ def to_cvx(problem: FinishTimeProblem) -> CvxProgram:
         min rho    b_i + (1 - b_i) / y_i <= rho,    sum_j T_ij x_ij / n_i >= y_i, each row over its largest entry
     """
     near = problem.bound(first_prices(problem))
-    stated = problem.at(near)
+    stated = problem.at(near).problem
     jobs, types = stated.rows, stated.types
     pairs = np.flatnonzero(stated.allowed_mask)
     entries = np.arange(pairs.size)

@@ -41,11 +41,10 @@ class FinishTimes:
 
         steps = finish_time_answer(self.problem, self._prices(last if solver.remembers else None), solver.tolerance)
         found = carried_out(steps, solved)
-        x = found.answer.x if found.answer.x is not None else np.full((self.problem.rows, self.problem.types), np.nan)
-        duals = found.answer.duals or Duals()
-        proof = self.problem.prove(x, duals) if np.isfinite(x).all() else None
-        gap = np.inf if proof is None or proof.gap is None else proof.gap
-        return Outcome(x, duals, gap, found.answer.iterations, "; ".join(ways), colds[0], left)
+        answer = found.answer
+        x = answer.x if answer.x is not None else np.full((self.problem.rows, self.problem.types), np.nan)
+        cold = colds[0] if colds else True
+        return Outcome(x, answer.duals or Duals(), found.gap, answer.iterations, "; ".join(ways), cold, left)
 
     def _prices(self, last: Prices | None) -> Floats | None:
         """Return (W,) the prices that the last problem left, which stand for the types that have GPUs."""
