@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 import jinja2
 
+from phasewise.profiling.artefacts.sinks import write_atomically
 from phasewise.profiling.errors import OutputError
-from phasewise.profiling.sinks import write_atomically
 from phasewise.reports import charts, figures, palette, quantities
 from phasewise.reports.charts import Chart
 from phasewise.reports.compare import Comparison, compare_runs

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from phasewise.profiling.tables import RecordError, read_table
+from phasewise.profiling.artefacts.tables import RecordError, read_table
 from phasewise.reports.columns import ColumnTable
 from phasewise.reports.errors import RunDirectoryError
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.sched.cluster import ClusterLayout
+from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.solvers.api import Solution
 from phasewise.solvers.problems import Problem
 

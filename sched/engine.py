@@ -2,7 +2,7 @@
 
 A round goes `arrivals -> policy -> priorities -> worker assignment -> event completion`; what happened is handed to the
 recorder, and the stopper says whether there is another one. The rules that differ between the original simulator and
-the corrected one are asked of `phasewise.sched.timing.Timing`.
+the corrected one are asked of `phasewise.sched.round.rules.Timing`.
 """
 
 from __future__ import annotations
@@ -16,20 +16,21 @@ import numpy as np
 import numpy.typing as npt
 
 from phasewise.profiling.phases import Phase, PhaseTimer
-from phasewise.sched import invariants, lease_kernels, priorities, progress
-from phasewise.sched.admission import Gate
+from phasewise.sched import invariants
 from phasewise.sched.api import Allocation, Assignment, ClusterView, Holding, Placement, Policy, TypeOrder
-from phasewise.sched.assignment import Assigner
-from phasewise.sched.clocks import Clocks, Service
-from phasewise.sched.cluster import ClusterLayout
+from phasewise.sched.cluster.layout import ClusterLayout
+from phasewise.sched.cluster.requests import WHOLE_MILLI, Request
 from phasewise.sched.errors import SchedulingError
-from phasewise.sched.migration import MigrationModel, paid
 from phasewise.sched.recording.recorder import Recorder
 from phasewise.sched.recording.records import NOTHING_PAID, AllocationRecord, ClusterUse, JobRecord, RoundOutcome
-from phasewise.sched.state import JobTable
-from phasewise.sched.stopping import Stopper, StopReason
-from phasewise.sched.tasks import WHOLE_MILLI, Request
-from phasewise.sched.timing import MAX_FAILURES, Timing
+from phasewise.sched.round import lease_kernels, priorities, progress
+from phasewise.sched.round.admission import Gate
+from phasewise.sched.round.assignment import Assigner
+from phasewise.sched.round.clocks import Clocks, Service
+from phasewise.sched.round.migration import MigrationModel, paid
+from phasewise.sched.round.rules import MAX_FAILURES, Timing
+from phasewise.sched.round.state import JobTable
+from phasewise.sched.round.stopping import Stopper, StopReason
 from phasewise.sched.workload.arrivals import Workload
 from phasewise.solvers.api import Solution
 from phasewise.solvers.problems import Problem

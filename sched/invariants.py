@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.errors import InvariantError
-from phasewise.sched.tasks import WHOLE_MILLI
 
 if TYPE_CHECKING:
     from phasewise.sched.engine import Simulation

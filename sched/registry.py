@@ -21,7 +21,7 @@ from typing import Any, Protocol, TypeVar
 from phasewise.profiling.defects import is_somebodys, told
 from phasewise.profiling.names import nearest, quoted
 from phasewise.sched.api import Placement, Policy
-from phasewise.sched.cluster import ClusterLayout
+from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.errors import SchedulingError, UnknownPlacementError, UnknownPolicyError
 
 

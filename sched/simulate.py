@@ -13,27 +13,28 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from phasewise.profiling.artefacts.sinks import NullSink, Sink
 from phasewise.profiling.defects import said
 from phasewise.profiling.errors import OutputError, ProfilingError
 from phasewise.profiling.jit.account import ACCOUNT, Charge
 from phasewise.profiling.jit.kernel import Wanted, wanted
 from phasewise.profiling.jit.prepare import KernelError, prepare
 from phasewise.profiling.phases import PhaseTimer
-from phasewise.profiling.sinks import NullSink, Sink
-from phasewise.sched import kernels, lease_kernels, registry
+from phasewise.sched import registry
 from phasewise.sched.api import Placement, Policy, Solve
-from phasewise.sched.cluster import ClusterLayout
+from phasewise.sched.cluster.layout import ClusterLayout
+from phasewise.sched.cluster.node_lists import build_layout, node_count
 from phasewise.sched.defects import defect
 from phasewise.sched.engine import Parts, Simulation
 from phasewise.sched.errors import RunFailedError, ScenarioError, SchedulingError
 from phasewise.sched.memory import estimate, require_memory
-from phasewise.sched.migration import MigrationModel
-from phasewise.sched.node_lists import build_layout, node_count
 from phasewise.sched.recording.recorder import Recorder
 from phasewise.sched.recording.run_tables import write_phase_trace
+from phasewise.sched.round import kernels, lease_kernels
+from phasewise.sched.round.migration import MigrationModel
+from phasewise.sched.round.rules import Timing, preferred_types
+from phasewise.sched.round.stopping import Stopper
 from phasewise.sched.scenario.config import Scenario
-from phasewise.sched.stopping import Stopper
-from phasewise.sched.timing import Timing, preferred_types
 from phasewise.sched.workload.arrivals import Workload
 from phasewise.sched.workload.build import build_workload
 from phasewise.sched.workload.plausibility import doubts

@@ -8,9 +8,9 @@ from pathlib import Path
 from phasewise.profiling.inputs import input_fault, read_input
 from phasewise.sched import registry
 from phasewise.sched.errors import SchedulingError
-from phasewise.sched.faults import Fault
 from phasewise.sched.scenario.loading import load_scenario, scan_scenario
 from phasewise.sched.workload.build import build_workload
+from phasewise.sched.workload.faults import Fault
 from phasewise.sched.workload.gavel_trace import scan_trace
 from phasewise.sched.workload.openb import scan_nodes, scan_pods
 from phasewise.sched.workload.recognise import (

@@ -27,8 +27,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.profiling.artefacts.sinks import beside
 from phasewise.profiling.errors import OutputError, cannot_write
-from phasewise.profiling.sinks import beside
 from phasewise.solvers.errors import ProblemError, TapeError
 from phasewise.solvers.lexicographic import LexicographicProblem
 from phasewise.solvers.problems import MaxMinProblem, Problem

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from phasewise.bench.suite_tapes import Scale
+from phasewise.profiling.artefacts.sinks import NullSink
 from phasewise.profiling.phases import PhaseTimer
-from phasewise.profiling.sinks import NullSink
 from phasewise.sched.engine import Simulation
 from phasewise.sched.recording.recorder import Recorder
 from phasewise.sched.scenario.config import Scenario

@@ -15,14 +15,14 @@ import numpy as np
 from phasewise.bench.subjects.api import Case, require
 from phasewise.bench.subjects.loops import LOOPS, Loop
 from phasewise.bench.suite_tapes import Scale
+from phasewise.profiling.artefacts.sinks import NullSink
 from phasewise.profiling.phases import PhaseTimer
-from phasewise.profiling.sinks import NullSink
-from phasewise.sched import lease_kernels, priorities, progress
 from phasewise.sched.api import Assignment, Holding
 from phasewise.sched.engine import Simulation
 from phasewise.sched.recording.recorder import Recorder
 from phasewise.sched.recording.records import RoundOutcome
-from phasewise.sched.state import JobTable
+from phasewise.sched.round import lease_kernels, priorities, progress
+from phasewise.sched.round.state import JobTable
 
 Walk = Callable[[], list[Any]]
 PHASES: Final = ("priorities", "worker_assignment", "event_completion", "telemetry")

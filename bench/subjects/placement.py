@@ -12,13 +12,13 @@ from phasewise.bench.subjects.api import Case, require
 from phasewise.bench.suite_tapes import Scale
 from phasewise.profiling.jit.prepare import prepare
 from phasewise.sched import registry
-from phasewise.sched.cluster import ClusterLayout
-from phasewise.sched.node_lists import build_layout
+from phasewise.sched.cluster.layout import ClusterLayout
+from phasewise.sched.cluster.node_lists import build_layout
+from phasewise.sched.cluster.requests import WHOLE_MILLI, Request, TaskDistribution, typical
 from phasewise.sched.nodes.compiled_form import kernels_of_filling
 from phasewise.sched.nodes.state import Filled, NodeState
 from phasewise.sched.registry import PlacementOptions
 from phasewise.sched.scenario.config import Cluster
-from phasewise.sched.tasks import WHOLE_MILLI, Request, TaskDistribution, typical
 from phasewise.sched.workload.pods import read_pod_mix
 
 PLACEMENTS: Final = ("fgd", "best_fit", "dot_product", "gpu_packing", "gpu_clustering", "random")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.profiling.tables import parts_folder
+from phasewise.profiling.artefacts.tables import parts_folder
 from phasewise.reports.errors import RunDirectoryError
 from phasewise.reports.run_directory import Run
 from phasewise.reports.viewer.cluster import ClusterShape, cluster_shape

@@ -12,8 +12,8 @@ import jinja2
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.profiling.artefacts.sinks import write_atomically
 from phasewise.profiling.errors import OutputError
-from phasewise.profiling.sinks import write_atomically
 from phasewise.reports import quantities
 from phasewise.reports.errors import ComparisonError, ReportWriteError
 from phasewise.reports.glossary import STATUSES

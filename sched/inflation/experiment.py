@@ -19,12 +19,12 @@ import numpy.typing as npt
 
 from phasewise.profiling.phases import SystemClock
 from phasewise.sched import registry
-from phasewise.sched.cluster import ClusterLayout, Node
+from phasewise.sched.cluster.layout import ClusterLayout, Node
+from phasewise.sched.cluster.node_lists import read_node_list
+from phasewise.sched.cluster.requests import WHOLE_MILLI, Request, TaskDistribution, typical
 from phasewise.sched.errors import ScenarioError
 from phasewise.sched.inflation.arrival_orders import ArrivalOrder, cut_order, draw_order, read_order
 from phasewise.sched.memory import estimate_arrivals, require_memory
-from phasewise.sched.node_lists import read_node_list
-from phasewise.sched.tasks import WHOLE_MILLI, Request, TaskDistribution, typical
 from phasewise.sched.workload.openb import Pod, read_pods
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
+from phasewise.profiling.artefacts.sinks import write_atomically
 from phasewise.profiling.environment import describe_environment, peak_rss_mib
-from phasewise.profiling.sinks import write_atomically
+from phasewise.sched.cluster.requests import WHOLE_MILLI, Request
 from phasewise.sched.inflation.experiment import DEFAULT_LOAD, Experiment, Filling
 from phasewise.sched.inflation.fill_curves import FillCurves, fill_curves
 from phasewise.sched.inflation.unplaceable import arrivals_of, unplaceable
-from phasewise.sched.tasks import WHOLE_MILLI, Request
 
 PLACEMENTS_SCHEMA: Final = {"event": "int64", "pod": "string", "node": "string", "gpus": "string", "score": "int64"}
 SCHEMA: Final = 1  # of run.json
@@ -34,7 +34,7 @@ def write_experiment(
     OutputError
         Where a file cannot be written.
     """
-    from phasewise.profiling.tables import TableSink  # noqa: PLC0415  pyarrow: only where tables are written
+    from phasewise.profiling.artefacts.tables import TableSink  # noqa: PLC0415  pyarrow: only where tables are written
 
     summary = summarise(experiment, filling)
     table = TableSink(out / "placements.parquet", PLACEMENTS_SCHEMA)

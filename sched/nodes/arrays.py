@@ -12,10 +12,10 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from phasewise.profiling.jit.layouts import FlagMatrix, IntMatrix, IntVector, ShortMatrix
-from phasewise.sched.cluster import ClusterLayout
+from phasewise.sched.cluster.layout import ClusterLayout
+from phasewise.sched.cluster.requests import WHOLE_MILLI, TaskDistribution
 from phasewise.sched.nodes.compilable import compilable
 from phasewise.sched.nodes.fragmentation import Tables, Typical, build_tables
-from phasewise.sched.tasks import WHOLE_MILLI, TaskDistribution
 
 TASKS_A_NODE: Final = 1001  # the original's limit of pods on a node
 CPU_SCALE: Final = 128_000  # milli-CPU of the largest node of the original, by which scores measure CPU
@@ -111,7 +111,7 @@ class NodeArrays(NamedTuple):
 
 
 class Need(NamedTuple):
-    """What one task asks of its node; as `phasewise.sched.tasks.Request`."""
+    """What one task asks of its node; as `phasewise.sched.cluster.requests.Request`."""
 
     cpu: int
     memory: int

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from phasewise.sched.api import Holding, NodeView, Order, Placed
-from phasewise.sched.cluster import ClusterLayout
+from phasewise.sched.cluster.layout import ClusterLayout
+from phasewise.sched.cluster.requests import WHOLE_MILLI, Request, TaskDistribution
 from phasewise.sched.nodes.arrays import TASKS_A_NODE, NodeArrays, Requests, ScoreRows, joined
 from phasewise.sched.nodes.numpy_form import NumpyBookkeeping, NumpyRounds
 from phasewise.sched.nodes.rules import NodeRule
-from phasewise.sched.tasks import WHOLE_MILLI, Request, TaskDistribution
 
 if TYPE_CHECKING:
     from phasewise.profiling.jit.kernel import Wanted

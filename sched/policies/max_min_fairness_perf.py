@@ -7,8 +7,8 @@ from typing import ClassVar
 import numpy as np
 
 from phasewise.sched.api import Allocation, ClusterView, Solve, TypeOrder
-from phasewise.sched.normalise import max_min_families, max_min_problem, spread
 from phasewise.sched.registry import PolicyOptions, register_policy
+from phasewise.sched.statements import max_min_families, max_min_problem, spread
 
 
 @register_policy

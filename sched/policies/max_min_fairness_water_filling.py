@@ -7,8 +7,8 @@ from typing import ClassVar
 import numpy as np
 
 from phasewise.sched.api import Allocation, ClusterView, Solve, TypeOrder
-from phasewise.sched.normalise import spread, water_filling_problem
 from phasewise.sched.registry import PolicyOptions, register_policy
+from phasewise.sched.statements import spread, water_filling_problem
 from phasewise.solvers.lexicographic import LEXICOGRAPHIC
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.sched import lease_kernels
 from phasewise.sched.api import Holding
-from phasewise.sched.cluster import ClusterLayout
+from phasewise.sched.cluster.layout import ClusterLayout
+from phasewise.sched.round import lease_kernels
 
 Ints = npt.NDArray[np.int64]
 

@@ -15,18 +15,18 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.profiling.artefacts.lines import Kind, encode
+from phasewise.profiling.artefacts.sinks import FileSink, Folder, Sink, TeeSink, write_atomically
 from phasewise.profiling.environment import describe_environment, release_memory
 from phasewise.profiling.errors import OutputError, ProfilingError
-from phasewise.profiling.lines import Kind, encode
 from phasewise.profiling.phases import PhaseProfile, PhaseTotals
-from phasewise.profiling.sinks import FileSink, Folder, Sink, TeeSink, write_atomically
-from phasewise.sched.cluster import ClusterLayout
+from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.recording import intervals, rounds
 from phasewise.sched.recording.records import NOTHING_PAID, AllocationRecord, JobRecord, RoundOutcome
 from phasewise.sched.recording.run_tables import NoTables, RunTables, Tables
 from phasewise.sched.recording.summary import Totals
+from phasewise.sched.round.rules import MAX_FAILURES
 from phasewise.sched.scenario.config import Scenario
-from phasewise.sched.timing import MAX_FAILURES
 from phasewise.sched.workload.arrivals import Arrival
 from phasewise.solvers.api import RebuildReason
 from phasewise.solvers.certify import GAP_LIMIT, LESSER_GAP_LIMIT

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from phasewise.profiling import trace
+from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.recording import intervals, rounds
 from phasewise.sched.recording.records import JobRecord
-from phasewise.sched.tasks import WHOLE_MILLI
 
 Columns = Mapping[str, Any]
 
@@ -55,7 +55,7 @@ class RunTables:
     """`jobs.parquet`, `rounds.parquet` and `placements.parquet`."""
 
     def __init__(self, out: Path, rounds_schema: Mapping[str, str]) -> None:
-        from phasewise.profiling.tables import TableSink  # noqa: PLC0415  pyarrow: only where tables are written
+        from phasewise.profiling.artefacts.tables import TableSink  # noqa: PLC0415  pyarrow: only where tables are written
 
         self._jobs = TableSink(out / "jobs.parquet", JOBS_SCHEMA)
         self._rounds = TableSink(out / "rounds.parquet", rounds_schema, nan_as_null=rounds.NULLABLE)
@@ -90,7 +90,7 @@ def write_phase_trace(out: Path) -> None:
 
 
 def _timed_rounds(path: Path) -> Iterator[trace.RoundRecord]:
-    from phasewise.profiling.tables import read_table  # noqa: PLC0415  pyarrow: only where tables are read
+    from phasewise.profiling.artefacts.tables import read_table  # noqa: PLC0415  pyarrow: only where tables are read
 
     table = read_table(path, ["round", "active", "running", *rounds.WALL_COLUMNS])
     start_s = 0.0  # the first of the wall columns is the time outside all phases

@@ -156,7 +156,7 @@ class PlacementChoice(Section, frozen=True):
 
 
 class TimingChoice(Section, frozen=True):
-    """The round and its rules; ``preset`` sets every rule that is left at None (see `phasewise.sched.timing`).
+    """The round and its rules; ``preset`` sets every rule that is left at None (see `phasewise.sched.round.rules`).
 
     Attributes
     ----------
@@ -174,7 +174,7 @@ class TimingChoice(Section, frozen=True):
 
 
 class Migration(Section, frozen=True):
-    """What moving a job costs, in the allocation and in its progress (see `phasewise.sched.migration`).
+    """What moving a job costs, in the allocation and in its progress (see `phasewise.sched.round.migration`).
 
     Attributes
     ----------

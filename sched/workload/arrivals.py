@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from phasewise.sched.tasks import WHOLE_MILLI, Request, TaskDistribution, typical
+from phasewise.sched.cluster.requests import WHOLE_MILLI, Request, TaskDistribution, typical
 
 if TYPE_CHECKING:
     from phasewise.sched.workload.throughputs import ThroughputView

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phasewise.profiling.names import nearest, quoted
-from phasewise.sched.faults import Fault
+from phasewise.sched.workload.faults import Fault
 from phasewise.sched.workload.fields import decoded_lines
 
 if TYPE_CHECKING:

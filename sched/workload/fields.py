@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 from phasewise.profiling.inputs import read_input
 from phasewise.profiling.names import LONGEST_NAME, quoted
-from phasewise.sched.faults import Fault
+from phasewise.sched.workload.faults import Fault
 from phasewise.sched.workload.recognise import misfit
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)

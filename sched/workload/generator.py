@@ -20,8 +20,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from phasewise.sched.cluster.requests import WHOLE_MILLI, Request, TaskDistribution, typical
 from phasewise.sched.errors import ScenarioError
-from phasewise.sched.tasks import WHOLE_MILLI, Request, TaskDistribution, typical
 from phasewise.sched.workload.arrivals import Arrival
 from phasewise.sched.workload.throughputs import ThroughputTable, ThroughputView
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from phasewise.profiling.names import quoted
-from phasewise.sched.cluster import Node
+from phasewise.sched.cluster.layout import Node
+from phasewise.sched.cluster.requests import WHOLE_MILLI, Request
 from phasewise.sched.errors import TraceError
-from phasewise.sched.faults import Fault, render
-from phasewise.sched.tasks import WHOLE_MILLI, Request
 from phasewise.sched.workload.csv_tables import Layout, scan_rows
+from phasewise.sched.workload.faults import Fault, render
 from phasewise.sched.workload.fields import integer
 
 NODE_LIST = Layout("node list", ("sn", "cpu_milli", "memory_mib", "gpu", "model"), (), "node")

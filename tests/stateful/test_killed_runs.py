@@ -14,8 +14,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from phasewise.profiling.lines import read_lines
-from phasewise.profiling.tables import parts_folder, read_table
+from phasewise.profiling.artefacts.lines import read_lines
+from phasewise.profiling.artefacts.tables import parts_folder, read_table
 
 COMMAND = Path(sys.executable).with_name("phasewise")
 LONG_RUN = (

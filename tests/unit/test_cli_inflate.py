@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import small_lists
 
-from phasewise.bench.boundary import Interruption
+from phasewise.bench.cli.boundary import Interruption
+from phasewise.profiling.artefacts.tables import read_table
 from phasewise.profiling.errors import OutputError
-from phasewise.profiling.tables import read_table
 from phasewise.sched.inflation import records
 
 FILES = ["curves.csv", "placements.parquet", "run.json"]

@@ -16,9 +16,9 @@ import click
 import numpy as np
 import pytest
 
-from phasewise.bench.boundary import ExitCode
-from phasewise.bench.cli import cli
-from phasewise.profiling.lines import read_lines
+from phasewise.bench.cli.boundary import ExitCode
+from phasewise.bench.cli.main import cli
+from phasewise.profiling.artefacts.lines import read_lines
 from phasewise.sched.recording import intervals
 from phasewise.sched.recording.rounds import RoundLog
 from phasewise.sched.recording.run_tables import JOBS_SCHEMA
@@ -228,7 +228,7 @@ def test_a_worked_example_installed_as_shown_runs_the_command_shown(name: str, t
     install(page, tmp_path)
     (command,) = (words for where, words in console_commands() if where == page)
     words = [*command, "--set", "output.check_invariants=true", "-q", "--out", str(tmp_path / "run")]
-    code = "from phasewise.bench.cli import main; main()"
+    code = "from phasewise.bench.cli.main import main; main()"
     done = subprocess.run(
         [sys.executable, "-P", "-W", "error", "-c", code, *words],
         env={**environ, "PYTHONPATH": str(tmp_path)},

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import small_lists
 
-from phasewise.sched.cluster import ClusterLayout, Node
+from phasewise.sched.cluster.layout import ClusterLayout, Node
+from phasewise.sched.cluster.requests import Request
 from phasewise.sched.errors import ScenarioError, UnknownPlacementError
 from phasewise.sched.inflation.experiment import Experiment, Filling, FillProgress, Setting, fill, prepare
 from phasewise.sched.inflation.records import curves, placement_columns, summarise
 from phasewise.sched.registry import PlacementOptions, placement, placement_names
-from phasewise.sched.tasks import Request
 
 WITH_RULE = [
     name

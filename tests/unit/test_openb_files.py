@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from phasewise.sched.cluster import Node
+from phasewise.sched.cluster.layout import Node
+from phasewise.sched.cluster.requests import Request
 from phasewise.sched.errors import TraceError
-from phasewise.sched.tasks import Request
 from phasewise.sched.validate import validate_file
 from phasewise.sched.workload.openb import Pod, read_nodes, read_pods
 

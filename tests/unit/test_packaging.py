@@ -108,7 +108,7 @@ def test_the_wheel_contains_every_module_and_every_table_and_template(wheel: zip
 @pytest.mark.thorough
 def test_a_run_of_an_installed_wheel_says_which_version_made_it(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
     wheel.extractall(tmp_path / "installed")
-    code = "from phasewise.bench.cli import main; main()"
+    code = "from phasewise.bench.cli.main import main; main()"
     command = ["run", "toy", "--rounds", "3", "-q", "--out", tmp_path / "run"]
     places = os.pathsep.join(map(str, (tmp_path / "installed", sysconfig.get_path("purelib"))))
     subprocess.run(  # without `site` there is no editable install: what is imported is what the wheel holds

@@ -7,10 +7,10 @@ import pytest
 from node_cases import LAYOUT, TASKS, held, nothing_placed, order_of, rules, view_of
 
 from phasewise.sched import registry
-from phasewise.sched.cluster import ClusterLayout, Node
+from phasewise.sched.cluster.layout import ClusterLayout, Node
+from phasewise.sched.cluster.requests import Request, TaskDistribution
 from phasewise.sched.nodes.placement import NodePlacement
 from phasewise.sched.nodes.state import NodeState
-from phasewise.sched.tasks import Request, TaskDistribution
 
 WHOLE, HALF, PAIR = Request(0, 1000, 1), Request(0, 500, 1), Request(0, 1000, 2)
 both_forms = pytest.mark.parametrize("compiled", [True, False])

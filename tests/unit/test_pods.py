@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from phasewise.sched.cluster.node_lists import build_layout
+from phasewise.sched.cluster.requests import Request
 from phasewise.sched.errors import ScenarioError, TraceError
-from phasewise.sched.node_lists import build_layout
 from phasewise.sched.scenario.loading import load_scenario
-from phasewise.sched.tasks import Request
 from phasewise.sched.workload.arrivals import Arrival, Workload
 from phasewise.sched.workload.build import build_workload
 from phasewise.sched.workload.generator import DISTRIBUTED, GeneratedWorkload, Recipe

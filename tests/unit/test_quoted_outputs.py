@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from phasewise.bench.boundary import ExitCode
+from phasewise.bench.cli.boundary import ExitCode
 from phasewise.bench.quoting import QuoteError, Workbench, pages, quotes, rewritten, same_everywhere
 
 ROOT = Path(__file__).resolve().parents[2]

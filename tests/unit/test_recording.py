@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from small_runs import Job, Run, perform, plain_rates, run_trace, trace_scenario
 
+from phasewise.profiling.artefacts.sinks import ListSink
 from phasewise.profiling.errors import OutputError
 from phasewise.profiling.phases import PHASES
-from phasewise.profiling.sinks import ListSink
 from phasewise.sched import simulate as simulation_module
 from phasewise.sched.errors import RunFailedError, ScenarioError
 from phasewise.sched.scenario.loading import load_scenario

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from synthetic_run import RunShape, write_run
 
-from phasewise.profiling.tables import parts_folder
+from phasewise.profiling.artefacts.tables import parts_folder
 from phasewise.reports.errors import RunDirectoryError
 from phasewise.reports.run_directory import load_run
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from phasewise.bench.same_bytes import differing, one_sided
-from phasewise.profiling.tables import TableSink
+from phasewise.profiling.artefacts.tables import TableSink
 
 
 def write_run(folder: Path, steps: list[float], lines: list[str], **columns: list[float]) -> Path:

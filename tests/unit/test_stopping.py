@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from phasewise.sched.errors import ScenarioError
+from phasewise.sched.round.stopping import Stopper, StopReason, Trend, jct_trend, window_means
 from phasewise.sched.scenario.config import Stop
-from phasewise.sched.stopping import Stopper, StopReason, Trend, jct_trend, window_means
 
 HOUR_S = 3600.0
 

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from full_disk import full_disk
 
-from phasewise.profiling import tables
+from phasewise.profiling.artefacts import tables
+from phasewise.profiling.artefacts.tables import TableSink, parts_folder, read_table
 from phasewise.profiling.errors import OutputError, RecordError
-from phasewise.profiling.tables import TableSink, parts_folder, read_table
 
 LIMIT_BYTES = 4000
 SCHEMA = {"round": "int64", "load": "float64", "rebuild": "string"}
@@ -228,7 +228,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from phasewise.profiling.environment import peak_rss_mib, release_memory, rss_mib
-from phasewise.profiling.tables import TableSink
+from phasewise.profiling.artefacts.tables import TableSink
 schema = {name: "int64" for name in ("job_id", "node", "gpu", "share_milli", "start_round", "end_round")}
 sink = TableSink(Path(sys.argv[1]) / "placements.parquet", schema)
 rng = np.random.default_rng(0)

@@ -10,12 +10,12 @@ import pytest
 from small_runs import Job, Run, plain_rates, run_trace, simulation, trace_scenario
 
 from phasewise.sched.api import NodeView, Order, Placed
-from phasewise.sched.cluster import ClusterLayout
+from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.errors import ScenarioError
 from phasewise.sched.placement.strided import Strided
 from phasewise.sched.registry import PlacementOptions
+from phasewise.sched.round.rules import Timing, preferred_types
 from phasewise.sched.scenario.config import Cluster, TimingChoice
-from phasewise.sched.timing import Timing, preferred_types
 from phasewise.solvers.problems import Problem
 from phasewise.solvers.session import open_solver
 

@@ -1,6 +1,6 @@
 """The command line: `phasewise COMMAND`.
 
-A command is one module of `phasewise.bench.commands` and is imported only when it is used; what it needs beyond
+A command is one module of `phasewise.bench.cli.commands` and is imported only when it is used; what it needs beyond
 click it imports when it runs. So `phasewise --help` and `phasewise list` answer without loading a solver.
 """
 
@@ -16,9 +16,9 @@ from typing import NoReturn
 
 import click
 
-from phasewise.bench import commands
-from phasewise.bench.boundary import guarded
-from phasewise.bench.output import streams_in_place
+from phasewise.bench.cli import commands
+from phasewise.bench.cli.boundary import guarded
+from phasewise.bench.cli.output import streams_in_place
 from phasewise.profiling.names import nearest, quoted
 
 PROGRAM = "phasewise"

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.sched.cluster import UNLIMITED, ClusterLayout
-from phasewise.sched.node_lists import types_with_room
-from phasewise.sched.tasks import WHOLE_MILLI, Request
+from phasewise.sched.cluster.layout import UNLIMITED, ClusterLayout
+from phasewise.sched.cluster.node_lists import types_with_room
+from phasewise.sched.cluster.requests import WHOLE_MILLI, Request
 from phasewise.sched.workload.arrivals import Arrival
 from phasewise.sched.workload.throughputs import ThroughputView
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from phasewise.bench import progress
-from phasewise.bench.boundary import InterruptedRunError, Interruption
-from phasewise.bench.directories import claimed, has_begun
+from phasewise.bench.cli import progress
+from phasewise.bench.cli.boundary import InterruptedRunError, Interruption
+from phasewise.bench.cli.directories import claimed, has_begun
 
 if TYPE_CHECKING:
-    from phasewise.profiling.sinks import Sink
+    from phasewise.profiling.artefacts.sinks import Sink
     from phasewise.sched.scenario.config import Scenario
 
 
@@ -43,7 +43,7 @@ class Voice:
 
     def lines(self) -> Sink:
         """Return the sink for standard error: PROFILE lines where nobody watches a bar there."""
-        from phasewise.profiling.sinks import NullSink, StreamSink
+        from phasewise.profiling.artefacts.sinks import NullSink, StreamSink
 
         if self.quiet or sys.stderr.isatty():
             return NullSink()

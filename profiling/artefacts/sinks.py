@@ -1,6 +1,6 @@
 """Where lines go: files, lists, streams, several places, nowhere. And files that are whole or not there.
 
-A line is bytes without its newline, as `phasewise.profiling.lines.encode` returns it; the sink adds the newline.
+A line is bytes without its newline, as `phasewise.profiling.artefacts.lines.encode` returns it; the sink adds that.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, cast
 
-from phasewise.profiling.sinks import Courtesy
+from phasewise.profiling.artefacts.sinks import Courtesy
 
 if TYPE_CHECKING:
     from rich.console import Console

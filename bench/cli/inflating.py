@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phasewise.bench.boundary import InterruptedRunError, Interruption
-from phasewise.bench.directories import claimed
-from phasewise.bench.progress import LINE_INTERVAL_S, Throttle
-from phasewise.bench.runs import Voice
+from phasewise.bench.cli.boundary import InterruptedRunError, Interruption
+from phasewise.bench.cli.directories import claimed
+from phasewise.bench.cli.progress import LINE_INTERVAL_S, Throttle
+from phasewise.bench.cli.runs import Voice
 
 if TYPE_CHECKING:
     from rich.table import Table

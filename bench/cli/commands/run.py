@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from phasewise.bench.options import Overrides, run_options, scenario_options
+from phasewise.bench.cli.options import Overrides, run_options, scenario_options
 
 
 @click.command()
@@ -18,8 +18,8 @@ def command(scenario: str, overrides: Overrides, out: Path | None, quiet: bool, 
     The summary and the phase table go to standard output. Standard error shows the progress: a bar on a terminal,
     elsewhere a line every few seconds and the PROFILE lines.
     """
-    from phasewise.bench.output import console, shown_if_possible
-    from phasewise.bench.runs import perform
+    from phasewise.bench.cli.output import console, shown_if_possible
+    from phasewise.bench.cli.runs import perform
     from phasewise.reports.run_directory import load_run
     from phasewise.reports.terminal import render_summary
     from phasewise.sched.scenario.loading import load_scenario

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from phasewise.bench.values import Integer
+from phasewise.bench.cli.values import Integer
 
 
 @click.command()
@@ -34,9 +34,9 @@ def command(tape: Path, solvers: tuple[str, ...], json_file: Path | None, rounds
 
     Each backend solves the problems in order in one live session. Times are CPU milliseconds.
     """
-    from phasewise.bench.output import console
-    from phasewise.bench.replay_table import replay_tables
-    from phasewise.profiling.sinks import write_atomically
+    from phasewise.bench.cli.output import console
+    from phasewise.bench.cli.replay_table import replay_tables
+    from phasewise.profiling.artefacts.sinks import write_atomically
     from phasewise.solvers.replay import replay
     from phasewise.solvers.tapes import Tape
 

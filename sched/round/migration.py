@@ -19,13 +19,13 @@ import numpy.typing as npt
 from phasewise.sched.api import Assignment
 from phasewise.sched.errors import ScenarioError
 from phasewise.sched.recording.records import NOTHING_PAID, MigrationPaid
+from phasewise.sched.round.state import JobTable
 from phasewise.sched.scenario.config import Migration
-from phasewise.sched.state import JobTable
 
 Floats = npt.NDArray[np.float64]
 
 _LEAST_FACTOR: Final = 1.0 / 8.0  # an account of 1,920 s lets shares of service drift apart by more than that
-CHECKPOINTS = Path(__file__).resolve().parent / "data" / "checkpoint_sizes.csv"
+CHECKPOINTS = Path(__file__).resolve().parent.parent / "data" / "checkpoint_sizes.csv"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import numpy as np
 
 from phasewise.profiling.jit.kernel import inner, kernel
 from phasewise.profiling.jit.layouts import FlagVector, IntMatrix, IntVector, Vector
-from phasewise.sched.kernels import sort_descending
+from phasewise.sched.round.kernels import sort_descending
 
 
 @inner

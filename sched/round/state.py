@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from phasewise.sched.api import ClusterView
-from phasewise.sched.cluster import ClusterLayout
+from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.workload.arrivals import Arrival
 
 Floats = npt.NDArray[np.float64]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.sched import kernels
+from phasewise.sched.round import kernels
 
 Floats = npt.NDArray[np.float64]
 

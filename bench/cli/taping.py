@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from phasewise.bench import progress
-from phasewise.bench.boundary import InterruptedRunError, Interruption
-from phasewise.bench.runs import Voice, warn_of_losses
+from phasewise.bench.cli import progress
+from phasewise.bench.cli.boundary import InterruptedRunError, Interruption
+from phasewise.bench.cli.runs import Voice, warn_of_losses
 
 if TYPE_CHECKING:
     from phasewise.sched.scenario.config import Scenario

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from phasewise.bench.values import Integer, Number
+from phasewise.bench.cli.values import Integer, Number
 
 
 @click.command()
@@ -68,8 +68,8 @@ def command(out: Path, overwrite: bool, quiet: bool, **given: Any) -> None:
 
     Nothing departs. Writes curves.csv, placements.parquet and run.json, and prints the last figures.
     """
-    from phasewise.bench.inflating import perform, summary_table
-    from phasewise.bench.output import console, shown_if_possible
+    from phasewise.bench.cli.inflating import perform, summary_table
+    from phasewise.bench.cli.output import console, shown_if_possible
     from phasewise.sched.inflation.experiment import Setting
 
     setting = Setting(compiled=not given.pop("numpy_form"), **given)

@@ -11,7 +11,7 @@ import click
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN RUN...")
 def command(runs: tuple[Path, ...]) -> None:
     """Put run directories side by side: metrics, phases, solver statistics."""
-    from phasewise.bench.output import console
+    from phasewise.bench.cli.output import console
     from phasewise.reports.compare import compare_runs
     from phasewise.reports.run_directory import load_run
     from phasewise.reports.terminal import render_comparison

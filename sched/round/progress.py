@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.sched import kernels
 from phasewise.sched.api import Assignment
-from phasewise.sched.state import JobTable
-from phasewise.sched.timing import Timing
+from phasewise.sched.round import kernels
+from phasewise.sched.round.rules import Timing
+from phasewise.sched.round.state import JobTable
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

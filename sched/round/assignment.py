@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.sched import lease_kernels, selection
 from phasewise.sched.api import Assignment, Holding, NodeView, Order, Placed, Placement
-from phasewise.sched.cluster import ClusterLayout
+from phasewise.sched.cluster.layout import ClusterLayout
+from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.errors import SchedulingError
-from phasewise.sched.state import JobTable
-from phasewise.sched.tasks import WHOLE_MILLI
+from phasewise.sched.round import lease_kernels, selection
+from phasewise.sched.round.state import JobTable
 
 if TYPE_CHECKING:
     from phasewise.sched.nodes.state import NodeState

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from phasewise.bench.options import Overrides, scenario_options
+from phasewise.bench.cli.options import Overrides, scenario_options
 
 
 @click.command()
@@ -24,7 +24,7 @@ def command(scenario: str, overrides: Overrides, out: Path, quiet: bool) -> None
 
     `phasewise solve` replays a tape on any backends. No run directory is written.
     """
-    from phasewise.bench.taping import record
+    from phasewise.bench.cli.taping import record
     from phasewise.sched.scenario.loading import load_scenario
 
     problems = record(load_scenario(scenario, overrides), out, quiet=quiet)

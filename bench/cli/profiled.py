@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from phasewise.bench import progress
-from phasewise.bench.boundary import Interruption
+from phasewise.bench.cli import progress
+from phasewise.bench.cli.boundary import Interruption
 
 if TYPE_CHECKING:
     from phasewise.sched.scenario.config import Scenario
@@ -22,18 +22,18 @@ STACKS, LINES = "pyinstrument.html", "line_profile.txt"
 # The modules that every round runs through; those of the policy, the placement and the solver are found by name.
 EVERY_ROUND = (
     "phasewise.sched.engine",
-    "phasewise.sched.state",
-    "phasewise.sched.admission",
-    "phasewise.sched.priorities",
-    "phasewise.sched.selection",
-    "phasewise.sched.assignment",
+    "phasewise.sched.round.state",
+    "phasewise.sched.round.admission",
+    "phasewise.sched.round.priorities",
+    "phasewise.sched.round.selection",
+    "phasewise.sched.round.assignment",
     "phasewise.sched.nodes.placement",
     "phasewise.sched.nodes.state",
-    "phasewise.sched.progress",
+    "phasewise.sched.round.progress",
     "phasewise.sched.recording.intervals",
-    "phasewise.sched.stopping",
+    "phasewise.sched.round.stopping",
     "phasewise.sched.recording.recorder",
-    "phasewise.sched.normalise",
+    "phasewise.sched.statements",
     "phasewise.solvers.session",
     "phasewise.solvers.certify",
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 from phasewise.profiling.inputs import MISSING, input_fault
 from phasewise.profiling.names import nearest
 
-TABLES = Path(__file__).resolve().parent / "data"
+TABLES = Path(__file__).resolve().parent.parent / "data"
 INVENTORIES = TABLES / "nodes"
 POD_TABLES = TABLES / "pods"
 

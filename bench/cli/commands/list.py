@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from phasewise.bench.values import Choice
+from phasewise.bench.cli.values import Choice
 
 Record = dict[str, Any]
 

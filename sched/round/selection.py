@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.sched import kernels
 from phasewise.sched.api import Order
-from phasewise.sched.state import JobTable
+from phasewise.sched.round import kernels
+from phasewise.sched.round.state import JobTable
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -39,7 +39,7 @@ def select(jobs: JobTable, priority: Floats, type_order: Ints, capacity_milli: F
     Parameters
     ----------
     priority
-        (J, W) from `phasewise.sched.priorities.compute`.
+        (J, W) from `phasewise.sched.round.priorities.compute`.
     type_order
         (W',) worker types in the order in which they are filled.
     capacity_milli

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from phasewise.bench.boundary import ExitCode
+from phasewise.bench.cli.boundary import ExitCode
 
 MOST_LINES = 500
 MOST_ALIKE = 50  # of which each gets a line; of more, the first few, and where the others are
@@ -21,8 +21,8 @@ def command(file: Path, throughputs: Path | None) -> int:
     Of more than 50 faults that are alike the first few are printed, and the lines of the others. A file of another kind
     is one message that says what it seems to be. Exits with 0 where there is none, with 2 otherwise.
     """
-    from phasewise.sched.faults import render
     from phasewise.sched.validate import validate_file
+    from phasewise.sched.workload.faults import render
 
     faults = validate_file(file, throughputs)
     if faults:

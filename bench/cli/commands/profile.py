@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from phasewise.bench.options import Overrides, run_options, scenario_options
-from phasewise.bench.values import Integer
+from phasewise.bench.cli.options import Overrides, run_options, scenario_options
+from phasewise.bench.cli.values import Integer
 
 
 @click.command()
@@ -28,10 +28,10 @@ def command(
 
     Every figure comes from the first run: a profiler slows what it watches. The profiled runs are for reading.
     """
-    from phasewise.bench.boundary import AfterRunError
-    from phasewise.bench.output import console, shown_if_possible
-    from phasewise.bench.profiled import profile_again
-    from phasewise.bench.runs import perform
+    from phasewise.bench.cli.boundary import AfterRunError
+    from phasewise.bench.cli.output import console, shown_if_possible
+    from phasewise.bench.cli.profiled import profile_again
+    from phasewise.bench.cli.runs import perform
     from phasewise.profiling.errors import ProfilingError
     from phasewise.reports.errors import ReportError
     from phasewise.reports.html import write_report

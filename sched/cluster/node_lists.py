@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.sched.cluster import ClusterLayout, Node
+from phasewise.sched.cluster.inventories import INVENTORIES, inventory_names, refusal
+from phasewise.sched.cluster.layout import ClusterLayout, Node
+from phasewise.sched.cluster.requests import Request
 from phasewise.sched.errors import ScenarioError
-from phasewise.sched.inventories import INVENTORIES, inventory_names, refusal
 from phasewise.sched.scenario.config import Cluster
-from phasewise.sched.tasks import Request
 from phasewise.sched.workload.openb import read_nodes
 
 Bools = npt.NDArray[np.bool_]

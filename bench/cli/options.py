@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from phasewise.bench.values import Choice, Integer, Number
+from phasewise.bench.cli.values import Choice, Integer, Number
 
 Overrides = dict[str, Any]
 
