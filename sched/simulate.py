@@ -35,8 +35,8 @@ from phasewise.sched.round.migration import MigrationModel
 from phasewise.sched.round.rules import Timing, preferred_types
 from phasewise.sched.round.stopping import Stopper
 from phasewise.sched.scenario.config import Scenario
+from phasewise.sched.scenario.workloads import build_workload
 from phasewise.sched.workload.arrivals import Workload
-from phasewise.sched.workload.build import build_workload
 from phasewise.sched.workload.plausibility import doubts
 from phasewise.solvers import registry as solvers
 from phasewise.solvers.api import Solution

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phasewise.profiling.names import nearest, quoted
-from phasewise.sched.workload.faults import Fault
-from phasewise.sched.workload.fields import decoded_lines
+from phasewise.sched.reading.faults import Fault
+from phasewise.sched.reading.fields import decoded_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
