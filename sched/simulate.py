@@ -28,12 +28,14 @@ from phasewise.sched.defects import defect
 from phasewise.sched.engine import Parts, Simulation
 from phasewise.sched.errors import RunFailedError, ScenarioError, SchedulingError
 from phasewise.sched.memory import estimate, require_memory
+from phasewise.sched.policy_options import PolicyOptions
 from phasewise.sched.recording.recorder import Recorder
 from phasewise.sched.recording.run_tables import write_phase_trace
 from phasewise.sched.round import kernels, lease_kernels
 from phasewise.sched.round.migration import MigrationModel
 from phasewise.sched.round.rules import Timing, preferred_types
 from phasewise.sched.round.stopping import Stopper
+from phasewise.sched.scenario import policy_section
 from phasewise.sched.scenario.config import Scenario
 from phasewise.sched.scenario.workloads import build_workload
 from phasewise.sched.workload.arrivals import Workload
@@ -179,16 +181,13 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
     workload = build_workload(scenario, layout.worker_types)
     if scenario.workload.trace:
         require_memory(estimate(scenario, layout.nodes, solves=solves, jobs=workload.total))
-    options = registry.PolicyOptions(
-        canonical=scenario.policy.canonical,
+    told = PolicyOptions(
         mask_impossible=timing.mask_impossible,
         move_weight=scenario.migration.weight / timing.round_s if scenario.migration.enabled else 0.0,
         seed=scenario.seed,
-        allocations=scenario.recorded.allocations,
-        recorded_policy=scenario.recorded.policy,
         worker_types=layout.worker_types,
     )
-    policy = registry.policy(scenario.policy.name, options)
+    policy = registry.policy(scenario.policy.name, told, policy_section.chosen(scenario))
     solver = open_solver(scenario.solver.name, scenario.solver.kwargs, timer)
     _require_families(policy, solver)
     placement = registry.placement(

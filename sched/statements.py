@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from phasewise.sched.api import ClusterView, Floats
-from phasewise.sched.registry import PolicyOptions
+from phasewise.sched.policy_options import MaxMinOptions, PolicyOptions
 from phasewise.solvers.lexicographic import LexicographicProblem
 from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING, Bools, MaxMinProblem
 
@@ -38,7 +38,12 @@ def runnable_pairs(throughput: Floats, capacity: Floats) -> Bools:
     return pairs
 
 
-def max_min_problem(view: ClusterView, throughput: Floats, options: PolicyOptions) -> tuple[MaxMinProblem, Bools]:
+def believed_throughput(view: ClusterView, *, knows_speeds: bool) -> Floats:
+    """Return the (J, W) throughputs that a policy goes by: the true ones, or 1 where it knows no speeds."""
+    return view.throughput if knows_speeds else np.ones(view.throughput.shape)
+
+
+def max_min_problem(view: ClusterView, throughput: Floats, options: MaxMinOptions) -> tuple[MaxMinProblem, Bools]:
     """Return the max-min fairness problem of the jobs that can run, and which those are, (J,) bool.
 
     gain_ij = s_i T_ij / (w_i norm_i), and x_ij is fixed at 0 wherever the job makes no progress, unless the options
@@ -58,16 +63,13 @@ def max_min_problem(view: ClusterView, throughput: Floats, options: PolicyOption
     -----
     Source: OSDI'20 s4.1.
     """
-    pairs = runnable_pairs(view.throughput, view.capacity)
-    rows: Bools = np.any(pairs, axis=1)
-    norm = proportional_throughput(throughput[rows], view.capacity)
-    factor = view.scale_factor[rows] / (view.priority_weight[rows] * norm)
+    pairs, rows = possible_pairs(view, options)
     previous, move_cost = _moving(view, rows, options.move_weight)
     problem = MaxMinProblem(
-        gain=factor[:, None] * throughput[rows],
+        gain=_fair_gain(view, throughput, rows),
         scale_factor=view.scale_factor[rows],
         capacity=view.capacity,
-        allowed=pairs[rows] if options.mask_impossible else np.ones_like(pairs[rows]),
+        allowed=pairs,
         linear_weight=CANONICAL_WEIGHT if options.canonical else 0.0,
         previous=previous,
         move_cost=move_cost,
@@ -75,7 +77,25 @@ def max_min_problem(view: ClusterView, throughput: Floats, options: PolicyOption
     return problem, rows
 
 
-def max_min_families(options: PolicyOptions) -> frozenset[str]:
+def possible_pairs(view: ClusterView, options: PolicyOptions) -> tuple[Bools, Bools]:
+    """Return where x may be above 0, (R, W) bool, and which R of the J jobs can run at all, (J,) bool.
+
+    Every pair of a job that can run is open where the options ask for the original's form.
+    """
+    pairs = runnable_pairs(view.throughput, view.capacity)
+    rows: Bools = np.any(pairs, axis=1)
+    return (pairs[rows] if options.mask_impossible else np.ones_like(pairs[rows])), rows
+
+
+def _fair_gain(view: ClusterView, throughput: Floats, rows: Bools) -> Floats:
+    """Return s_i T_ij / (w_i norm_i) of the jobs in ``rows``."""
+    norm = proportional_throughput(throughput[rows], view.capacity)
+    factor = view.scale_factor[rows] / (view.priority_weight[rows] * norm)
+    gain: Floats = factor[:, None] * throughput[rows]
+    return gain
+
+
+def max_min_families(options: MaxMinOptions) -> frozenset[str]:
     """Return the families of what `max_min_problem` states in a simulation with these options."""
     return frozenset({MAX_MIN_SWITCHING if options.move_weight else MAX_MIN})
 
@@ -87,8 +107,9 @@ def water_filling_problem(
 
     Its levels are unique, so that no linear term has to choose among optima; moving costs nothing in it.
     """
-    stated, rows = max_min_problem(view, throughput, options)
-    return LexicographicProblem(stated.gain, stated.scale_factor, stated.capacity, stated.allowed), rows
+    pairs, rows = possible_pairs(view, options)
+    gain = _fair_gain(view, throughput, rows)
+    return LexicographicProblem(gain, view.scale_factor[rows], view.capacity, pairs), rows
 
 
 def _moving(view: ClusterView, rows: Bools, move_weight: float) -> tuple[Floats | None, Floats | None]:

@@ -7,7 +7,8 @@ from typing import ClassVar
 import numpy as np
 
 from phasewise.sched.api import Allocation, ClusterView, Solve, TypeOrder
-from phasewise.sched.registry import PolicyOptions, register_policy
+from phasewise.sched.policy_options import PolicyOptions
+from phasewise.sched.registry import register_policy
 
 
 @register_policy
@@ -25,6 +26,7 @@ class Isolated:
     name: ClassVar[str] = "isolated"
     type_order: ClassVar[TypeOrder] = TypeOrder.SHUFFLED
     needs_positive_priority: ClassVar[bool] = False
+    options: ClassVar[type[PolicyOptions]] = PolicyOptions
 
     def __init__(self, options: PolicyOptions) -> None:
         del options  # nothing to choose

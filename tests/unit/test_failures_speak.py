@@ -27,7 +27,7 @@ from phasewise.sched.api import Allocation
 from phasewise.sched.nodes.placement import NodePlacement
 from phasewise.sched.placement.best_fit import LeastRemaining
 from phasewise.sched.placement.strided import Strided
-from phasewise.sched.policies.max_min_fairness_perf import MaxMinFairnessPerf
+from phasewise.sched.policies.max_min_fairness import MaxMinFairnessPerf
 from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.simulate import simulate
 from phasewise.solvers import registry
@@ -424,7 +424,7 @@ def test_what_cannot_be_imported_is_listed_as_broken_and_breaks_nothing_else(tmp
 
 
 PLUGIN = '''
-from phasewise.sched.policies.max_min_fairness_perf import MaxMinFairnessPerf
+from phasewise.sched.policies.max_min_fairness import MaxMinFairnessPerf
 
 class Lottery(MaxMinFairnessPerf):
     """Draw lots."""

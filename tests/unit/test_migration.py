@@ -12,7 +12,7 @@ from phasewise.sched import registry
 from phasewise.sched.api import Assignment, ClusterView, Holding
 from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.errors import ScenarioError
-from phasewise.sched.registry import PolicyOptions
+from phasewise.sched.policy_options import PolicyOptions
 from phasewise.sched.round.migration import MigrationModel, checkpoint_sizes_mb
 from phasewise.sched.round.state import JobTable
 from phasewise.sched.scenario.config import Cluster, Migration
