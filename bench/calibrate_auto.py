@@ -18,11 +18,11 @@ from statistics import median
 from phasewise.profiling.artefacts.sinks import write_atomically
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers import registry
-from phasewise.solvers.backends.auto import TABLE, Auto, Point, Structure
+from phasewise.solvers.backends.auto import TABLE, Auto, Point
 from phasewise.solvers.errors import SolverError
+from phasewise.solvers.families.lexicographic import LexicographicProblem
 from phasewise.solvers.instances import Load, churned_rounds, with_switching
-from phasewise.solvers.lexicographic import LexicographicProblem
-from phasewise.solvers.problems import Floats, Problem
+from phasewise.solvers.problems import AllocationProblem, Floats
 from phasewise.solvers.session import Solver, open_solver
 
 JOBS = (30, 100, 400, 1700)
@@ -33,7 +33,7 @@ LIMIT_MS = 400.0
 LINEAR_WEIGHT = 1e-3
 
 
-def problems(kind: str, jobs: int, types: int, rounds: int) -> Iterator[Problem]:
+def problems(kind: str, jobs: int, types: int, rounds: int) -> Iterator[AllocationProblem]:
     """Yield ``rounds`` problems of one kind; a switching one starts from equal shares in force."""
     churn = max(1, jobs // 100)
     before: Floats | None = None
@@ -62,12 +62,12 @@ def measure(kind: str, jobs: int, types: int, rounds: int, names: Sequence[str])
             cpu_ms[name] = round(median([_cpu_ms(solver, timer, problem) for problem in stated][1:]), 4)
         except SolverError as error:
             print(f"{kind} {jobs} x {types}: {name}: {error}", file=sys.stderr)
-    return Point(Structure.of(stated[-1]), cpu_ms)
+    return Point(stated[-1].traits, cpu_ms)
 
 
-def _cpu_ms(solver: Solver, timer: PhaseTimer, problem: Problem) -> float:
+def _cpu_ms(solver: Solver, timer: PhaseTimer, problem: AllocationProblem) -> float:
     timer.take()
-    solver.solve(problem)
+    solver.solve(problem.anew())
     return sum(timer.take().phases_cpu_s.values()) * 1e3
 
 
@@ -100,14 +100,14 @@ def render(points: Sequence[Point]) -> str:
         "# Measured by `python -m phasewise.bench.calibrate_auto`; do not edit, run it again.",
     ]
     for point in points:
-        of = point.structure
+        of = point.traits
         lines += [
             "",
             "[[point]]",
             f'family = "{of.family}"',
             f"linear = {str(of.linear).lower()}",
             f"gangs = {str(of.gangs).lower()}",
-            f"jobs = {of.jobs}",
+            f"jobs = {of.rows}",
             f"types = {of.types}",
             "[point.cpu_ms]",
             *(f'"{name}" = {ms}' for name, ms in sorted(point.cpu_ms.items(), key=lambda item: item[1])),

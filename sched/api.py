@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.solvers.api import Solution
-from phasewise.solvers.problems import Problem
+from phasewise.solvers.problems import AllocationProblem
 
 if TYPE_CHECKING:
     from phasewise.sched.nodes.state import NodeState
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-Solve = Callable[[Problem], Solution]
+Solve = Callable[[AllocationProblem], Solution]
 
 
 class TypeOrder(StrEnum):

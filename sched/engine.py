@@ -33,7 +33,7 @@ from phasewise.sched.round.state import JobTable
 from phasewise.sched.round.stopping import Stopper, StopReason
 from phasewise.sched.workload.arrivals import Workload
 from phasewise.solvers.api import Solution
-from phasewise.solvers.problems import Problem
+from phasewise.solvers.problems import AllocationProblem
 
 if TYPE_CHECKING:
     from phasewise.profiling.jit.kernel import Wanted
@@ -71,7 +71,7 @@ class Parts:
     timing: Timing
     workload: Workload
     policy: Policy
-    solve: Callable[[Problem], Solution]
+    solve: Callable[[AllocationProblem], Solution]
     placement: Placement
     stopper: Stopper
     type_order: list[int]
@@ -219,7 +219,7 @@ class Simulation:
         self._check()
         return record
 
-    def _solve(self, problem: Problem) -> Solution:
+    def _solve(self, problem: AllocationProblem) -> Solution:
         solution = self.parts.solve(problem)
         self._solutions.append(solution)
         return solution

@@ -43,7 +43,8 @@ from phasewise.sched.workload.plausibility import doubts
 from phasewise.solvers import registry as solvers
 from phasewise.solvers.api import Solution
 from phasewise.solvers.errors import SolverError
-from phasewise.solvers.problems import MAX_MIN_SWITCHING, Problem
+from phasewise.solvers.families.max_min import MAX_MIN_SWITCHING
+from phasewise.solvers.problems import AllocationProblem
 from phasewise.solvers.session import Solver, open_solver
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Callbacks:
     progress: Callable[[Progress], None] | None = None
     notify: Callable[[str], None] = lambda _: None
     interrupted: Callable[[], bool] = lambda: False
-    on_problem: Callable[[Problem], None] | None = None
+    on_problem: Callable[[AllocationProblem], None] | None = None
     warn: Callable[[str], None] = lambda _: None
 
 
@@ -237,10 +238,10 @@ def _require_families(policy: Policy, solver: Solver) -> None:
             )
 
 
-def _watched(solve: Solve, on_problem: Callable[[Problem], None]) -> Solve:
+def _watched(solve: Solve, on_problem: Callable[[AllocationProblem], None]) -> Solve:
     """Return ``solve``, telling of each problem first."""
 
-    def watched(problem: Problem) -> Solution:
+    def watched(problem: AllocationProblem) -> Solution:
         on_problem(problem)
         return solve(problem)
 

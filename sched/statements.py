@@ -6,8 +6,9 @@ import numpy as np
 
 from phasewise.sched.api import ClusterView, Floats
 from phasewise.sched.policy_options import MaxMinOptions, PolicyOptions
-from phasewise.solvers.lexicographic import LexicographicProblem
-from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING, Bools, MaxMinProblem
+from phasewise.solvers.families.lexicographic import LexicographicProblem
+from phasewise.solvers.families.max_min import MAX_MIN, MAX_MIN_SWITCHING, MaxMinProblem
+from phasewise.solvers.problems import Bools
 
 CANONICAL_WEIGHT = 1e-3  # large enough to choose among equal optima, too small to move the least gain
 
@@ -73,6 +74,7 @@ def max_min_problem(view: ClusterView, throughput: Floats, options: MaxMinOption
         linear_weight=CANONICAL_WEIGHT if options.canonical else 0.0,
         previous=previous,
         move_cost=move_cost,
+        keys=view.job_id[rows],
     )
     return problem, rows
 
@@ -109,7 +111,7 @@ def water_filling_problem(
     """
     pairs, rows = possible_pairs(view, options)
     gain = _fair_gain(view, throughput, rows)
-    return LexicographicProblem(gain, view.scale_factor[rows], view.capacity, pairs), rows
+    return LexicographicProblem(gain, view.scale_factor[rows], view.capacity, pairs, view.job_id[rows]), rows
 
 
 def _moving(view: ClusterView, rows: Bools, move_weight: float) -> tuple[Floats | None, Floats | None]:

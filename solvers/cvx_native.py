@@ -17,7 +17,7 @@ from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers import native_options
 from phasewise.solvers.api import SolverSession, Status
 from phasewise.solvers.errors import OptionError
-from phasewise.solvers.problems import MaxMinProblem
+from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.silence import new_highs, silenced
 
 _STATUSES: Final[Mapping[str, Status]] = {

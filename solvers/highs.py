@@ -13,9 +13,9 @@ import numpy as np
 
 from phasewise.solvers.api import Answer, RebuildReason, Status
 from phasewise.solvers.basis import Basis
-from phasewise.solvers.lp import INFINITE, Ints, LinearProgram
+from phasewise.solvers.lp import INFINITE, LinearProgram
 from phasewise.solvers.native_options import claim_highs_threads, set_highs
-from phasewise.solvers.problems import Floats
+from phasewise.solvers.problems import Floats, Ints
 from phasewise.solvers.silence import new_highs
 
 DEFAULTS: Final[Mapping[str, object]] = {
@@ -118,9 +118,15 @@ class HighsModel:
         status, solution = self.status, self._highs.getSolution()
         if status is not Status.OPTIMAL or not solution.value_valid:
             words = self._highs.modelStatusToString(self._highs.getModelStatus())
-            return Outcome(status, self.iterations, f"HiGHS: {words}")
+            ray = self._ray() if status is Status.INFEASIBLE else None
+            return Outcome(status, self.iterations, f"HiGHS: {words}", row_duals=ray)
         row_duals = np.array(solution.row_dual) if solution.dual_valid else None
         return Outcome(status, self.iterations, "HiGHS: Optimal", np.array(solution.col_value), row_duals)
+
+    def _ray(self) -> Floats | None:
+        """Return (m,) row duals that prove the model infeasible, with the signs of a maximisation; None without."""
+        status, found, ray = self._highs.getDualRay()
+        return np.array(ray, dtype=np.float64) if found and status != self._error else None
 
     def basic_variables(self) -> Ints | None:
         """Return the (m,) basic variables, columns from 0 on and rows r as -1 - r, or None where HiGHS has none."""
@@ -141,7 +147,7 @@ class Outcome:
     note
         HiGHS' own words.
     columns, row_duals
-        (n,) values and (m,) duals, None where there are none.
+        (n,) values and (m,) duals, None where there are none; of an infeasible model the duals that prove it so.
     """
 
     status: Status
@@ -163,12 +169,9 @@ class Outcome:
             Iterations of an attempt before.
         """
         iterations = self.iterations + wasted
-        if self.columns is None:
-            return Answer(self.status, None, iterations=iterations, rebuild=rebuild, note=self.note)
-        weights = prices = None
-        if self.row_duals is not None:
-            weights, prices = lp.duals(self.row_duals)
-        return Answer(self.status, lp.x(self.columns), prices, weights, iterations, rebuild, self.note)
+        x = None if self.columns is None else lp.decode(self.columns)
+        duals = None if self.row_duals is None else lp.duals(self.row_duals)
+        return Answer(self.status, x, duals, iterations, rebuild, self.note)
 
 
 def _statuses() -> Mapping[object, Status]:

@@ -10,7 +10,7 @@ from phasewise.sched.api import Allocation, ClusterView, Solve, TypeOrder
 from phasewise.sched.policy_options import PolicyOptions
 from phasewise.sched.registry import register_policy
 from phasewise.sched.statements import believed_throughput, spread, water_filling_problem
-from phasewise.solvers.lexicographic import LEXICOGRAPHIC
+from phasewise.solvers.families.lexicographic import LEXICOGRAPHIC
 
 
 class _WaterFilling:

@@ -15,7 +15,7 @@ from phasewise.sched.api import Allocation, ClusterView, TypeOrder
 from phasewise.sched.policy_options import MaxMinOptions, PolicyOptions
 from phasewise.sched.statements import proportional_throughput
 from phasewise.solvers.api import Solution
-from phasewise.solvers.problems import Problem
+from phasewise.solvers.problems import AllocationProblem
 from phasewise.solvers.session import open_solver
 
 K80, P100, V100 = 0, 1, 2
@@ -54,7 +54,7 @@ def recorded_view(case: dict[str, Any]) -> ClusterView:
     )
 
 
-def no_solve(problem: Problem) -> Solution:
+def no_solve(problem: AllocationProblem) -> Solution:
     pytest.fail(f"a policy without a solver stated {problem}")
 
 
@@ -63,10 +63,10 @@ class Recorder:
 
     def __init__(self) -> None:
         self.solver = open_solver("highs-direct", {}, PhaseTimer())
-        self.problems: list[Problem] = []
+        self.problems: list[AllocationProblem] = []
         self.solutions: list[Solution] = []
 
-    def __call__(self, problem: Problem) -> Solution:
+    def __call__(self, problem: AllocationProblem) -> Solution:
         self.problems.append(problem)
         self.solutions.append(self.solver.solve(problem))
         return self.solutions[-1]

@@ -17,13 +17,13 @@ from phasewise.sched.errors import ScenarioError, TraceError
 from phasewise.sched.policies.recorded import RecordedPolicy
 from phasewise.sched.policy_options import PolicyOptions
 from phasewise.solvers.api import Solution
-from phasewise.solvers.problems import Problem
+from phasewise.solvers.problems import AllocationProblem
 
 TYPES = ("k80", "p100", "v100")
 CASE = "tr--6_6_6--g111--max_min_fairness_perf"
 
 
-def no_solve(problem: Problem) -> Solution:
+def no_solve(problem: AllocationProblem) -> Solution:
     pytest.fail(f"a replay stated {problem}")
 
 

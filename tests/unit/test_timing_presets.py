@@ -16,7 +16,7 @@ from phasewise.sched.placement.strided import Strided
 from phasewise.sched.registry import PlacementOptions
 from phasewise.sched.round.rules import Timing, preferred_types
 from phasewise.sched.scenario.config import Cluster, TimingChoice
-from phasewise.solvers.problems import Problem
+from phasewise.solvers.problems import AllocationProblem
 from phasewise.solvers.session import open_solver
 
 PRESETS = ("gavel", "corrected")
@@ -45,11 +45,11 @@ def test_a_pair_without_progress_is_masked_unless_the_original_is_reproduced(
     jobs = [Job(10 * ROUND_STEPS), Job(10 * ROUND_STEPS, job_type="picky")]
     chosen = under(preset, **{"policy.name": "max_min_fairness"})
     scenario = trace_scenario(tmp_path, jobs, {"k80": 1, "v100": 1}, chosen, rates)
-    problems: list[Problem] = []
+    problems: list[AllocationProblem] = []
     sim = simulation(scenario)
     solver = open_solver("highs-direct", {}, sim.timer)
 
-    def solve(problem: Problem) -> Any:
+    def solve(problem: AllocationProblem) -> Any:
         problems.append(problem)
         return solver.solve(problem)
 
