@@ -121,7 +121,7 @@ class AllocationProblem(ABC):
     @cached_property
     def traits(self) -> Traits:
         """What the problem is like."""
-        gangs = bool(np.ptp(self.scale_factor) > 0.0) if self.rows else False
+        gangs = bool((self.scale_factor != self.scale_factor[0]).any()) if self.rows else False
         return Traits(
             self.family, self.is_linear, gangs, self.rows, self.types, self.is_moving, self.members is not None
         )

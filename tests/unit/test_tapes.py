@@ -17,6 +17,7 @@ from phasewise.solvers import registry
 from phasewise.solvers.api import Answer, Status
 from phasewise.solvers.errors import TapeError, UnknownBackendError, UnsupportedProblemError
 from phasewise.solvers.families.lexicographic import LexicographicProblem
+from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.instances import churned_rounds, random_problem, with_switching
 from phasewise.solvers.problems import AllocationProblem
 from phasewise.solvers.replay import replay
@@ -50,6 +51,24 @@ def test_what_is_written_is_read_as_often_as_wanted(tmp_path: Path) -> None:
             assert ours.stated().keys() == theirs.stated().keys()
             for name, value in ours.stated().items():
                 np.testing.assert_array_equal(value, theirs.stated()[name])
+
+
+def test_a_tape_of_the_first_version_is_still_read() -> None:
+    tape = Tape(Path(__file__).resolve().parents[1] / "fixtures" / "tapes" / "version-1.tape")
+    for ours, theirs in zip(tape, stated(), strict=True):
+        assert ours.family == theirs.family
+        for name, value in theirs.stated().items():
+            np.testing.assert_array_equal(ours.stated()[name], value)
+
+
+def test_keys_and_teams_are_recorded(tmp_path: Path) -> None:
+    keys, members = np.array([4, 7, 9]), np.array([[4, -1], [7, -1], [4, 7]])
+    teams = MaxMinProblem(
+        np.ones((3, 2)), np.ones(3), np.ones(2), keys=keys, members=members, partner_gain=np.ones((3, 2))
+    )
+    (read,) = Tape(written(tmp_path / "a.tape", [teams]))
+    np.testing.assert_array_equal(read.keys, keys)
+    np.testing.assert_array_equal(read.members, members)
 
 
 def test_the_same_problems_give_the_same_bytes(tmp_path: Path) -> None:
