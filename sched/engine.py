@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -351,13 +351,27 @@ class Simulation:
 
     def _records(self, rows: Ints, status: str, finish_s: Floats | None = None) -> tuple[JobRecord, ...]:
         jobs, names = self.jobs, self.parts.workload.throughputs.names
-        completion_s: list[float | None] = [None] * len(rows) if finish_s is None else finish_s[rows].tolist()
-        asked = (jobs.job_id, jobs.type_index, jobs.arrival_s, jobs.scale_factor, jobs.priority_weight)
-        done = (jobs.total_steps, jobs.rounds_run, jobs.moves)
-        listed = zip(*(column[rows].tolist() for column in (*asked, *done)), completion_s, strict=True)
+        columns: dict[str, npt.NDArray[Any]] = {
+            "job_id": jobs.job_id,
+            "arrival_s": jobs.arrival_s,
+            "scale_factor": jobs.scale_factor,
+            "priority_weight": jobs.priority_weight,
+            "total_steps": jobs.total_steps,
+            "rounds_run": jobs.rounds_run,
+            "moves": jobs.moves,
+            "demand_milli": jobs.demand_milli.astype(np.int64),
+            "cpu_milli": jobs.cpu_milli,
+            "memory_mib": jobs.memory_mib,
+        }
+        values = zip(*(each[rows].tolist() for each in columns.values()), strict=True)
+        told = [dict(zip(columns, row, strict=True)) for row in values]
+        job_type = [names[index] for index in jobs.type_index[rows].tolist()]
+        ideal_s = (jobs.total_steps[rows] / jobs.throughput[rows].max(axis=1)).tolist()
+        done_s: list[float | None] = [None] * len(rows) if finish_s is None else finish_s[rows].tolist()
+        end_s = [self.clocks.now_s] * len(rows) if status == "failed" else done_s
         return tuple(
-            JobRecord(job_id, names[index], arrival_s, scale, weight, steps, done_s, status, rounds_run, moves)
-            for job_id, index, arrival_s, scale, weight, steps, rounds_run, moves, done_s in listed
+            JobRecord(**row, job_type=kind, ideal_s=ideal, completion_s=done, end_s=end, status=status)
+            for row, kind, ideal, done, end in zip(told, job_type, ideal_s, done_s, end_s, strict=True)
         )
 
     # -- idle time and the end -----------------------------------------------------------------------------------

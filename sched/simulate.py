@@ -340,7 +340,6 @@ def _reporter(
 
     def report() -> None:
         totals = recorder.totals
-        done = totals.jobs_completed + totals.jobs_failed + totals.jobs_refused if window is None else totals.in_window
-        on_progress(Progress(totals.rounds, totals.now_s, totals.active, done, target))
+        on_progress(Progress(totals.rounds, totals.now_s, totals.active, totals.done, target))
 
     return report

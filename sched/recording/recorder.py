@@ -15,7 +15,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.profiling.artefacts import line_fields
 from phasewise.profiling.artefacts.lines import Kind, encode
+from phasewise.profiling.artefacts.run_json import RunJson, Status, Summary
 from phasewise.profiling.artefacts.sinks import FileSink, Folder, Sink, TeeSink, write_atomically
 from phasewise.profiling.environment import describe_environment, release_memory
 from phasewise.profiling.errors import OutputError, ProfilingError
@@ -61,7 +63,7 @@ class Recorder:
         self._solver, self._iterations = scenario.solver.name, 0
         self._rebuild: RebuildReason | None = None
         self._busy_s = np.zeros(layout.gpus)
-        self.totals = Totals(scenario.stop.window)
+        self.totals = Totals(layout.gpus, scenario.stop.window)
         self.out = out
         self._lines = lines
         self._folder: Folder | None = None
@@ -70,7 +72,7 @@ class Recorder:
         self._report: Callable[[], None] | None = None
         self._report_every = 0
         if out is not None:
-            self._origin = {
+            self._origin: dict[str, Any] = {
                 "command": list(command),
                 "environment": describe_environment(),
                 "layout": layout.description(),
@@ -78,7 +80,7 @@ class Recorder:
             self._folder = Folder(out)
             self._file = FileSink(out / "lines.log")
             self._lines = TeeSink(self._file, lines)
-            self._tables = RunTables(out, self._log.schema())
+            self._tables = RunTables(out, layout.worker_types)
             self._write_run("interrupted")
         self._event("run_start", scenario=msgspec.to_builtins(scenario))
 
@@ -95,7 +97,7 @@ class Recorder:
 
     def arrived(self, round_index: int, job: Arrival) -> None:
         """Note that a job was admitted."""
-        self.totals.jobs_arrived += 1
+        self.totals.arrived(job.job_id, job.arrival_s)
         self._event(
             "job_arrival",
             round=round_index,
@@ -110,11 +112,23 @@ class Recorder:
 
     def refused(self, round_index: int, job: Arrival, reason: str) -> None:
         """Note that a job can never run here."""
-        self.totals.jobs_arrived += 1
+        self.totals.arrived(job.job_id, job.arrival_s)
         record = JobRecord(
-            job.job_id, job.job_type, job.arrival_s, job.scale_factor, job.priority_weight, job.total_steps,
-            None, "refused", 0, 0,
-        )  # fmt: skip
+            job_id=job.job_id,
+            job_type=job.job_type,
+            arrival_s=job.arrival_s,
+            scale_factor=job.scale_factor,
+            priority_weight=job.priority_weight,
+            total_steps=job.total_steps,
+            completion_s=None,
+            status="refused",
+            rounds_run=0,
+            moves=0,
+            end_s=max(job.arrival_s, self.totals.now_s),  # before the first round time is that of the first arrival
+            demand_milli=job.needs.demand_milli,
+            cpu_milli=job.needs.cpu_milli,
+            memory_mib=job.needs.memory_mib,
+        )
         self.totals.over(record, reason)
         self._jobs.append(record)
         self._event("job_refused", round=round_index, job_id=job.job_id, job_type=job.job_type, reason=reason)
@@ -204,6 +218,7 @@ class Recorder:
         if outcome.migration is not NOTHING_PAID:
             telemetry["migrations"] = outcome.migration.starts
             telemetry["migration_s"] = outcome.migration.job_s
+        line_fields.TELEMETRY.require(telemetry)
         self._lines.write(encode(Kind.TELEMETRY, telemetry))
         if self._report is not None and totals.rounds % self._report_every == 0:
             self._report()
@@ -222,6 +237,7 @@ class Recorder:
     # -- writing -------------------------------------------------------------------------------------------------
 
     def _event(self, event: str, **fields: object) -> None:
+        line_fields.EVENTS[event].require(fields)
         self._lines.write(encode(Kind.EVENT, {"event": event, **fields}))
 
     def _over(self, round_index: int, job: JobRecord) -> None:
@@ -230,8 +246,8 @@ class Recorder:
         if job.completion_s is None:
             self._event("job_failed", round=round_index, job_id=job.job_id)
             return
-        jct_s = job.completion_s - job.arrival_s
-        self._event("job_complete", round=round_index, job_id=job.job_id, completion_s=job.completion_s, jct_s=jct_s)
+        done_s, jct_s = job.completion_s, job.jct_s
+        self._event("job_complete", round=round_index, job_id=job.job_id, completion_s=done_s, jct_s=jct_s)
 
     def _complete_last_round(self) -> None:
         """Give the last round its times, and write what is due: a PROFILE line, a chunk."""
@@ -263,6 +279,7 @@ class Recorder:
             **extra,
         }
         self._iterations = 0
+        line_fields.PROFILE.require(record)
         self._lines.write(encode(Kind.PROFILE, record))
 
     @property
@@ -287,25 +304,24 @@ class Recorder:
         placements, jobs, self._jobs = self._intervals.take(), self._jobs, []
         self._tables.write(rounds=columns, placements=placements, jobs=jobs)
 
-    def _write_run(self, status: str) -> None:
+    def _write_run(self, status: Status) -> None:
         if self.out is None or self._folder is None:
             return
-        run = {
-            "schema": 1,
-            "scenario": msgspec.to_builtins(self.scenario),
-            **self._origin,
-            "summary": self.summary(),
-            "status": status,
-        }
-        content = msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n"
+        run = RunJson(
+            scenario=msgspec.to_builtins(self.scenario), **self._origin, summary=self._summary(), status=status
+        )
+        content = msgspec.json.format(msgspec.json.encode(run, enc_hook=_own), indent=1) + b"\n"
         self._folder.require()
         write_atomically(self.out / "run.json", content)
 
     def summary(self) -> dict[str, Any]:
         """Return the summary of the run so far."""
-        return _builtin(self.totals.summary(self._busy_s))
+        return msgspec.json.decode(msgspec.json.encode(self._summary(), enc_hook=_own), type=dict[str, Any])
 
-    def finish(self, status: str, reason: str) -> dict[str, Any]:
+    def _summary(self) -> Summary:
+        return self.totals.summary(self._busy_s)
+
+    def finish(self, status: Status, reason: str) -> dict[str, Any]:
         """Write all that is left and return the summary."""
         if self._profile is None and self._log.untimed:
             self._profile = PhaseTotals().profile  # cut short after the round, before its times were known
@@ -320,7 +336,7 @@ class Recorder:
         self._write_run(status)
         return self.summary()
 
-    def abandon(self, status: str, reason: str) -> None:
+    def abandon(self, status: Status, reason: str) -> None:
         """Write what can still be written of a run that failed or was interrupted."""
         try:
             with suppress(ProfilingError):
@@ -330,12 +346,9 @@ class Recorder:
                 self._write_run(status)  # a full disk may have kept the tables from being completed, not this
 
 
-def _builtin(summary: dict[str, Any]) -> dict[str, Any]:
-    """Return the summary in Python's own numbers, whoever counted with NumPy's."""
-    return {
-        name: _builtin(value) if isinstance(value, dict) else value.item() if isinstance(value, np.generic) else value
-        for name, value in summary.items()
-    }
+def _own(number: np.generic) -> object:
+    """Return a number of NumPy's in Python's own, whoever counted with it."""
+    return number.item()
 
 
 def _request(job: Arrival) -> dict[str, object]:

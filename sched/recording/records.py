@@ -43,6 +43,20 @@ class JobRecord(NamedTuple):
         ``complete``, ``failed``, ``refused``, or ``active`` where the run ended first.
     completion_s
         Simulated time of completion, None unless complete.
+    end_s
+        Simulated time at which it left, whatever ended it; None where the run ended first.
+    demand_milli, cpu_milli, memory_mib
+        Thousandths of a GPU in all, thousandths of a core, MiB; None where not known, as all that follows.
+    ideal_s
+        Its steps over its best rate on a worker type of the cluster, seconds.
+    first_start_s
+        Simulated time at which it first held GPUs.
+    run_s, gpu_s
+        Simulated seconds in which it held GPUs, and the same times its GPUs.
+    isolated_s
+        Seconds that what it has done so far would have taken on an isolated share of the cluster.
+    slo_s
+        Seconds from its arrival within which it is to complete.
     """
 
     job_id: int
@@ -55,6 +69,35 @@ class JobRecord(NamedTuple):
     status: str
     rounds_run: int
     moves: int
+    end_s: float | None = None
+    demand_milli: int | None = None
+    cpu_milli: int | None = None
+    memory_mib: int | None = None
+    ideal_s: float | None = None
+    first_start_s: float | None = None
+    run_s: float | None = None
+    gpu_s: float | None = None
+    isolated_s: float | None = None
+    slo_s: float | None = None
+
+    @property
+    def jct_s(self) -> float | None:
+        """Job completion time, seconds; None unless complete."""
+        return None if self.completion_s is None else self.completion_s - self.arrival_s
+
+    @property
+    def queued_s(self) -> float | None:
+        """Seconds from arrival to first start; None where it never started, or that is not known."""
+        return None if self.first_start_s is None else self.first_start_s - self.arrival_s
+
+    @property
+    def rho(self) -> float | None:
+        """Finish-time fairness: JCT over the time on an isolated share; None unless complete and that is known.
+
+        Source: NSDI'20 (Themis) s3; OSDI'20 s4.2.
+        """
+        jct_s = self.jct_s
+        return jct_s / self.isolated_s if jct_s is not None and self.isolated_s else None
 
 
 class MigrationPaid(NamedTuple):

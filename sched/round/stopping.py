@@ -6,21 +6,15 @@ Wall time is one limit among them, handed in by the caller; it ends a run and ne
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Sequence
 from enum import StrEnum
 
-import numpy as np
-
-from phasewise.sched.api import Floats
+from phasewise.profiling.artefacts.run_json import Status
 from phasewise.sched.errors import ScenarioError
 from phasewise.sched.scenario.config import Stop
 
 SATURATION_COMPLETIONS = 100
 SATURATION_RATE_PER_HOUR = 0.1
 SATURATION_UTILIZATION = 0.99
-CONVERGED_GROWTH = 1.10
-DIVERGING_GROWTH = 1.2
-DIVERGING_WINDOWS = 3
 
 
 class StopReason(StrEnum):
@@ -35,11 +29,11 @@ class StopReason(StrEnum):
     WALL_TIME = "wall_time"
 
     @property
-    def status(self) -> str:
-        """The run's status in its summary: ``complete``, ``saturated`` or ``stopped``."""
+    def status(self) -> Status:
+        """The run's status in its summary: ``complete``, ``overloaded`` or ``stopped``."""
         if self in {StopReason.ALL_COMPLETE, StopReason.WINDOW_COMPLETE}:
             return "complete"
-        return "saturated" if self is StopReason.SATURATED else "stopped"
+        return "overloaded" if self is StopReason.SATURATED else "stopped"
 
 
 class Stopper:
@@ -166,45 +160,3 @@ def _check(stop: Stop, total_jobs: int | None) -> None:
             "the run would never end: jobs arrive without end;"
             " set workload.jobs, stop.window, stop.rounds, stop.sim_time_s or stop.wall_s"
         )
-
-
-class Trend(StrEnum):
-    """What the JCT does from window to window."""
-
-    UNDECIDED = "undecided"
-    CONVERGED = "converged"
-    DIVERGING = "diverging"
-
-
-def window_means(jct_s: Floats, size: int) -> Floats:
-    """Return the mean JCT of each complete window of ``size`` adjacent jobs, (len // size,) seconds.
-
-    Parameters
-    ----------
-    jct_s
-        (K,) JCT of completed jobs in order of arrival, seconds.
-    size
-        Jobs in a window, at least 1; what is left over at the end is not counted.
-    """
-    windows = len(jct_s) // size
-    means: Floats = np.asarray(jct_s, dtype=np.float64)[: windows * size].reshape(windows, size).mean(axis=1)
-    return means
-
-
-def jct_trend(means_s: Sequence[float] | Floats) -> Trend:
-    """Return what mean JCTs of adjacent windows say about the load.
-
-    A window's growth is its mean over that of the window before. Three growths above 1.2 in a row diverge: the queue
-    grows without end. A last growth below 1.10 has converged. Anything else is undecided. The spread of JCTs is no
-    such sign: it is wide at any load.
-
-    Parameters
-    ----------
-    means_s
-        Mean JCT of each window in order, seconds, above 0.
-    """
-    means = np.asarray(means_s, dtype=np.float64)
-    growth = means[1:] / means[:-1]
-    if growth.size >= DIVERGING_WINDOWS and bool((growth[-DIVERGING_WINDOWS:] > DIVERGING_GROWTH).all()):
-        return Trend.DIVERGING
-    return Trend.CONVERGED if growth.size and growth[-1] < CONVERGED_GROWTH else Trend.UNDECIDED

@@ -221,7 +221,7 @@ class Stop(Section, frozen=True):
     stragglers
         Stop when at most so many of the window's jobs (or of all) are left and no other is waiting to arrive.
     saturation
-        Whether to stop, with status ``saturated``, once the last 100 completions came at fewer than 0.1 an hour
+        Whether to stop, with status ``overloaded``, once the last 100 completions came at fewer than 0.1 an hour
         while utilisation was above 0.99.
     """
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from phasewise.sched.errors import ScenarioError
-from phasewise.sched.round.stopping import Stopper, StopReason, Trend, jct_trend, window_means
+from phasewise.sched.round.stopping import Stopper, StopReason
 from phasewise.sched.scenario.config import Stop
 
 HOUR_S = 3600.0
@@ -150,7 +150,7 @@ def test_the_order_of_completions_within_a_round_does_not_matter() -> None:
     [
         (StopReason.ALL_COMPLETE, "complete"),
         (StopReason.WINDOW_COMPLETE, "complete"),
-        (StopReason.SATURATED, "saturated"),
+        (StopReason.SATURATED, "overloaded"),
         (StopReason.STRAGGLERS, "stopped"),
         (StopReason.ROUNDS, "stopped"),
         (StopReason.SIM_TIME, "stopped"),
@@ -189,24 +189,3 @@ def test_memory_does_not_grow_with_completions() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 20_000  # bytes: a hundred numbers, not twenty thousand
-
-
-def test_window_means_leave_out_an_incomplete_window() -> None:
-    assert window_means(np.array([1.0, 3.0, 5.0, 7.0, 100.0]), 2).tolist() == [2.0, 6.0]
-
-
-@pytest.mark.parametrize(
-    ("means_s", "trend"),
-    [
-        ([], Trend.UNDECIDED),
-        ([10.0], Trend.UNDECIDED),
-        ([10.0, 10.9], Trend.CONVERGED),
-        ([10.0, 11.5], Trend.UNDECIDED),
-        ([10.0, 12.5, 16.0], Trend.UNDECIDED),
-        ([10.0, 12.5, 16.0, 20.0], Trend.DIVERGING),
-        ([10.0, 12.5, 16.0, 20.0, 20.1], Trend.CONVERGED),
-        ([10.0, 12.5, 16.0, 18.0, 22.0], Trend.UNDECIDED),
-    ],
-)
-def test_the_trend_follows_the_growth_of_adjacent_windows(means_s: list[float], trend: Trend) -> None:
-    assert jct_trend(means_s) is trend
