@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from phasewise.profiling import trace
 from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.recording import intervals, rounds
-from phasewise.sched.recording.records import JobRecord
+from phasewise.sched.round.outcome import JobRecord
 
 Columns = Mapping[str, Any]
 

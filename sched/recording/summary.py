@@ -13,7 +13,7 @@ import numpy.typing as npt
 from phasewise.profiling.environment import package_version, peak_rss_mib
 from phasewise.profiling.phases import PhaseTotals
 from phasewise.sched.recording.metrics import in_window, jct_statistics, worker_utilization
-from phasewise.sched.recording.records import NOTHING_PAID, USE, AllocationRecord, ClusterUse, JobRecord, RoundOutcome
+from phasewise.sched.round.outcome import NOTHING_PAID, USE, AllocationRecord, ClusterUse, JobRecord, RoundOutcome
 
 Floats = npt.NDArray[np.float64]
 
