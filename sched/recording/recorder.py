@@ -6,14 +6,13 @@ also a checkpoint: `run.json` then holds the summary so far, marked as interrupt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from phasewise.profiling.artefacts import line_fields
 from phasewise.profiling.artefacts.lines import Kind, encode
@@ -24,16 +23,14 @@ from phasewise.profiling.errors import OutputError, ProfilingError
 from phasewise.profiling.phases import PhaseProfile, PhaseTotals
 from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.recording import intervals, rounds
-from phasewise.sched.recording.records import NOTHING_PAID, AllocationRecord, JobRecord, RoundOutcome
 from phasewise.sched.recording.run_tables import NoTables, RunTables, Tables
 from phasewise.sched.recording.summary import Totals
+from phasewise.sched.round.outcome import NOTHING_PAID, AllocationRecord, JobRecord, News, RoundOutcome
 from phasewise.sched.round.rules import MAX_FAILURES
 from phasewise.sched.scenario.config import Scenario
 from phasewise.sched.workload.arrivals import Arrival
 from phasewise.solvers.api import RebuildReason
 from phasewise.solvers.certify import GAP_LIMIT, LESSER_GAP_LIMIT
-
-Floats = npt.NDArray[np.float64]
 
 DROPPED: Final = f"failed in {MAX_FAILURES} rounds in a row"
 
@@ -69,8 +66,6 @@ class Recorder:
         self._folder: Folder | None = None
         self._file: FileSink | None = None
         self._tables: Tables = NoTables()
-        self._report: Callable[[], None] | None = None
-        self._report_every = 0
         if out is not None:
             self._origin: dict[str, Any] = {
                 "command": list(command),
@@ -84,18 +79,20 @@ class Recorder:
             self._write_run("interrupted")
         self._event("run_start", scenario=msgspec.to_builtins(scenario))
 
-    def watch(self, report: Callable[[], None], every: int) -> None:
-        """Call ``report`` after every so many rounds."""
-        self._report, self._report_every = report, every
+    # -- what is told of a run -----------------------------------------------------------------------------------
 
-    # -- what the engine tells -----------------------------------------------------------------------------------
+    def begun(self, news: News) -> None:
+        """Note what a round began with; of a round that ends, `round` does so."""
+        for job, reason in news.refused:
+            self._refused(news.round_index, job, reason)
+        for job in news.arrived:
+            self._arrived(news.round_index, job)
+        if news.last_arrival is not None:
+            self.totals.last_arrival_s, self.totals.busy_until_last_arrival_s = news.last_arrival
+        if news.allocation is not None:
+            self._allocated(news.round_index, news.now_s, news.allocation)
 
-    @property
-    def utilization(self) -> float:
-        """Share of the GPU time that was used in the last round, 0 to 1."""
-        return self._log.utilization
-
-    def arrived(self, round_index: int, job: Arrival) -> None:
+    def _arrived(self, round_index: int, job: Arrival) -> None:
         """Note that a job was admitted."""
         self.totals.arrived(job.job_id, job.arrival_s)
         self._event(
@@ -110,7 +107,7 @@ class Recorder:
             arrival_s=job.arrival_s,
         )
 
-    def refused(self, round_index: int, job: Arrival, reason: str) -> None:
+    def _refused(self, round_index: int, job: Arrival, reason: str) -> None:
         """Note that a job can never run here."""
         self.totals.arrived(job.job_id, job.arrival_s)
         record = JobRecord(
@@ -133,12 +130,7 @@ class Recorder:
         self._jobs.append(record)
         self._event("job_refused", round=round_index, job_id=job.job_id, job_type=job.job_type, reason=reason)
 
-    def last_arrival(self, now_s: float, busy_s: Floats) -> None:
-        """Note that no further job will come."""
-        self.totals.last_arrival_s = now_s
-        self.totals.busy_until_last_arrival_s = float(busy_s.mean())
-
-    def allocated(self, round_index: int, now_s: float, record: AllocationRecord) -> None:
+    def _allocated(self, round_index: int, now_s: float, record: AllocationRecord) -> None:
         """Note a call of the policy."""
         self.totals.allocated(record)
         for solution in record.solutions:
@@ -176,12 +168,13 @@ class Recorder:
             utilization=None if last is None else last.utilization,
         )
 
-    def round(self, outcome: RoundOutcome, busy_s: Floats) -> None:
-        """Note a round; ``busy_s`` (G,) is the busy time of every GPU so far."""
+    def round(self, outcome: RoundOutcome) -> None:
+        """Note a round, from what it began with to what it came to."""
+        self.begun(outcome.news)
         self._complete_last_round()
         totals, log = self.totals, self._log
         totals.round(outcome)
-        self._busy_s = busy_s
+        self._busy_s = outcome.busy_s
         for job in outcome.over:
             self._over(outcome.round_index, job)
         log.add(outcome, totals.jobs_completed)
@@ -220,8 +213,6 @@ class Recorder:
             telemetry["migration_s"] = outcome.migration.job_s
         line_fields.TELEMETRY.require(telemetry)
         self._lines.write(encode(Kind.TELEMETRY, telemetry))
-        if self._report is not None and totals.rounds % self._report_every == 0:
-            self._report()
 
     def took(self, profile: PhaseProfile) -> None:
         """Note where the time of the last round went (or of work after it); written with the next round."""
@@ -229,6 +220,14 @@ class Recorder:
             self.totals.phases.add(profile)  # the call after the last round belongs to the run, not to a round
         else:
             self._profile = profile
+
+    def flush(self) -> None:
+        """Write what is held back: the rounds so far with their lines, and how far the run is."""
+        self._complete_last_round()
+        self._write_chunk()
+        self._write_run("interrupted")
+        if self._file is not None:
+            self._file.flush()
 
     def leave(self, jobs: Sequence[JobRecord]) -> None:
         """Note the jobs that the end of the run leaves behind."""

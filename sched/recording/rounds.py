@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from phasewise.profiling.environment import rss_mib
 from phasewise.profiling.phases import ACCOUNTS, NANOSECONDS, OTHER, PhaseProfile, PhaseTotals
-from phasewise.sched.recording.records import USE, ClusterUse, RoundOutcome
+from phasewise.sched.round.outcome import USE, ClusterUse, RoundOutcome
 from phasewise.solvers.api import Solution
 
 Floats = npt.NDArray[np.float64]
@@ -42,7 +42,6 @@ class RoundLog:
     def __init__(self, worker_types: tuple[str, ...], capacity: Floats, rounds: int) -> None:
         self._per_type = tuple(f"utilization_{name}" for name in worker_types)
         self._capacity = capacity
-        self._gpus = float(capacity.sum())
         self._counts = np.zeros((rounds, len(_COUNTS)), np.int64)
         self._figures = np.zeros((rounds, len(_FIGURES) + len(worker_types)))
         self._times_ns = np.zeros((rounds, 3 * len(ACCOUNTS)), np.int64)
@@ -70,7 +69,7 @@ class RoundLog:
     def add(self, outcome: RoundOutcome, completed: int) -> None:
         """Add a round; ``completed`` counts all jobs that have completed so far."""
         row, active = self._added, len(outcome.job_id)
-        solutions = outcome.allocation.solutions if outcome.allocation is not None else ()
+        solutions = outcome.news.allocation.solutions if outcome.news.allocation is not None else ()
         last: Solution | None = solutions[-1] if solutions else None
         self._counts[row] = (
             outcome.round_index,
@@ -90,7 +89,7 @@ class RoundLog:
         scale = 1.0 / offered_s if offered_s > 0.0 else 0.0
         by_type = (busy * scale / self._capacity).tolist()
         self.utilization_by_type = by_type
-        self.utilization = sum(busy.tolist()) * scale / self._gpus
+        self.utilization = outcome.utilization
         self._figures[row] = (
             outcome.start_s,
             outcome.end_s,

@@ -11,7 +11,7 @@ from phasewise.profiling.artefacts.run_columns import JOBS, PLACEMENTS, ROUNDS
 from phasewise.profiling.phases import PHASES
 from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.recording import rounds
-from phasewise.sched.recording.records import JobRecord
+from phasewise.sched.round.outcome import JobRecord
 
 Columns = Mapping[str, Any]
 

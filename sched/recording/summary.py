@@ -14,7 +14,7 @@ from phasewise.profiling.artefacts.run_json import LostGpuTime, PhaseTimes, Summ
 from phasewise.profiling.environment import package_version, peak_rss_mib
 from phasewise.profiling.phases import PhaseTotals
 from phasewise.sched.recording.metrics import in_window, jct_statistics, percentiles, rho_statistics, worker_utilization
-from phasewise.sched.recording.records import NOTHING_PAID, USE, AllocationRecord, ClusterUse, JobRecord, RoundOutcome
+from phasewise.sched.round.outcome import NOTHING_PAID, USE, AllocationRecord, ClusterUse, JobRecord, RoundOutcome
 
 Floats = npt.NDArray[np.float64]
 

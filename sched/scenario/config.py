@@ -248,6 +248,9 @@ class Output(Section, frozen=True):
         Check the state after every phase (slow).
     chunk_rounds
         Rounds held in memory before they are written.
+    checkpoint_rounds
+        Rounds between two barriers: there the solvers forget what they are warm with, and all that is held in memory is
+        written; 0: none. A run with barriers is another run than one without.
     """
 
     profile_every: AtLeastOne = 100
@@ -255,6 +258,7 @@ class Output(Section, frozen=True):
     trace: bool = True
     check_invariants: bool = False
     chunk_rounds: Some = 512
+    checkpoint_rounds: Natural = 0
 
 
 class Scenario(Section, frozen=True, kw_only=True):

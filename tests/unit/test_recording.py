@@ -6,6 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from small_runs import Job, Run, perform, plain_rates, run_trace, trace_scenario
 
 from phasewise.profiling.artefacts.sinks import ListSink
 from phasewise.profiling.errors import OutputError
-from phasewise.profiling.phases import PHASES
+from phasewise.profiling.phases import PHASES, PhaseTimer
 from phasewise.sched import simulate as simulation_module
 from phasewise.sched.errors import RunFailedError, ScenarioError
 from phasewise.sched.scenario.loading import load_scenario
@@ -347,7 +348,8 @@ def test_a_solver_that_fails_ends_the_run_and_what_was_computed_is_saved(
     answers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = simulation_module.open_solver
-    monkeypatch.setattr(simulation_module, "open_solver", lambda *chosen: Failing(answers, opened(*chosen).solve))
+    once = lru_cache(lambda: Failing(answers, opened("highs-direct", {}, PhaseTimer()).solve))
+    monkeypatch.setattr(simulation_module, "open_solver", lambda *chosen: once())
     with pytest.raises(RunFailedError, match="nobody could solve this; what was computed is saved in") as told:
         simulate(load_scenario("toy"), tmp_path / "out")
     rounds = told.value.round_index

@@ -16,7 +16,7 @@ from phasewise.profiling.artefacts.run_json import Drift, LostGpuTime, PhaseTime
 from phasewise.profiling.artefacts.schemas import Field, Record, keys_of
 from phasewise.profiling.errors import RecordError
 from phasewise.profiling.phases import PHASES
-from phasewise.sched.recording.records import JobRecord
+from phasewise.sched.round.outcome import JobRecord
 from phasewise.sched.scenario.loading import load_scenario
 
 V100_ROUND = 7200.0  # steps of a job type "plain" that take a v100 one round of 360 s

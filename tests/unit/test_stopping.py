@@ -8,10 +8,29 @@ import numpy as np
 import pytest
 
 from phasewise.sched.errors import ScenarioError
-from phasewise.sched.round.stopping import Stopper, StopReason
+from phasewise.sched.round.stopping import Moment, StopReason
+from phasewise.sched.round.stopping import Stopper as Rules
 from phasewise.sched.scenario.config import Stop
 
 HOUR_S = 3600.0
+
+
+class Stopper:
+    """The rules of a run with its counts."""
+
+    def __init__(self, stop: Stop, total_jobs: int | None) -> None:
+        self.rules = Rules(stop, total_jobs)
+        self.departures = self.rules.begin()
+
+    def observe_completion(self, job_id: int, time_s: float) -> None:
+        self.rules.observe_completion(self.departures, job_id, time_s)
+
+    def observe_gone(self, job_id: int) -> None:
+        self.rules.observe_gone(self.departures, job_id)
+
+    @property
+    def completions_per_hour(self) -> float | None:
+        return self.departures.completions_per_hour
 
 
 def decide(
@@ -23,7 +42,8 @@ def decide(
     utilization: float = 0.5,
     wall_s: float = 0.0,
 ) -> StopReason | None:
-    return stopper.decide(round_index, now_s, active, utilization, wall_s)
+    moment = Moment(round_index, now_s, active, utilization)
+    return stopper.rules.decide(stopper.departures, moment, wall_s)
 
 
 def test_a_run_goes_on_until_all_jobs_are_gone_however_they_went() -> None:
