@@ -49,8 +49,6 @@ class PlacementOptions:
         Where every GPU is.
     whole_gpus
         Whether jobs take whole GPUs and no node has a limit of CPU or memory, so that a job might span nodes.
-    seed
-        Seed of the placement's own draws.
     compiled
         Whether compiled kernels are used where there is a NumPy form as well.
     bit_compatible
@@ -59,7 +57,6 @@ class PlacementOptions:
 
     layout: ClusterLayout
     whole_gpus: bool = True
-    seed: int = 0
     compiled: bool = True
     bit_compatible: bool = False
 

@@ -240,7 +240,7 @@ def test_a_bug_in_the_simulation_is_told_as_one_of_ours(
     assert said.code == 3
     (line,) = said.err.strip().splitlines()
     assert "the run failed in round 0: a defect of phasewise: KeyError: 'lost' (line " in line
-    assert "engine.py, in _priorities" in line
+    assert "phases.py, in prioritise" in line
 
 
 @pytest.mark.parametrize("error", [EOFError("the pipe ended"), AttributeError("x"), RuntimeError("y")])

@@ -13,8 +13,8 @@ from phasewise.sched.api import Assignment, ClusterView, Holding
 from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.errors import ScenarioError
 from phasewise.sched.policy_options import PolicyOptions
+from phasewise.sched.round.jobs import JobTable
 from phasewise.sched.round.migration import MigrationModel, checkpoint_sizes_mb
-from phasewise.sched.round.state import JobTable
 from phasewise.sched.scenario.config import Cluster, Migration
 from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.simulate import simulate
