@@ -23,6 +23,9 @@ class PolicyOptions(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     mask_impossible
         Whether x is fixed at 0 where a job makes no progress; the original does not (D3).
+    reference_speeds
+        Whether a policy that does not know how fast types are takes the speed of a reference type for that of all; the
+        original does (D2).
     move_weight
         What a second of migration of one job, out of J, weighs in a max-min objective, times J: the scenario's weight
         over the round's length, 1/s; 0 leaves the cost of moving out of the objective.
@@ -33,9 +36,23 @@ class PolicyOptions(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     mask_impossible: bool = True
+    reference_speeds: bool = False
     move_weight: float = 0.0
     seed: int = 0
     worker_types: tuple[str, ...] = ()
+
+
+class SpeedOptions(PolicyOptions, frozen=True, kw_only=True):
+    """Options of the policies that ask how long a job still takes, but do not know how fast types are.
+
+    Attributes
+    ----------
+    reference_type
+        The worker type whose speed is taken for that of all; None for the job's mean speed over the types on which it
+        can run, or, under the original's rules, for v100.
+    """
+
+    reference_type: str | None = None
 
 
 class MaxMinOptions(PolicyOptions, frozen=True, kw_only=True):

@@ -183,6 +183,7 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
         require_memory(estimate(scenario, layout.nodes, solves=solves, jobs=workload.total))
     told = PolicyOptions(
         mask_impossible=timing.mask_impossible,
+        reference_speeds=timing.reference_speeds,
         move_weight=scenario.migration.weight / timing.round_s if scenario.migration.enabled else 0.0,
         seed=scenario.seed,
         worker_types=layout.worker_types,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from phasewise.sched.api import ClusterView, Floats
-from phasewise.sched.policy_options import MaxMinOptions, PolicyOptions
+from phasewise.sched.errors import ScenarioError
+from phasewise.sched.policy_options import MaxMinOptions, PolicyOptions, SpeedOptions
 from phasewise.solvers.families.lexicographic import LexicographicProblem
 from phasewise.solvers.families.max_min import MAX_MIN, MAX_MIN_SWITCHING, MaxMinProblem
 from phasewise.solvers.problems import Bools
 
+GAVEL_REFERENCE = "v100"
 CANONICAL_WEIGHT = 1e-3  # large enough to choose among equal optima, too small to move the least gain
 
 
@@ -31,6 +33,60 @@ def proportional_throughput(throughput: Floats, capacity: Floats) -> Floats:
     """
     norm: Floats = throughput @ capacity / capacity.sum()
     return norm
+
+
+def isolated_share(view: ClusterView) -> Floats:
+    """Return the (J, W) time fractions of m jobs that have the m-th part of every worker type each.
+
+    x_ij = N_j / m / s_i, each row divided by max(1, its sum).
+
+    Notes
+    -----
+    The order of the operations is the one whose results equal the original's to the last bit.
+    Source: OSDI'20 s4.2 (the isolated baseline).
+    """
+    jobs = view.job_id.size
+    if jobs == 0:
+        return np.zeros((0, view.capacity.size))
+    x = (view.capacity / jobs)[None, :] / view.scale_factor[:, None]
+    share: Floats = x / np.maximum(x.sum(axis=1), 1.0)[:, None]
+    return share
+
+
+def even_throughput(view: ClusterView, options: SpeedOptions) -> Floats:
+    """Return the (J, W) throughputs that a policy goes by which knows how long jobs take but not how fast types are.
+
+    Each job has one rate on all the types on which it can run: its mean over them, or that on the reference type where
+    there is one and it runs there. Under the original's rules it has its rate on the reference type everywhere (D2).
+
+    Raises
+    ------
+    ScenarioError
+        If the cluster does not have the reference type.
+    """
+    pairs = runnable_pairs(view.throughput, view.capacity)
+    reference = _reference(view.worker_types, options)
+    if reference is not None and options.reference_speeds:
+        return np.repeat(view.throughput[:, reference, None], view.capacity.size, axis=1)
+    total = np.where(pairs, view.throughput, 0.0).sum(axis=1)
+    rate = np.divide(total, pairs.sum(axis=1), out=np.zeros(total.size), where=total > 0.0)
+    if reference is not None:
+        rate = np.where(pairs[:, reference], view.throughput[:, reference], rate)
+    return np.where(pairs, rate[:, None], 0.0)
+
+
+def _reference(worker_types: tuple[str, ...], options: SpeedOptions) -> int | None:
+    """Return the index of the reference type, None where speeds are averaged."""
+    name = options.reference_type or (GAVEL_REFERENCE if options.reference_speeds else None)
+    if name is None:
+        return None
+    if name not in worker_types:
+        raise ScenarioError(
+            f"the policy takes the speed of {name} for that of all worker types, but the cluster has none; allowed: "
+            f"{', '.join(worker_types)}, by --set policy.options.reference_type=NAME"
+            + (", or --timing corrected" if options.reference_type is None else ", or none for mean speeds")
+        )
+    return worker_types.index(name)
 
 
 def runnable_pairs(throughput: Floats, capacity: Floats) -> Bools:

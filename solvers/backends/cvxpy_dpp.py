@@ -19,8 +19,9 @@ from phasewise.solvers.buckets import LEAST, Bucket, ProgramCache
 from phasewise.solvers.cvx_native import NATIVE_SOLVERS, NativeSolver, iterations_of, status_of, verdict_of
 from phasewise.solvers.errors import OptionError, UnsupportedProblemError
 from phasewise.solvers.families.max_min import MaxMinProblem
-from phasewise.solvers.forms.tables import SLOTS
+from phasewise.solvers.forms.tables import SEQUENCE, SLOTS
 from phasewise.solvers.problems import AllocationProblem, Ints, narrowed, refuse_pairs
+from phasewise.solvers.sequences import Sequences
 
 if TYPE_CHECKING:
     from phasewise.solvers.cvx_slots import SlotProgram
@@ -46,8 +47,8 @@ class CvxpyDpp:
 
     @property
     def families(self) -> frozenset[str]:
-        """Every family with a CVXPY form in parameters."""
-        return SLOTS.families
+        """Every family with a form in parameters, or that is solved in a sequence of others."""
+        return SLOTS.families | SEQUENCE.families
 
     @property
     def name(self) -> str:
@@ -132,6 +133,7 @@ class CvxpyDppSession:
         self._solver = backend.native.name
         self._options = dict(native_options)
         self._programs: ProgramCache[SlotProgram] = ProgramCache(_KEPT_PROGRAMS)
+        self._sequences = Sequences(backend.native.tolerance, remembers=True)
         self._seats: dict[Bucket, tuple[Hashes, Ints]] = {}
 
     def solve(self, problem: AllocationProblem) -> Answer:
@@ -143,6 +145,8 @@ class CvxpyDppSession:
             Where the problem has more entries than the size guard lets through.
         """
         refuse_pairs(problem)
+        if self._sequences.takes(problem) and (SLOTS.get(type(problem)) is None or not self._backend.native.cones):
+            return self._sequences.answer(problem, self.solve)
         bucket, program, rebuild = self._programs.find(problem.traits)
         if program is None:
             self._guard(problem, bucket)
