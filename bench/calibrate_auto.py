@@ -15,8 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
+from phasewise.profiling.artefacts.sinks import write_atomically
 from phasewise.profiling.phases import PhaseTimer
-from phasewise.profiling.sinks import write_atomically
 from phasewise.solvers import registry
 from phasewise.solvers.backends.auto import TABLE, Auto, Point, load_table
 from phasewise.solvers.errors import SolverError

@@ -21,7 +21,7 @@ import click
 from phasewise.bench.gate.errors import GateError
 from phasewise.bench.gate.link import Tree, environment
 from phasewise.bench.gate.trees import both, checkout, resolve
-from phasewise.profiling.tables import read_table
+from phasewise.profiling.artefacts.tables import read_table
 
 RUNS: Final[Mapping[str, Sequence[str]]] = {
     "philly": ("run", "philly", "--rounds", "300"),

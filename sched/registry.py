@@ -21,7 +21,7 @@ from typing import Any, Protocol, TypeVar
 from phasewise.profiling.defects import is_somebodys, told
 from phasewise.profiling.names import nearest, quoted
 from phasewise.sched.api import Placement, Policy
-from phasewise.sched.cluster import ClusterLayout
+from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.errors import SchedulingError, UnknownPlacementError, UnknownPolicyError
 from phasewise.sched.policy_options import PolicyOptions, completed, options_of, own_options
 
@@ -49,8 +49,6 @@ class PlacementOptions:
         Where every GPU is.
     whole_gpus
         Whether jobs take whole GPUs and no node has a limit of CPU or memory, so that a job might span nodes.
-    seed
-        Seed of the placement's own draws.
     compiled
         Whether compiled kernels are used where there is a NumPy form as well.
     bit_compatible
@@ -59,7 +57,6 @@ class PlacementOptions:
 
     layout: ClusterLayout
     whole_gpus: bool = True
-    seed: int = 0
     compiled: bool = True
     bit_compatible: bool = False
 

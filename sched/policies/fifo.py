@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -13,9 +12,8 @@ from phasewise.sched.policy_options import PolicyOptions
 from phasewise.sched.registry import register_policy
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FifoMemory:
-    """Who is being served where: read-only, in order of job id.
+class FifoMemory(NamedTuple):
+    """Who is being served where: read-only, in order of job id. Any tuple of the two will do.
 
     Attributes
     ----------
@@ -124,10 +122,11 @@ def _still_served(job_id: Ints, memory: object) -> Ints:
     served = np.full(job_id.size, -1, dtype=np.int64)
     if memory is None:
         return served
-    if not isinstance(memory, FifoMemory):
+    if not isinstance(memory, tuple) or len(memory) != len(FifoMemory._fields):
         raise TypeError(f"policy fifo was given the memory of another policy: {type(memory).__name__}")
-    _, here, there = np.intersect1d(job_id, memory.job_id, assume_unique=True, return_indices=True)
-    served[here] = memory.worker_type[there]
+    before, worker_type = memory
+    _, here, there = np.intersect1d(job_id, before, assume_unique=True, return_indices=True)
+    served[here] = worker_type[there]
     return served
 
 

@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 
 from phasewise.sched.api import Allocation, ClusterView, Floats, Ints, Solve, TypeOrder
-from phasewise.sched.normalise import even_throughput, isolated_share, possible_pairs, spread
 from phasewise.sched.policy_options import PolicyOptions, SpeedOptions
 from phasewise.sched.registry import register_policy
+from phasewise.sched.statements import even_throughput, isolated_share, possible_pairs, spread
 from phasewise.solvers.families.finish_time import FINISH_TIME, FinishTimeProblem
 
 

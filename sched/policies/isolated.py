@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 from phasewise.sched.api import Allocation, ClusterView, Solve, TypeOrder
-from phasewise.sched.normalise import isolated_share
 from phasewise.sched.policy_options import PolicyOptions
 from phasewise.sched.registry import register_policy
+from phasewise.sched.statements import isolated_share
 
 
 @register_policy

@@ -7,9 +7,9 @@ from typing import ClassVar
 import numpy as np
 
 from phasewise.sched.api import Allocation, ClusterView, Solve, TypeOrder
-from phasewise.sched.normalise import believed_throughput, max_min_families, max_min_problem, spread
 from phasewise.sched.policy_options import MaxMinOptions
 from phasewise.sched.registry import register_policy
+from phasewise.sched.statements import believed_throughput, max_min_families, max_min_problem, spread
 
 
 class _MaxMin:

@@ -7,9 +7,9 @@ from typing import ClassVar
 import numpy as np
 
 from phasewise.sched.api import Allocation, ClusterView, Floats, Solve, TypeOrder
-from phasewise.sched.normalise import even_throughput, possible_pairs, spread
 from phasewise.sched.policy_options import PolicyOptions, SpeedOptions
 from phasewise.sched.registry import register_policy
+from phasewise.sched.statements import even_throughput, possible_pairs, spread
 from phasewise.solvers.families.max_min import MAX_MIN, MaxMinProblem
 
 

@@ -17,14 +17,14 @@ import msgspec
 
 from phasewise.profiling.inputs import input_fault, read_input
 from phasewise.profiling.names import nearest, quoted
+from phasewise.sched.cluster.inventories import inventory_names, pod_table_names
 from phasewise.sched.errors import ScenarioError
-from phasewise.sched.faults import SHOWN, Fault, render
-from phasewise.sched.inventories import inventory_names, pod_table_names
+from phasewise.sched.reading.faults import SHOWN, Fault, render
+from phasewise.sched.reading.recognise import SCENARIO, misfit
 from phasewise.sched.scenario import ceiling, policy_section
 from phasewise.sched.scenario.checks import consistency_faults, listed_gpus
 from phasewise.sched.scenario.config import Scenario
 from phasewise.sched.scenario.schema import Told, accepts, field_type, structure_faults, written
-from phasewise.sched.workload.recognise import SCENARIO, misfit
 
 BUILTIN = Path(__file__).resolve().parent.parent / "data" / "scenarios"
 MOST_SCENARIO_BYTES = 4 << 20

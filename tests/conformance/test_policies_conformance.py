@@ -12,7 +12,7 @@ import pytest
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.sched import registry
 from phasewise.sched.api import ClusterView, Policy, TypeOrder
-from phasewise.sched.cluster import ClusterLayout
+from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.policy_options import PolicyOptions
 from phasewise.sched.scenario.config import Cluster
 from phasewise.solvers.session import open_solver

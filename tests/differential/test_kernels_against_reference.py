@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phasewise.sched import kernels
+from phasewise.sched.round import kernels
 
 SEEDS = st.integers(0, 2**32 - 1)
 FEW = (0.0, 0.25, 0.5, 1.0)  # many ties, and zeros

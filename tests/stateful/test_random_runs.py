@@ -132,7 +132,7 @@ def test_the_books_of_a_generated_run_balance(
 def assert_books_balance(run: Run) -> None:
     scenario, summary = run.record["scenario"], run.summary
     assert run.status == run.record["status"]
-    assert run.status in ("complete", "stopped", "saturated")
+    assert run.status in ("complete", "stopped", "overloaded")
     assert run.status == "complete" or summary["rounds"] == scenario["stop"]["rounds"]
     assert_jobs_are_conserved(run.jobs, summary, run.status)
     cluster = scenario["cluster"]

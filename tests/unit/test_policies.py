@@ -12,8 +12,8 @@ from oracle import GAVEL, names, read
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.sched import registry
 from phasewise.sched.api import Allocation, ClusterView, TypeOrder
-from phasewise.sched.normalise import proportional_throughput
 from phasewise.sched.policy_options import MaxMinOptions, PolicyOptions
+from phasewise.sched.statements import proportional_throughput
 from phasewise.solvers.api import Solution
 from phasewise.solvers.problems import AllocationProblem
 from phasewise.solvers.session import open_solver

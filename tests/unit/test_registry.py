@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from phasewise.sched import registry
-from phasewise.sched.cluster import ClusterLayout
+from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.errors import SchedulingError, UnknownPlacementError, UnknownPolicyError
 from phasewise.sched.scenario.config import Cluster
 
