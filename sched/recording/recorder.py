@@ -82,7 +82,7 @@ class Recorder:
     def begun(self, news: News) -> None:
         """Note what a round began with; of a round that ends, `round` does so."""
         for job, reason in news.refused:
-            self._refused(news.round_index, job, reason)
+            self._refused(news, job, reason)
         for job in news.arrived:
             self._arrived(news.round_index, job)
         if news.last_arrival is not None:
@@ -105,16 +105,18 @@ class Recorder:
             arrival_s=job.arrival_s,
         )
 
-    def _refused(self, round_index: int, job: Arrival, reason: str) -> None:
+    def _refused(self, news: News, job: Arrival, reason: str) -> None:
         """Note that a job can never run here."""
         self.totals.jobs_arrived += 1
+        needs = job.needs
         record = JobRecord(
             job.job_id, job.job_type, job.arrival_s, job.scale_factor, job.priority_weight, job.total_steps,
-            None, "refused", 0, 0,
+            None, "refused", 0, 0, end_s=news.now_s,
+            demand_milli=needs.demand_milli, cpu_milli=needs.cpu_milli, memory_mib=needs.memory_mib,
         )  # fmt: skip
         self.totals.over(record, reason)
         self._jobs.append(record)
-        self._event("job_refused", round=round_index, job_id=job.job_id, job_type=job.job_type, reason=reason)
+        self._event("job_refused", round=news.round_index, job_id=job.job_id, job_type=job.job_type, reason=reason)
 
     def _allocated(self, round_index: int, now_s: float, record: AllocationRecord) -> None:
         """Note a call of the policy."""

@@ -45,6 +45,22 @@ class JobRecord(NamedTuple):
         ``complete``, ``failed``, ``refused``, or ``active`` where the run ended first.
     completion_s
         Simulated time of completion, None unless complete.
+    end_s
+        Simulated time at which it was over, however it ended; None where it is not.
+    first_start_s
+        When it first ran, None where it never did.
+    run_s
+        Seconds in which its micro-tasks ran, those of moving included.
+    gpu_s
+        GPU-seconds that it held: to the end of each round, also where its micro-task ended before.
+    ideal_s
+        Its steps over its best rate on this cluster, seconds; None where it can never run.
+    isolated_s
+        What its steps so far would have taken alone on its share of the cluster (`phasewise.sched.round.isolation`).
+    demand_milli, cpu_milli, memory_mib
+        Thousandths of a GPU in all, thousandths of a core, MiB.
+    slo_s
+        The duration that it was promised, None without a promise.
     """
 
     job_id: int
@@ -57,6 +73,16 @@ class JobRecord(NamedTuple):
     status: str
     rounds_run: int
     moves: int
+    end_s: float | None = None
+    first_start_s: float | None = None
+    run_s: float = 0.0
+    gpu_s: float = 0.0
+    ideal_s: float | None = None
+    isolated_s: float | None = None
+    demand_milli: int | None = None
+    cpu_milli: int | None = None
+    memory_mib: int | None = None
+    slo_s: float | None = None
 
 
 class MigrationPaid(NamedTuple):
