@@ -32,7 +32,7 @@ def scenario_with(**changed: object) -> Scenario:
 
 
 def test_solvers_start_cold_after_a_barrier_and_warm_otherwise() -> None:
-    busy = {"workload.jobs": 60, "workload.rate_per_hour": 60.0}
+    busy = {"workload.jobs": 200, "workload.rate_per_hour": 60.0}
     sim, since_barrier = simulation(scenario_with(**busy)), 0
     for index in range(4 * EVERY):
         allocation = play(sim).news.allocation
