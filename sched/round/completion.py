@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from itertools import starmap
+
 import numpy as np
 
 from phasewise.sched.api import Assignment, Floats, Holding, Ints
 from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.errors import StalledError
-from phasewise.sched.round import lease_kernels, progress
+from phasewise.sched.round import isolation, lease_kernels, progress
 from phasewise.sched.round.migration import paid
 from phasewise.sched.round.outcome import NOTHING_PAID, ClusterUse, JobRecord, News, RoundOutcome
 from phasewise.sched.round.parts import Parts
@@ -35,7 +38,7 @@ def advance(state: SimulationState, parts: Parts, assignment: Assignment, news: 
         clocks.round_end_s = clocks.now_s = flight.latest_s
     landing = progress.settle(jobs, flight, clocks.round_start_s, state.service.worker_time_s, parts.timing)
     lease_kernels.credit_gpus(*state.holding, jobs.gpu_milli, landing.executed_s, state.service.busy_s)
-    jobs.rounds_run += assignment.worker_type >= 0
+    progress.book_time(jobs, flight)
     job_id, holding, gpu_milli, use = jobs.job_id.copy(), state.holding, jobs.gpu_milli.copy(), _use(state, assignment)
     over = _retire(state, parts, landing, flight) if landing.completed.size or landing.failed.size else ()
     if not flight.running:
@@ -79,16 +82,17 @@ def _retire(
     """Remove the jobs that completed, and those whose micro-tasks failed too often."""
     state.due = True
     dropped = landing.failed[state.jobs.failures[landing.failed] >= MAX_FAILURES]
-    over = _records(state, parts, landing.completed, "complete", flight.finish_s)
-    over += _records(state, parts, dropped, "failed")
-    if not over:
+    gone = np.concatenate((landing.completed, dropped))
+    if not gone.size:
         return ()
+    isolation.settle(state.jobs, parts.layout.gpus)
+    over = _records(state, parts, landing.completed, "complete", flight.finish_s)
+    over += _records(state, parts, dropped, "failed", flight.finish_s)
     for record in over:
         if record.completion_s is not None:
             parts.stopper.observe_completion(state.departures, record.job_id, record.completion_s)
         else:
             parts.stopper.observe_gone(state.departures, record.job_id)
-    gone = np.concatenate((landing.completed, dropped))
     if state.nodes is not None:
         state.nodes.release(gone, state.holding, state.jobs.request)
     new_row = state.jobs.remove(gone)
@@ -112,24 +116,36 @@ def _use(state: SimulationState, assignment: Assignment) -> ClusterUse:
 def _records(
     state: SimulationState, parts: Parts, rows: Ints, status: str, finish_s: Floats | None = None
 ) -> tuple[JobRecord, ...]:
+    """Return the records of rows; ``finish_s`` (J,) says when each was over, None where they are not."""
     if not len(rows):
         return ()
     jobs, names = state.jobs, parts.workload.throughputs.names
-    done_s: list[float | None] = [None] * len(rows) if finish_s is None else finish_s[rows].tolist()
-    end_s = [state.clocks.now_s] * len(rows) if status == "failed" else done_s
-    demand_milli = jobs.demand_milli[rows].astype(np.int64).tolist()
-    ideal_s = (jobs.total_steps[rows] / jobs.throughput[rows].max(axis=1)).tolist()
-    asked = (jobs.job_id, jobs.type_index, jobs.arrival_s, jobs.scale_factor, jobs.priority_weight, jobs.total_steps)
-    columns = (*asked, jobs.rounds_run, jobs.moves, jobs.cpu_milli, jobs.memory_mib)
-    listed = zip(*(column[rows].tolist() for column in columns), strict=True)
-    return tuple(
-        JobRecord(
-            job_id, names[index], arrival_s, scale, weight, steps, done, status, rounds_run, moves,
-            left, demand, cpu_milli, memory_mib, ideal,
-        )
-        for (job_id, index, arrival_s, scale, weight, steps, rounds_run, moves, cpu_milli, memory_mib),
-            done, left, demand, ideal in zip(listed, done_s, end_s, demand_milli, ideal_s, strict=True)
-    )  # fmt: skip
+    end_s: list[float | None] = [None] * len(rows) if finish_s is None else finish_s[rows].tolist()
+    fits = jobs.demand_milli[rows, None] <= parts.layout.capacity * WHOLE_MILLI
+    best_rate = np.where(fits, jobs.throughput[rows], 0.0).max(axis=1, initial=0.0)
+    listed = zip(
+        jobs.job_id[rows].tolist(),
+        [names[index] for index in jobs.type_index[rows].tolist()],
+        jobs.arrival_s[rows].tolist(),
+        jobs.scale_factor[rows].tolist(),
+        jobs.priority_weight[rows].tolist(),
+        jobs.total_steps[rows].tolist(),
+        end_s if status == "complete" else [None] * len(rows),
+        [status] * len(rows),
+        jobs.rounds_run[rows].tolist(),
+        jobs.moves[rows].tolist(),
+        end_s,
+        [None if math.isnan(start_s) else start_s for start_s in jobs.first_start_s[rows].tolist()],
+        jobs.run_s[rows].tolist(),
+        jobs.gpu_s[rows].tolist(),
+        (jobs.total_steps[rows] / best_rate).tolist(),
+        isolation.account_s(jobs, parts.layout.gpus)[rows].tolist(),
+        jobs.demand_milli[rows].astype(np.int64).tolist(),
+        jobs.cpu_milli[rows].tolist(),
+        jobs.memory_mib[rows].tolist(),
+        strict=True,
+    )
+    return tuple(starmap(JobRecord, listed))
 
 
 def _wait_for_arrival(state: SimulationState, parts: Parts) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from phasewise.sched.api import Allocation, Assignment, ClusterView, Floats, TypeOrder
 from phasewise.sched.errors import SchedulingError
-from phasewise.sched.round import priorities
+from phasewise.sched.round import isolation, priorities
 from phasewise.sched.round.assignment import Assigner
 from phasewise.sched.round.outcome import AllocationRecord, LastArrival, News
 from phasewise.sched.round.parts import Parts
@@ -33,6 +33,7 @@ def admit(state: SimulationState, parts: Parts, news: News) -> None:
         parts.stopper.observe_gone(state.departures, job.job_id)
     if admission.jobs:
         nodes = state.nodes
+        isolation.settle(state.jobs, parts.layout.gpus)
         requests = [-1 if nodes is None else nodes.register(job.needs) for job in admission.jobs]
         state.jobs.admit(admission.jobs, admission.throughput, parts.timing.prior_s, requests)
         state.holding = state.holding.extended(len(state.jobs))
