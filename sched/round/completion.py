@@ -117,35 +117,41 @@ def _records(
     state: SimulationState, parts: Parts, rows: Ints, status: str, finish_s: Floats | None = None
 ) -> tuple[JobRecord, ...]:
     """Return the records of rows; ``finish_s`` (J,) says when each was over, None where they are not."""
-    if not len(rows):
+    if not rows.size:
         return ()
-    jobs, names = state.jobs, parts.workload.throughputs.names
-    end_s: list[float | None] = [None] * len(rows) if finish_s is None else finish_s[rows].tolist()
-    fits = jobs.demand_milli[rows, None] <= parts.layout.capacity * WHOLE_MILLI
-    best_rate = np.where(fits, jobs.throughput[rows], 0.0).max(axis=1, initial=0.0)
+    jobs, names, nothing = state.jobs, parts.workload.throughputs.names, [None] * len(rows)
+    row = jobs.listed(rows)
+    end_s = nothing if finish_s is None else finish_s[rows].tolist()
+    best = zip(row["total_steps"], row["demand_milli"], jobs.throughput[rows].tolist(), strict=True)
+    room_milli = (parts.layout.capacity * WHOLE_MILLI).tolist()
     listed = zip(
-        jobs.job_id[rows].tolist(),
-        [names[index] for index in jobs.type_index[rows].tolist()],
-        jobs.arrival_s[rows].tolist(),
-        jobs.scale_factor[rows].tolist(),
-        jobs.priority_weight[rows].tolist(),
-        jobs.total_steps[rows].tolist(),
-        end_s if status == "complete" else [None] * len(rows),
+        row["job_id"],
+        [names[index] for index in row["type_index"]],
+        row["arrival_s"],
+        row["scale_factor"],
+        row["priority_weight"],
+        row["total_steps"],
+        end_s if status == "complete" else nothing,
         [status] * len(rows),
-        jobs.rounds_run[rows].tolist(),
-        jobs.moves[rows].tolist(),
+        row["rounds_run"],
+        row["moves"],
         end_s,
-        [None if math.isnan(start_s) else start_s for start_s in jobs.first_start_s[rows].tolist()],
-        jobs.run_s[rows].tolist(),
-        jobs.gpu_s[rows].tolist(),
-        (jobs.total_steps[rows] / best_rate).tolist(),
+        [None if math.isnan(start_s) else start_s for start_s in row["first_start_s"]],
+        row["run_s"],
+        row["gpu_s"],
+        [steps / _best_rate(demand_milli, rates, room_milli) for steps, demand_milli, rates in best],
         isolation.account_s(jobs, parts.layout.gpus)[rows].tolist(),
-        jobs.demand_milli[rows].astype(np.int64).tolist(),
-        jobs.cpu_milli[rows].tolist(),
-        jobs.memory_mib[rows].tolist(),
+        map(int, row["demand_milli"]),
+        row["cpu_milli"],
+        row["memory_mib"],
         strict=True,
     )
     return tuple(starmap(JobRecord, listed))
+
+
+def _best_rate(demand_milli: float, rates: list[float], room_milli: list[float]) -> float:
+    """Return the steps/s of a job on the fastest worker type (W,) that has room for it at all."""
+    return max(rate for rate, room in zip(rates, room_milli, strict=True) if demand_milli <= room)
 
 
 def _wait_for_arrival(state: SimulationState, parts: Parts) -> None:
