@@ -23,7 +23,7 @@ from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.highs import DEFAULTS
 from phasewise.solvers.instances import Load, churned_rounds, with_switching
 from phasewise.solvers.problems import Floats
-from phasewise.solvers.session import open_solver
+from phasewise.solvers.session import Walk
 from phasewise.solvers.silence import new_highs
 
 FORMS: Final = ("plain", "canonical", "switching")
@@ -47,12 +47,12 @@ class Timed:
 
     def __post_init__(self) -> None:
         self._timer = PhaseTimer()
-        self._solver = open_solver(self.name, self.options, self._timer)
+        self._walk = Walk.of(self.name, self.options, self._timer)
 
     def solve(self, problem: MaxMinProblem) -> Solution:
         """Return the certified solution, its cost noted."""
         self._timer.take()
-        solution = self._solver.solve(problem.anew())
+        solution = self._walk.solve(problem.anew())
         spent = self._timer.take().phases_cpu_s
         self.build_ms.append(1e3 * spent.get("lp_build", 0.0))
         self.solve_ms.append(1e3 * spent.get("lp_solve", 0.0))
@@ -72,7 +72,7 @@ def problems(
 
     With a switching term, what is in force is the answer of the backend ``mover`` to the round before.
     """
-    reference = open_solver(mover, {}, PhaseTimer())
+    reference = Walk.of(mover, {}, PhaseTimer())
     x: Floats | None = None
     churn = max(1, min(10, jobs // 50))
     for churned in churned_rounds(1, jobs, rounds, load=load, types=types, churn=churn):

@@ -31,8 +31,9 @@ from phasewise.sched.stopping import Stopper, StopReason
 from phasewise.sched.tasks import WHOLE_MILLI, Request
 from phasewise.sched.timing import MAX_FAILURES, Timing
 from phasewise.sched.workload.arrivals import Workload
-from phasewise.solvers.api import Solution
+from phasewise.solvers.api import Solution, State
 from phasewise.solvers.problems import AllocationProblem
+from phasewise.solvers.session import Solved
 
 if TYPE_CHECKING:
     from phasewise.profiling.jit.kernel import Wanted
@@ -70,7 +71,7 @@ class Parts:
     timing: Timing
     workload: Workload
     policy: Policy
-    solve: Callable[[AllocationProblem], Solution]
+    solve: Callable[[AllocationProblem, State], Solved]
     placement: Placement
     stopper: Stopper
     type_order: list[int]
@@ -96,6 +97,7 @@ class Simulation:
     _due: bool = field(init=False, default=False)
     _at_once: bool = field(init=False, default=False)
     _memory: object = field(init=False, default=None)
+    _solver_state: State = field(init=False, default=None)
     _solutions: list[Solution] = field(init=False, default_factory=list)
     _starts: int = field(init=False, default=0)
     _type_rng: random.Random = field(init=False)
@@ -219,7 +221,8 @@ class Simulation:
         return record
 
     def _solve(self, problem: AllocationProblem) -> Solution:
-        solution = self.parts.solve(problem)
+        solved = self.parts.solve(problem, self._solver_state)
+        self._solver_state, solution = solved.state, solved.solution
         self._solutions.append(solution)
         return solution
 

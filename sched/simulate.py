@@ -21,7 +21,7 @@ from phasewise.profiling.jit.prepare import KernelError, prepare
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.profiling.sinks import NullSink, Sink
 from phasewise.sched import kernels, lease_kernels, registry
-from phasewise.sched.api import Placement, Policy, Solve
+from phasewise.sched.api import Placement, Policy
 from phasewise.sched.cluster import ClusterLayout
 from phasewise.sched.defects import defect
 from phasewise.sched.engine import Parts, Simulation
@@ -38,11 +38,11 @@ from phasewise.sched.workload.arrivals import Workload
 from phasewise.sched.workload.build import build_workload
 from phasewise.sched.workload.plausibility import doubts
 from phasewise.solvers import registry as solvers
-from phasewise.solvers.api import Solution
+from phasewise.solvers.api import State
 from phasewise.solvers.errors import SolverError
 from phasewise.solvers.families.max_min import MAX_MIN_SWITCHING
 from phasewise.solvers.problems import AllocationProblem
-from phasewise.solvers.session import Solver, open_solver
+from phasewise.solvers.session import Solved, Solver, open_solver
 
 if TYPE_CHECKING:
     from phasewise.sched.nodes.state import NodeState
@@ -238,12 +238,14 @@ def _require_families(policy: Policy, solver: Solver) -> None:
             )
 
 
-def _watched(solve: Solve, on_problem: Callable[[AllocationProblem], None]) -> Solve:
+def _watched(
+    solve: Callable[[AllocationProblem, State], Solved], on_problem: Callable[[AllocationProblem], None]
+) -> Callable[[AllocationProblem, State], Solved]:
     """Return ``solve``, telling of each problem first."""
 
-    def watched(problem: AllocationProblem) -> Solution:
+    def watched(problem: AllocationProblem, state: State) -> Solved:
         on_problem(problem)
-        return solve(problem)
+        return solve(problem, state)
 
     return watched
 

@@ -15,7 +15,7 @@ from phasewise.sched.api import ClusterView, Policy, TypeOrder
 from phasewise.sched.cluster import ClusterLayout
 from phasewise.sched.registry import PolicyOptions
 from phasewise.sched.scenario.config import Cluster
-from phasewise.solvers.session import open_solver
+from phasewise.solvers.session import Walk
 
 POLICIES = registry.policy_names()
 
@@ -64,7 +64,7 @@ def policy_for(name: str, view: ClusterView, folder: Path) -> Policy:
 @pytest.mark.parametrize("jobs", [0, 1, 2, 17])
 def test_an_allocation_has_a_row_a_job_and_is_feasible(name: str, jobs: int, tmp_path: Path) -> None:
     view = view_of(jobs)
-    solver = open_solver("highs-direct", {}, PhaseTimer())
+    solver = Walk.of("highs-direct", {}, PhaseTimer())
     x = policy_for(name, view, tmp_path).allocate(view, solver.solve, None).x
     assert x.shape == (jobs, 3)
     assert x.dtype == np.float64
@@ -79,7 +79,7 @@ def test_a_policy_is_pure_so_equal_inputs_give_equal_answers(name: str, tmp_path
     policy, other = (policy_for(name, view, tmp_path) for _ in range(2))
     answers = []
     for each in (policy, policy, other):
-        solver = open_solver("highs-direct", {}, PhaseTimer())
+        solver = Walk.of("highs-direct", {}, PhaseTimer())
         answers.append(each.allocate(view, solver.solve, None).x)
     assert np.array_equal(answers[0], answers[1])
     assert np.array_equal(answers[0], answers[2])
@@ -96,7 +96,7 @@ def test_a_policy_bears_its_name_and_states_its_selection_rules(name: str, tmp_p
 @pytest.mark.parametrize("name", POLICIES)
 def test_what_a_policy_remembers_may_be_given_back(name: str, tmp_path: Path) -> None:
     view = view_of(6)
-    solver = open_solver("highs-direct", {}, PhaseTimer())
+    solver = Walk.of("highs-direct", {}, PhaseTimer())
     policy = policy_for(name, view, tmp_path)
     memory = policy.allocate(view, solver.solve, None).memory
     nobody = view_of(0)
