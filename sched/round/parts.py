@@ -14,14 +14,15 @@ from phasewise.sched.round.migration import MigrationModel
 from phasewise.sched.round.rules import Timing
 from phasewise.sched.round.stopping import Stopper
 from phasewise.sched.workload.arrivals import Workload
-from phasewise.solvers.api import Solution
+from phasewise.solvers.api import State
 from phasewise.solvers.problems import AllocationProblem
+from phasewise.solvers.session import Solved
 
 if TYPE_CHECKING:
     from phasewise.profiling.jit.kernel import Wanted
 
-WarmSolve = Callable[[AllocationProblem, object], tuple[Solution, object]]
-"""A problem and what the last solve left (None: nothing) -> its certified solution, and what the next starts from."""
+WarmSolve = Callable[[AllocationProblem, State], Solved]
+"""A problem and what the last solve left (None: nothing) -> its certified result, and what the next starts from."""
 
 
 @dataclass(frozen=True, slots=True)

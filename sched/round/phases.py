@@ -57,9 +57,10 @@ def allocate(state: SimulationState, parts: Parts, news: News) -> None:
     solutions: list[Solution] = []
 
     def solve(problem: AllocationProblem) -> Solution:
-        solution, state.warm = parts.solve(problem, state.warm)
-        solutions.append(solution)
-        return solution
+        solved = parts.solve(problem, state.warm)
+        state.warm = solved.state
+        solutions.append(solved.solution)
+        return solved.solution
 
     allocation = parts.policy.allocate(view, solve, state.memory)
     _require_valid(allocation, view, parts.policy.name)

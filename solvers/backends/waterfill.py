@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from phasewise.profiling.phases import Phase, PhaseTimer
-from phasewise.solvers.api import Answer, Floats, RebuildReason, Status
+from phasewise.solvers.api import Answer, Floats, RebuildReason, State, Status
 from phasewise.solvers.errors import OptionError
 from phasewise.solvers.families.max_min import MAX_MIN, MAX_MIN_SWITCHING, MaxMinProblem
 from phasewise.solvers.families.moving import Switching
@@ -54,8 +54,9 @@ class WaterfillSession:
     def __init__(self, timer: PhaseTimer) -> None:
         self._timer = timer
 
-    def solve(self, problem: AllocationProblem) -> Answer:
-        """Return a feasible allocation and the prices that bound the optimum."""
+    def solve(self, problem: AllocationProblem, state: State = None) -> tuple[Answer, State]:
+        """Return a feasible allocation and the prices that bound the optimum, and no state."""
+        del state
         problem = narrowed(problem, MaxMinProblem)
         with self._timer.phase(Phase.LP_BUILD):
             gain = problem.usable_gain
@@ -65,7 +66,8 @@ class WaterfillSession:
             x = _fill(kind, gain, problem.scale_factor, problem.capacity)
             weights = _least_costs(gain, problem.scale_factor, prices)
         duals = Duals(capacity=prices, gain=weights)
-        return Answer(Status.INACCURATE, x, duals, _TURNS, RebuildReason.FRESH, "a heuristic: feasible, not optimal")
+        note = "a heuristic: feasible, not optimal"
+        return Answer(Status.INACCURATE, x, duals, _TURNS, RebuildReason.FRESH, note), None
 
 
 def water_level(gain: Floats, scale_factor: Floats, capacity: float) -> float:

@@ -22,7 +22,7 @@ from phasewise.solvers.api import Solution
 from phasewise.solvers.certify import GAP_LIMIT, LESSER_GAP_LIMIT
 from phasewise.solvers.errors import SolveFailedError
 from phasewise.solvers.families.max_min import MaxMinProblem
-from phasewise.solvers.session import Solver, open_solver
+from phasewise.solvers.session import Walk
 
 pytestmark = pytest.mark.thorough
 
@@ -43,9 +43,9 @@ RISEN: Final = 1e-5
 
 
 @cache
-def solver(name: str) -> Solver:
+def solver(name: str) -> Walk:
     """Return the one session of a backend: what it keeps of one instance must not spoil the next."""
-    return open_solver(name, {}, PhaseTimer())
+    return Walk.of(name, {}, PhaseTimer())
 
 
 @dataclass(frozen=True)

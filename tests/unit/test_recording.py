@@ -336,11 +336,11 @@ class Failing:
         """Return nothing: it compiles nothing."""
         return []
 
-    def solve(self, problem: Any) -> Any:
+    def solve(self, problem: Any, state: Any) -> Any:
         self.left -= 1
         if self.left < 0:
             raise SolveFailedError("nobody could solve this")
-        return self.answer(problem)
+        return self.answer(problem, state)
 
 
 @pytest.mark.parametrize("answers", [0, 3])

@@ -15,7 +15,7 @@ from phasewise.solvers.errors import OptionError
 from phasewise.solvers.families.max_min import MAX_MIN, MaxMinProblem
 from phasewise.solvers.instances import Load, Trait, churned_rounds, random_problem
 from phasewise.solvers.problems import Floats
-from phasewise.solvers.session import open_solver
+from phasewise.solvers.session import Walk
 
 HEURISTICS = [
     name
@@ -25,7 +25,7 @@ HEURISTICS = [
 
 
 def solved(problem: MaxMinProblem, backend: str = "waterfill") -> Solution:
-    return open_solver(backend, {}, PhaseTimer()).solve(problem)
+    return Walk.of(backend, {}, PhaseTimer()).solve(problem)
 
 
 def level_by_bisection(gain: Floats, scale_factor: Floats, capacity: float) -> float:
