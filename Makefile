@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 SCENARIO ?= philly
+BASE ?= HEAD
 ARGS ?=
 PYTEST_ARGS ?=
 
@@ -17,7 +18,7 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help lock kernels profile reports quotes screenshots bench bench-smoke gate tapes test check lint format types layers quick tests nightly \
+.PHONY: help lock kernels profile reports quotes screenshots bench bench-smoke gate same tapes test check lint format types layers quick tests nightly \
   browser clean
 .DEFAULT_GOAL := help
 
@@ -49,6 +50,9 @@ bench-smoke: $(DEV_STAMP)  ## Run every case of the benchmark suite once, and ch
 gate: $(DEV_STAMP)  ## Compare the CPU time and the work of this tree with the base commit in bench/gate.toml.
 	@$(BIN)/phasewise gate $(ARGS)
 
+same: $(DEV_STAMP)  ## Whether runs write what those of a commit wrote: make same BASE=REV, for a change that is to move code alone.
+	@$(BIN)/python -P -m phasewise.bench.same_bytes --base $(BASE) $(ARGS)
+
 tapes: $(RUN_STAMP)  ## Make the tapes of the benchmark suite, those that are not there yet.
 	@$(BIN)/python -P -m phasewise.bench.suite_tapes $(ARGS)
 
@@ -68,7 +72,7 @@ types: $(DEV_STAMP)  ## Static types, strict.
 	$(BIN)/mypy
 
 layers: $(DEV_STAMP)  ## Who may import whom.
-	$(BIN)/lint-imports
+	@cd .namespace && ../$(BIN)/lint-imports --config ../pyproject.toml --cache-dir ../.import_linter_cache  # as one package
 
 kernels: $(DEV_STAMP)  ## Compile every kernel ahead of time; otherwise each is compiled when it is first needed.
 	@$(BIN)/python -P -m phasewise.bench.precompile

@@ -25,7 +25,7 @@ PLACEMENTS: Final = ("fgd", "best_fit", "dot_product", "gpu_packing", "gpu_clust
 def of_simulation() -> list[Wanted]:
     """Return the kernels of the loop."""
     from phasewise.profiling.jit.kernel import wanted
-    from phasewise.sched import kernels, lease_kernels
+    from phasewise.sched.round import kernels, lease_kernels
 
     return [each for kernel in (*kernels.KERNELS, *lease_kernels.KERNELS) for each in wanted(kernel)]
 
@@ -33,7 +33,7 @@ def of_simulation() -> list[Wanted]:
 def of_placements() -> list[Wanted]:
     """Return the kernels of every built-in placement, in simulations and in filling a cluster."""
     from phasewise.sched import registry
-    from phasewise.sched.cluster import ClusterLayout, Node
+    from phasewise.sched.cluster.layout import ClusterLayout, Node
     from phasewise.sched.nodes.compiled_form import kernels_of_filling, kernels_of_rounds
 
     options = registry.PlacementOptions(ClusterLayout.of([Node("one", "v100", 2, 8000, 8000)]), whole_gpus=False)

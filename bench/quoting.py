@@ -26,7 +26,7 @@ from typing import Final
 import click
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-MAIN: Final = "from phasewise.bench.cli import main; main()"
+MAIN: Final = "from phasewise.bench.cli.main import main; main()"
 PROFILE: Final = ("profile", "philly")  # what `make profile` runs
 
 _MARKED = re.compile(r'^<!-- output(?: to "([^"]+)")?: (.+?) -->\n```\n(.*?)^```$', re.MULTILINE | re.DOTALL)

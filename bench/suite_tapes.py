@@ -21,8 +21,8 @@ import click
 import msgspec
 import numpy as np
 
-from phasewise.bench.boundary import guarded
-from phasewise.bench.taping import record
+from phasewise.bench.cli.boundary import guarded
+from phasewise.bench.cli.taping import record
 from phasewise.profiling.errors import OutputError
 from phasewise.sched.scenario.loading import builtin_names, load_scenario
 from phasewise.solvers.errors import TapeError
@@ -60,7 +60,7 @@ class Recipe:
         return plain
 
     def write(self, path: Path) -> None:
-        """Run the scenario and record its problems; raises as `phasewise.bench.taping.record`."""
+        """Run the scenario and record its problems; raises as `phasewise.bench.cli.taping.record`."""
         record(load_scenario(self.scenario, self.overrides), path, quiet=True)
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from phasewise.profiling.artefacts.sinks import write_atomically
 from phasewise.profiling.errors import OutputError
-from phasewise.profiling.sinks import write_atomically
 
 FILE: Final = "error.txt"
 """The traceback of a failed run, in its run directory."""

@@ -16,8 +16,8 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, TypeVar
 
+from phasewise.profiling.artefacts.sinks import write_atomically
 from phasewise.profiling.errors import SamplingError
-from phasewise.profiling.sinks import write_atomically
 
 Result = TypeVar("Result")
 Target = str | ModuleType | Callable[..., object]

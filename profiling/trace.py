@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from phasewise.profiling.artefacts.sinks import beside
 from phasewise.profiling.errors import RecordError, cannot_write
 from phasewise.profiling.phases import NANOSECONDS, PHASES
-from phasewise.profiling.sinks import beside
 
 COMPRESSION = 4  # a trace is repetitive: higher levels take twice the time for a few per cent
 FLUSH_ROUNDS = 256  # gathered before they are compressed: a quarter of a MiB of text

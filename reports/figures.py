@@ -218,14 +218,14 @@ def quantile(values: Floats, level: float) -> float | None:
 def solver_figures(rounds: ColumnTable) -> SolverFigures:
     """Return the solver statistics of a table of rounds."""
     solved = solved_rows(rounds)
-    iterations = _optional(rounds, "lp_iterations")[solved]
-    gaps = _optional(rounds, "lp_gap")[solved]
-    reasons = rounds.strings("lp_rebuild") if "lp_rebuild" in rounds else []
-    counted = Counter(reason for reason, used in zip(reasons, solved, strict=False) if used and reason)
+    iterations = rounds.numbers("lp_iterations")[solved]
+    gaps = rounds.numbers("lp_gap")[solved]
+    reasons = rounds.strings("lp_rebuild")
+    counted = Counter(reason for reason, used in zip(reasons, solved, strict=True) if used and reason)
     return SolverFigures(
         solves=int(solved.sum()),
-        build_s=_optional(rounds, phase_column("lp_build", "cpu_"))[solved],
-        solve_s=_optional(rounds, phase_column("lp_solve", "cpu_"))[solved],
+        build_s=rounds.numbers(phase_column("lp_build", "cpu_"))[solved],
+        solve_s=rounds.numbers(phase_column("lp_solve", "cpu_"))[solved],
         iterations_median=quantile(iterations, 0.5),
         rebuilds=dict(sorted(counted.items(), key=lambda item: (-item[1], item[0]))),
         worst_gap=quantile(gaps, 1.0),
@@ -235,22 +235,18 @@ def solver_figures(rounds: ColumnTable) -> SolverFigures:
 
 def solved_rows(rounds: ColumnTable) -> npt.NDArray[np.bool_]:
     """Return (R,) whether a round solved an allocation problem."""
-    return np.asarray(_optional(rounds, "lp_solved") > 0)
+    return np.asarray(rounds.numbers("lp_solved") > 0)
 
 
-def _optional(rounds: ColumnTable, name: str) -> Floats:
-    return rounds.numbers(name) if name in rounds else np.full(len(rounds), np.nan)
-
-
-def counted_jct_s(run: Run) -> Floats:
-    """Return (C,) JCT in seconds, ascending, of the completed jobs that count: the window's where there is one."""
-    jct_s = run.jobs.numbers("jct_s")
-    counts = np.isfinite(jct_s) & (jct_s > 0)
+def counted(run: Run, column: str) -> Floats:
+    """Return (C,) a figure of the jobs that count, ascending, above 0 and where it is known: the window's, or all."""
+    values = run.jobs.numbers(column)
+    counts = np.isfinite(values) & (values > 0)
     if run.summary.window is not None:
         first, end = run.summary.window
         job_id = run.jobs.numbers("job_id")
         counts &= (job_id >= first) & (job_id < end)
-    return np.sort(jct_s[counts])
+    return np.sort(values[counts])
 
 
 def log_histogram(values: Floats, edges: Floats) -> Floats:

@@ -12,14 +12,15 @@ from urllib.parse import quote
 
 import jinja2
 
+from phasewise.profiling.artefacts.run_json import STATUSES
+from phasewise.profiling.artefacts.sinks import write_atomically
 from phasewise.profiling.errors import OutputError
-from phasewise.profiling.sinks import write_atomically
 from phasewise.reports import charts, figures, palette, quantities
 from phasewise.reports.charts import Chart
 from phasewise.reports.compare import Comparison, compare_runs
 from phasewise.reports.errors import ReportWriteError, RunDirectoryError
 from phasewise.reports.figures import PhaseRow, SolverFigures
-from phasewise.reports.glossary import PHASES, STATUSES
+from phasewise.reports.glossary import PHASES
 from phasewise.reports.losses import Loss, losses
 from phasewise.reports.run_directory import Run
 
@@ -173,6 +174,7 @@ def _filters() -> dict[str, Any]:
         "per_round_number": quantities.PER_ROUND.text,
         "solve_time": quantities.SOLVE_TIME,
         "memory": quantities.MEMORY,
+        "wait": quantities.WAIT,
         "colour": palette.phase_colour,
         "quantile": figures.quantile,
     }
@@ -204,7 +206,7 @@ def _sections(run: Run, prefix: str, most: int) -> list[Section]:
     solver = charts.solver_charts(rounds, bins, prefix)
     no_lp = "" if solver else "No LP was solved in this run, so there are no solver figures."
     try:
-        jct = charts.jct_charts(run, prefix)
+        jct = [*charts.jct_charts(run, prefix), *charts.rho_charts(run, prefix)]
     except RunDirectoryError as error:
         jct = [charts.missing(f"{prefix}jct", "Job completion time", str(error))]
     memory = [charts.memory(rounds, bins, prefix)] if len(rounds) else []

@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
+from phasewise.profiling.artefacts.sinks import write_atomically
 from phasewise.profiling.errors import OutputError
-from phasewise.profiling.sinks import write_atomically
 from phasewise.reports.errors import ReportWriteError, RunDirectoryError
 
 SCHEMA = 1

@@ -59,6 +59,8 @@ class NativeSolver:
         What each option takes; None for HiGHS, which is asked itself.
     starts_warm
         Whether CVXPY can hand it the last solution to start from.
+    cones
+        Whether it takes cone programs, and not linear ones alone.
     speaks
         Whether it writes to standard output in a solve, whatever its options say.
     """
@@ -70,6 +72,7 @@ class NativeSolver:
     defaults: Mapping[str, object] = field(default_factory=dict)
     rules: Mapping[str, native_options.Rule] | None = None
     starts_warm: bool = False
+    cones: bool = True
     speaks: bool = False
 
     def check(self, backend: str, options: Mapping[str, object]) -> None:
@@ -217,6 +220,7 @@ NATIVE_SOLVERS: Final = (
         "simplex",
         {"threads": 1, "dual_feasibility_tolerance": 1e-10},  # as in `phasewise.solvers.highs`
         starts_warm=True,
+        cones=False,
         speaks=True,  # CVXPY makes an object for each solve, and not every version of it turns the output off in time
     ),
 )

@@ -72,9 +72,11 @@ class BackendDescription:
 
 
 def kernels(backend: SolverBackend, families: frozenset[str]) -> list[Wanted]:
-    """Return the compiled kernels that a backend needs to solve these families; most have none."""
+    """Return the compiled kernels that a backend needs to solve these families, and that proving its answers takes."""
     needed: Callable[[frozenset[str]], list[Wanted]] | None = getattr(backend, "kernels", None)
-    return [] if needed is None else needed(families)
+    known = {**_discovered_families(), **_ADDED_FAMILIES}
+    proving = [each for name in sorted(families & backend.families & known.keys()) for each in known[name].kernels()]
+    return (needed(families) if needed is not None else []) + proving
 
 
 def names(*, installed: bool = True) -> tuple[str, ...]:

@@ -26,8 +26,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.profiling.artefacts.sinks import beside
 from phasewise.profiling.errors import OutputError, cannot_write
-from phasewise.profiling.sinks import beside
 from phasewise.solvers import registry
 from phasewise.solvers.errors import ProblemError, TapeError
 from phasewise.solvers.problems import AllocationProblem

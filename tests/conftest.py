@@ -15,7 +15,7 @@ from hypothesis import settings
 from oracle import BESIDE
 from scheduling import pytest_xdist_make_scheduler  # noqa: F401
 
-from phasewise.bench.cli import main
+from phasewise.bench.cli.main import main
 
 # `instance_counts` in tests/fixtures promises more for the tests that every backend has to pass
 settings.register_profile("ci", deadline=None, max_examples=40, derandomize=True)

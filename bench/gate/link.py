@@ -59,7 +59,7 @@ class Link:
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-S", "-m", _WORKER],
             cwd=folder,
-            env=_environment(tree),
+            env=environment(tree),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -140,7 +140,7 @@ class Link:
         return "\n".join(["", *lines]) if len(lines) > 1 else "".join(lines) or "it said nothing"
 
 
-def _environment(tree: Tree) -> dict[str, str]:
+def environment(tree: Tree) -> dict[str, str]:
     """Return the variables of a worker: the tree's code first, then what is installed beside this interpreter."""
     installed = dict.fromkeys(sysconfig.get_path(kind) for kind in ("purelib", "platlib"))
     paths = [str(tree.root / ".namespace"), *installed]

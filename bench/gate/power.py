@@ -15,7 +15,7 @@ from typing import Final
 import click
 import numpy as np
 
-from phasewise.bench.boundary import guarded
+from phasewise.bench.cli.boundary import guarded
 from phasewise.bench.gate.errors import GateError
 from phasewise.bench.gate.limits import Limits, load_limits
 from phasewise.bench.gate.verdict import Floats, Verdict, interval_of, judge_time, judge_time_at_last

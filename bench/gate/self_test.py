@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from phasewise.bench.boundary import guarded
+from phasewise.bench.cli.boundary import guarded
 from phasewise.bench.gate.gate import only
 from phasewise.bench.gate.limits import Limits, load_limits
 from phasewise.bench.gate.measure import Bench, Judged, Say

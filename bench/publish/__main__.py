@@ -13,7 +13,7 @@ from typing import Any, Final
 import click
 import msgspec
 
-from phasewise.bench.boundary import guarded
+from phasewise.bench.cli.boundary import guarded
 from phasewise.bench.publish import auto_points, measured
 from phasewise.bench.publish.measured import Workplace
 from phasewise.bench.publish.profiles import profiles

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 import phasewise.profiling as _package
-from phasewise.bench.profiled import modules_of, run_of, shortened
+from phasewise.bench.cli.profiled import modules_of, run_of, shortened
 from phasewise.bench.publish.measured import Workplace
 from phasewise.bench.publish.origins import Stopwatch, origin
 from phasewise.bench.publish.scales import Plan

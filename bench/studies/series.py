@@ -58,7 +58,7 @@ def run(scenario: str, overrides: Mapping[str, object], rounds_columns: Sequence
 def run_into(out: Path, scenario: str, overrides: Mapping[str, object]) -> None:
     """Run ``scenario`` with ``overrides`` in a process of its own, its run directory ``out``; raises as `run`."""
     settings = [word for key, value in overrides.items() for word in ("--set", f"{key}={value}")]
-    command = [sys.executable, "-P", "-c", "from phasewise.bench.cli import main; main()"]
+    command = [sys.executable, "-P", "-c", "from phasewise.bench.cli.main import main; main()"]
     words = ["run", scenario, *settings, "--out", str(out), "--overwrite", "--quiet"]
     done = subprocess.run([*command, *words], capture_output=True, text=True, check=False)
     if done.returncode:

@@ -72,7 +72,9 @@ def _functions(value: Any) -> list[types.FunctionType]:
 def _part(function: types.FunctionType) -> _Part:
     known = _PARTS.get(function)
     if known is None:
-        own, called = hashlib.sha256(_described(function.__code__, function.__doc__).encode()), []
+        # Where a function stands is part of it: what is kept of a caller refers to it by its module and name.
+        text = f"{function.__module__}.{function.__qualname__} {_described(function.__code__, function.__doc__)}"
+        own, called = hashlib.sha256(text.encode()), []
         for name, value in _named(function):
             functions = _functions(value)
             called.extend(functions)

@@ -19,7 +19,7 @@ from phasewise.profiling.inputs import read_input
 from phasewise.sched.errors import ScenarioError, TraceError
 
 if TYPE_CHECKING:
-    from phasewise.sched.tasks import Request
+    from phasewise.sched.cluster.requests import Request
 
 Ints = npt.NDArray[np.int64]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from phasewise.sched.cluster import ClusterLayout
+from phasewise.sched.cluster.layout import ClusterLayout
+from phasewise.sched.cluster.node_lists import types_with_room
+from phasewise.sched.cluster.requests import WHOLE_MILLI, Request
 from phasewise.sched.inflation.experiment import Experiment
-from phasewise.sched.node_lists import types_with_room
-from phasewise.sched.tasks import WHOLE_MILLI, Request
 
 
 def unplaceable(experiment: Experiment) -> Mapping[int, str]:

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from phasewise.profiling.jit.kernel import Wanted, wanted
+from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.nodes import kernels, rounds
 from phasewise.sched.nodes.arrays import NodeArrays, Requests, ScoreRows
 from phasewise.sched.nodes.rules import NodeRule
-from phasewise.sched.tasks import WHOLE_MILLI
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from phasewise.profiling.jit.layouts import FlagMatrix, IntCube, IntVector, Vector
+from phasewise.sched.cluster.requests import WHOLE_MILLI, Request, TaskDistribution
 from phasewise.sched.nodes.compilable import compilable
-from phasewise.sched.tasks import WHOLE_MILLI, Request, TaskDistribution
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

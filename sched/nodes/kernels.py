@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from phasewise.profiling.jit.kernel import kernel, loop
 from phasewise.profiling.jit.layouts import IntVector
+from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.nodes.arrays import Need, NodeArrays, Requests
 from phasewise.sched.nodes.compilable import register_marked
 from phasewise.sched.nodes.fragmentation import cpu_rank
-from phasewise.sched.tasks import WHOLE_MILLI
 
 register_marked()
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.nodes.arrays import (
     INFEASIBLE,
     TASKS_A_NODE,
@@ -22,7 +23,6 @@ from phasewise.sched.nodes.arrays import (
     row_slot,
 )
 from phasewise.sched.nodes.rules import NodeRule
-from phasewise.sched.tasks import WHOLE_MILLI
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

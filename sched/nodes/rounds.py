@@ -10,7 +10,7 @@ from numba.extending import overload
 
 from phasewise.profiling.jit.kernel import kernel, loop
 from phasewise.profiling.jit.layouts import FlagVector, IntVector, ShortVector, Vector
-from phasewise.sched.kernels import sort_descending
+from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.nodes import rules
 from phasewise.sched.nodes.arrays import (
     INFEASIBLE,
@@ -25,7 +25,7 @@ from phasewise.sched.nodes.arrays import (
 from phasewise.sched.nodes.compilable import register_marked
 from phasewise.sched.nodes.kernels import need_of, take
 from phasewise.sched.nodes.rules import NodeRule
-from phasewise.sched.tasks import WHOLE_MILLI
+from phasewise.sched.round.kernels import sort_descending
 
 by_rule = kernel(allocates=False, also=(rules.best, rules.tightest), methods=("score", "device", "pick"))
 """Makes a kernel of which the methods of a rule become a part."""

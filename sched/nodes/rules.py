@@ -12,9 +12,9 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.nodes.arrays import INFEASIBLE, Need, NodeArrays
 from phasewise.sched.nodes.compilable import compilable
-from phasewise.sched.tasks import WHOLE_MILLI
 
 Ints = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.int16]

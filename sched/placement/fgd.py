@@ -10,6 +10,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.nodes.arrays import Need, NodeArrays
 from phasewise.sched.nodes.compilable import compilable
 from phasewise.sched.nodes.fragmentation import (
@@ -22,7 +23,6 @@ from phasewise.sched.nodes.fragmentation import (
 )
 from phasewise.sched.nodes.placement import NodePlacement
 from phasewise.sched.registry import PlacementOptions, register_placement
-from phasewise.sched.tasks import WHOLE_MILLI
 
 Ints = npt.NDArray[np.int64]
 

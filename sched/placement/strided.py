@@ -21,7 +21,7 @@ class Strided:
 
     def __init__(self, options: PlacementOptions) -> None:
         # Compiled code is loaded when a placement is made: listing the placements must be fast.
-        from phasewise.sched import lease_kernels  # noqa: PLC0415
+        from phasewise.sched.round import lease_kernels  # noqa: PLC0415
 
         self._kernels = lease_kernels
         self.spans_nodes = options.whole_gpus

@@ -5,20 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.sched import lease_kernels
 from phasewise.sched.api import Holding
-from phasewise.sched.cluster import ClusterLayout
+from phasewise.sched.cluster.layout import ClusterLayout
+from phasewise.sched.round import lease_kernels
 
 Ints = npt.NDArray[np.int64]
-
-SCHEMA = {
-    "job_id": "int64",
-    "node": "int64",
-    "gpu": "int64",
-    "share_milli": "int64",
-    "start_round": "int64",
-    "end_round": "int64",
-}
 
 
 class Intervals:

@@ -37,7 +37,7 @@ def listed_gpus(cluster: Cluster) -> dict[str, int]:
     ScenarioError, TraceError
         Where there is no such list, or the file is wrong.
     """
-    from phasewise.sched.node_lists import gpus_by_type, read_node_list  # noqa: PLC0415  (imports NumPy)
+    from phasewise.sched.cluster.node_lists import gpus_by_type, read_node_list  # noqa: PLC0415  (imports NumPy)
 
     return {name: gpus * cluster.copies for name, gpus in gpus_by_type(read_node_list(cluster.nodes)).items()}
 
@@ -92,7 +92,7 @@ def _fitting(scenario: Scenario) -> Iterator[Told]:
             "use --timing corrected",
         )
     if pods and not scenario.workload.trace:
-        from phasewise.sched.node_lists import build_layout  # noqa: PLC0415  (imports NumPy)
+        from phasewise.sched.cluster.node_lists import build_layout  # noqa: PLC0415  (imports NumPy)
         from phasewise.sched.workload.pods import misfits, read_pod_mix  # noqa: PLC0415
 
         try:

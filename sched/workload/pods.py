@@ -13,11 +13,11 @@ from typing import Final
 
 import numpy as np
 
-from phasewise.sched.cluster import UNLIMITED, ClusterLayout
+from phasewise.sched.cluster.inventories import POD_TABLES, pod_table_names, refusal
+from phasewise.sched.cluster.layout import UNLIMITED, ClusterLayout
+from phasewise.sched.cluster.node_lists import types_with_room
+from phasewise.sched.cluster.requests import WHOLE_MILLI, Request
 from phasewise.sched.errors import ScenarioError
-from phasewise.sched.inventories import POD_TABLES, pod_table_names, refusal
-from phasewise.sched.node_lists import types_with_room
-from phasewise.sched.tasks import WHOLE_MILLI, Request
 from phasewise.sched.workload.openb import read_pods
 
 PodMix = tuple[tuple[Request, int], ...]

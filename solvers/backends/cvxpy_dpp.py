@@ -17,9 +17,10 @@ from phasewise.solvers.api import Answer, RebuildReason, State, Status
 from phasewise.solvers.buckets import LEAST, Bucket, ProgramCache, choose
 from phasewise.solvers.cvx_native import NATIVE_SOLVERS, NativeSolver, Start, iterations_of, status_of, verdict_of
 from phasewise.solvers.errors import OptionError, UnsupportedProblemError
-from phasewise.solvers.forms.tables import SLOTS
+from phasewise.solvers.forms.tables import SEQUENCE, SLOTS
 from phasewise.solvers.problems import AllocationProblem, Ints, refuse_pairs
 from phasewise.solvers.rows import Keys, known_again
+from phasewise.solvers.sequences import Sequences
 
 if TYPE_CHECKING:
     from phasewise.solvers.cvx_slots import SlotProgram
@@ -45,8 +46,8 @@ class CvxpyDpp:
 
     @property
     def families(self) -> frozenset[str]:
-        """Every family with a CVXPY form in parameters."""
-        return SLOTS.families
+        """Every family with a form in parameters, or that is solved in a sequence of others."""
+        return SLOTS.families | SEQUENCE.families
 
     @property
     def name(self) -> str:
@@ -170,6 +171,7 @@ class CvxpyDppSession:
         self._solver = backend.native.name
         self._options = dict(native_options)
         self._programs: ProgramCache[SlotProgram] = ProgramCache(_KEPT_PROGRAMS)
+        self._sequences = Sequences(backend.native.tolerance, self._direct, remembers=True)
 
     def solve(self, problem: AllocationProblem, state: State = None) -> tuple[Answer, State]:
         """Return the native solver's answer with its duals, and the sizes so far.
@@ -180,6 +182,14 @@ class CvxpyDppSession:
             Where the problem has more entries than the size guard lets through.
         """
         refuse_pairs(problem)
+        if self._sequences.takes(problem) and (SLOTS.get(type(problem)) is None or not self._backend.native.cones):
+            return self._sequences.solve(problem, state)
+        return self._sequences.direct(problem, state)
+
+    def _direct(self, problem: AllocationProblem, state: State) -> tuple[Answer, State]:
+        """Return the native solver's answer to a program of the problem itself, and the sizes so far."""
+        if not isinstance(state, Left):
+            self._programs = ProgramCache(_KEPT_PROGRAMS)  # a cold start compiles, whatever was compiled before
         last = state if isinstance(state, Left) else None
         bucket, reason = choose(problem.traits, last.used if last else (), last.wanted if last else None)
         program = self._programs.find(bucket)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 from phasewise.profiling.phases import Phase, PhaseTimer
 from phasewise.solvers.api import Answer, RebuildReason, State, Status
 from phasewise.solvers.cvx_native import NATIVE_SOLVERS, NativeSolver, iterations_of, status_of, verdict_of
-from phasewise.solvers.forms.tables import CVX
+from phasewise.solvers.forms.tables import CVX, SEQUENCE
 from phasewise.solvers.problems import AllocationProblem, refuse_pairs
 from phasewise.solvers.proofs import Duals
+from phasewise.solvers.sequences import Sequences
 
 if TYPE_CHECKING:
     from phasewise.solvers.cvx import CvxProgram
@@ -31,8 +32,8 @@ class CvxpyFresh:
 
     @property
     def families(self) -> frozenset[str]:
-        """Every family with a CVXPY form."""
-        return CVX.families
+        """Every family with a CVXPY form, or that is solved in a sequence of others."""
+        return CVX.families | SEQUENCE.families
 
     @property
     def name(self) -> str:
@@ -79,12 +80,20 @@ class CvxpyFreshSession:
         self._to_cvx = to_cvx
         self._native, self._solver = native, native.name
         self._options = dict(options)
+        self._sequences = Sequences(native.tolerance, self._direct, remembers=False)
         self._timer = timer
 
     def solve(self, problem: AllocationProblem, state: State = None) -> tuple[Answer, State]:
         """Return the native solver's answer with its duals, or one that says that CVXPY gave up; and no state."""
         del state
         refuse_pairs(problem)
+        if self._sequences.takes(problem) and (CVX.get(type(problem)) is None or not self._native.cones):
+            return self._sequences.solve(problem, None)
+        return self._direct(problem, None)
+
+    def _direct(self, problem: AllocationProblem, state: State) -> tuple[Answer, State]:
+        """Return the native solver's answer to a program of the problem itself."""
+        del state
         try:
             return self._solve(problem), None
         except self._solver_error as error:

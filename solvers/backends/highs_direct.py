@@ -7,10 +7,11 @@ from typing import ClassVar, Final
 
 from phasewise.profiling.phases import Phase, PhaseTimer
 from phasewise.solvers.api import Answer, RebuildReason, State
-from phasewise.solvers.forms.tables import LP, STAGES, START, Stages
+from phasewise.solvers.forms.tables import LP, SEQUENCE, STAGES, START, Stages
 from phasewise.solvers.highs import HighsModel
 from phasewise.solvers.lp import to_lp
 from phasewise.solvers.problems import AllocationProblem
+from phasewise.solvers.sequences import Sequences
 
 _CHOOSES_START: Final = frozenset({"solver", "simplex_strategy", "presolve", "simplex_crash_strategy"})
 
@@ -27,8 +28,8 @@ class HighsDirect:
 
     @property
     def families(self) -> frozenset[str]:
-        """Every family with a linear form, or that is solved in stages of linear programs."""
-        return LP.families | STAGES.families
+        """Every family with a linear form, or that is solved in stages, or in a sequence, of linear programs."""
+        return LP.families | STAGES.families | SEQUENCE.families
 
     def open(self, options: Mapping[str, object], timer: PhaseTimer) -> HighsDirectSession:
         """Return a session; raise `OptionError` where HiGHS rejects an option or its value."""
@@ -45,10 +46,16 @@ class HighsDirectSession:
         self._model = HighsModel(name, options)
         self._chooses_start = not (_CHOOSES_START & options.keys())
         self._stages: dict[type[AllocationProblem], Stages] = {}
+        self._sequences = Sequences(HighsDirect.tolerance, self._direct, remembers=False)
         self._timer = timer
 
     def solve(self, problem: AllocationProblem, state: State = None) -> tuple[Answer, State]:
-        """Return HiGHS' answer with its duals, and no state; a family solved in stages takes many small LPs."""
+        """Return HiGHS' answer with its duals, and no state; some families take several LPs instead of one."""
+        del state
+        return self._sequences.solve(problem, None) if self._sequences.takes(problem) else self._direct(problem, None)
+
+    def _direct(self, problem: AllocationProblem, state: State) -> tuple[Answer, State]:
+        """Return HiGHS' answer to a problem of a family with a linear form, or that is solved in stages."""
         del state
         family = type(problem)
         if (by_stages := STAGES.get(family)) is not None:

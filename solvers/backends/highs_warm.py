@@ -30,10 +30,12 @@ from phasewise.solvers.basis import (
 from phasewise.solvers.crash import starting_point
 from phasewise.solvers.errors import OptionError
 from phasewise.solvers.families.max_min import MAX_MIN, MAX_MIN_SWITCHING, MaxMinProblem
+from phasewise.solvers.forms.tables import SEQUENCE
 from phasewise.solvers.highs import HighsModel, Outcome
 from phasewise.solvers.lp import LinearProgram, reduced_gains, restrict, to_lp
 from phasewise.solvers.problems import AllocationProblem, Bools, Floats, Ints, narrowed
 from phasewise.solvers.rows import known_again
+from phasewise.solvers.sequences import Sequences
 
 _PRIMAL: Final = 4
 _DUAL: Final = 1
@@ -53,10 +55,14 @@ class HighsWarm:
 
     name: ClassVar[str] = "highs-warm"
     aliases: ClassVar[tuple[str, ...]] = ()
-    families: ClassVar[frozenset[str]] = frozenset({MAX_MIN, MAX_MIN_SWITCHING})
     requires: ClassVar[Mapping[str, str]] = {"highspy": "highspy"}
     limits: ClassVar[str] = "quick where most jobs are those of the last solve; otherwise as highs-direct"
     tolerance: ClassVar[float] = 1e-9
+
+    @property
+    def families(self) -> frozenset[str]:
+        """Max-min, and every family that is solved in a sequence of such problems."""
+        return SEQUENCE.families | {MAX_MIN, MAX_MIN_SWITCHING}
 
     def open(self, options: Mapping[str, object], timer: PhaseTimer) -> HighsWarmSession:
         """Return a session; raise `OptionError` where HiGHS rejects an option, or one asks for no basis."""
@@ -144,9 +150,16 @@ class HighsWarmSession:
         self._chooses_strategy = "simplex_strategy" not in options
         self._most_iterations = int(str(self._model.option("simplex_iteration_limit")))
         self._timer = timer
+        self._sequences = Sequences(HighsWarm.tolerance, self._direct, remembers=True)
 
     def solve(self, problem: AllocationProblem, state: State = None) -> tuple[Answer, State]:
         """Return HiGHS' answer with its duals, and its basis; where the last one leads nowhere, it starts afresh."""
+        if self._sequences.takes(problem):
+            return self._sequences.solve(problem, state)
+        return self._sequences.direct(problem, state)
+
+    def _direct(self, problem: AllocationProblem, state: State) -> tuple[Answer, State]:
+        """Return HiGHS' answer to a max-min problem, and its basis."""
         problem = narrowed(problem, MaxMinProblem)
         with self._timer.phase(Phase.LP_BUILD):
             lp = to_lp(problem)

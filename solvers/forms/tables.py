@@ -17,6 +17,8 @@ from phasewise.solvers.errors import UnsupportedProblemError
 from phasewise.solvers.problems import AllocationProblem
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from phasewise.profiling.phases import PhaseTimer
     from phasewise.solvers.api import Answer
     from phasewise.solvers.basis import Basis
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from phasewise.solvers.cvx import CvxProgram
     from phasewise.solvers.cvx_slots import SlotProgram
     from phasewise.solvers.lp import LinearProgram
+    from phasewise.solvers.sequences import Found
     from phasewise.solvers.structured.statement import Statement
 
 Builder = TypeVar("Builder", bound=Callable[..., Any])
@@ -106,6 +109,9 @@ START: Final[Forms[Callable[[Any, LinearProgram], Basis | None]]] = Forms("start
 
 STAGES: Final[Forms[Callable[[], Stages]]] = Forms("stages", "solution by stages")
 """What makes, once a session, the solver of a family that takes many small linear programs instead of one."""
+
+SEQUENCE: Final[Forms[Callable[[Any, Any, float], Generator[Any, Answer, Found]]]] = Forms("sequence", "sequence")
+"""A problem, what the last one of its family left, and a tolerance: problems of another family, one after another."""
 
 CVX: Final[Forms[Callable[[Any], CvxProgram]]] = Forms("cvx", "CVXPY form")
 """A problem as a CVXPY program, built anew for each; its module imports CVXPY."""

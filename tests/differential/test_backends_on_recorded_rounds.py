@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from phasewise.bench.taping import record
+from phasewise.bench.cli.taping import record
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.sched.scenario.loading import load_scenario
 from phasewise.solvers import registry

@@ -12,12 +12,12 @@ import pytest
 from oracle import FGD, read
 
 from phasewise.sched import registry
-from phasewise.sched.cluster import ClusterLayout, Node
+from phasewise.sched.cluster.layout import ClusterLayout, Node
+from phasewise.sched.cluster.requests import Request, TaskDistribution, typical
 from phasewise.sched.nodes.arrays import Need, NodeArrays
 from phasewise.sched.nodes.fragmentation import by_class, fragmented_milli, stranded_milli
 from phasewise.sched.nodes.rules import FirstFit
 from phasewise.sched.nodes.state import NodeState, Spot
-from phasewise.sched.tasks import Request, TaskDistribution, typical
 
 pytestmark = pytest.mark.oracle
 

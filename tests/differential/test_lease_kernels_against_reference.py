@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phasewise.sched import lease_kernels as kernels
+from phasewise.sched.round import lease_kernels as kernels
 
 SEEDS = st.integers(0, 2**32 - 1)
 FEW = (0.0, 0.25, 0.5, 1.0)

@@ -11,7 +11,7 @@ from phasewise.profiling.phases import PhaseTimer
 from phasewise.sched import registry
 from phasewise.sched.api import Allocation, ClusterView
 from phasewise.sched.policies.fifo import FifoMemory
-from phasewise.sched.registry import PolicyOptions
+from phasewise.sched.policy_options import PolicyOptions
 from phasewise.solvers.api import Solution
 from phasewise.solvers.problems import AllocationProblem
 from phasewise.solvers.session import Walk

@@ -14,8 +14,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from phasewise.profiling.lines import read_lines
-from phasewise.profiling.tables import parts_folder, read_table
+from phasewise.profiling.artefacts.lines import read_lines
+from phasewise.profiling.artefacts.tables import parts_folder, read_table
 
 COMMAND = Path(sys.executable).with_name("phasewise")
 LONG_RUN = (
@@ -72,7 +72,7 @@ def assert_readable(out: Path) -> None:
     ]
     assert strange == []
     if (out / "run.json").exists():
-        assert json.loads((out / "run.json").read_text())["schema"] == 1
+        assert json.loads((out / "run.json").read_text())["schema"] == 2
     if (out / "lines.log").exists():
         assert all(kind in ("PROFILE", "TELEMETRY", "EVENT") for kind, _ in read_lines(out / "lines.log"))
     for name in TABLES:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from node_cases import GPU_REQUESTS, LAYOUT, TASKS, nothing_placed, order_of, rules, view_of
 
 from phasewise.sched.api import Holding, Placed
+from phasewise.sched.cluster.requests import Request
 from phasewise.sched.nodes.rules import NodeRule
 from phasewise.sched.nodes.state import NodeState
-from phasewise.sched.tasks import Request
 
 TYPES = len(LAYOUT.worker_types)
 few = settings(max_examples=max(10, settings.default.max_examples // 2))

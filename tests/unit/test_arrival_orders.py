@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from phasewise.sched.cluster.requests import Request
 from phasewise.sched.errors import ScenarioError, TraceError
 from phasewise.sched.inflation.arrival_orders import cut_order, draw_order, read_order
-from phasewise.sched.tasks import Request
 
 SHARE, WHOLE, EIGHT, NONE = Request(1, 500, 1), Request(1, 1000, 1), Request(1, 1000, 8), Request(1, 0, 0)
 MIXED = [SHARE, WHOLE, WHOLE, NONE, EIGHT] * 20  # 210 GPUs

@@ -9,9 +9,9 @@ import click
 import msgspec
 import pytest
 
-from phasewise.bench.boundary import ExitCode
-from phasewise.bench.cli import cli
-from phasewise.bench.options import OPTIONS
+from phasewise.bench.cli.boundary import ExitCode
+from phasewise.bench.cli.main import cli
+from phasewise.bench.cli.options import OPTIONS
 from phasewise.sched.scenario.config import Scenario
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "cli.md"

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from phasewise.bench import progress
+from phasewise.bench.cli import progress
 
 COMMAND = Path(sys.executable).with_name("phasewise")
 FILES = ("run.json", "jobs.parquet", "rounds.parquet", "placements.parquet", "lines.log", "trace.json.gz")

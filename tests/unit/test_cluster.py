@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_runs import node_sizes
 
-from phasewise.sched.cluster import ClusterLayout
+from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.scenario.config import Cluster
 
 

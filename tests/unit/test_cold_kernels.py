@@ -173,7 +173,7 @@ def test_a_home_that_cannot_be_written_costs_a_line_and_no_run(tmp_path: Path) -
         "from phasewise.profiling.jit import store\n"
         "from pathlib import Path\n"
         "store.installed_folder = lambda: Path('nowhere')\n"
-        "import sys; from phasewise.bench.cli import main\n"
+        "import sys; from phasewise.bench.cli.main import main\n"
         "sys.argv = ['phasewise', 'run', 'toy', '--policy', 'fifo_perf', '--rounds', '5', '--out', 'out']\n"
         "main()\n"
     )

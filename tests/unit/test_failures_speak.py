@@ -21,14 +21,14 @@ import small_lists
 from answers import Answers
 from small_runs import Run
 
-from phasewise.bench.boundary import guarded
+from phasewise.bench.cli.boundary import guarded
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.sched import registry as parts
 from phasewise.sched.api import Allocation
 from phasewise.sched.nodes.placement import NodePlacement
 from phasewise.sched.placement.best_fit import LeastRemaining
 from phasewise.sched.placement.strided import Strided
-from phasewise.sched.policies.max_min_fairness_perf import MaxMinFairnessPerf
+from phasewise.sched.policies.max_min_fairness import MaxMinFairnessPerf
 from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.simulate import simulate
 from phasewise.solvers import registry
@@ -236,12 +236,12 @@ def test_a_bug_in_the_simulation_is_told_as_one_of_ours(
     def compute(*_: object) -> object:
         raise KeyError("lost")
 
-    monkeypatch.setattr("phasewise.sched.priorities.compute", compute)
+    monkeypatch.setattr("phasewise.sched.round.priorities.compute", compute)
     said = phasewise("run", "toy", "-q", *ROUNDS, "--out", tmp_path / "out")
     assert said.code == 3
     (line,) = said.err.strip().splitlines()
     assert "the run failed in round 0: a defect of phasewise: KeyError: 'lost' (line " in line
-    assert "engine.py, in _priorities" in line
+    assert "phases.py, in prioritise" in line
 
 
 @pytest.mark.parametrize("error", [EOFError("the pipe ended"), AttributeError("x"), RuntimeError("y")])
@@ -366,7 +366,7 @@ def installed(folder: Path, modules: Mapping[str, str], points: str) -> Mapping[
 
 COMMANDS = """
 import contextlib, io, json, sys
-from phasewise.bench.cli import main
+from phasewise.bench.cli.main import main
 said = []
 for words in json.loads(sys.argv[1]):
     out, err = io.StringIO(), io.StringIO()
@@ -425,7 +425,7 @@ def test_what_cannot_be_imported_is_listed_as_broken_and_breaks_nothing_else(tmp
 
 
 PLUGIN = '''
-from phasewise.sched.policies.max_min_fairness_perf import MaxMinFairnessPerf
+from phasewise.sched.policies.max_min_fairness import MaxMinFairnessPerf
 
 class Lottery(MaxMinFairnessPerf):
     """Draw lots."""

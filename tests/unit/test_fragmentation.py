@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from phasewise.sched.cluster.requests import Request, TaskDistribution
 from phasewise.sched.nodes import fragmentation
 from phasewise.sched.nodes.fragmentation import Fragment, by_class, fragmented_milli
-from phasewise.sched.tasks import Request, TaskDistribution
 
 TYPES = ("A", "B")
 UNIT = 1 << 49

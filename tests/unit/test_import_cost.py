@@ -46,7 +46,7 @@ def test_a_question_costs_less_than_three_tenths_of_a_cpu_second(question: str, 
 def test_a_question_loads_no_heavy_library(question: str, tmp_path: Path) -> None:
     script = (
         "import sys\n"
-        "from phasewise.bench.cli import main\n"
+        "from phasewise.bench.cli.main import main\n"
         "try:\n"
         f"    main({QUESTIONS[question]!r})\n"
         "except SystemExit as end:\n"

@@ -75,6 +75,17 @@ def tilted(value: float) -> float:
     """Return something else."""
     return deeper(value) * 2.0
 '''
+HELPER_MOVED = '''
+deeper = {helper}.deeper
+
+
+@inner
+def tilted(value: float) -> float:
+    """Return something else."""
+    return deeper(value) * 2.0
+
+
+'''
 Digest = Callable[[str, str], str | None]
 _NUMBER = count()
 
@@ -114,6 +125,12 @@ SEEN = {
     "a member of an enumeration": (MAIN, HELPER.replace("SLOW = 1", "SLOW = 3")),
     "a function of another module": (MAIN, HELPER.replace("* 2.0", "* 2.5")),
     "what that calls in turn": (MAIN, HELPER.replace("+ 0.5", "+ 0.25")),
+    "where a callee stands": (  # what is kept of the kernel refers to it by its module
+        MAIN.replace("import SIGN, Mode, tilted", "import SIGN, Mode").replace(
+            "OFFSETS: F", HELPER_MOVED + "OFFSETS: F"
+        ),
+        HELPER,
+    ),
     "how a callee is compiled": (MAIN.replace("@inner\n", "@loop\n").replace("import inner,", "import loop,"), HELPER),
     "an item of a list": (MAIN.replace("(1.0, 2.0)", "[1.0, 3.0]"), HELPER),
     "the order of the fields of what it is handed": (

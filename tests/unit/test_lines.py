@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from phasewise.profiling.artefacts.lines import Kind, decode, encode, read_lines
 from phasewise.profiling.errors import RecordError
-from phasewise.profiling.lines import Kind, decode, encode, read_lines
 
 
 def test_a_line_is_its_kind_and_json_with_keys_in_order() -> None:

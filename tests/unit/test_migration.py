@@ -10,14 +10,14 @@ from small_runs import Job, Run, run_trace
 
 from phasewise.sched import registry
 from phasewise.sched.api import Assignment, ClusterView, Holding
-from phasewise.sched.cluster import ClusterLayout
+from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.errors import ScenarioError
-from phasewise.sched.migration import MigrationModel, checkpoint_sizes_mb
-from phasewise.sched.registry import PolicyOptions
+from phasewise.sched.policy_options import PolicyOptions
+from phasewise.sched.round.jobs import JobTable
+from phasewise.sched.round.migration import MigrationModel, checkpoint_sizes_mb
 from phasewise.sched.scenario.config import Cluster, Migration
 from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.simulate import simulate
-from phasewise.sched.state import JobTable
 from phasewise.sched.workload.arrivals import Arrival
 from phasewise.sched.workload.throughputs import ThroughputTable
 from phasewise.solvers.api import Solution, Status

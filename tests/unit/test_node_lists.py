@@ -7,13 +7,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from phasewise.sched.cluster import UNLIMITED, ClusterLayout
+from phasewise.sched.cluster.inventories import inventory_names
+from phasewise.sched.cluster.layout import UNLIMITED, ClusterLayout
+from phasewise.sched.cluster.node_lists import build_layout, gpus_by_type, read_node_list, types_with_room
+from phasewise.sched.cluster.requests import Request
 from phasewise.sched.errors import ScenarioError, TraceError
-from phasewise.sched.inventories import inventory_names
-from phasewise.sched.node_lists import build_layout, gpus_by_type, read_node_list, types_with_room
 from phasewise.sched.scenario.config import Cluster, Scenario
 from phasewise.sched.scenario.loading import load_scenario, resolve, scan_scenario
-from phasewise.sched.tasks import Request
 
 HEADER = "sn,cpu_milli,memory_mib,gpu,model\n"
 GENERATED = {"workload.pods": "", "workload.initial_jobs": 0}

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from node_cases import GPU_REQUESTS, LAYOUT, REQUESTS, TASKS, rules
 
-from phasewise.sched.cluster import ClusterLayout, Node
+from phasewise.sched.cluster.layout import ClusterLayout, Node
+from phasewise.sched.cluster.requests import Request, TaskDistribution
 from phasewise.sched.nodes.rules import FirstFit
 from phasewise.sched.nodes.state import ROW_BYTES, NodeState
-from phasewise.sched.tasks import Request, TaskDistribution
 
 NO_TASKS = TaskDistribution((), np.empty(0))
 both_forms = pytest.mark.parametrize("compiled", [True, False])

@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 import pytest
 
-from phasewise.bench.directories import claimed
+from phasewise.bench.cli.directories import claimed
 from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.simulate import Callbacks, simulate
 
@@ -214,7 +214,7 @@ def test_what_a_run_that_was_killed_at_its_start_left_is_replaced_when_asked(
     out = tmp_path / "out"
     program = (
         "import os, pathlib\n"
-        "from phasewise.bench.directories import claimed\n"
+        "from phasewise.bench.cli.directories import claimed\n"
         f"with claimed(pathlib.Path({str(out)!r}), 'toy', overwrite=False) as path:\n"
         "    (path / 'lines.log').write_text('')\n"
         "    os._exit(1)\n"
@@ -235,7 +235,7 @@ def test_a_run_comes_back_where_the_one_to_replace_it_was_killed_before_it_began
     assert phasewise("run", "toy", "-q", "--seed", 7, "--out", out).code == 0
     program = (
         "import os, pathlib\n"
-        "from phasewise.bench.directories import claimed\n"
+        "from phasewise.bench.cli.directories import claimed\n"
         f"with claimed(pathlib.Path({str(out)!r}), 'toy', overwrite=True) as path:\n"
         "    (path / 'lines.log').write_text('')\n"
         f"    {begun} and (path / 'run.json').write_text('new')\n"
@@ -256,7 +256,7 @@ def test_a_kill_while_a_run_is_put_aside_loses_nothing_of_it(tmp_path: Path, pha
     for moved in (1, 3, len(complete)):
         program = (
             "import os, pathlib\n"
-            "from phasewise.bench.directories import claimed\n"
+            "from phasewise.bench.cli.directories import claimed\n"
             "rename, count = pathlib.Path.rename, 0\n"
             "def counted(self, target):\n"
             "    global count\n"

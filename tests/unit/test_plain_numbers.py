@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from phasewise.profiling.sinks import NullSink
-from phasewise.sched.cluster import ClusterLayout
+from phasewise.profiling.artefacts.sinks import NullSink
+from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.recording.recorder import Recorder
 from phasewise.sched.scenario.loading import load_scenario
 

@@ -12,8 +12,8 @@ from oracle import GAVEL, names, read
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.sched import registry
 from phasewise.sched.api import Allocation, ClusterView, TypeOrder
-from phasewise.sched.normalise import proportional_throughput
-from phasewise.sched.registry import PolicyOptions
+from phasewise.sched.policy_options import MaxMinOptions, PolicyOptions
+from phasewise.sched.statements import proportional_throughput
 from phasewise.solvers.api import Solution
 from phasewise.solvers.problems import AllocationProblem
 from phasewise.solvers.session import Walk
@@ -231,7 +231,7 @@ def test_two_jobs_with_opposite_tastes_each_get_their_type() -> None:
 @pytest.mark.parametrize("name", ["max_min_fairness", "max_min_fairness_perf"])
 def test_the_canonical_option_adds_the_small_linear_term(name: str) -> None:
     solve = Recorder()
-    registry.policy(name, PolicyOptions(canonical=True)).allocate(view_of([[1, 3]], [1, 1]), solve, None)
+    registry.policy(name, MaxMinOptions(canonical=True)).allocate(view_of([[1, 3]], [1, 1]), solve, None)
     assert solve.problems[0].linear_weight == 1e-3
 
 

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from phasewise.bench.boundary import ExitCode
+from phasewise.bench.cli.boundary import ExitCode
 from phasewise.bench.quoting import QuoteError, Workbench, pages, quotes, rewritten, same_everywhere
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = pages()
 DOCUMENTATION = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # How what is printed about runs begins: a summary, a comparison.
-BEGINNINGS = re.compile(r"^```\n(\w+  (complete|stopped|saturated)  |A  [\w-]+  (complete|stopped)$)", re.MULTILINE)
+BEGINNINGS = re.compile(r"^```\n(\w+  (complete|stopped|overloaded)  |A  [\w-]+  (complete|stopped)$)", re.MULTILINE)
 CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 REFUSED = re.compile(r"^\$ phasewise (.*)\n(phasewise: error: .*)$", re.MULTILINE)
 LOCKED = re.compile(r"^highspy==(\S+)", re.MULTILINE)

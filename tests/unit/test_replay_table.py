@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from phasewise.bench.replay_table import replay_tables
+from phasewise.bench.cli.replay_table import replay_tables
 
 COLUMNS = ("solver", "rounds", "build", "solve", "total", "p95", "iter", "rebuilds", "max gap", "max viol", "lost",
            "util", "unused", "fail")  # fmt: skip

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 from full_disk import full_disk
 
-from phasewise.profiling.errors import OutputError
-from phasewise.profiling.lines import encode, read_lines
-from phasewise.profiling.sinks import (
+from phasewise.profiling.artefacts.lines import encode, read_lines
+from phasewise.profiling.artefacts.sinks import (
     Courtesy,
     FileSink,
     Folder,
@@ -21,6 +20,7 @@ from phasewise.profiling.sinks import (
     TeeSink,
     write_atomically,
 )
+from phasewise.profiling.errors import OutputError
 
 LIMIT_BYTES = 1000
 

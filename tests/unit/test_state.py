@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from phasewise.sched.cluster import ClusterLayout
+from phasewise.sched.cluster.layout import ClusterLayout
+from phasewise.sched.round.jobs import JobTable
 from phasewise.sched.scenario.config import Cluster
-from phasewise.sched.state import JobTable
 from phasewise.sched.workload.arrivals import Arrival
 
 LAYOUT = ClusterLayout.build(Cluster(gpus={"k80": 2, "v100": 4}))

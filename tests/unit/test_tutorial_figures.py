@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from phasewise.profiling.tables import read_table
+from phasewise.profiling.artefacts.tables import read_table
 from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.simulate import simulate
 

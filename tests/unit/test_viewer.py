@@ -15,8 +15,8 @@ import pytest
 from large_run import LargeRun, write_large_run
 from synthetic_run import RunShape, write_run
 
-from phasewise.bench.boundary import ExitCode
-from phasewise.profiling.tables import parts_folder
+from phasewise.bench.cli.boundary import ExitCode
+from phasewise.profiling.artefacts.tables import parts_folder
 from phasewise.reports.errors import ComparisonError, RunDirectoryError
 from phasewise.reports.run_directory import Run, load_run
 from phasewise.reports.viewer.jobs import kinds_of

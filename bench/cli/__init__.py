@@ -1,0 +1,1 @@
+"""The command line: commands, options, the boundary to the system, what is shown."""

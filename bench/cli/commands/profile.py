@@ -1,0 +1,61 @@
+"""`phasewise profile`: a run for the figures, the same run under two profilers for reading, and a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from phasewise.bench.cli.options import Overrides, run_options, scenario_options
+from phasewise.bench.cli.values import Integer
+
+
+@click.command()
+@scenario_options
+@click.option(
+    "--profile-rounds",
+    type=Integer(min=1),
+    default=500,
+    show_default=True,
+    metavar="N",
+    help="Rounds of each profiled run; the run that supplies the figures is not shortened.",
+)
+@run_options
+def command(
+    scenario: str, overrides: Overrides, profile_rounds: int, out: Path | None, quiet: bool, overwrite: bool
+) -> None:
+    """Simulate SCENARIO as `run` does, then again under pyinstrument and line_profiler, and write a report.
+
+    Every figure comes from the first run: a profiler slows what it watches. The profiled runs are for reading.
+    """
+    from phasewise.bench.cli.boundary import AfterRunError
+    from phasewise.bench.cli.output import console, shown_if_possible
+    from phasewise.bench.cli.profiled import profile_again
+    from phasewise.bench.cli.runs import perform
+    from phasewise.profiling.errors import ProfilingError
+    from phasewise.reports.errors import ReportError
+    from phasewise.reports.html import write_report
+    from phasewise.reports.run_directory import load_run
+    from phasewise.reports.terminal import render_summary
+    from phasewise.sched.scenario.loading import load_scenario
+
+    loaded = load_scenario(scenario, overrides)
+
+    def look_closer(path: Path) -> None:
+        run = load_run(path)
+        with shown_if_possible(path):
+            render_summary(run, console())
+        try:
+            written = profile_again(loaded, path, rounds=profile_rounds, quiet=quiet)
+            report = write_report([run], path / "report.html")
+        except (ProfilingError, ReportError) as error:
+            raise AfterRunError(
+                f"the run is done and saved in {path}, but not all that was to follow: {error}"
+            ) from error
+        with shown_if_possible(path):
+            click.echo(f"run directory: {path}")
+            for profile in written:
+                click.echo(f"profile: {profile}")
+            click.echo(f"report: {report}")
+
+    perform(loaded, out, quiet=quiet, overwrite=overwrite, then=look_closer)

@@ -1,0 +1,31 @@
+"""`phasewise run`: simulate, write a run directory, print the summary and the phase table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from phasewise.bench.cli.options import Overrides, run_options, scenario_options
+
+
+@click.command()
+@scenario_options
+@run_options
+def command(scenario: str, overrides: Overrides, out: Path | None, quiet: bool, overwrite: bool) -> None:
+    """Simulate SCENARIO, a built-in name or a TOML file, and write a run directory.
+
+    The summary and the phase table go to standard output. Standard error shows the progress: a bar on a terminal,
+    elsewhere a line every few seconds and the PROFILE lines.
+    """
+    from phasewise.bench.cli.output import console, shown_if_possible
+    from phasewise.bench.cli.runs import perform
+    from phasewise.reports.run_directory import load_run
+    from phasewise.reports.terminal import render_summary
+    from phasewise.sched.scenario.loading import load_scenario
+
+    path = perform(load_scenario(scenario, overrides), out, quiet=quiet, overwrite=overwrite)
+    run = load_run(path)
+    with shown_if_possible(path):
+        render_summary(run, console())
+        click.echo(f"run directory: {path}")

@@ -1,0 +1,31 @@
+"""`phasewise tape`: run, and record the allocation problems that the policy stated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from phasewise.bench.cli.options import Overrides, scenario_options
+
+
+@click.command()
+@scenario_options
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    metavar="FILE",
+    help="The tape to write; an existing file is replaced.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No progress on standard error, only warnings.")
+def command(scenario: str, overrides: Overrides, out: Path, quiet: bool) -> None:
+    """Simulate SCENARIO and record the sequence of allocation problems its policy stated, as a tape.
+
+    `phasewise solve` replays a tape on any backends. No run directory is written.
+    """
+    from phasewise.bench.cli.taping import record
+    from phasewise.sched.scenario.loading import load_scenario
+
+    problems = record(load_scenario(scenario, overrides), out, quiet=quiet)
+    click.echo(f"tape: {out} ({problems} problems)")

@@ -1,0 +1,1 @@
+"""The cluster: worker types, nodes, GPUs, and what jobs ask of them."""

@@ -1,0 +1,295 @@
+"""Priorities, selection and progress: the loops that NumPy cannot express well, compiled by numba and cached.
+
+Each kernel has a plain reference in `tests/differential/test_kernels_against_reference.py` that it must equal bit for
+bit. No fast-math: sums are added in the order in which the original simulator adds them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from phasewise.profiling.jit.kernel import inner, kernel
+from phasewise.profiling.jit.layouts import IntVector, Matrix, Vector
+
+RUNS, COMPLETED, TASK_FAILED = 0, 1, 2
+
+
+@inner
+def stands_before(a: int, b: int, first: Vector, second: Vector, third: Vector) -> bool:
+    """Return whether index a comes strictly before index b by (first, second, third), all descending."""
+    if first[a] != first[b]:
+        return bool(first[a] > first[b])
+    if second[a] != second[b]:
+        return bool(second[a] > second[b])
+    return bool(third[a] > third[b])
+
+
+@inner
+def sort_descending(order: IntVector, first: Vector, second: Vector, third: Vector) -> None:
+    """Sort the indices in ``order`` in place, stably, by (first, second, third), all descending.
+
+    A merge sort; halves that are in order already, such as those of equal keys, are not merged.
+    """
+    count = len(order)
+    spare = np.empty(count, np.int64)
+    width = 1
+    while width < count:
+        for low in range(0, count - width, 2 * width):
+            middle, high = low + width, min(low + 2 * width, count)
+            if not stands_before(order[middle], order[middle - 1], first, second, third):
+                continue
+            spare[low:middle] = order[low:middle]
+            left, right, k = low, middle, low
+            while left < middle:
+                if right < high and stands_before(order[right], spare[left], first, second, third):
+                    order[k] = order[right]
+                    right += 1
+                else:
+                    order[k] = spare[left]
+                    left += 1
+                k += 1
+        width *= 2
+
+
+@kernel()
+def fill_priorities(x: Matrix, throughput: Matrix, job_time_s: Matrix, worker_time_s: Vector, priority: Matrix) -> None:
+    """Write into ``priority`` (J, W) the allocation over the share of service received; 0 where a job cannot run."""
+    jobs, types = x.shape
+    for i in range(jobs):
+        for j in range(types):
+            priority[i, j] = 0.0
+            if x[i, j] == 0.0 or throughput[i, j] == 0.0:
+                continue
+            share = 0.0
+            if worker_time_s[j] != 0.0:
+                share = job_time_s[i, j] / worker_time_s[j]
+            priority[i, j] = x[i, j] * 1e9 if share == 0.0 else x[i, j] / share
+
+
+@inner
+def precedes(a: int, b: int, first: Vector, second: Vector, third: Vector) -> bool:
+    """Return whether index a comes before index b by (first, second, third) descending, then by index."""
+    if first[a] != first[b]:
+        return bool(first[a] > first[b])
+    if second[a] != second[b]:
+        return bool(second[a] > second[b])
+    if third[a] != third[b]:
+        return bool(third[a] > third[b])
+    return a < b
+
+
+@inner
+def sink(heap: IntVector, at: int, size: int, first: Vector, second: Vector, third: Vector) -> None:
+    """Let the index at a position of a heap sink to where it belongs; the one that stands first is on top.
+
+    Among equals the lower index stands first, so that indices come off the heap in the order of a stable sort.
+    """
+    moving = heap[at]
+    while 2 * at + 1 < size:
+        child = 2 * at + 1
+        other = child + 1
+        if other < size and precedes(heap[other], heap[child], first, second, third):
+            child = other
+        if not precedes(heap[child], moving, first, second, third):
+            break
+        heap[at] = heap[child]
+        at = child
+    heap[at] = moving
+
+
+@inner
+def make_heap(heap: IntVector, size: int, first: Vector, second: Vector, third: Vector) -> None:
+    """Order the first ``size`` indices such that `sink` keeps the one on top that stands first."""
+    for at in range(size // 2 - 1, -1, -1):
+        sink(heap, at, size, first, second, third)
+
+
+@kernel()
+def select_jobs(
+    type_order: IntVector,
+    priority: Matrix,
+    deficit_s: Matrix,
+    x: Matrix,
+    throughput: Matrix,
+    demand: Vector,
+    capacity: Vector,
+    positive_only: bool,
+    chosen_row: IntVector,
+    chosen_type: IntVector,
+) -> int:
+    """Choose this round's jobs, type by type, and return how many; rows and types go into ``chosen_*`` (J,).
+
+    ``demand`` (J,) and ``capacity`` (W,) are in thousandths of a GPU: whole numbers, so that parts add up exactly.
+    Within a type: by (priority, deficit, x) descending, ties in order of arrival. A job that does not fit is passed
+    over, so smaller ones behind it fill the gap (backfilling). Candidates come off a heap: where a type is full after a
+    few of them, the others need not be sorted. As soon as one does not fit, all that do not are dropped: what is left
+    only shrinks.
+    """
+    jobs = len(demand)
+    taken = np.zeros(jobs, np.bool_)
+    heap = np.empty(jobs, np.int64)
+    chosen = 0
+    for t in type_order:
+        first, second, third = priority[:, t].copy(), deficit_s[:, t].copy(), x[:, t].copy()
+        left, size = capacity[t], 0
+        for i in range(jobs):
+            if not taken[i] and throughput[i, t] > 0.0 and (first[i] > 0.0 or not positive_only):
+                heap[size] = i
+                size += 1
+        make_heap(heap, size, first, second, third)
+        while size > 0 and left > 0.0:
+            i = heap[0]
+            if demand[i] > left:
+                fitting = 0
+                for at in range(size):
+                    if demand[heap[at]] <= left:
+                        heap[fitting] = heap[at]
+                        fitting += 1
+                size = fitting
+                make_heap(heap, size, first, second, third)
+                continue
+            size -= 1
+            heap[0] = heap[size]
+            sink(heap, 0, size, first, second, third)
+            left -= demand[i]
+            taken[i] = True
+            chosen_row[chosen] = i
+            chosen_type[chosen] = t
+            chosen += 1
+    return chosen
+
+
+@kernel()
+def launch(
+    now_s: float,
+    round_s: float,
+    whole_steps: bool,
+    worker_type: IntVector,
+    throughput: Matrix,
+    remaining_steps: Vector,
+    steps: Vector,
+    finish_s: Vector,
+) -> tuple[float, int]:
+    """Write each running job's steps and finish time (J,); return the latest finish (or ``now_s``) and how many run.
+
+    Steps are whole. A job too slow for one step a round would never end: unless ``whole_steps``, it does a part of one.
+    """
+    latest_s, running = now_s, 0
+    for i in range(len(worker_type)):
+        t = worker_type[i]
+        if t < 0:
+            continue
+        running += 1
+        possible = np.floor(throughput[i, t] * round_s)
+        if possible == 0.0 and not whole_steps:
+            possible = throughput[i, t] * round_s
+        steps[i] = min(possible, remaining_steps[i])
+        finish_s[i] = now_s + steps[i] / throughput[i, t]
+        latest_s = max(latest_s, finish_s[i])
+    return latest_s, running
+
+
+@kernel()
+def settle(
+    launched_s: float,
+    round_start_s: float,
+    short_task_fails: bool,
+    worker_type: IntVector,
+    scale_factor: Vector,
+    steps: Vector,
+    finish_s: Vector,
+    total_steps: Vector,
+    steps_done: Vector,
+    job_time_s: Matrix,
+    worker_time_s: Vector,
+    failures: IntVector,
+    executed_s: Vector,
+    busy_gpu_s: Vector,
+    outcome: IntVector,
+) -> int:
+    """Credit every micro-task, latest finish first, ties by row; return how many jobs completed or failed.
+
+    Writes ``steps_done``, ``job_time_s``, ``worker_time_s``, ``failures``; ``executed_s`` (J,) is the time credited
+    from ``round_start_s`` on (0 where nothing is), ``busy_gpu_s`` (W,) the GPU-seconds since the launch, and
+    ``outcome`` (J,) one of RUNS, COMPLETED, TASK_FAILED.
+    """
+    order = np.flatnonzero(worker_type >= 0)
+    sort_descending(order, finish_s, finish_s, finish_s)
+    executed_s[:] = 0.0
+    busy_gpu_s[:] = 0.0
+    outcome[:] = RUNS
+    events = 0
+    for i in order:
+        elapsed_s = finish_s[i] - round_start_s
+        workers = scale_factor[i]
+        share = steps[i] // workers
+        last = steps[i] - share * (workers - 1.0)
+        short = last <= 0.0 or (workers > 1.0 and share <= 0.0)
+        # Steps too quick for the clock to tell are steps nevertheless, except under the rules of the original.
+        if steps[i] <= 0.0 or (short_task_fails and (elapsed_s <= 0.0 or short)):
+            failures[i] += 1
+            outcome[i] = TASK_FAILED
+            events += 1
+            continue
+        failures[i] = 0
+        steps_done[i] += steps[i]
+        t = worker_type[i]
+        job_time_s[i, t] += elapsed_s
+        worker_time_s[t] += elapsed_s
+        executed_s[i] = elapsed_s
+        busy_gpu_s[t] += (finish_s[i] - launched_s) * workers
+        if total_steps[i] - steps_done[i] <= 0.0:
+            outcome[i] = COMPLETED
+            events += 1
+    return events
+
+
+@kernel()
+def book_time(
+    start_s: float,
+    end_s: float,
+    worker_type: IntVector,
+    scale_factor: Vector,
+    finish_s: Vector,
+    rounds_run: IntVector,
+    first_start_s: Vector,
+    run_s: Vector,
+    gpu_s: Vector,
+) -> None:
+    """Count a round, from ``start_s`` to ``end_s``, for every running job (J,).
+
+    Its GPUs are its own until the round ends, when its micro-task may long be done.
+    """
+    for i in range(len(worker_type)):
+        if worker_type[i] < 0:
+            continue
+        if rounds_run[i] == 0:
+            first_start_s[i] = start_s
+        rounds_run[i] += 1
+        run_s[i] += finish_s[i] - start_s
+        gpu_s[i] += (end_s - start_s) * scale_factor[i]
+
+
+@kernel()
+def book_isolated(
+    gpus: float,
+    scale_factor: Vector,
+    pooled_throughput: Vector,
+    steps_done: Vector,
+    steps_settled: Vector,
+    isolated_s: Vector,
+    account_s: Vector,
+) -> None:
+    """Write into ``account_s`` (J,) what is booked in ``isolated_s`` and the time of the steps since; see `isolation`.
+
+    Both may be the same array. ``gpus`` is the number of all GPUs.
+    """
+    jobs = len(scale_factor)
+    for i in range(jobs):
+        share = max(scale_factor[i] * jobs, gpus)
+        account_s[i] = isolated_s[i] + (steps_done[i] - steps_settled[i]) * share / pooled_throughput[i]
+
+
+KERNELS: Final = (fill_priorities, select_jobs, launch, settle, book_time, book_isolated)

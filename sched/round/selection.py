@@ -1,0 +1,62 @@
+"""Priorities -> which jobs run in this round, and on which worker type (pure).
+
+Source: OSDI'20 (Gavel) section 5, algorithm 1, with the original simulator's backfilling and order of ties.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from phasewise.sched.api import Order
+from phasewise.sched.round import kernels
+from phasewise.sched.round.jobs import JobTable
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+class Rules(NamedTuple):
+    """Who may be chosen at all.
+
+    Attributes
+    ----------
+    speed
+        (J, W) above 0 where a job may be chosen for a worker type; the throughputs, unless some are out of question.
+    positive_only
+        Leave jobs of priority 0 waiting even where GPUs are free (FIFO policies).
+    """
+
+    speed: Floats
+    positive_only: bool
+
+
+def select(jobs: JobTable, priority: Floats, type_order: Ints, capacity_milli: Floats, rules: Rules) -> Order:
+    """Return the jobs chosen for this round.
+
+    Parameters
+    ----------
+    priority
+        (J, W) from `phasewise.sched.round.priorities.compute`.
+    type_order
+        (W',) worker types in the order in which they are filled.
+    capacity_milli
+        (W,) thousandths of GPUs of each type.
+    """
+    rows = np.empty(len(jobs), np.int64)
+    types = np.empty(len(jobs), np.int64)
+    chosen = kernels.select_jobs(
+        type_order,
+        priority,
+        jobs.deficit_s,
+        jobs.x,
+        rules.speed,
+        jobs.demand_milli,
+        capacity_milli,
+        rules.positive_only,
+        rows,
+        types,
+    )
+    return Order(rows[:chosen], types[:chosen], jobs.scale_factor, jobs.has_allocation > 0)
