@@ -244,9 +244,9 @@ def _require_families(policy: Policy, solver: Solver) -> None:
 def _watched(solve: WarmSolve, on_problem: Callable[[AllocationProblem], None]) -> WarmSolve:
     """Return ``solve``, telling of each problem first."""
 
-    def watched(problem: AllocationProblem, state: State) -> Solved:
+    def watched(problem: AllocationProblem, warm: State) -> Solved:
         on_problem(problem)
-        return solve(problem, state)
+        return solve(problem, warm)
 
     return watched
 

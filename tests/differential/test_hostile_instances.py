@@ -31,7 +31,7 @@ Floats = npt.NDArray[np.float64]
 CHUNK: Final = 50
 IN_CI: Final = 500
 NIGHTLY: Final = 10_000
-OWN: Final = ("auto", "structured", "highs-direct", "highs-warm", "water-filling", "waterfill")
+OWN: Final = ("auto", "structured", "highs-direct", "highs-warm", "water-filling", "single-type")
 OTHERS: Final = tuple(sorted(set(registry.names()) - set(OWN)))
 """Those that go through CVXPY take ten times as long: each instance is solved by one of them, by turns."""
 

@@ -90,7 +90,7 @@ def test_the_nearest_point_ranks_and_the_unmeasured_come_last() -> None:
 
 
 def test_heuristics_and_unknown_backends_are_passed_over() -> None:
-    table = (point(SMALL, waterfill=0.01, no_such_backend=0.001, highs_direct=1.0),)
+    table = (point(SMALL, single_type=0.01, no_such_backend=0.001, highs_direct=1.0),)
     assert next(iter(ranking(SMALL, table, choices()))) == "highs-direct"
 
 

@@ -150,11 +150,11 @@ def test_it_is_solved_and_proven(spec: str, seed: int) -> None:
 
 
 def test_a_backend_that_does_not_take_it_says_so_and_the_chain_goes_on() -> None:
-    solver = Walk.of("structured,waterfill,highs-warm,water-filling,highs-direct", {}, PhaseTimer())
+    solver = Walk.of("structured,single-type,highs-warm,water-filling,highs-direct", {}, PhaseTimer())
     passed = solver.solve(stated(1, 0.4)).fallbacks
     assert len(passed) == 4
     assert {each.reason for each in passed} == {"does not solve problem family 'promised_sum'"}
-    for name in ("structured", "waterfill", "highs-warm", "water-filling", "cvxpy-fresh:HIGHS", "cvxpy-dpp:HIGHS"):
+    for name in ("structured", "single-type", "highs-warm", "water-filling", "cvxpy-fresh:HIGHS", "cvxpy-dpp:HIGHS"):
         session = registry.get(name).open({}, PhaseTimer())
         with pytest.raises(UnsupportedProblemError, match="promised_sum"):
             session.solve(stated(1, 0.4), None)

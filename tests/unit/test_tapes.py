@@ -204,8 +204,8 @@ def test_only_the_first_rounds_are_replayed_where_asked() -> None:
 
 def test_a_family_that_a_solver_does_not_take_is_one_message() -> None:
     problem = stated()[-1]
-    with pytest.raises(UnsupportedProblemError, match=r"'waterfill' does not take problem family 'lexicographic'"):
-        replay([problem], ["waterfill"])
+    with pytest.raises(UnsupportedProblemError, match=r"'single-type' does not take problem family 'lexicographic'"):
+        replay([problem], ["single-type"])
     with pytest.raises(UnknownBackendError):
         replay([problem], ["no-such-solver"])
 

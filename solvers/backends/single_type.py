@@ -1,4 +1,4 @@
-"""`waterfill`: every job on one type, every type filled like a vessel. No LP: a heuristic that says what it gives up.
+"""`single-type`: every job on one type, every type filled like a vessel. No LP: a heuristic that says what it gives up.
 
 A job goes where a unit of level costs it least, s_i p_j / a_ij, at prices that rise where a type is crowded. Where
 moving costs, a type other than the job's present one counts for less by the share of a round that the move loses: one
@@ -30,25 +30,25 @@ _CLOSE: Final = 0.999  # of the bound: more is not worth a turn
 _PRESENT: Final = 0.5  # least share of its time that a job spends on a type that is called its own
 
 
-class Waterfill:
+class SingleType:
     """One type a job, one level a type."""
 
-    name: ClassVar[str] = "waterfill"
-    aliases: ClassVar[tuple[str, ...]] = ()
+    name: ClassVar[str] = "single-type"
+    aliases: ClassVar[tuple[str, ...]] = ("waterfill",)
     families: ClassVar[frozenset[str]] = frozenset({MAX_MIN, MAX_MIN_SWITCHING})
     requires: ClassVar[Mapping[str, str]] = {}
     limits: ClassVar[str] = "heuristic, O(k log k) a type: feasible, not optimal; the gap is what it gives up at most"
     tolerance: ClassVar[float] = float("inf")
     exact: ClassVar[bool] = False
 
-    def open(self, options: Mapping[str, object], timer: PhaseTimer) -> WaterfillSession:
+    def open(self, options: Mapping[str, object], timer: PhaseTimer) -> SingleTypeSession:
         """Return a session; raise `OptionError` for any option, as there are none."""
         if options:
             raise OptionError(f"{self.name}: takes no options; got {dict(options)}")
-        return WaterfillSession(timer)
+        return SingleTypeSession(timer)
 
 
-class WaterfillSession:
+class SingleTypeSession:
     """Keeps nothing between problems."""
 
     def __init__(self, timer: PhaseTimer) -> None:
@@ -191,4 +191,4 @@ def _fill(kind: npt.NDArray[np.intp], gain: Floats, scale_factor: Floats, capaci
     return x
 
 
-BACKENDS: Final = (Waterfill(),)
+BACKENDS: Final = (SingleType(),)
