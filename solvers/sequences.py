@@ -14,6 +14,7 @@ from phasewise.solvers.forms.tables import SEQUENCE
 from phasewise.solvers.problems import AllocationProblem
 
 Step = TypeVar("Step", bound=AllocationProblem)
+SolveStep = Callable[[AllocationProblem, State], tuple[Answer, State]]
 
 
 class Found(NamedTuple):
@@ -46,64 +47,58 @@ def carried_out(steps: Generator[Step, Answer, Found], solve: Callable[[Step], A
 
 
 class Left(NamedTuple):
-    """What a problem leaves to the next, in a session that solves some families by sequences.
+    """What a sequence of a session leaves for the next one.
 
     Attributes
     ----------
-    direct
-        What the last problem left that the session solved itself: a step of a sequence, or a problem of its own.
-    sequences
-        What the last sequence of each family left, by the name of the class.
+    family
+        Of the problem that it came to an end for.
+    found
+        As `Found.left`.
+    step
+        The session's own state after the last step.
     """
 
-    direct: State = None
-    sequences: tuple[tuple[str, Any], ...] = ()
+    family: str
+    found: Any
+    step: State
 
 
 class Sequences:
-    """Solves, for a session, what it cannot state itself.
+    """How a session answers families that are solved by a sequence of others.
 
     Parameters
     ----------
     tolerance
         Largest relative gap that is good enough.
-    solve
-        Solves a step, from what the one before it left.
     remembers
-        Whether a sequence, and each step, starts from what the last one left; otherwise nothing is left.
+        Whether a sequence starts from what the last one of its family left.
     """
 
-    def __init__(
-        self,
-        tolerance: float,
-        solve: Callable[[AllocationProblem, State], tuple[Answer, State]],
-        *,
-        remembers: bool,
-    ) -> None:
-        self._tolerance, self._solve, self._remembers = tolerance, solve, remembers
+    def __init__(self, tolerance: float, *, remembers: bool) -> None:
+        self._tolerance, self._remembers = tolerance, remembers
 
     def takes(self, problem: AllocationProblem) -> bool:
         """Return whether ``problem`` is of a family that is solved by a sequence of others."""
         return SEQUENCE.get(type(problem)) is not None
 
-    def solve(self, problem: AllocationProblem, state: State) -> tuple[Answer, State]:
-        """Return the answer to ``problem`` by a sequence, and what that leaves."""
-        last = state if isinstance(state, Left) else Left()
-        family, lefts = problem.families[0], dict(last.sequences)
-        direct = last.direct
+    def answer(self, problem: AllocationProblem, state: State, solve: SolveStep) -> tuple[Answer, State]:
+        """Return the answer to ``problem``, of which ``solve`` answers each step, and what it leaves.
 
-        def step(stated: AllocationProblem) -> Answer:
-            nonlocal direct
-            answer, direct = self._solve(stated, direct)
+        Parameters
+        ----------
+        state
+            What the session's last problem left; of another family it is not looked at.
+        solve
+            The session's own ``solve``.
+        """
+        last = state if isinstance(state, Left) and state.family == problem.family else Left("", None, None)
+        own = last.step
+
+        def answered(step: AllocationProblem) -> Answer:
+            nonlocal own
+            answer, own = solve(step, own)
             return answer
 
-        found = carried_out(SEQUENCE.of(problem)(problem, lefts.get(family), self._tolerance), step)
-        if not self._remembers:
-            return found.answer, None
-        return found.answer, Left(direct, tuple({**lefts, family: found.left}.items()))
-
-    def direct(self, problem: AllocationProblem, state: State) -> tuple[Answer, State]:
-        """Return the session's own answer to ``problem``, and what that leaves."""
-        last = state if isinstance(state, Left) else Left()
-        answer, direct = self._solve(problem, last.direct)
-        return answer, last._replace(direct=direct) if self._remembers else None
+        found = carried_out(SEQUENCE.of(problem)(problem, last.found, self._tolerance), answered)
+        return found.answer, Left(problem.family, found.left, own) if self._remembers else None

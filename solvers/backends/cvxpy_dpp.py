@@ -171,7 +171,7 @@ class CvxpyDppSession:
         self._solver = backend.native.name
         self._options = dict(native_options)
         self._programs: ProgramCache[SlotProgram] = ProgramCache(_KEPT_PROGRAMS)
-        self._sequences = Sequences(backend.native.tolerance, self._direct, remembers=True)
+        self._sequences = Sequences(backend.native.tolerance, remembers=True)
 
     def solve(self, problem: AllocationProblem, state: State = None) -> tuple[Answer, State]:
         """Return the native solver's answer with its duals, and the sizes so far.
@@ -183,14 +183,10 @@ class CvxpyDppSession:
         """
         refuse_pairs(problem)
         if self._sequences.takes(problem) and (SLOTS.get(type(problem)) is None or not self._backend.native.cones):
-            return self._sequences.solve(problem, state)
-        return self._sequences.direct(problem, state)
-
-    def _direct(self, problem: AllocationProblem, state: State) -> tuple[Answer, State]:
-        """Return the native solver's answer to a program of the problem itself, and the sizes so far."""
-        if not isinstance(state, Left):
-            self._programs = ProgramCache(_KEPT_PROGRAMS)  # a cold start compiles, whatever was compiled before
+            return self._sequences.answer(problem, state, self.solve)
         last = state if isinstance(state, Left) else None
+        if last is None:
+            self._programs = ProgramCache(_KEPT_PROGRAMS)  # a cold start compiles, whatever was compiled before
         bucket, reason = choose(problem.traits, last.used if last else (), last.wanted if last else None)
         program = self._programs.find(bucket)
         if program is None:

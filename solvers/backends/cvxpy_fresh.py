@@ -80,19 +80,14 @@ class CvxpyFreshSession:
         self._to_cvx = to_cvx
         self._native, self._solver = native, native.name
         self._options = dict(options)
-        self._sequences = Sequences(native.tolerance, self._direct, remembers=False)
+        self._sequences = Sequences(native.tolerance, remembers=False)
         self._timer = timer
 
     def solve(self, problem: AllocationProblem, state: State = None) -> tuple[Answer, State]:
         """Return the native solver's answer with its duals, or one that says that CVXPY gave up; and no state."""
-        del state
         refuse_pairs(problem)
         if self._sequences.takes(problem) and (CVX.get(type(problem)) is None or not self._native.cones):
-            return self._sequences.solve(problem, None)
-        return self._direct(problem, None)
-
-    def _direct(self, problem: AllocationProblem, state: State) -> tuple[Answer, State]:
-        """Return the native solver's answer to a program of the problem itself."""
+            return self._sequences.answer(problem, state, self.solve)
         del state
         try:
             return self._solve(problem), None

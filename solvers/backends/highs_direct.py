@@ -46,16 +46,13 @@ class HighsDirectSession:
         self._model = HighsModel(name, options)
         self._chooses_start = not (_CHOOSES_START & options.keys())
         self._stages: dict[type[AllocationProblem], Stages] = {}
-        self._sequences = Sequences(HighsDirect.tolerance, self._direct, remembers=False)
+        self._sequences = Sequences(HighsDirect.tolerance, remembers=False)
         self._timer = timer
 
     def solve(self, problem: AllocationProblem, state: State = None) -> tuple[Answer, State]:
         """Return HiGHS' answer with its duals, and no state; some families take several LPs instead of one."""
-        del state
-        return self._sequences.solve(problem, None) if self._sequences.takes(problem) else self._direct(problem, None)
-
-    def _direct(self, problem: AllocationProblem, state: State) -> tuple[Answer, State]:
-        """Return HiGHS' answer to a problem of a family with a linear form, or that is solved in stages."""
+        if self._sequences.takes(problem):
+            return self._sequences.answer(problem, state, self.solve)
         del state
         family = type(problem)
         if (by_stages := STAGES.get(family)) is not None:

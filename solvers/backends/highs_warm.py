@@ -150,16 +150,12 @@ class HighsWarmSession:
         self._chooses_strategy = "simplex_strategy" not in options
         self._most_iterations = int(str(self._model.option("simplex_iteration_limit")))
         self._timer = timer
-        self._sequences = Sequences(HighsWarm.tolerance, self._direct, remembers=True)
+        self._sequences = Sequences(HighsWarm.tolerance, remembers=True)
 
     def solve(self, problem: AllocationProblem, state: State = None) -> tuple[Answer, State]:
         """Return HiGHS' answer with its duals, and its basis; where the last one leads nowhere, it starts afresh."""
         if self._sequences.takes(problem):
-            return self._sequences.solve(problem, state)
-        return self._sequences.direct(problem, state)
-
-    def _direct(self, problem: AllocationProblem, state: State) -> tuple[Answer, State]:
-        """Return HiGHS' answer to a max-min problem, and its basis."""
+            return self._sequences.answer(problem, state, self.solve)
         problem = narrowed(problem, MaxMinProblem)
         with self._timer.phase(Phase.LP_BUILD):
             lp = to_lp(problem)
