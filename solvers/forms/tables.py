@@ -20,13 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from phasewise.profiling.phases import PhaseTimer
-    from phasewise.solvers.api import Answer
+    from phasewise.solvers.api import Answer, Found
     from phasewise.solvers.basis import Basis
     from phasewise.solvers.buckets import Bucket
     from phasewise.solvers.cvx import CvxProgram
     from phasewise.solvers.cvx_slots import SlotProgram
     from phasewise.solvers.lp import LinearProgram
-    from phasewise.solvers.sequences import Found
     from phasewise.solvers.structured.statement import Statement
 
 Builder = TypeVar("Builder", bound=Callable[..., Any])
