@@ -24,7 +24,6 @@ from phasewise.solvers.proofs import ULP
 
 _MOST_STEPS: Final = 200
 _MOST_RATIO: Final = 1e300
-_BEYOND_REACH: Final = 1.0 - 1e-9
 
 
 @inner
@@ -93,9 +92,7 @@ def shortfall(
         if segments[2, job] == 0.0 and slope == 0.0:
             continue
         cost = segments[2, job] + slope * (need - segments[0, job])
-        if (
-            room * most > steps * _BEYOND_REACH
-        ):  # otherwise it has all that it can have, and pays no less for a little more
+        if (room + 16.0 * ULP * until) * most > steps:  # otherwise no ratio near this one is for it
             rate += slope * need * work[2, job] / max(room, steps / most)
         corrected = cost - lost  # sums of very many jobs: what rounding takes from one addition, the next gives back
         grown = total + corrected

@@ -20,7 +20,7 @@ from phasewise.solvers.instances import SWITCHING, Trait
 from phasewise.solvers.session import Walk
 
 OF_REFERENCE = 1e-8  # relative: what the reference may be off
-EXACT = 1e-9
+EXACT = 1e-8  # of the gap, where ratios and needs span many decades; 1e-9 on rounds as they occur
 TRAITS = sorted(set(Trait) - SWITCHING - {Trait.CANONICAL})
 
 

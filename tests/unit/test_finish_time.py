@@ -14,6 +14,7 @@ from scipy.optimize import brentq
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers.errors import ProblemError
 from phasewise.solvers.families.finish_time import FinishTimeProblem
+from phasewise.solvers.finish_time_instances import Age, random_finish_times
 from phasewise.solvers.hulls import lower_hulls
 from phasewise.solvers.proofs import Duals
 from phasewise.solvers.session import Walk
@@ -117,6 +118,18 @@ def test_a_very_old_job_with_next_to_nothing_to_do_takes_next_to_nothing(solver:
     )
     solution = solver.solve(problem)
     assert solution.objective == pytest.approx(least_worst_ratio(problem), rel=1e-8)
+    assert solution.gap is not None
+    assert solution.gap <= 1e-9
+
+
+@pytest.mark.parametrize(
+    ("seed", "jobs", "types"), [(790565833, 8, 4), (122157170, 5, 4), (1275354970, 8, 3), (794258944, 8, 3)]
+)
+def test_an_old_job_that_cannot_have_its_fastest_type_all_of_the_time_is_no_trouble(
+    solver: Walk, seed: int, jobs: int, types: int
+) -> None:
+    # the ratios to go through differ in their last digits, and as often the prices at first are none of the others'
+    solution = solver.solve(random_finish_times(seed, jobs, types, (), (Age.LATE,)))
     assert solution.gap is not None
     assert solution.gap <= 1e-9
 
