@@ -17,14 +17,14 @@ import numpy.typing as npt
 from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.cluster.requests import Request
 from phasewise.solvers.api import Solution
-from phasewise.solvers.problems import Problem
+from phasewise.solvers.problems import AllocationProblem
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Leaf = npt.NDArray[Any] | float | str | None  # what a state is written down as, by name: see `sched.round.tree`
 
-Solve = Callable[[Problem], Solution]
+Solve = Callable[[AllocationProblem], Solution]
 
 
 class TypeOrder(StrEnum):

@@ -28,6 +28,7 @@ from phasewise.sched.defects import defect
 from phasewise.sched.engine import Report, Simulation
 from phasewise.sched.errors import RunFailedError, ScenarioError, SchedulingError
 from phasewise.sched.memory import estimate, require_memory
+from phasewise.sched.policy_options import PolicyOptions
 from phasewise.sched.recording.recorder import Recorder
 from phasewise.sched.recording.run_tables import write_phase_trace
 from phasewise.sched.round import kernels, lease_kernels
@@ -37,15 +38,17 @@ from phasewise.sched.round.parts import Parts, WarmSolve
 from phasewise.sched.round.rules import Timing, preferred_types
 from phasewise.sched.round.state import begin
 from phasewise.sched.round.stopping import Stopper
+from phasewise.sched.scenario import policy_section
 from phasewise.sched.scenario.config import Scenario
+from phasewise.sched.scenario.workloads import build_workload
 from phasewise.sched.workload.arrivals import Workload
-from phasewise.sched.workload.build import build_workload
 from phasewise.sched.workload.plausibility import doubts
 from phasewise.solvers import registry as solvers
-from phasewise.solvers.api import Solution
+from phasewise.solvers.api import State
 from phasewise.solvers.errors import SolverError
-from phasewise.solvers.problems import MAX_MIN_SWITCHING, Problem
-from phasewise.solvers.session import Solver, open_solver
+from phasewise.solvers.families.max_min import MAX_MIN_SWITCHING
+from phasewise.solvers.problems import AllocationProblem
+from phasewise.solvers.session import Solved, Solver, open_solver
 
 PROGRESS_ROUNDS = 32  # rounds between two reports of progress
 
@@ -91,7 +94,7 @@ class Callbacks:
     progress: Callable[[Progress], None] | None = None
     notify: Callable[[str], None] = lambda _: None
     interrupted: Callable[[], bool] = lambda: False
-    on_problem: Callable[[Problem], None] | None = None
+    on_problem: Callable[[AllocationProblem], None] | None = None
     warn: Callable[[str], None] = lambda _: None
 
 
@@ -178,16 +181,14 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
     workload = build_workload(scenario, layout.worker_types)
     if scenario.workload.trace:
         require_memory(estimate(scenario, layout.nodes, solves=solves, jobs=workload.total))
-    options = registry.PolicyOptions(
-        canonical=scenario.policy.canonical,
+    told = PolicyOptions(
         mask_impossible=timing.mask_impossible,
+        reference_speeds=timing.reference_speeds,
         move_weight=scenario.migration.weight / timing.round_s if scenario.migration.enabled else 0.0,
         seed=scenario.seed,
-        allocations=scenario.recorded.allocations,
-        recorded_policy=scenario.recorded.policy,
         worker_types=layout.worker_types,
     )
-    policy = registry.policy(scenario.policy.name, options)
+    policy = registry.policy(scenario.policy.name, told, policy_section.chosen(scenario))
     solver = open_solver(scenario.solver.name, scenario.solver.kwargs, timer)
     _require_families(policy, solver)
     placement = registry.placement(
@@ -199,7 +200,7 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
         timing=timing,
         workload=workload,
         policy=policy,
-        solve=_warm_solve(scenario, timer),
+        solve=solver.solve,
         placement=placement,
         stopper=Stopper(scenario.stop, workload.total),
         seed=scenario.seed,
@@ -215,18 +216,6 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
 def _solves(policy: type | object) -> bool:
     """Return whether a policy states problems, as far as it says so."""
     return not isinstance(policy, StatesProblems) or bool(policy.families)
-
-
-def _warm_solve(scenario: Scenario, timer: PhaseTimer) -> WarmSolve:
-    """Return the scenario's solver; what it is warm with is its open sessions, and a cold solve opens new ones."""
-
-    def solve(problem: Problem, warm: object) -> tuple[Solution, object]:
-        solver = warm
-        if not isinstance(solver, Solver):
-            solver = open_solver(scenario.solver.name, scenario.solver.kwargs, timer)
-        return solver.solve(problem), solver
-
-    return solve
 
 
 def _idle_nodes(layout: ClusterLayout, workload: Workload) -> Callable[[Ints], NodeAccount]:
@@ -252,10 +241,10 @@ def _require_families(policy: Policy, solver: Solver) -> None:
             )
 
 
-def _watched(solve: WarmSolve, on_problem: Callable[[Problem], None]) -> WarmSolve:
+def _watched(solve: WarmSolve, on_problem: Callable[[AllocationProblem], None]) -> WarmSolve:
     """Return ``solve``, telling of each problem first."""
 
-    def watched(problem: Problem, warm: object) -> tuple[Solution, object]:
+    def watched(problem: AllocationProblem, warm: State) -> Solved:
         on_problem(problem)
         return solve(problem, warm)
 

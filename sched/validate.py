@@ -7,13 +7,10 @@ from pathlib import Path
 
 from phasewise.profiling.inputs import input_fault, read_input
 from phasewise.sched import registry
+from phasewise.sched.cluster.openb import scan_nodes
 from phasewise.sched.errors import SchedulingError
-from phasewise.sched.scenario.loading import load_scenario, scan_scenario
-from phasewise.sched.workload.build import build_workload
-from phasewise.sched.workload.faults import Fault
-from phasewise.sched.workload.gavel_trace import scan_trace
-from phasewise.sched.workload.openb import scan_nodes, scan_pods
-from phasewise.sched.workload.recognise import (
+from phasewise.sched.reading.faults import Fault
+from phasewise.sched.reading.recognise import (
     GUIDE,
     NODES,
     OURS,
@@ -24,6 +21,10 @@ from phasewise.sched.workload.recognise import (
     misfit,
     recognise,
 )
+from phasewise.sched.scenario.loading import load_scenario, scan_scenario
+from phasewise.sched.scenario.workloads import build_workload
+from phasewise.sched.workload.gavel_trace import scan_trace
+from phasewise.sched.workload.openb import scan_pods
 from phasewise.sched.workload.throughputs import ThroughputTable, scan_csv
 from phasewise.solvers import registry as solvers
 from phasewise.solvers.errors import SolverError

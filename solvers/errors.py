@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from phasewise.solvers.api import Infeasible, State
+
 __all__ = [
+    "InfeasibleError",
     "OptionError",
     "ProblemError",
     "ReplayFailedError",
@@ -35,7 +41,34 @@ class UnsupportedProblemError(SolverError):
 
 
 class SolveFailedError(SolverError):
-    """No backend of the chain delivered an answer that passes the certifier."""
+    """No backend of the chain delivered an answer that passes the certifier.
+
+    Attributes
+    ----------
+    state
+        What the failed solves leave to the next problem, for a caller who goes on.
+    """
+
+    def __init__(self, message: str, state: State = None) -> None:
+        super().__init__(message)
+        self.state = state
+
+
+class InfeasibleError(SolverError):
+    """No allocation satisfies the constraints of the problem, and this is proven; a caller may state another one.
+
+    Attributes
+    ----------
+    outcome
+        The certified result, with the duals that prove it.
+    """
+
+    def __init__(self, outcome: Infeasible) -> None:
+        super().__init__(
+            f"nothing is feasible: the constraints contradict each other (by {outcome.margin:.3g}, proven by "
+            f"{outcome.backend})"
+        )
+        self.outcome = outcome
 
 
 class ReplayFailedError(SolverError):

@@ -19,7 +19,7 @@ from typing import Final
 from phasewise.bench.gate.errors import GateError
 from phasewise.bench.gate.link import Tree
 
-FOLDERS: Final = ("profiling", "solvers", "sched", "reports", "bench")
+FOLDERS: Final = ("phasewise", "profiling", "solvers", "sched", "reports", "bench")
 _NAMESPACE: Final = ".namespace"
 _SHALLOW: Final = "fetch the whole history (git fetch --unshallow; fetch-depth: 0 in GitHub Actions)"
 

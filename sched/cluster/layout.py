@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
-
-from phasewise.sched.scenario.config import Cluster
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 UNLIMITED: Final = 1 << 40  # CPU (milli) and memory (MiB) of nodes whose figures are not given: more than any job asks
+
+
+class ClusterSection(Protocol):
+    """What a scenario says of its machines: GPUs by type, or a list of nodes."""
+
+    @property
+    def gpus(self) -> Mapping[str, int]:
+        """GPUs by worker type."""
+        ...
+
+    @property
+    def gpus_per_node(self) -> Mapping[str, int]:
+        """GPUs of a node by worker type, 1 where a type is not named."""
+        ...
+
+    @property
+    def nodes(self) -> str:
+        """A built-in inventory or the path of a node list; empty where GPUs are given by type."""
+        ...
+
+    @property
+    def copies(self) -> int:
+        """How often the list counts."""
+        ...
 
 
 class Node(NamedTuple):
@@ -109,7 +131,7 @@ class ClusterLayout:
         }
 
     @classmethod
-    def build(cls, cluster: Cluster) -> ClusterLayout:
+    def build(cls, cluster: ClusterSection) -> ClusterLayout:
         """Return the layout of a cluster section that gives GPUs by type; types without GPUs are left out.
 
         A number of GPUs that does not divide into nodes makes a smaller last node: no GPU is lost.

@@ -10,16 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from phasewise.sched.cluster.inventories import INVENTORIES, inventory_names, refusal
-from phasewise.sched.cluster.layout import ClusterLayout, Node
+from phasewise.sched.cluster.layout import ClusterLayout, ClusterSection, Node
+from phasewise.sched.cluster.openb import read_nodes
 from phasewise.sched.cluster.requests import Request
 from phasewise.sched.errors import ScenarioError
-from phasewise.sched.scenario.config import Cluster
-from phasewise.sched.workload.openb import read_nodes
 
 Bools = npt.NDArray[np.bool_]
 
 
-def build_layout(cluster: Cluster) -> ClusterLayout:
+def build_layout(cluster: ClusterSection) -> ClusterLayout:
     """Return where every GPU of a cluster section is.
 
     Raises
@@ -32,14 +31,14 @@ def build_layout(cluster: Cluster) -> ClusterLayout:
     return ClusterLayout.of(listed_nodes(cluster)) if cluster.nodes else ClusterLayout.build(cluster)
 
 
-def node_count(cluster: Cluster) -> int:
+def node_count(cluster: ClusterSection) -> int:
     """Return how many nodes a cluster section has, without making any; raises as `build_layout` does."""
     if cluster.nodes:
         return len(read_node_list(cluster.nodes)) * cluster.copies
     return sum(-(-count // cluster.gpus_per_node.get(name, 1)) for name, count in cluster.gpus.items())
 
 
-def listed_nodes(cluster: Cluster) -> list[Node]:
+def listed_nodes(cluster: ClusterSection) -> list[Node]:
     """Return the nodes of a cluster section that names a list, copies included; raises as `build_layout` does."""
     nodes = read_node_list(cluster.nodes)
     copies = [node._replace(name=f"{node.name}#{copy}") for copy in range(2, cluster.copies + 1) for node in nodes]

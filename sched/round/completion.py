@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from itertools import starmap
 
 import numpy as np
 
-from phasewise.sched.api import Assignment, Floats, Holding, Ints
+from phasewise.sched.api import Assignment, Floats, Holding
 from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.errors import StalledError
 from phasewise.sched.round import isolation, lease_kernels, progress
@@ -68,7 +67,10 @@ def advance(state: SimulationState, parts: Parts, assignment: Assignment, news: 
 
 def active_jobs(state: SimulationState, parts: Parts) -> tuple[JobRecord, ...]:
     """Return a record of every job that is still active."""
-    return _records(state, parts, np.arange(len(state.jobs)), "active")
+    account_s = isolation.account_s(state.jobs, parts.layout.gpus).tolist()
+    return tuple(
+        _record(state, parts, row, "active")._replace(isolated_s=isolated_s) for row, isolated_s in enumerate(account_s)
+    )
 
 
 def _utilization(busy_gpu_s: Floats, offered_s: float, gpus: int) -> float:
@@ -82,12 +84,13 @@ def _retire(
     """Remove the jobs that completed, and those whose micro-tasks failed too often."""
     state.due = True
     dropped = landing.failed[state.jobs.failures[landing.failed] >= MAX_FAILURES]
-    gone = np.concatenate((landing.completed, dropped))
+    gone = np.concatenate((landing.completed, dropped)) if dropped.size else landing.completed
     if not gone.size:
         return ()
     isolation.settle(state.jobs, parts.layout.gpus)
-    over = _records(state, parts, landing.completed, "complete", flight.finish_s)
-    over += _records(state, parts, dropped, "failed", flight.finish_s)
+    finish_s = flight.finish_s[gone].tolist()
+    ends = zip(gone.tolist(), ["complete"] * len(landing.completed) + ["failed"] * len(dropped), finish_s, strict=True)
+    over = tuple(_record(state, parts, row, status, end_s) for row, status, end_s in ends)
     for record in over:
         if record.completion_s is not None:
             parts.stopper.observe_completion(state.departures, record.job_id, record.completion_s)
@@ -113,39 +116,36 @@ def _use(state: SimulationState, assignment: Assignment) -> ClusterUse:
     return ClusterUse(unallocated, pending, assignment.unplaced, now.fragmented_milli / WHOLE_MILLI, now.occupied_nodes)
 
 
-def _records(
-    state: SimulationState, parts: Parts, rows: Ints, status: str, finish_s: Floats | None = None
-) -> tuple[JobRecord, ...]:
-    """Return the records of rows; ``finish_s`` (J,) says when each was over, None where they are not."""
-    if not len(rows):
-        return ()
-    jobs, names = state.jobs, parts.workload.throughputs.names
-    end_s: list[float | None] = [None] * len(rows) if finish_s is None else finish_s[rows].tolist()
-    fits = jobs.demand_milli[rows, None] <= parts.layout.capacity * WHOLE_MILLI
-    best_rate = np.where(fits, jobs.throughput[rows], 0.0).max(axis=1, initial=0.0)
-    listed = zip(
-        jobs.job_id[rows].tolist(),
-        [names[index] for index in jobs.type_index[rows].tolist()],
-        jobs.arrival_s[rows].tolist(),
-        jobs.scale_factor[rows].tolist(),
-        jobs.priority_weight[rows].tolist(),
-        jobs.total_steps[rows].tolist(),
-        end_s if status == "complete" else [None] * len(rows),
-        [status] * len(rows),
-        jobs.rounds_run[rows].tolist(),
-        jobs.moves[rows].tolist(),
+def _record(state: SimulationState, parts: Parts, row: int, status: str, end_s: float | None = None) -> JobRecord:
+    """Return the record of a row whose account of isolation is settled; ``end_s`` is None where it is not over."""
+    job, start_s = state.jobs.row(row), float(state.jobs.first_start_s[row])
+    best_rate = _best_rate(job["demand_milli"], state.jobs.throughput[row].tolist(), parts.layout.capacity.tolist())
+    return JobRecord(
+        job["job_id"],
+        parts.workload.throughputs.names[job["type_index"]],
+        job["arrival_s"],
+        job["scale_factor"],
+        job["priority_weight"],
+        job["total_steps"],
+        end_s if status == "complete" else None,
+        status,
+        job["rounds_run"],
+        job["moves"],
         end_s,
-        [None if math.isnan(start_s) else start_s for start_s in jobs.first_start_s[rows].tolist()],
-        jobs.run_s[rows].tolist(),
-        jobs.gpu_s[rows].tolist(),
-        (jobs.total_steps[rows] / best_rate).tolist(),
-        isolation.account_s(jobs, parts.layout.gpus)[rows].tolist(),
-        jobs.demand_milli[rows].astype(np.int64).tolist(),
-        jobs.cpu_milli[rows].tolist(),
-        jobs.memory_mib[rows].tolist(),
-        strict=True,
+        None if math.isnan(start_s) else start_s,
+        job["run_s"],
+        job["gpu_s"],
+        job["total_steps"] / best_rate,
+        job["isolated_s"],
+        int(job["demand_milli"]),
+        job["cpu_milli"],
+        job["memory_mib"],
     )
-    return tuple(starmap(JobRecord, listed))
+
+
+def _best_rate(demand_milli: float, rates: list[float], capacity: list[float]) -> float:
+    """Return the steps/s of a job on the fastest worker type (W,) that has room for it at all."""
+    return max(rate for rate, gpus in zip(rates, capacity, strict=True) if demand_milli <= gpus * WHOLE_MILLI)
 
 
 def _wait_for_arrival(state: SimulationState, parts: Parts) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.sched.round import kernels
 from phasewise.sched.round.jobs import JobTable
 
 Floats = npt.NDArray[np.float64]
@@ -20,12 +21,24 @@ Floats = npt.NDArray[np.float64]
 
 def account_s(jobs: JobTable, gpus: int) -> Floats:
     """Return (J,) C_i as of now, seconds; ``gpus`` is G, all GPUs of the cluster."""
-    share = np.maximum(jobs.scale_factor * len(jobs), gpus)
-    account_s: Floats = jobs.isolated_s + (jobs.steps_done - jobs.steps_settled) * share / jobs.pooled_throughput
+    account_s = np.empty(len(jobs))
+    _book(jobs, gpus, account_s)
     return account_s
 
 
 def settle(jobs: JobTable, gpus: int) -> None:
     """Book the steps done with the present number of jobs, in place; to be called before it changes."""
-    jobs.isolated_s[:] = account_s(jobs, gpus)
+    _book(jobs, gpus, jobs.isolated_s)
     jobs.steps_settled[:] = jobs.steps_done
+
+
+def _book(jobs: JobTable, gpus: int, account_s: Floats) -> None:
+    kernels.book_isolated(
+        float(gpus),
+        jobs.scale_factor,
+        jobs.pooled_throughput,
+        jobs.steps_done,
+        jobs.steps_settled,
+        jobs.isolated_s,
+        account_s,
+    )

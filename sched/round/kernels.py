@@ -272,4 +272,24 @@ def book_time(
         gpu_s[i] += (end_s - start_s) * scale_factor[i]
 
 
-KERNELS: Final = (fill_priorities, select_jobs, launch, settle, book_time)
+@kernel()
+def book_isolated(
+    gpus: float,
+    scale_factor: Vector,
+    pooled_throughput: Vector,
+    steps_done: Vector,
+    steps_settled: Vector,
+    isolated_s: Vector,
+    account_s: Vector,
+) -> None:
+    """Write into ``account_s`` (J,) what is booked in ``isolated_s`` and the time of the steps since; see `isolation`.
+
+    Both may be the same array. ``gpus`` is the number of all GPUs.
+    """
+    jobs = len(scale_factor)
+    for i in range(jobs):
+        share = max(scale_factor[i] * jobs, gpus)
+        account_s[i] = isolated_s[i] + (steps_done[i] - steps_settled[i]) * share / pooled_throughput[i]
+
+
+KERNELS: Final = (fill_priorities, select_jobs, launch, settle, book_time, book_isolated)

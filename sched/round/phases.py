@@ -11,12 +11,12 @@ import numpy as np
 from phasewise.sched.api import Allocation, Assignment, ClusterView, Floats, TypeOrder
 from phasewise.sched.errors import SchedulingError
 from phasewise.sched.round import isolation, priorities
-from phasewise.sched.round.assignment import Assigner
+from phasewise.sched.round.assignment import Ground
 from phasewise.sched.round.outcome import AllocationRecord, LastArrival, News
 from phasewise.sched.round.parts import Parts
 from phasewise.sched.round.state import SimulationState
 from phasewise.solvers.api import Solution
-from phasewise.solvers.problems import Problem
+from phasewise.solvers.problems import AllocationProblem
 
 # -- arrivals ------------------------------------------------------------------------------------------------------
 
@@ -56,8 +56,9 @@ def allocate(state: SimulationState, parts: Parts, news: News) -> None:
     view = jobs.view(clocks.now_s, None if parts.migration is None else parts.migration.start_s(jobs))
     solutions: list[Solution] = []
 
-    def solve(problem: Problem) -> Solution:
-        solution, state.warm = parts.solve(problem, state.warm)
+    def solve(problem: AllocationProblem) -> Solution:
+        solved = parts.solve(problem, state.warm)
+        state.warm, solution = solved.state, solved.solution
         solutions.append(solution)
         return solution
 
@@ -113,17 +114,11 @@ def prioritise(state: SimulationState, parts: Parts) -> Floats:
 
 def assign(state: SimulationState, parts: Parts, priority: Floats) -> Assignment:
     """Choose jobs by their priorities (J, W), have them placed, and return who runs where."""
-    jobs, policy, types = state.jobs, parts.policy, list(parts.type_order)
-    if policy.type_order is TypeOrder.SHUFFLED:
+    jobs, types = state.jobs, list(parts.type_order)
+    if parts.policy.type_order is TypeOrder.SHUFFLED:
         state.streams.types.shuffle(types)
-    assigner = Assigner(
-        parts.layout,
-        parts.placement,
-        state.nodes,
-        state.streams.placement,
-        positive_only=policy.needs_positive_priority,
-    )
-    assignment = assigner.assign(jobs, priority, np.array(types, np.int64), state.holding)
+    ground = Ground(state.holding, state.nodes, state.streams.placement)
+    assignment = parts.assigner.assign(jobs, priority, np.array(types, np.int64), ground)
     if parts.migration is not None:
         assignment = assignment._replace(starts=parts.migration.begin(jobs, assignment))
     jobs.worker_type[:] = assignment.worker_type

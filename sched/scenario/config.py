@@ -99,18 +99,21 @@ class Workload(Section, frozen=True):
 
 
 class PolicyChoice(Section, frozen=True):
-    """Which policy, and the options that policies share.
+    """Which policy, and its options: those that a policy takes are listed with it; any other is refused.
 
     Attributes
     ----------
     name
-        A registered policy.
+        A registered policy. One that an override names takes over those of the file's options that it has, too.
     canonical
         Add the small linear term that makes a max-min optimum unique.
+    options
+        Further options of the policy, by name; checked by the policy.
     """
 
     name: Name = "max_min_fairness_perf"
     canonical: bool = False
+    options: dict[str, Any] = {}
 
 
 class Recorded(Section, frozen=True):

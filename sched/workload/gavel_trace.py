@@ -13,10 +13,10 @@ from pathlib import Path
 
 from phasewise.profiling.names import quoted
 from phasewise.sched.errors import TraceError
+from phasewise.sched.reading.faults import Fault, render
+from phasewise.sched.reading.fields import decoded_lines, number, positive_integer
+from phasewise.sched.reading.recognise import TRACE
 from phasewise.sched.workload.arrivals import Arrival
-from phasewise.sched.workload.faults import Fault, render
-from phasewise.sched.workload.fields import decoded_lines, number, positive_integer
-from phasewise.sched.workload.recognise import TRACE
 from phasewise.sched.workload.throughputs import ThroughputView
 
 FIELDS = 10

@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from phasewise.profiling.names import nearest, quoted
 from phasewise.sched.errors import ScenarioError, TraceError
-from phasewise.sched.workload.csv_tables import csv_records
-from phasewise.sched.workload.faults import Fault, render
-from phasewise.sched.workload.fields import decoded_lines, number, positive_integer
-from phasewise.sched.workload.recognise import THROUGHPUTS
+from phasewise.sched.reading.csv_tables import csv_records
+from phasewise.sched.reading.faults import Fault, render
+from phasewise.sched.reading.fields import decoded_lines, number, positive_integer
+from phasewise.sched.reading.recognise import THROUGHPUTS
 
 Floats = npt.NDArray[np.float64]
 Key = tuple[str, int]

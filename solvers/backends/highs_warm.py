@@ -16,25 +16,26 @@ from typing import ClassVar, Final, NamedTuple
 import numpy as np
 
 from phasewise.profiling.phases import Phase, PhaseTimer
-from phasewise.solvers.api import Answer, RebuildReason, Status
+from phasewise.solvers.api import Answer, RebuildReason, State, Status
 from phasewise.solvers.basis import (
     LOWER,
     Basis,
-    Hashes,
     Solved,
     basis_of,
-    came_from,
     carried,
-    job_hashes,
     level_rises,
     solved,
     starting_basis,
 )
 from phasewise.solvers.crash import starting_point
 from phasewise.solvers.errors import OptionError
+from phasewise.solvers.families.max_min import MAX_MIN, MAX_MIN_SWITCHING, MaxMinProblem
+from phasewise.solvers.forms.tables import SEQUENCE
 from phasewise.solvers.highs import HighsModel, Outcome
-from phasewise.solvers.lp import Ints, LinearProgram, reduced_gains, restrict, to_lp
-from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING, Bools, Floats, MaxMinProblem, Problem
+from phasewise.solvers.lp import LinearProgram, reduced_gains, restrict, to_lp
+from phasewise.solvers.problems import AllocationProblem, Bools, Floats, Ints, narrowed
+from phasewise.solvers.rows import known_again
+from phasewise.solvers.sequences import Sequences
 
 _PRIMAL: Final = 4
 _DUAL: Final = 1
@@ -54,10 +55,14 @@ class HighsWarm:
 
     name: ClassVar[str] = "highs-warm"
     aliases: ClassVar[tuple[str, ...]] = ()
-    families: ClassVar[frozenset[str]] = frozenset({MAX_MIN, MAX_MIN_SWITCHING})
     requires: ClassVar[Mapping[str, str]] = {"highspy": "highspy"}
     limits: ClassVar[str] = "quick where most jobs are those of the last solve; otherwise as highs-direct"
     tolerance: ClassVar[float] = 1e-9
+
+    @property
+    def families(self) -> frozenset[str]:
+        """Max-min, and every family that is solved in a sequence of such problems."""
+        return SEQUENCE.families | {MAX_MIN, MAX_MIN_SWITCHING}
 
     def open(self, options: Mapping[str, object], timer: PhaseTimer) -> HighsWarmSession:
         """Return a session; raise `OptionError` where HiGHS rejects an option, or one asks for no basis."""
@@ -102,7 +107,7 @@ class _Found:
     basis
         Of the whole program, None where there is no optimum.
     near
-        As `_Memory` has it.
+        As `Left` has it.
     """
 
     program: LinearProgram
@@ -112,23 +117,23 @@ class _Found:
     near: Bools | None = None
 
 
-class _Memory(NamedTuple):
+class Left(NamedTuple):
     """What a round leaves to the next.
 
     Attributes
     ----------
     solved
-        Its basis.
+        Its basis, None where it found no optimum.
     near
         (J, W) the pairs that were worth, or nearly worth, what they cost; None where the model is small.
     """
 
-    solved: Solved
-    near: Bools | None
+    solved: Solved | None
+    near: Bools | None = None
 
 
 class HighsWarmSession:
-    """One live HiGHS object and what the last round left.
+    """One live HiGHS object, to which each round's model and basis are handed over whole.
 
     An option ``simplex_strategy`` holds for every solve. Without it a fresh start, which is primal feasible, is solved
     by the primal method and a carried basis by the dual one.
@@ -145,15 +150,20 @@ class HighsWarmSession:
         self._chooses_strategy = "simplex_strategy" not in options
         self._most_iterations = int(str(self._model.option("simplex_iteration_limit")))
         self._timer = timer
-        self._last: _Memory | None = None
-        self._doubt = RebuildReason.FIRST
+        self._sequences = Sequences(HighsWarm.tolerance, self._direct, remembers=True)
 
-    def solve(self, problem: Problem) -> Answer:
-        """Return HiGHS' answer with its duals; where the last basis leads nowhere, that of a fresh start."""
-        last, self._last = self._last, None  # whatever interrupts this solve, the next one starts afresh
+    def solve(self, problem: AllocationProblem, state: State = None) -> tuple[Answer, State]:
+        """Return HiGHS' answer with its duals, and its basis; where the last one leads nowhere, it starts afresh."""
+        if self._sequences.takes(problem):
+            return self._sequences.solve(problem, state)
+        return self._sequences.direct(problem, state)
+
+    def _direct(self, problem: AllocationProblem, state: State) -> tuple[Answer, State]:
+        """Return HiGHS' answer to a max-min problem, and its basis."""
+        problem = narrowed(problem, MaxMinProblem)
         with self._timer.phase(Phase.LP_BUILD):
-            lp, hashes = to_lp(problem), job_hashes(problem)
-            starts = self._starts(problem, hashes, lp, last)
+            lp = to_lp(problem)
+            starts = _starts(problem, lp, state if isinstance(state, Left) else None)
         wasted = 0
         while True:
             with self._timer.phase(Phase.LP_BUILD):
@@ -164,13 +174,11 @@ class HighsWarmSession:
                 break
             wasted += found.outcome.iterations
         answer = found.outcome.answer(found.program, start.rebuild, wasted)
-        self._doubt = RebuildReason.FAILED
-        columns = found.outcome.columns
-        if columns is not None and found.basis is not None and answer.capacity_prices is not None:
-            level = float(columns[found.program.level]) * lp.gain_scale
-            basis = solved(problem, hashes, lp, found.basis, level, answer.capacity_prices)
-            self._last = _Memory(basis, found.near)
-        return answer
+        columns, prices = found.outcome.columns, answer.duals.capacity if answer.duals is not None else None
+        if columns is None or found.basis is None or prices is None:
+            return answer, Left(None)
+        level = float(columns[found.program.columns["level"]][0]) * lp.scale
+        return answer, Left(solved(problem, lp, found.basis, level, prices), found.near)
 
     def _attempt(self, lp: LinearProgram, start: _Start) -> _Found:
         """Return what ``start`` leads to; columns that were left out join where the prices say that they are missed."""
@@ -187,7 +195,7 @@ class HighsWarmSession:
                 return _Found(program, outcome, wasted)
             with self._timer.phase(Phase.LP_SOLVE):
                 basis = self._basis(lp, program, outcome.columns)
-                if lp.level < _FEW:
+                if lp.shape[0] * lp.shape[1] < _FEW:
                     return _Found(program, outcome, wasted, basis)
                 worth, gain = reduced_gains(lp, outcome.row_duals)
                 missed = np.False_ if pairs is None else (gain > _MISSED) & ~pairs
@@ -203,26 +211,12 @@ class HighsWarmSession:
         if basic is None:
             return None
         own = basis_of(program, basic, columns)
-        if program.pairs is None:
+        if program.pairs["x"] is None:
             return own
         whole = np.full(lp.cost.size, LOWER)
-        whole[program.pairs], whole[lp.level :] = own.columns[: program.level], own.columns[program.level :]
+        for name, place in _places(lp, program).items():
+            whole[place] = own.columns[program.columns[name]]
         return Basis(whole, own.rows)
-
-    def _starts(
-        self, problem: MaxMinProblem, hashes: Hashes, lp: LinearProgram, last: _Memory | None
-    ) -> Iterator[_Start]:
-        """Yield where to start from, the most promising first, until one leads to the optimum."""
-        rebuild: RebuildReason | None = self._doubt
-        if last is not None:
-            source = came_from(hashes, last.solved.jobs)
-            rebuild = _unlike(last.solved, source, problem)
-            if rebuild is None:
-                near = None if last.near is None else last.near[source] | (source < 0)[:, None]
-                yield from _carried_starts(last.solved, source, problem, lp, near)
-                rebuild = RebuildReason.STALLED
-        point = starting_point(problem)
-        yield _Start(None if point is None else starting_basis(point, lp), _PRIMAL, rebuild=rebuild)
 
     def _prepare(self, program: LinearProgram, basis: Basis | None, strategy: int, cap: int | None) -> None:
         """Hand over the model, the basis and the limits."""
@@ -237,18 +231,41 @@ class HighsWarmSession:
 
 def _part(basis: Basis | None, lp: LinearProgram, program: LinearProgram) -> Basis | None:
     """Return the part of a basis of the whole program that belongs to the columns of ``program``."""
-    if basis is None or program.pairs is None:
+    if basis is None or program.pairs["x"] is None:
         return basis
-    return Basis(np.concatenate((basis.columns[program.pairs], basis.columns[lp.level :])), basis.rows)
+    part = np.empty(program.cost.size, dtype=basis.columns.dtype)
+    for name, place in _places(lp, program).items():
+        part[program.columns[name]] = basis.columns[place]
+    return Basis(part, basis.rows)
 
 
-def _unlike(last: Solved, source: Ints, problem: Problem) -> RebuildReason | None:
+def _places(lp: LinearProgram, program: LinearProgram) -> dict[str, Ints]:
+    """Return where the columns of each block of ``program``, a part of ``lp``, are in ``lp``."""
+    places = {name: np.arange(block.start, block.stop) for name, block in lp.columns.items()}
+    return {**places, "x": places["x"][program.pairs["x"]]}
+
+
+def _starts(problem: MaxMinProblem, lp: LinearProgram, last: Left | None) -> Iterator[_Start]:
+    """Yield where to start from, the most promising first, until one leads to the optimum."""
+    rebuild: RebuildReason | None = RebuildReason.FIRST if last is None else RebuildReason.FAILED
+    if last is not None and last.solved is not None:
+        source = known_again(problem.keys, problem.rows, last.solved.keys, last.solved.gain_rows.size)
+        rebuild = _unlike(last.solved, source, problem)
+        if rebuild is None:
+            near = None if last.near is None else last.near[source] | (source < 0)[:, None]
+            yield from _carried_starts(last.solved, source, problem, lp, near)
+            rebuild = RebuildReason.STALLED
+    point = starting_point(problem)
+    yield _Start(None if point is None else starting_basis(point, lp), _PRIMAL, rebuild=rebuild)
+
+
+def _unlike(last: Solved, source: Ints, problem: AllocationProblem) -> RebuildReason | None:
     """Return why the last basis is of no use to ``problem``, or None where it is."""
     if last.prices.size != problem.types:
         return RebuildReason.TYPES
     if last.family != problem.family:
         return RebuildReason.FAMILY
-    if (source >= 0).sum() < _LEAST_SHARE * max(problem.jobs, last.jobs.size):
+    if (source >= 0).sum() < _LEAST_SHARE * max(problem.rows, last.gain_rows.size):
         return RebuildReason.CHANGED
     return None
 
@@ -260,7 +277,7 @@ def _carried_starts(
 
     def start(cap: int) -> _Start:
         basis = carried(last, source, problem, lp, rises)
-        used = (basis.columns[: lp.level] != LOWER).reshape(problem.gain.shape)
+        used = (basis.columns[lp.columns["x"]] != LOWER).reshape(lp.shape)
         return _Start(basis, _DUAL, cap, pairs=None if near is None else near | used)
 
     rises = level_rises(last, source, problem)

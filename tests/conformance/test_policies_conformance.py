@@ -13,9 +13,9 @@ from phasewise.profiling.phases import PhaseTimer
 from phasewise.sched import registry
 from phasewise.sched.api import ClusterView, Policy, TypeOrder
 from phasewise.sched.cluster.layout import ClusterLayout
-from phasewise.sched.registry import PolicyOptions
+from phasewise.sched.policy_options import PolicyOptions
 from phasewise.sched.scenario.config import Cluster
-from phasewise.solvers.session import open_solver
+from phasewise.solvers.session import Walk
 
 POLICIES = registry.policy_names()
 
@@ -43,8 +43,8 @@ def view_of(jobs: int, seed: int = 3) -> ClusterView:
     return view
 
 
-def options_for(view: ClusterView, folder: Path, seed: int = 0) -> PolicyOptions:
-    """Return options that serve any policy, with a recording of an even split for the one that replays."""
+def recording_of(view: ClusterView, folder: Path) -> Path:
+    """Write a recording of an even split of the view's jobs, for the policy that replays."""
     shares = np.full(view.throughput.shape, 0.05).tolist()
     recording = {
         "case": "made--4_3_2--g111--isolated",
@@ -53,18 +53,31 @@ def options_for(view: ClusterView, folder: Path, seed: int = 0) -> PolicyOptions
     }
     path = folder / "recording.json"
     path.write_text(json.dumps(recording))
-    return PolicyOptions(seed=seed, allocations=str(path))
+    return path
 
 
-def policy_for(name: str, view: ClusterView, folder: Path) -> Policy:
-    return registry.policy(name, options_for(view, folder))
+def policy_for(name: str, view: ClusterView, folder: Path, seed: int = 0) -> Policy:
+    chosen = {"allocations": str(recording_of(view, folder))} if name == "recorded" else {}
+    return registry.policy(name, PolicyOptions(seed=seed), chosen)
+
+
+def bare(memory: object) -> object:
+    """Return what a policy remembers as it comes back from being written down: tuples have no names any more."""
+    if isinstance(memory, tuple):
+        return tuple(bare(each) for each in memory)
+    assert (
+        memory is None
+        or isinstance(memory, (bool, int, float, str))
+        or (isinstance(memory, np.ndarray) and not memory.dtype.hasobject)
+    )
+    return memory
 
 
 @pytest.mark.parametrize("name", POLICIES)
 @pytest.mark.parametrize("jobs", [0, 1, 2, 17])
 def test_an_allocation_has_a_row_a_job_and_is_feasible(name: str, jobs: int, tmp_path: Path) -> None:
     view = view_of(jobs)
-    solver = open_solver("highs-direct", {}, PhaseTimer())
+    solver = Walk.of("highs-direct", {}, PhaseTimer())
     x = policy_for(name, view, tmp_path).allocate(view, solver.solve, None).x
     assert x.shape == (jobs, 3)
     assert x.dtype == np.float64
@@ -79,7 +92,7 @@ def test_a_policy_is_pure_so_equal_inputs_give_equal_answers(name: str, tmp_path
     policy, other = (policy_for(name, view, tmp_path) for _ in range(2))
     answers = []
     for each in (policy, policy, other):
-        solver = open_solver("highs-direct", {}, PhaseTimer())
+        solver = Walk.of("highs-direct", {}, PhaseTimer())
         answers.append(each.allocate(view, solver.solve, None).x)
     assert np.array_equal(answers[0], answers[1])
     assert np.array_equal(answers[0], answers[2])
@@ -96,11 +109,30 @@ def test_a_policy_bears_its_name_and_states_its_selection_rules(name: str, tmp_p
 @pytest.mark.parametrize("name", POLICIES)
 def test_what_a_policy_remembers_may_be_given_back(name: str, tmp_path: Path) -> None:
     view = view_of(6)
-    solver = open_solver("highs-direct", {}, PhaseTimer())
+    solver = Walk.of("highs-direct", {}, PhaseTimer())
     policy = policy_for(name, view, tmp_path)
     memory = policy.allocate(view, solver.solve, None).memory
     nobody = view_of(0)
     assert policy.allocate(nobody, solver.solve, memory).x.shape == (0, 3)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_what_a_policy_remembers_may_be_written_down_and_comes_back_as_bare_tuples(name: str, tmp_path: Path) -> None:
+    view = view_of(6)
+    answers = []
+    for through in (lambda memory: memory, bare):
+        solver, policy = Walk.of("highs-direct", {}, PhaseTimer()), policy_for(name, view, tmp_path)
+        memory: object = None
+        for seen in (view, view_of(0)):  # `recorded` has one allocation
+            allocation = policy.allocate(seen, solver.solve, memory)
+            memory = through(allocation.memory)
+            answers.append(allocation.x)
+    assert all(np.array_equal(x, y) for x, y in zip(answers[:2], answers[2:], strict=True))
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_policy_names_the_struct_of_its_options(name: str) -> None:
+    assert issubclass(registry.policy_class(name).options, PolicyOptions)
 
 
 @pytest.mark.parametrize("name", registry.placement_names())

@@ -227,6 +227,20 @@ def test_a_round_counts_for_the_jobs_that_run_in_it(seed: int) -> None:
         assert same_bits(column, np.array(expected[name], float)), name
 
 
+@many
+@given(SEEDS, st.booleans())
+def test_the_account_of_isolation_grows_by_the_steps_over_the_rate_on_a_share(seed: int, in_place: bool) -> None:
+    rng = np.random.default_rng(seed)
+    jobs, gpus = jobs_in(rng), float(rng.integers(1, 40))
+    scale, pooled = some(rng, (0.25, *SCALES), jobs), rng.uniform(0.1, 1e3, jobs)
+    settled = some(rng, FEW, jobs, high=1e5)
+    done, isolated_s = settled + some(rng, FEW, jobs, high=1e5), some(rng, FEW, jobs, high=1e6)
+    expected = [isolated_s[i] + (done[i] - settled[i]) * max(scale[i] * jobs, gpus) / pooled[i] for i in range(jobs)]
+    account_s = isolated_s if in_place else np.full(jobs, np.nan)
+    kernels.book_isolated(gpus, scale, pooled, done, settled, isolated_s, account_s)
+    assert same_bits(account_s, np.array(expected, float))
+
+
 # -- compilation ---------------------------------------------------------------------------------------------------
 
 COMPILED_IN_THE_LOOP = """

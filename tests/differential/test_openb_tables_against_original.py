@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from phasewise.sched.cluster.node_lists import build_layout, read_node_list
+from phasewise.sched.cluster.openb import read_nodes
 from phasewise.sched.scenario.loading import load_scenario
-from phasewise.sched.workload.openb import read_nodes
 from phasewise.sched.workload.pods import read_pod_mix
 
 pytestmark = pytest.mark.oracle

@@ -11,16 +11,16 @@ from phasewise.profiling.phases import PhaseTimer
 from phasewise.sched import registry
 from phasewise.sched.api import Allocation, ClusterView
 from phasewise.sched.policies.fifo import FifoMemory
-from phasewise.sched.registry import PolicyOptions
+from phasewise.sched.policy_options import PolicyOptions
 from phasewise.solvers.api import Solution
-from phasewise.solvers.problems import Problem
-from phasewise.solvers.session import open_solver
+from phasewise.solvers.problems import AllocationProblem
+from phasewise.solvers.session import Walk
 
 SLACK = 1e-9
 STEPS_PER_S = (0.0, 0.25, 1.0, 3.0, 7.5, 180.0)
 CLOSED_FORM = ("fifo", "fifo_perf", "isolated")
 SOLVED = ("max_min_fairness", "max_min_fairness_perf")
-SOLVER = open_solver("highs-direct", {}, PhaseTimer())
+SOLVER = Walk.of("highs-direct", {}, PhaseTimer())
 
 
 @st.composite
@@ -59,7 +59,7 @@ def rows_of(view: ClusterView, rows: np.ndarray) -> ClusterView:
     )
 
 
-def no_solve(problem: Problem) -> Solution:
+def no_solve(problem: AllocationProblem) -> Solution:
     pytest.fail(f"a policy without a solver stated {problem}")
 
 

@@ -18,6 +18,7 @@ import native_library
 import numpy as np
 import pytest
 import small_lists
+from answers import Answers
 from small_runs import Run
 
 from phasewise.bench.cli.boundary import guarded
@@ -27,15 +28,15 @@ from phasewise.sched.api import Allocation
 from phasewise.sched.nodes.placement import NodePlacement
 from phasewise.sched.placement.best_fit import LeastRemaining
 from phasewise.sched.placement.strided import Strided
-from phasewise.sched.policies.max_min_fairness_perf import MaxMinFairnessPerf
+from phasewise.sched.policies.max_min_fairness import MaxMinFairnessPerf
 from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.simulate import simulate
 from phasewise.solvers import registry
-from phasewise.solvers.api import Answer, SolverSession
-from phasewise.solvers.backends.auto import AutoSession, Point, Structure
+from phasewise.solvers.api import Answer, SolverSession, State
+from phasewise.solvers.backends.auto import AutoSession, Point
 from phasewise.solvers.instances import random_problem
-from phasewise.solvers.problems import Problem
-from phasewise.solvers.session import open_solver
+from phasewise.solvers.problems import AllocationProblem
+from phasewise.solvers.session import Walk
 
 SOUND = "highs-direct"
 GOOD_CALLS = 2
@@ -74,7 +75,7 @@ def asks_for_the_end() -> object:
     sys.exit(0)
 
 
-MAX_MIN_ALONE = frozenset({"max_min"})
+MAX_MIN_ALONE = registry.Scope(frozenset({"max_min"}), pairs=False)
 BUGS: Mapping[str, tuple[Callable[[], object], str]] = {
     "AttributeError": (asks_for_an_attribute_that_is_not_there, "AttributeError: 'str' object has no attribute"),
     "TypeError": (adds_a_number_to_text, "TypeError: can only concatenate str"),
@@ -95,11 +96,11 @@ class BuggySession:
     sound: SolverSession
     calls: int = 0
 
-    def solve(self, problem: Problem) -> Answer:
+    def solve(self, problem: AllocationProblem, state: State) -> tuple[Answer, State]:
         self.calls += 1
         if self.calls > GOOD_CALLS:
             self.bug()
-        return self.sound.solve(problem)
+        return self.sound.solve(problem, state)
 
 
 @dataclass(frozen=True)
@@ -204,9 +205,9 @@ def raised_by(call: Callable[[], object]) -> str:
 def test_a_bug_behind_auto_is_not_hidden_by_the_next_backend(kind: str) -> None:
     bug, _ = BUGS[kind]
     problem = random_problem(1, 10, 3)
-    table = (Point(Structure.of(problem), {"buggy": 0.1, SOUND: 1.0}),)
+    table = (Point(problem.traits, {"buggy": 0.1, SOUND: 1.0}),)
     with registry.registered(Buggy(bug)):
-        session = AutoSession(PhaseTimer(), table)
+        session = Answers(AutoSession(PhaseTimer(), table))
         for _ in range(GOOD_CALLS):
             assert session.solve(problem).solved_by == "buggy"
         assert raised_by(lambda: session.solve(problem)) == kind
@@ -215,10 +216,10 @@ def test_a_bug_behind_auto_is_not_hidden_by_the_next_backend(kind: str) -> None:
 def test_a_bug_in_a_built_in_backend_behind_auto_ends_the_run(
     tmp_path: Path, phasewise: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    picked = open_solver("auto", {}, PhaseTimer()).solve(random_problem(1, 4, 3)).backend.removeprefix("auto:")
+    picked = Walk.of("auto", {}, PhaseTimer()).solve(random_problem(1, 4, 3)).backend.removeprefix("auto:")
     module = sys.modules[type(registry.get(picked)).__module__]
     session = type(registry.get(picked).open({}, PhaseTimer()))
-    source = "def solve(self, problem):\n    return problem.no_such_attribute\n"
+    source = "def solve(self, problem, state):\n    return problem.no_such_attribute\n"
     made: dict[str, Any] = {"__name__": module.__name__}
     exec(compile(source, str(module.__file__), "exec"), made)  # as if it stood in the backend's own file
     monkeypatch.setattr(session, "solve", made["solve"])
@@ -240,7 +241,7 @@ def test_a_bug_in_the_simulation_is_told_as_one_of_ours(
     assert said.code == 3
     (line,) = said.err.strip().splitlines()
     assert "the run failed in round 0: a defect of phasewise: KeyError: 'lost' (line " in line
-    assert "engine.py, in _priorities" in line
+    assert "phases.py, in prioritise" in line
 
 
 @pytest.mark.parametrize("error", [EOFError("the pipe ended"), AttributeError("x"), RuntimeError("y")])
@@ -424,7 +425,7 @@ def test_what_cannot_be_imported_is_listed_as_broken_and_breaks_nothing_else(tmp
 
 
 PLUGIN = '''
-from phasewise.sched.policies.max_min_fairness_perf import MaxMinFairnessPerf
+from phasewise.sched.policies.max_min_fairness import MaxMinFairnessPerf
 
 class Lottery(MaxMinFairnessPerf):
     """Draw lots."""
@@ -456,9 +457,9 @@ def test_a_policy_of_a_package_answers_for_all_its_modules(tmp_path: Path) -> No
 def test_what_auto_passes_over_is_an_event_and_counted(
     tmp_path: Path, phasewise: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    picked = open_solver("auto", {}, PhaseTimer()).solve(random_problem(1, 4, 3)).backend.removeprefix("auto:")
+    picked = Walk.of("auto", {}, PhaseTimer()).solve(random_problem(1, 4, 3)).backend.removeprefix("auto:")
     session = type(registry.get(picked).open({}, PhaseTimer()))
-    monkeypatch.setattr(session, "solve", lambda self, problem: native_library.fail(RuntimeError("singular")))
+    monkeypatch.setattr(session, "solve", lambda self, problem, state: native_library.fail(RuntimeError("singular")))
     out = tmp_path / "out"
     assert phasewise("run", "toy", "-q", *ROUNDS, "--solver", "auto", "--out", out).code == 0
     run = Run(out, "stopped")
@@ -474,11 +475,11 @@ def test_what_auto_passes_over_is_an_event_and_counted(
 def test_where_all_that_auto_asks_fail_each_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("phasewise.solvers.backends.auto.choices", lambda: {"one": MAX_MIN_ALONE, "two": MAX_MIN_ALONE})
     problem = random_problem(1, 5, 3)
-    table = (Point(Structure.of(problem), {"one": 0.1, "two": 0.2}),)
+    table = (Point(problem.traits, {"one": 0.1, "two": 0.2}),)
     with ExitStack() as stack:
         for name in ("one", "two"):
             stack.enter_context(registry.registered(Buggy(lambda: native_library.fail(MemoryError("full")), name)))
-        session = AutoSession(PhaseTimer(), table)
+        session = Answers(AutoSession(PhaseTimer(), table))
         answers = [session.solve(problem) for _ in range(GOOD_CALLS + 1)]
         session.solve(problem)
         last = session.solve(problem)

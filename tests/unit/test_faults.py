@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from phasewise.sched.workload.faults import Fault, render
+from phasewise.sched.reading.faults import Fault, render
 
 
 def told(*faults: Fault, shown: int = 20) -> list[str]:

@@ -10,7 +10,7 @@ from readers import Reader
 
 from phasewise.sched.errors import ScenarioError
 from phasewise.sched.scenario.loading import load_scenario
-from phasewise.sched.workload.build import build_workload
+from phasewise.sched.scenario.workloads import build_workload
 from phasewise.sched.workload.generator import DISTRIBUTED, JOB_TYPES, GeneratedWorkload, Recipe
 from phasewise.sched.workload.throughputs import ThroughputTable
 

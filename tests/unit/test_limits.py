@@ -14,7 +14,7 @@ import pytest
 
 from phasewise.sched.memory import VARIABLE, estimate, limit_bytes
 from phasewise.sched.scenario.loading import builtin_names, load_scenario
-from phasewise.sched.workload.build import build_workload
+from phasewise.sched.scenario.workloads import build_workload
 
 pytestmark = pytest.mark.thorough
 

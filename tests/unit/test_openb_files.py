@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from phasewise.sched.cluster.layout import Node
+from phasewise.sched.cluster.openb import read_nodes
 from phasewise.sched.cluster.requests import Request
 from phasewise.sched.errors import TraceError
 from phasewise.sched.validate import validate_file
-from phasewise.sched.workload.openb import Pod, read_nodes, read_pods
+from phasewise.sched.workload.openb import Pod, read_pods
 
 NODES = "sn,cpu_milli,memory_mib,gpu,model\n"
 PODS = "name,cpu_milli,memory_mib,num_gpu,gpu_milli\n"

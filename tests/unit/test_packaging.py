@@ -15,7 +15,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("profiling", "solvers", "sched", "reports", "bench")
+FACE = "phasewise"  # the public face: the folder that is the package itself
+FOLDERS = (FACE, "profiling", "solvers", "sched", "reports", "bench")
+
+
+def installed(path: Path) -> Path:
+    """Return where a file of the checkout lies in a wheel, and so as what it is imported."""
+    inside = path.relative_to(ROOT)
+    return inside if inside.parts[0] == FACE else Path(FACE) / inside
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +61,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 def test_the_list_of_packages_equals_the_folders_on_disk(settings: dict) -> None:
     on_disk = {
-        "phasewise." + ".".join(init.parent.relative_to(ROOT).parts)
+        ".".join(installed(init).parent.parts): init.parent.relative_to(ROOT).as_posix()
         for folder in FOLDERS
         for init in (ROOT / folder).rglob("__init__.py")
     }
-    assert set(settings["packages"]) == on_disk
-    assert settings["package-dir"] == {name: name.removeprefix("phasewise.").replace(".", "/") for name in on_disk}
+    assert set(settings["packages"]) == set(on_disk)
+    assert settings["package-dir"] == on_disk
 
 
 def test_every_folder_with_python_files_is_a_package() -> None:
@@ -77,6 +84,24 @@ def test_outside_the_checkout_no_module_of_the_standard_library_is_hidden(module
     script = f"import importlib.util as u; s = u.find_spec({module!r}); print(s.origin if s else None)"
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert not found.stdout.startswith(str(ROOT))
+
+
+def test_static_tools_find_every_package_under_its_name_in_the_checkout() -> None:
+    links = {path.name: path.resolve() for path in (ROOT / ".namespace" / FACE).iterdir()}
+    face = {path.name: path for path in (ROOT / FACE).iterdir() if path.suffix in {".py", ".typed"}}
+    assert links == face | {folder: ROOT / folder for folder in FOLDERS if folder != FACE}
+
+
+def test_the_package_runs_as_a_module_and_says_its_version(tmp_path: Path) -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    script = "import phasewise, sys; print(phasewise.__version__, 'numpy' in sys.modules)"
+    for words, expected in (
+        (["-m", "phasewise", "--version"], f"phasewise, version {declared}"),
+        (["-c", script], f"{declared} False"),
+    ):
+        for folder in (ROOT, tmp_path):  # in the checkout, the working folder has a folder of that name
+            said = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=True, cwd=folder)
+            assert said.stdout.strip() == expected
 
 
 def test_import_sched_is_the_standard_librarys_event_scheduler(tmp_path: Path) -> None:
@@ -97,7 +122,7 @@ def test_the_console_command_answers_from_any_folder(tmp_path: Path) -> None:
 @pytest.mark.thorough
 def test_the_wheel_contains_every_module_and_every_table_and_template(wheel: zipfile.ZipFile) -> None:
     expected = {
-        f"phasewise/{path.relative_to(ROOT).as_posix()}"
+        installed(path).as_posix()
         for folder in FOLDERS
         for path in (ROOT / folder).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts

@@ -13,8 +13,8 @@ from phasewise.sched.cluster.node_lists import build_layout
 from phasewise.sched.cluster.requests import Request
 from phasewise.sched.errors import ScenarioError, TraceError
 from phasewise.sched.scenario.loading import load_scenario
+from phasewise.sched.scenario.workloads import build_workload
 from phasewise.sched.workload.arrivals import Arrival, Workload
-from phasewise.sched.workload.build import build_workload
 from phasewise.sched.workload.generator import DISTRIBUTED, GeneratedWorkload, Recipe
 from phasewise.sched.workload.pods import read_pod_mix
 from phasewise.sched.workload.throughputs import ThroughputTable

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from phasewise.sched.workload.recognise import misfit, recognise
+from phasewise.sched.reading.recognise import misfit, recognise
 
 ROOT = Path(__file__).resolve().parents[2]
 BAD_INPUT = 2

@@ -6,14 +6,15 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from answers import Answers
 
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers.api import Answer, Status
 from phasewise.solvers.backends.structured import Structured
-from phasewise.solvers.certify import relative_gap
+from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.instances import Load, churned_rounds, with_switching
-from phasewise.solvers.problems import Floats, MaxMinProblem
-from phasewise.solvers.session import open_solver
+from phasewise.solvers.problems import Floats
+from phasewise.solvers.session import Walk
 from phasewise.solvers.structured.switching_kernels import respond
 from phasewise.solvers.structured.switching_walk import FREE, SHORT, Edges, Movers, exchanged, worth_at
 
@@ -22,7 +23,7 @@ WEIGHTS = np.linspace(0.0, 20.0, 401)  # of a job's gain, among which the best o
 
 def rounds(load: Load, jobs: int, count: int) -> Iterator[tuple[MaxMinProblem, Answer]]:
     """Yield consecutive rounds, each with the answer of one warm session, which is what is in force in the next."""
-    live = Structured().open({}, PhaseTimer())
+    live = Answers(Structured().open({}, PhaseTimer()))
     before: Floats | None = None
     for churned in churned_rounds(11, jobs, count, load=load):
         problem = with_switching(churned, before)
@@ -38,17 +39,17 @@ def test_consecutive_rounds_are_proven_by_sifting_alone(load: Load) -> None:
     for problem, answer in rounds(load, 400, 8):
         assert answer.status is Status.OPTIMAL
         assert answer.x is not None
-        assert answer.job_weights is not None
-        assert answer.capacity_prices is not None
-        x = problem.project(answer.x)
-        bound = problem.bound(answer.job_weights, answer.capacity_prices)
-        assert relative_gap(bound, problem.objective(x), problem.magnitude(x)) <= 1.01e-9
+        assert answer.duals is not None
+        proof = problem.prove(problem.project(answer.x), answer.duals)
+        assert proof is not None
+        assert proof.gap is not None
+        assert proof.gap <= 1.01e-9
         notes.append(answer.note)
     assert sum(note == "sifting" for note in notes[1:]) >= 5
 
 
 def test_the_optimum_is_that_of_the_interior_point() -> None:
-    plain = open_solver("structured", {"mode": "interior_point"}, PhaseTimer())
+    plain = Walk.of("structured", {"mode": "interior_point"}, PhaseTimer())
     for problem, answer in rounds(Load.CONTENDED, 300, 5):
         assert answer.x is not None
         expected = plain.solve(problem).objective

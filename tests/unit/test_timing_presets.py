@@ -16,8 +16,9 @@ from phasewise.sched.placement.strided import Strided
 from phasewise.sched.registry import PlacementOptions
 from phasewise.sched.round.rules import Timing, preferred_types
 from phasewise.sched.scenario.config import Cluster, TimingChoice
-from phasewise.solvers.problems import Problem
-from phasewise.solvers.session import open_solver
+from phasewise.solvers.api import State
+from phasewise.solvers.problems import AllocationProblem
+from phasewise.solvers.session import Solved, open_solver
 
 PRESETS = ("gavel", "corrected")
 ROUND_STEPS = 7200.0  # what "plain" does in 360 s on one V100
@@ -45,13 +46,13 @@ def test_a_pair_without_progress_is_masked_unless_the_original_is_reproduced(
     jobs = [Job(10 * ROUND_STEPS), Job(10 * ROUND_STEPS, job_type="picky")]
     chosen = under(preset, **{"policy.name": "max_min_fairness"})
     scenario = trace_scenario(tmp_path, jobs, {"k80": 1, "v100": 1}, chosen, rates)
-    problems: list[Problem] = []
+    problems: list[AllocationProblem] = []
     sim = simulation(scenario)
     solver = open_solver("highs-direct", {}, sim.timer)
 
-    def solve(problem: Problem, warm: object) -> Any:
+    def solve(problem: AllocationProblem, state: State) -> Solved:
         problems.append(problem)
-        return solver.solve(problem), warm
+        return solver.solve(problem, state)
 
     sim = simulation(scenario, solve=solve)
     play(sim)

@@ -21,8 +21,8 @@ def command(file: Path, throughputs: Path | None) -> int:
     Of more than 50 faults that are alike the first few are printed, and the lines of the others. A file of another kind
     is one message that says what it seems to be. Exits with 0 where there is none, with 2 otherwise.
     """
+    from phasewise.sched.reading.faults import render
     from phasewise.sched.validate import validate_file
-    from phasewise.sched.workload.faults import render
 
     faults = validate_file(file, throughputs)
     if faults:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 from phasewise.profiling.inputs import read_input
 from phasewise.profiling.names import LONGEST_NAME, quoted
-from phasewise.sched.workload.faults import Fault
-from phasewise.sched.workload.recognise import misfit
+from phasewise.sched.reading.faults import Fault
+from phasewise.sched.reading.recognise import misfit
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _INTEGER = re.compile(r"\d{1,9}", re.ASCII)
@@ -67,7 +67,7 @@ def decoded_lines(path: Path, expected: str) -> tuple[list[tuple[int, str]], lis
     path
         The file; `phasewise.profiling.inputs.read_input` says what it may be.
     expected
-        What it should be, as `phasewise.sched.workload.recognise` calls it. A file of another kind has no lines here
+        What it should be, as `phasewise.sched.reading.recognise` calls it. A file of another kind has no lines here
         and one fault, which says what it seems to be.
 
     Raises

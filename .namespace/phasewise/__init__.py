@@ -1,0 +1,1 @@
+../../phasewise/__init__.py

@@ -1,0 +1,1 @@
+../../phasewise/__main__.py
