@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from phasewise.profiling.phases import PhaseTimer
+from phasewise.solvers.errors import SolverError
 from phasewise.solvers.problems import AllocationProblem
 from phasewise.solvers.proofs import Duals
 
@@ -184,6 +185,23 @@ class Infeasible:
     iterations: int
     rebuild: RebuildReason | None
     fallbacks: tuple[Fallback, ...] = field(default=())
+
+
+class InfeasibleError(SolverError):
+    """No allocation satisfies the constraints of the problem, and this is proven; a caller may state another one.
+
+    Attributes
+    ----------
+    outcome
+        The certified result, with the duals that prove it.
+    """
+
+    def __init__(self, outcome: Infeasible) -> None:
+        super().__init__(
+            f"nothing is feasible: the constraints contradict each other (by {outcome.margin:.3g}, proven by "
+            f"{outcome.backend})"
+        )
+        self.outcome = outcome
 
 
 class SolverSession(Protocol):

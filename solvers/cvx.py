@@ -14,8 +14,7 @@ import cvxpy as cp
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.solvers.forms.tables import CVX
-from phasewise.solvers.problems import AllocationProblem, Floats
+from phasewise.solvers.problems import Floats
 from phasewise.solvers.proofs import Duals
 
 RowDuals = Mapping[int, Any]
@@ -51,11 +50,6 @@ class CvxProgram:
         x = np.zeros(self.shape)
         x.reshape(-1)[self.pairs] = np.asarray(value, dtype=np.float64).reshape(-1)
         return x
-
-
-def to_cvx(problem: AllocationProblem) -> CvxProgram:
-    """Return ``problem`` as a CVXPY program; raise `UnsupportedProblemError` for a family without one."""
-    return CVX.of(problem)(problem)
 
 
 def moved_at_least(x: Any, previous: Any) -> tuple[cp.Variable, list[cp.Constraint]]:

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from phasewise.solvers.api import Infeasible, State
-
 __all__ = [
-    "InfeasibleError",
     "OptionError",
     "ProblemError",
     "ReplayFailedError",
@@ -49,26 +43,9 @@ class SolveFailedError(SolverError):
         What the failed solves leave to the next problem, for a caller who goes on.
     """
 
-    def __init__(self, message: str, state: State = None) -> None:
+    def __init__(self, message: str, state: object = None) -> None:
         super().__init__(message)
         self.state = state
-
-
-class InfeasibleError(SolverError):
-    """No allocation satisfies the constraints of the problem, and this is proven; a caller may state another one.
-
-    Attributes
-    ----------
-    outcome
-        The certified result, with the duals that prove it.
-    """
-
-    def __init__(self, outcome: Infeasible) -> None:
-        super().__init__(
-            f"nothing is feasible: the constraints contradict each other (by {outcome.margin:.3g}, proven by "
-            f"{outcome.backend})"
-        )
-        self.outcome = outcome
 
 
 class ReplayFailedError(SolverError):

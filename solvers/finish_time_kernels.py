@@ -20,7 +20,7 @@ import numpy as np
 
 from phasewise.profiling.jit.kernel import inner, kernel
 from phasewise.profiling.jit.layouts import Matrix, Vector
-from phasewise.solvers.families.finish_time import ULP
+from phasewise.solvers.proofs import ULP
 
 _MOST_STEPS: Final = 200
 _MOST_RATIO: Final = 1e300

@@ -17,8 +17,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.solvers.forms.tables import LP
-from phasewise.solvers.problems import AllocationProblem, Floats, Ints
+from phasewise.solvers.problems import Floats, Ints
 from phasewise.solvers.proofs import Duals
 
 Int32s = npt.NDArray[np.int32]
@@ -86,11 +85,6 @@ class LinearProgram:
     def duals(self, row_duals: Floats) -> Duals:
         """Return the duals of the problem from the (m,) row duals, with the signs of a maximisation."""
         return self.to_duals({name: row_duals[block] for name, block in self.rows.items()})
-
-
-def to_lp(problem: AllocationProblem) -> LinearProgram:
-    """Return ``problem`` as LP arrays; raise `UnsupportedProblemError` for a family without a linear form."""
-    return LP.of(problem)(problem)
 
 
 def restrict(lp: LinearProgram, pairs: Ints) -> LinearProgram:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+
+ULP: Final = 2.3e-16
+"""Relative to a result: what two roundings may change it by."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

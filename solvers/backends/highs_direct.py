@@ -7,9 +7,8 @@ from typing import ClassVar, Final
 
 from phasewise.profiling.phases import Phase, PhaseTimer
 from phasewise.solvers.api import Answer, RebuildReason, State
-from phasewise.solvers.forms.tables import LP, SEQUENCE, STAGES, START, Stages
+from phasewise.solvers.forms.tables import LP, SEQUENCE, STAGES, START, Stages, to_lp
 from phasewise.solvers.highs import HighsModel
-from phasewise.solvers.lp import to_lp
 from phasewise.solvers.problems import AllocationProblem
 from phasewise.solvers.sequences import Sequences
 

@@ -30,9 +30,9 @@ from phasewise.solvers.basis import (
 from phasewise.solvers.crash import starting_point
 from phasewise.solvers.errors import OptionError
 from phasewise.solvers.families.max_min import MAX_MIN, MAX_MIN_SWITCHING, MaxMinProblem
-from phasewise.solvers.forms.tables import SEQUENCE
+from phasewise.solvers.forms.tables import SEQUENCE, to_lp
 from phasewise.solvers.highs import HighsModel, Outcome
-from phasewise.solvers.lp import LinearProgram, reduced_gains, restrict, to_lp
+from phasewise.solvers.lp import LinearProgram, reduced_gains, restrict
 from phasewise.solvers.problems import AllocationProblem, Bools, Floats, Ints, narrowed
 from phasewise.solvers.rows import known_again
 from phasewise.solvers.sequences import Sequences

@@ -21,14 +21,14 @@ from phasewise.solvers.problems import (
     check_values,
     usable_pairs,
 )
-from phasewise.solvers.proofs import Duals, Proof
+from phasewise.solvers.proofs import ULP, Duals, Proof
 from phasewise.solvers.rows import Keys
 
 if TYPE_CHECKING:
     from phasewise.profiling.jit.kernel import Wanted
 
 FINISH_TIME: Final = "finish_time"
-ULP: Final = 2.3e-16  # of a result, relative: two roundings
+
 _ROUNDED: Final = 1.0 - 1e-15  # what rounding may add to a ceiling
 _NEXT_TO_NOTHING: Final = 1e-3  # of a job's time
 _AT_THE_CEILING: Final = 1.0 - 1e-9

@@ -14,9 +14,9 @@ from phasewise.solvers.forms.tables import STRUCTURED
 from phasewise.solvers.problems import Floats
 from phasewise.solvers.proofs import Duals
 from phasewise.solvers.sequences import carried_out
+from phasewise.solvers.structured.outcome import Outcome
 from phasewise.solvers.structured.sifting import Prices
 from phasewise.solvers.structured.solver import StructuredSolver, state
-from phasewise.solvers.structured.statement import Outcome
 
 
 @STRUCTURED.register(FinishTimeProblem)

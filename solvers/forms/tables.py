@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from phasewise.solvers.cvx import CvxProgram
     from phasewise.solvers.cvx_slots import SlotProgram
     from phasewise.solvers.lp import LinearProgram
-    from phasewise.solvers.structured.statement import Statement
+    from phasewise.solvers.structured.solver import Statement
 
 Builder = TypeVar("Builder", bound=Callable[..., Any])
 
@@ -120,3 +120,13 @@ SLOTS: Final[Forms[Callable[[Bucket], SlotProgram]]] = Forms("slots", "CVXPY for
 
 STRUCTURED: Final[Forms[Callable[[Any], Statement]]] = Forms("structured", "form for the structured solvers")
 """A problem as the structured solvers take it; its module imports numba."""
+
+
+def to_lp(problem: AllocationProblem) -> LinearProgram:
+    """Return ``problem`` as LP arrays; raise `UnsupportedProblemError` for a family without a linear form."""
+    return LP.of(problem)(problem)
+
+
+def to_cvx(problem: AllocationProblem) -> CvxProgram:
+    """Return ``problem`` as a CVXPY program; raise `UnsupportedProblemError` for a family without one."""
+    return CVX.of(problem)(problem)

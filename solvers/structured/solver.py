@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,9 @@ from phasewise.solvers.structured import sifting, switching_kernels
 from phasewise.solvers.structured.classes import Classes, equal_jobs, group
 from phasewise.solvers.structured.interior_point import interior_point
 from phasewise.solvers.structured.interior_point_kernels import Program
+from phasewise.solvers.structured.outcome import Outcome
 from phasewise.solvers.structured.sifting import Optimum, Prices, sift
 from phasewise.solvers.structured.sifting_kernels import Jobs, with_gain
-from phasewise.solvers.structured.statement import Outcome
 from phasewise.solvers.structured.switching import sift_switching
 from phasewise.solvers.structured.switching_walk import MOST_TYPES, Movers
 
@@ -321,3 +321,11 @@ def least_worth(stated: Stated) -> float:
     """Return what a gap is relative to where the objective's terms cancel: nothing without a switching term."""
     problem = stated.problem
     return problem.magnitude(problem.previous) * stated.level_reward if problem.previous is not None else 0.0
+
+
+class Statement(Protocol):
+    """A problem as a family's builder states it, see `phasewise.solvers.forms.tables.STRUCTURED`."""
+
+    def solve(self, solver: StructuredSolver, last: Prices | None) -> Outcome:
+        """Return the optimum, with whatever gap could be proven, from what the last problem left."""
+        ...

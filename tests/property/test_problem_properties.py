@@ -14,8 +14,8 @@ from scipy.optimize import linprog
 
 from phasewise.solvers.crash import starting_point
 from phasewise.solvers.families.max_min import MaxMinProblem
+from phasewise.solvers.forms.tables import to_lp
 from phasewise.solvers.instances import Trait, random_problem
-from phasewise.solvers.lp import to_lp
 
 PROBLEMS = st.builds(
     random_problem,

@@ -15,8 +15,9 @@ from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers.api import RebuildReason, Solution
 from phasewise.solvers.errors import OptionError
 from phasewise.solvers.families.max_min import MaxMinProblem
+from phasewise.solvers.forms.tables import to_lp
 from phasewise.solvers.instances import Load, Trait, churned_rounds, random_problem, with_switching
-from phasewise.solvers.lp import reduced_gains, restrict, to_lp
+from phasewise.solvers.lp import reduced_gains, restrict
 from phasewise.solvers.problems import Floats
 from phasewise.solvers.session import Walk
 

@@ -18,9 +18,9 @@ from scipy.optimize import linprog
 
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers import registry
-from phasewise.solvers.api import Answer, Infeasible, Solution, Status
+from phasewise.solvers.api import Answer, Infeasible, InfeasibleError, Solution, Status
 from phasewise.solvers.certify import Rejection, certify
-from phasewise.solvers.errors import InfeasibleError, SolveFailedError, UnsupportedProblemError
+from phasewise.solvers.errors import SolveFailedError, UnsupportedProblemError
 from phasewise.solvers.forms.tables import LP
 from phasewise.solvers.instances import random_problem
 from phasewise.solvers.lp import INFINITE, LinearProgram

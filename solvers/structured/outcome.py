@@ -1,16 +1,12 @@
-"""What the structured solvers are told and what they say: a statement of a problem, and an outcome."""
+"""What the structured solvers say of a problem."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
 
 from phasewise.solvers.problems import Floats
 from phasewise.solvers.proofs import Duals
 from phasewise.solvers.structured.sifting import Prices
-
-if TYPE_CHECKING:
-    from phasewise.solvers.structured.solver import StructuredSolver
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +38,3 @@ class Outcome:
     way: str
     cold: bool
     left: Prices | None = None
-
-
-class Statement(Protocol):
-    """A problem as a family's builder states it, see `phasewise.solvers.forms.tables.STRUCTURED`."""
-
-    def solve(self, solver: StructuredSolver, last: Prices | None) -> Outcome:
-        """Return the optimum, with whatever gap could be proven, from what the last problem left."""
-        ...
