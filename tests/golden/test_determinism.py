@@ -52,6 +52,7 @@ CASES = {
         "toy",
         {**CROWDED, "policy.name": "max_min_fairness_water_filling_perf", "policy.canonical": False},
     ),
+    "finish-time fairness": ("philly", {**BUSY, "policy.name": "finish_time_fairness_perf", "solver.name": "auto"}),
     "migration, structured": ("toy", {**CROWDED, "migration.enabled": True, "solver.name": "structured"}),
     "migration, auto": ("philly", {**BUSY, "migration.enabled": True, "solver.name": "auto"}),
     "shared GPUs on nodes, fgd": ("cluster-h", {"stop.rounds": 40}),

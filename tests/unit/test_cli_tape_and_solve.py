@@ -89,6 +89,19 @@ def test_a_water_filling_run_is_recorded_and_replayed(phasewise: Callable[..., A
     assert phasewise("solve", path, "--solver", "water-filling", "--solver", "highs-direct").code == 0
 
 
+def test_a_run_of_finish_time_fairness_is_recorded_and_replayed(phasewise: Callable[..., Any], tmp_path: Path) -> None:
+    tape, figures = tmp_path / "toy.tape", tmp_path / "figures.json"
+    policy = ("--policy", "finish_time_fairness_perf", "--timing", "corrected")
+    assert phasewise("tape", "toy", *policy, "--out", tape, "--rounds", 40, "-q").code == 0
+    assert {problem.family for problem in Tape(tape)} == {"finish_time"}
+    solvers = ("structured", "highs-direct", "highs-warm", "auto")
+    said = phasewise("solve", tape, *(word for name in solvers for word in ("--solver", name)), "--json", figures)
+    assert said.code == 0, said.err
+    for each in json.loads(figures.read_text()):
+        assert each["failures"] == 0
+        assert each["max_gap"] <= 1e-9
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
