@@ -55,17 +55,17 @@ def finish_time_answer(
     hold = below <= problem.ceiling
     best = Answer(Status.FAILED, None)
     iterations = solved = 0
-    rebuild, note, proven = None, "", True
+    rebuild, note = None, ""
     while solved < MOST_PROBLEMS:
         ratio = below * _BEYOND
         step = (_held(problem, prices, ratio) if hold else None) or problem.at(ratio)
         hold = False
         answer = (yield step.problem) if step.problem.rows else _nobody(problem)
-        solved += 1
+        solved += min(1, step.problem.rows)
         iterations += answer.iterations
         rebuild = answer.rebuild if solved == 1 else rebuild
         if answer.status not in _USABLE or answer.x is None:
-            best, note, proven = best if best.x is not None else answer, answer.note, False
+            best, note = best if best.x is not None else answer, answer.note
             break
         x = problem.packed(step.whole(answer.x))
         found = (answer.duals or Duals()).vector("capacity", problem.types)
@@ -82,7 +82,7 @@ def finish_time_answer(
             break
     note = f"{solved} max-min problems" + (f"; {note}" if note else "")
     final = replace(best, duals=Duals(capacity=prices), iterations=iterations, rebuild=rebuild, note=note)
-    return Found(final, prices, relative_gap(below, above) if proven else np.inf)
+    return Found(final, prices, relative_gap(below, above))
 
 
 def _held(problem: FinishTimeProblem, prices: Floats, ratio: float) -> Step | None:

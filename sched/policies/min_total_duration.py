@@ -26,7 +26,7 @@ def _allocate(view: ClusterView, believed: Floats, options: PolicyOptions, solve
     if not rows.any():
         return Allocation(np.zeros(view.throughput.shape))
     gain = believed[rows] / view.steps_remaining[rows, None]
-    problem = MaxMinProblem(gain, view.scale_factor[rows], view.capacity, pairs)
+    problem = MaxMinProblem(gain, view.scale_factor[rows], view.capacity, pairs, keys=view.job_id[rows])
     return Allocation(spread(solve(problem).x, rows))
 
 

@@ -147,7 +147,8 @@ class FinishTimeProblem(AllocationProblem):
         """Return (J,) each job's ratio at ``x`` (J, W); infinite where it gets nowhere, 0 where it cannot."""
         gains = np.einsum("ij,ij->i", self.usable_throughput, x)
         left = np.where(self.steps_remaining > 0.0, np.inf, 0.0)
-        np.divide(self.steps_remaining, gains, out=left, where=gains > 0.0)
+        with np.errstate(over="ignore"):  # next to nothing is as good as nothing
+            np.divide(self.steps_remaining, gains, out=left, where=gains > 0.0)
         ratios: Floats = (self.since_arrival + left) / self.isolated
         return np.where(self.waits | (self.steps_remaining == 0.0), ratios, 0.0)
 
