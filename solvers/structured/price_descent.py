@@ -18,7 +18,6 @@ from phasewise.solvers.structured.mixes import (
     NONE,
     Jobs,
     Mixes,
-    at,
     best_mix,
     exchange,
     next_turn,
@@ -223,28 +222,26 @@ def leaving(basis: Basis) -> int:
 
 
 @loop
-def overdrawn(jobs: Jobs, mixes: Mixes, basis: Basis, i: int) -> int:
-    """Return which point of job i's mix has less than no time once its ties have what they have, else NONE.
+def left_over(jobs: Jobs, mixes: Mixes, basis: Basis, i: int) -> tuple[float, float, float]:
+    """Return what is left of job i's mix once its ties have what they have, and what rounding may make of nothing.
 
-    W + 1 stands for a rate that is short of what it needs.
+    That is time at the upper point, and time at the lower one; where there is no lower one, how much faster it runs
+    than it needs, relative to the upper point's rate.
     """
     upper, lower = mixes.upper[i], mixes.lower[i]
-    share = share_of(jobs, i, upper, lower)
-    other, rate, error = 1.0 - share, rate_at(jobs, i, upper) - jobs.need[i], _NOISE
+    share, fast = share_of(jobs, i, upper, lower), rate_at(jobs, i, upper)
+    other, rate, error = 1.0 - share, fast - jobs.need[i], _NOISE
     for k in range(basis.amount.size):
         if basis.kind[k] == TIE and basis.job[k] == i:
             up, down = exchange(jobs, mixes, i, basis.point[k])
             much = basis.amount[k] / basis.norm[k]
             share += up * much
             other += down * much
-            rate += much * (rate_at(jobs, i, basis.point[k]) - rate_at(jobs, i, upper))
+            rate += much * (rate_at(jobs, i, basis.point[k]) - fast)
             error += (1.0 - up + abs(down)) * (basis.noise[k] / basis.norm[k] + _NOISE * abs(much))
     if lower == NONE:
-        if jobs.need[i] > 0.0 and rate < -error * rate_at(jobs, i, upper):
-            return jobs.rate.shape[1] + 1
-    elif other < -error:
-        return lower
-    return upper if share < -error else NONE
+        other = rate / fast if jobs.need[i] > 0.0 else 0.0
+    return share, other, error
 
 
 @loop
@@ -275,12 +272,18 @@ def exchange_keys(jobs: Jobs, mixes: Mixes, basis: Basis) -> int:
     """Swap out the point of a mix that has less than no time; return 1 if one was, 0 if there is none, -1 if stuck."""
     stuck = 0
     for k in range(basis.amount.size):
-        if basis.kind[k] == TIE:
-            point = overdrawn(jobs, mixes, basis, basis.job[k])
-            if point != NONE:
-                if swap(jobs, mixes, basis, basis.job[k], point):
-                    return 1
-                stuck = -1
+        if basis.kind[k] != TIE:
+            continue
+        i = basis.job[k]
+        share, other, error = left_over(jobs, mixes, basis, i)
+        if share >= -error and other >= -error:
+            continue
+        if share < -error and swap(jobs, mixes, basis, i, mixes.upper[i]):
+            return 1
+        second = mixes.lower[i] if mixes.lower[i] != NONE else jobs.rate.shape[1] + 1
+        if other < -error and swap(jobs, mixes, basis, i, second):
+            return 1
+        stuck = -1
     return stuck
 
 
@@ -418,39 +421,4 @@ def descend(jobs: Jobs, capacity: Vector, mixes: Mixes, state: State, limit: int
     return SPENT, steps
 
 
-@loop
-def add_time(x: Matrix, i: int, point: int, much: float) -> None:
-    """Add to the time (J, W) of job i on a type; a point that is no type takes none."""
-    if 0 <= point < x.shape[1]:
-        x[i, point] += much
-
-
-@kernel(allocates=False)
-def write_shares(jobs: Jobs, mixes: Mixes, basis: Basis, x: Matrix) -> None:
-    """Write the time fractions (J, W) at a vertex, none below 0."""
-    types = x.shape[1]
-    for i in range(jobs.use.size):
-        for j in range(types):
-            x[i, j] = 0.0
-        upper, lower = mixes.upper[i], mixes.lower[i]
-        share = share_of(jobs, i, upper, lower)
-        if upper < types:
-            x[i, upper] = share
-        if 0 <= lower < types:
-            x[i, lower] = 1.0 - share
-    for k in range(types):
-        if basis.kind[k] != TIE:
-            continue
-        i, point = basis.job[k], basis.point[k]
-        much = basis.amount[k] / basis.norm[k]
-        up, down = exchange(jobs, mixes, i, point)
-        add_time(x, i, point, much)
-        add_time(x, i, mixes.upper[i], up * much)
-        add_time(x, i, mixes.lower[i], down * much)
-    for k in range(types):
-        if basis.kind[k] == TIE:
-            for j in range(types):
-                x[basis.job[k], j] = max(x[basis.job[k], j], 0.0)
-
-
-KERNELS: Final = (descend, write_shares)
+KERNELS: Final = (descend,)
