@@ -18,15 +18,9 @@ from phasewise.solvers.structured import max_sum_kernels, price_descent
 from phasewise.solvers.structured.classes import Classes, equal_jobs, group
 from phasewise.solvers.structured.max_sum_kernels import sum_of_values, weigh, worth_of_time, write_shares
 from phasewise.solvers.structured.mixes import Jobs, Mixes
-from phasewise.solvers.structured.price_descent import (
-    OPTIMAL,
-    SPENT,
-    UNBOUNDED,
-    Basis,
-    State,
-    Turns,
-    descend,
-)
+from phasewise.solvers.structured.price_descent import OPTIMAL, SPENT, UNBOUNDED, descend
+from phasewise.solvers.structured.price_search import Nearby, State, Turns
+from phasewise.solvers.structured.price_vertex import Basis
 
 KERNELS: Final = (group, *price_descent.KERNELS, *max_sum_kernels.KERNELS)
 
@@ -176,7 +170,7 @@ def _merged(program: Program) -> tuple[Program, Classes | None]:
 
 
 def _sampled(program: Program) -> Vector:
-    """Return prices to start from: those of every eighth job with as many GPUs a job, found likewise; 0 for few jobs."""
+    """Return prices to start from: those of every eighth job with as many GPUs a job, found likewise; else 0."""
     count = program.use.size
     nothing = np.zeros_like(program.capacity)
     if count < _FEW_JOBS:
@@ -209,14 +203,14 @@ def _descended(program: Program, start: Vector) -> _Run:
     """Return where a descent from (W,) prices ends."""
     count, types = program.value.shape
     mixes = Mixes(np.empty(count, np.int8), np.empty(count, np.int8))
-    square, row = np.empty((2, types, types)), np.empty((7, types))
-    places, spots = np.empty((2, types), np.int64), np.empty(types, np.int8)
+    square, row, by_job = np.empty((2, types, types)), np.empty((9, types)), np.empty((3, count))
+    places, spots, listed = np.empty((2, types), np.int64), np.empty(types, np.int8), np.empty((2, count), np.int64)
     basis = Basis(
         spots, places[0], places[1], square[0], row[0], row[1], square[1], row[2], row[3], np.empty(count, np.int8)
     )
-    by_job = np.empty((2, count))
-    turns = Turns(by_job[0], np.empty(count, np.int8), by_job[1], np.empty(count, np.int64))
-    state = State(row[4], row[5], row[6], basis, turns)
+    turns = Turns(by_job[0], np.empty(count, np.int8), by_job[1], listed[0])
+    nearby = Nearby(listed[1], np.zeros(1, np.int64), row[4], np.zeros(1), by_job[2], row[5])
+    state = State(row[6], row[7], row[8], basis, turns, nearby)
     state.prices[:] = start
     limit = _MOST_STEPS + _STEPS_PER_TYPE * types
     if not count:

@@ -9,7 +9,7 @@ import numpy as np
 from phasewise.profiling.jit.kernel import kernel, loop
 from phasewise.profiling.jit.layouts import Matrix, Vector
 from phasewise.solvers.structured.mixes import NONE, Jobs, Mixes, at, exchange, rate_at, share_of
-from phasewise.solvers.structured.price_descent import TIE, Basis
+from phasewise.solvers.structured.price_vertex import TIE, Basis
 
 
 @loop

@@ -156,3 +156,18 @@ def next_turn(
         if closing > _STILL * use * steepest * (1.0 - up + abs(down)) and gap < when * closing:
             when, which, speed = gap / closing, point, closing
     return when, which, speed
+
+
+@loop
+def margin_of(jobs: Jobs, mixes: Mixes, prices: Vector, i: int) -> float:
+    """Return by how much the prices of GPUs may change, in any direction, and leave job i's mix the best."""
+    upper, lower = mixes.upper[i], mixes.lower[i]
+    own = worth_at(jobs, prices, i, upper)
+    under = 0.0 if lower == NONE else worth_at(jobs, prices, i, lower)
+    margin = np.inf
+    for point in range(prices.size + (1 if lower == NONE else 2)):
+        if point not in (upper, lower):
+            up, down = exchange(jobs, mixes, i, point)
+            gap = -(worth_at(jobs, prices, i, point) + up * own + down * under)
+            margin = min(margin, gap / (jobs.use[i] * (1.0 + abs(up) + abs(down))))
+    return float(max(margin, 0.0))

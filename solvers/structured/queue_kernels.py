@@ -1,9 +1,9 @@
 """Jobs into queues, a shortest path a job: the transport of `phasewise.solvers.structured.queues` in compiled loops.
 
-A *place* is a position of a type's queues, counted from their end: as many jobs fit as the type has GPUs. With prices of
-places, job i at the k-th place of a type pays k c_ij + price. In an optimal transport the places of a type before the
-first with room are full and those after it empty; prices fall with k, ever more slowly, and are 0 from there on. So what
-a job pays has one minimum along a type's places.
+A *place* is a position of a type's queues, counted from their end: as many jobs fit as the type has GPUs. With prices
+of places, job i at the k-th place of a type pays k c_ij + price. In an optimal transport the places of a type before
+the first with room are full and those after it empty; prices fall with k, ever more slowly, and are 0 from there on. So
+what a job pays has one minimum along a type's places.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from phasewise.profiling.jit.kernel import kernel, loop
-from phasewise.profiling.jit.layouts import IntVector, Matrix, Vector
+from phasewise.profiling.jit.layouts import IntMatrix, IntVector, Matrix, Vector
 
 NOWHERE: Final = -1
 
@@ -24,7 +24,8 @@ class Places(NamedTuple):
     ``first`` (W + 1,) where each type's begin; ``room`` (W,) jobs that fit into each of a type's places; ``open`` (W,)
     the first place of each type that has room; ``kind`` (P,) the type of each; ``price`` (P,). The ``count`` (P,)
     members of a place, jobs, are listed in ``members`` (M,) from its ``slot`` (P,) on. ``spot`` and ``seat`` (J,) say
-    where each job is: its place, and its index among the members.
+    where each job is: its place, and its index among the members; ``best`` (J, W), about where on each type it would
+    pay least.
     """
 
     first: IntVector
@@ -37,6 +38,7 @@ class Places(NamedTuple):
     slot: IntVector
     spot: IntVector
     seat: IntVector
+    best: IntMatrix
 
 
 class Paths(NamedTuple):
@@ -107,15 +109,17 @@ def take_first(paths: Paths, size: int) -> int:
 
 
 @loop
-def best_place(price: Vector, start: int, end: int, cost: float) -> int:
-    """Return at which of the places from ``start`` to ``end``, both included, a job of this cost a rank pays least."""
-    while start < end:
-        middle = (start + end) // 2
-        if price[middle] - price[middle + 1] > cost:
-            start = middle + 1
-        else:
-            end = middle
-    return start
+def best_place(price: Vector, first: int, last: int, cost: float, place: int) -> int:
+    """Return at which of the places from ``first`` to ``last`` a job of this cost a rank pays least: a walk downhill.
+
+    From ``place``, where it was when last asked for: prices change by little from one job to the next.
+    """
+    place = min(max(place, first), last)
+    while place < last and price[place] - price[place + 1] > cost:
+        place += 1
+    while place > first and price[place - 1] - price[place] <= cost:
+        place -= 1
+    return place
 
 
 @loop
@@ -137,7 +141,9 @@ def look_around(
 ) -> tuple[int, float, int, int]:
     """Approach, for job i, all places that are nearer than the nearest one with room; return a `Found`.
 
-    A place is at ``base + k c_ij + price``.
+    A place is at ``base + k c_ij + price``. The one where that is least and its neighbours are enough: to go further,
+    it costs no more to push on from there, as the jobs of the places after it are no longer than this one on that
+    type, and those of the places before it no shorter.
     """
     end, nearest, waiting, known = found
     price = places.price
@@ -149,15 +155,14 @@ def look_around(
         if origin + last * rate < nearest:
             end, nearest = last, origin + last * rate
             paths.by[last] = i
-        best = best_place(price, first, last, rate)
-        place = min(best, last - 1)
-        while place >= first and origin + place * rate + price[place] < nearest:
-            waiting, known = approach(paths, i, place, origin + place * rate + price[place], waiting, known)
-            place -= 1
-        place = best + 1
-        while place < last and origin + place * rate + price[place] < nearest:
-            waiting, known = approach(paths, i, place, origin + place * rate + price[place], waiting, known)
-            place += 1
+        best = places.spot[i]
+        if best < first or best > last:
+            best = best_place(price, first, last, rate, places.best[i, kind])
+            places.best[i, kind] = best
+        for place in range(max(best - 1, first), min(best + 2, last)):
+            length = origin + place * rate + price[place]
+            if length < nearest:
+                waiting, known = approach(paths, i, place, length, waiting, known)
     return end, nearest, waiting, known
 
 
@@ -225,9 +230,7 @@ def fill_queues(cost: Matrix, order: IntVector, places: Places, paths: Paths) ->
             rank = place - places.first[kind] + 1
             for n in range(places.slot[place], places.slot[place] + places.count[place]):
                 other = places.members[n]
-                found = Found(
-                    *look_around(places, paths, cost, other, ahead - rank * cost[other, kind], found)
-                )
+                found = Found(*look_around(places, paths, cost, other, ahead - rank * cost[other, kind], found))
                 looks += 1
         forget(places, paths, found)
         move_along(places, paths, found.end)
@@ -238,7 +241,7 @@ def fill_queues(cost: Matrix, order: IntVector, places: Places, paths: Paths) ->
 def least_payments(cost: Matrix, first: IntVector, price: Vector) -> float:
     """Return sum_i min_jk (k c_ij + price of place k of type j), over jobs that may run somewhere.
 
-    ``first`` (W + 1,) says where each type's places begin in ``price`` (P,), of any form.
+    ``first`` (W + 1,) says where each type's places begin in ``price`` (P,), at least 0 and of any form.
     """
     total = 0.0
     for i in range(cost.shape[0]):
@@ -246,7 +249,10 @@ def least_payments(cost: Matrix, first: IntVector, price: Vector) -> float:
         for kind in range(cost.shape[1]):
             if cost[i, kind] < np.inf:
                 for place in range(first[kind], first[kind + 1]):
-                    least = min(least, (place - first[kind] + 1) * cost[i, kind] + price[place])
+                    payment = (place - first[kind] + 1) * cost[i, kind]
+                    if payment >= least:
+                        break  # prices are at least 0: further on it is no less
+                    least = min(least, payment + price[place])
         if least < np.inf:
             total += least
     return total

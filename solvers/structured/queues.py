@@ -1,8 +1,9 @@
 """The least sum of completion times on queues: exact, integral, with potentials that prove it.
 
-Jobs of one GPU each wait for GPUs of several types. A job at position k from the end of a GPU's queue holds up itself and
-the k - 1 behind it: it adds k c_ij to the sum of completion times, c_ij its duration on type j. Which job goes to which
-position is a transport with N_j jobs to a position of type j. `docs/explanation/structured-solvers.md` derives the method.
+Jobs of one GPU each wait for GPUs of several types. A job at position k from the end of a GPU's queue holds up itself
+and the k - 1 behind it: it adds k c_ij to the sum of completion times, c_ij its duration on type j. Which job goes to
+which position is a transport with N_j jobs to a position of type j. `docs/explanation/structured-solvers.md` derives
+the method.
 """
 
 from __future__ import annotations
@@ -45,6 +46,21 @@ class Queued:
     bound: float
     looks: int
 
+    def deepest(self, gpus: IntVector) -> IntVector:
+        """Return (J,) the type that each job starts on now, `NOWHERE` for those that wait.
+
+        Of a type's N_j queues, ``gpus`` (W,), each starts with its deepest job. Which job stands before which in a
+        queue costs nothing: the N_j jobs of the largest positions start, of equal ones the first.
+        """
+        starts = np.full(self.kind.size, NOWHERE)
+        order = np.lexsort((-self.rank, self.kind))
+        order = order[self.kind[order] != NOWHERE]
+        kind = self.kind[order]
+        place = np.arange(order.size) - np.searchsorted(kind, kind)
+        now = place < gpus[kind]
+        starts[order[now]] = kind[now]
+        return starts
+
 
 def fill(cost: Matrix, gpus: IntVector) -> Queued:
     """Return the transport of all jobs to positions that costs least in all.
@@ -60,7 +76,7 @@ def fill(cost: Matrix, gpus: IntVector) -> Queued:
     least = cost.min(axis=1, initial=np.inf)
     order = np.argsort(-least, kind="stable")
     order = order[np.isfinite(least[order])]
-    places, paths = _nobody_anywhere(cost.shape[0], order.size, gpus)
+    places, paths = _nobody_anywhere(cost.shape, order.size, gpus)
     looks = fill_queues(cost, order, places, paths) if order.size else 0
     kind, rank = np.full(cost.shape[0], NOWHERE), np.zeros(cost.shape[0], dtype=np.int64)
     kind[order] = places.kind[places.spot[order]]
@@ -76,7 +92,7 @@ def proven(cost: Matrix, gpus: IntVector, first: IntVector, price: Vector) -> fl
     return least_payments(laid_out(cost), first, laid_out(price)) - float(room @ price)
 
 
-def _nobody_anywhere(jobs: int, waiting: int, gpus: IntVector) -> tuple[Places, Paths]:
+def _nobody_anywhere(shape: tuple[int, int], waiting: int, gpus: IntVector) -> tuple[Places, Paths]:
     """Return all places that ``waiting`` of (J,) jobs may need, empty and without a price, and no paths."""
     room = np.minimum(gpus, max(waiting, 1))
     deep = np.where(room > 0, -(-waiting // np.maximum(room, 1)) + 1, 0)
@@ -85,10 +101,10 @@ def _nobody_anywhere(jobs: int, waiting: int, gpus: IntVector) -> tuple[Places, 
     kind = np.repeat(np.arange(room.size), deep)
     slot = np.concatenate(([0], np.cumsum(room[kind])))[:-1] if total else np.zeros(0, dtype=np.int64)
     members = np.zeros(int(room @ deep), dtype=np.int64)
-    nowhere = np.full(jobs, NOWHERE)
+    nowhere = np.full(shape[0], NOWHERE)
     places = Places(
         first, room, first[:-1].copy(), kind, np.zeros(total), np.zeros(total, dtype=np.int64), members, slot,
-        nowhere, nowhere.copy(),
+        nowhere, nowhere.copy(), np.zeros(shape, dtype=np.int64),
     )  # fmt: skip
     numbers = np.zeros((4, total), dtype=np.int64)
     numbers[2] = NOWHERE
