@@ -18,24 +18,38 @@ from statistics import median
 from phasewise.profiling.artefacts.sinks import write_atomically
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers import registry
-from phasewise.solvers.backends.auto import TABLE, Auto, Point, Structure
+from phasewise.solvers.backends.auto import TABLE, Auto, Point, load_table
 from phasewise.solvers.errors import SolverError
+from phasewise.solvers.families.finish_time import FINISH_TIME
+from phasewise.solvers.families.lexicographic import LEXICOGRAPHIC, LexicographicProblem
+from phasewise.solvers.families.max_min import MAX_MIN, MAX_MIN_SWITCHING
+from phasewise.solvers.finish_time_instances import finish_time_rounds
 from phasewise.solvers.instances import Load, churned_rounds, with_switching
-from phasewise.solvers.lexicographic import LexicographicProblem
-from phasewise.solvers.problems import Floats, Problem
+from phasewise.solvers.problems import AllocationProblem, Floats
 from phasewise.solvers.session import Solver, open_solver
 
 JOBS = (30, 100, 400, 1700)
 QUICK_JOBS = (30, 100)
 TYPES = (3, 6)
-KINDS = ("plain", "linear", "switching", "lexicographic")
+KINDS = {
+    "plain": MAX_MIN,
+    "linear": MAX_MIN,
+    "switching": MAX_MIN_SWITCHING,
+    "lexicographic": LEXICOGRAPHIC,
+    "finish_time": FINISH_TIME,
+}
+"""The kinds of problems that are measured, and the family of each."""
+
 LIMIT_MS = 400.0
 LINEAR_WEIGHT = 1e-3
 
 
-def problems(kind: str, jobs: int, types: int, rounds: int) -> Iterator[Problem]:
+def problems(kind: str, jobs: int, types: int, rounds: int) -> Iterator[AllocationProblem]:
     """Yield ``rounds`` problems of one kind; a switching one starts from equal shares in force."""
     churn = max(1, jobs // 100)
+    if kind == "finish_time":
+        yield from finish_time_rounds(1, jobs, rounds, load=Load.CONTENDED, types=types, churn=churn)
+        return
     before: Floats | None = None
     for churned in churned_rounds(1, jobs, rounds, load=Load.CONTENDED, types=types, churn=churn):
         plain = churned.problem
@@ -62,21 +76,23 @@ def measure(kind: str, jobs: int, types: int, rounds: int, names: Sequence[str])
             cpu_ms[name] = round(median([_cpu_ms(solver, timer, problem) for problem in stated][1:]), 4)
         except SolverError as error:
             print(f"{kind} {jobs} x {types}: {name}: {error}", file=sys.stderr)
-    return Point(Structure.of(stated[-1]), cpu_ms)
+    return Point(stated[-1].traits, cpu_ms)
 
 
-def _cpu_ms(solver: Solver, timer: PhaseTimer, problem: Problem) -> float:
+def _cpu_ms(solver: Solver, timer: PhaseTimer, problem: AllocationProblem) -> float:
     timer.take()
-    solver.solve(problem)
+    solver.solve(problem.anew())
     return sum(timer.take().phases_cpu_s.values()) * 1e3
 
 
-def calibrate(sizes: Sequence[int], rounds: int, only: Collection[str] = ()) -> list[Point]:
+def calibrate(
+    sizes: Sequence[int], rounds: int, only: Collection[str] = (), kinds: Collection[str] = tuple(KINDS)
+) -> list[Point]:
     """Return all points, of all exact backends or of ``only`` some, saying on standard error how far it is."""
     points = []
-    for kind in KINDS:
+    for kind in kinds:
         for types in TYPES:
-            family = next(problems(kind, 2, types, 1)).family if kind != "switching" else "max_min_switching"
+            family = KINDS[kind]
             names = [
                 name
                 for name in registry.names()
@@ -100,14 +116,14 @@ def render(points: Sequence[Point]) -> str:
         "# Measured by `python -m phasewise.bench.calibrate_auto`; do not edit, run it again.",
     ]
     for point in points:
-        of = point.structure
+        of = point.traits
         lines += [
             "",
             "[[point]]",
             f'family = "{of.family}"',
             f"linear = {str(of.linear).lower()}",
             f"gangs = {str(of.gangs).lower()}",
-            f"jobs = {of.jobs}",
+            f"jobs = {of.rows}",
             f"types = {of.types}",
             "[point.cpu_ms]",
             *(f'"{name}" = {ms}' for name, ms in sorted(point.cpu_ms.items(), key=lambda item: item[1])),
@@ -121,9 +137,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=TABLE, metavar="FILE", help="where to write (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="small sizes, few rounds")
     parser.add_argument("--solver", action="append", default=[], metavar="NAME", help="only this backend; repeatable")
+    parser.add_argument(
+        "--family", choices=sorted(set(KINDS.values())), help="measure this family; keep what the table has of others"
+    )
     chosen = parser.parse_args(arguments)
-    points = calibrate(QUICK_JOBS if chosen.quick else JOBS, 5 if chosen.quick else 8, chosen.solver)
-    write_atomically(chosen.out, render(points).encode())
+    kept = [] if chosen.family is None else [each for each in load_table() if each.traits.family != chosen.family]
+    kinds = [kind for kind, family in KINDS.items() if chosen.family in (None, family)]
+    points = calibrate(QUICK_JOBS if chosen.quick else JOBS, 5 if chosen.quick else 8, chosen.solver, kinds)
+    write_atomically(chosen.out, render([*kept, *points]).encode())
     print(f"table: {chosen.out}")
 
 

@@ -19,13 +19,18 @@ import numpy as np
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers.api import Solution
 from phasewise.solvers.buckets import slots_for
+from phasewise.solvers.families.max_min import MaxMinProblem
+from phasewise.solvers.finish_time_instances import finish_time_rounds
 from phasewise.solvers.highs import DEFAULTS
 from phasewise.solvers.instances import Load, churned_rounds, with_switching
-from phasewise.solvers.problems import Floats, MaxMinProblem
+from phasewise.solvers.problems import AllocationProblem, Floats
 from phasewise.solvers.session import open_solver
 from phasewise.solvers.silence import new_highs
 
 FORMS: Final = ("plain", "canonical", "switching")
+TIMED_FORMS: Final = ("finish-times", "duration")
+"""Of rounds in which jobs have steps left: finish-time fairness, and the max-min problem of least total duration."""
+
 LINEAR_WEIGHT: Final = 1e-3
 TOLERANCE: Final = 1e-9
 """The relative gap above which an answer counts as not proven."""
@@ -48,10 +53,10 @@ class Timed:
         self._timer = PhaseTimer()
         self._solver = open_solver(self.name, self.options, self._timer)
 
-    def solve(self, problem: MaxMinProblem) -> Solution:
+    def solve(self, problem: AllocationProblem) -> Solution:
         """Return the certified solution, its cost noted."""
         self._timer.take()
-        solution = self._solver.solve(problem)
+        solution = self._solver.solve(problem.anew())
         spent = self._timer.take().phases_cpu_s
         self.build_ms.append(1e3 * spent.get("lp_build", 0.0))
         self.solve_ms.append(1e3 * spent.get("lp_solve", 0.0))
@@ -66,14 +71,20 @@ class Timed:
 
 def problems(
     form: str, load: Load, jobs: int, types: int, rounds: int, mover: str = "highs-warm"
-) -> Iterator[MaxMinProblem]:
-    """Yield consecutive problems; ``form`` is one of `FORMS`; ten jobs, or a fiftieth of few, come and go a round.
+) -> Iterator[AllocationProblem]:
+    """Yield consecutive problems; ``form`` is one of `FORMS` or `TIMED_FORMS`.
 
-    With a switching term, what is in force is the answer of the backend ``mover`` to the round before.
+    Ten jobs, or a fiftieth of few, come and go a round. With a switching term, what is in force is the answer of the
+    backend ``mover`` to the round before.
     """
+    churn = max(1, min(10, jobs // 50))
+    if form in TIMED_FORMS:
+        for timed in finish_time_rounds(1, jobs, rounds, load=load, types=types, churn=churn):
+            gain = timed.throughput / timed.steps_remaining[:, None]
+            yield timed if form == "finish-times" else MaxMinProblem(gain, timed.scale_factor, timed.capacity)
+        return
     reference = open_solver(mover, {}, PhaseTimer())
     x: Floats | None = None
-    churn = max(1, min(10, jobs // 50))
     for churned in churned_rounds(1, jobs, rounds, load=load, types=types, churn=churn):
         problem = with_switching(churned, x) if form == "switching" else churned.problem
         if form == "canonical":
@@ -175,7 +186,9 @@ def structured(rounds: int) -> None:
 @click.option("--rounds", default=52, show_default=True, help="Two more than count: the first answers are not warm.")
 @click.option("--ecos-rounds", default=4, show_default=True, help="Of the same rounds, spread evenly; 0 for none.")
 @click.option("--load", "loads", multiple=True, type=click.Choice(list(Load)), default=list(Load), show_default=True)
-@click.option("--form", "forms", multiple=True, type=click.Choice(FORMS), default=FORMS, show_default=True)
+@click.option(
+    "--form", "forms", multiple=True, type=click.Choice(FORMS + TIMED_FORMS), default=FORMS, show_default=True
+)
 def ecos(jobs: int, types: int, rounds: int, ecos_rounds: int, loads: tuple[Load, ...], forms: tuple[str, ...]) -> None:
     """`structured`, warm, against ECOS as the original calls it, through a CVXPY program of its own."""
     click.echo("| rounds | first ms | warm ms | p95 | largest | largest gap | not proven | ECOS ms | ratio |")

@@ -26,8 +26,8 @@ from phasewise.bench.cli.taping import record
 from phasewise.profiling.errors import OutputError
 from phasewise.sched.scenario.loading import builtin_names, load_scenario
 from phasewise.solvers.errors import TapeError
+from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.instances import Load, churned_rounds
-from phasewise.solvers.problems import MaxMinProblem
 from phasewise.solvers.tapes import VERSION, Tape, TapeWriter
 
 FOLDER: Final = Path(".bench") / "tapes"

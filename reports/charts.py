@@ -187,7 +187,7 @@ def solver_charts(rounds: ColumnTable, bins: Bins, prefix: str) -> list[Chart]:
         return Chart(prefix + key, title, note, Axis("Round"), y_axis, x, series, key == "lp", sync=f"{prefix}rounds")
 
     def over(name: str) -> Floats:
-        return np.where(solved, rounds.numbers(name) if name in rounds else np.nan, np.nan)
+        return np.where(solved, rounds.numbers(name), np.nan)
 
     gap = bins.largest(np.maximum(over("lp_gap"), GAP_FLOOR))
     parts = [
@@ -257,7 +257,7 @@ def cluster_charts(rounds: ColumnTable, bins: Bins, prefix: str) -> list[Chart]:
         ),
         Chart(f"{prefix}moves", "Moves", note, x_axis, Axis("Moves per round", low=0.0), hours, moves, sync=sync),
     ]
-    lost = 100 * rounds.numbers("frag_rate") if "frag_rate" in rounds else np.empty(0)
+    lost = 100 * rounds.numbers("frag_rate")
     if np.isfinite(lost).any():
         of_idle = [Series("fragmented", "orange", bins.mean(lost), "%")]
         y_axis = Axis("Fragmented, of idle GPUs (%)", low=0.0)

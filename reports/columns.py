@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.profiling.artefacts.schemas import Record
 from phasewise.reports.errors import RunDirectoryError
 
 Floats = npt.NDArray[np.float64]
@@ -25,10 +26,13 @@ class ColumnTable:
         The file it came from, for messages.
     table
         The Arrow table.
+    record
+        What its columns are. One that is described and not there, as in a table of an earlier schema, is all null.
     """
 
     path: Path
     table: Any
+    record: Record
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -47,8 +51,10 @@ class ColumnTable:
         Raises
         ------
         RunDirectoryError
-            Where there is no such column, or it holds no numbers.
+            Where there is no such column and none is described, or it holds no numbers.
         """
+        if self._is_lacking(name):
+            return np.full(len(self), np.nan)
         values = self._column(name)
         try:
             return np.asarray(values.cast("float64").to_numpy(zero_copy_only=False), dtype=np.float64)
@@ -59,6 +65,8 @@ class ColumnTable:
 
     def strings(self, name: str) -> list[str | None]:
         """Return a column as text, None where the file has null; raises as `numbers` does."""
+        if self._is_lacking(name):
+            return [None] * len(self)
         return [None if value is None else str(value) for value in self._column(name).to_pylist()]
 
     def require(self, names: Iterable[str]) -> None:
@@ -67,6 +75,9 @@ class ColumnTable:
             raise RunDirectoryError(
                 f"{self.path}: no column {', '.join(lost)}; this table has {', '.join(self.names) or 'no columns'}"
             )
+
+    def _is_lacking(self, name: str) -> bool:
+        return name not in self and self.record.describes(name)
 
     def _column(self, name: str) -> Any:
         self.require([name])

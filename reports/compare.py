@@ -282,7 +282,7 @@ def _cautions(
     if environment:
         keys = ", ".join(row.key for row in environment)
         cautions.append(f"times are not comparable: the runs were made in other environments (differing: {keys})")
-    if partial := [run.name for run in runs if run.status in {"saturated", "failed", "interrupted", "stopped"}]:
+    if partial := [run.name for run in runs if run.status in {"overloaded", "failed", "interrupted", "stopped"}]:
         cautions.append(
             f"JCT covers finished jobs only (a lower bound) in runs that did not complete: {', '.join(partial)}"
         )

@@ -218,14 +218,14 @@ def quantile(values: Floats, level: float) -> float | None:
 def solver_figures(rounds: ColumnTable) -> SolverFigures:
     """Return the solver statistics of a table of rounds."""
     solved = solved_rows(rounds)
-    iterations = _optional(rounds, "lp_iterations")[solved]
-    gaps = _optional(rounds, "lp_gap")[solved]
-    reasons = rounds.strings("lp_rebuild") if "lp_rebuild" in rounds else []
-    counted = Counter(reason for reason, used in zip(reasons, solved, strict=False) if used and reason)
+    iterations = rounds.numbers("lp_iterations")[solved]
+    gaps = rounds.numbers("lp_gap")[solved]
+    reasons = rounds.strings("lp_rebuild")
+    counted = Counter(reason for reason, used in zip(reasons, solved, strict=True) if used and reason)
     return SolverFigures(
         solves=int(solved.sum()),
-        build_s=_optional(rounds, phase_column("lp_build", "cpu_"))[solved],
-        solve_s=_optional(rounds, phase_column("lp_solve", "cpu_"))[solved],
+        build_s=rounds.numbers(phase_column("lp_build", "cpu_"))[solved],
+        solve_s=rounds.numbers(phase_column("lp_solve", "cpu_"))[solved],
         iterations_median=quantile(iterations, 0.5),
         rebuilds=dict(sorted(counted.items(), key=lambda item: (-item[1], item[0]))),
         worst_gap=quantile(gaps, 1.0),
@@ -235,11 +235,7 @@ def solver_figures(rounds: ColumnTable) -> SolverFigures:
 
 def solved_rows(rounds: ColumnTable) -> npt.NDArray[np.bool_]:
     """Return (R,) whether a round solved an allocation problem."""
-    return np.asarray(_optional(rounds, "lp_solved") > 0)
-
-
-def _optional(rounds: ColumnTable, name: str) -> Floats:
-    return rounds.numbers(name) if name in rounds else np.full(len(rounds), np.nan)
+    return np.asarray(rounds.numbers("lp_solved") > 0)
 
 
 def counted_jct_s(run: Run) -> Floats:

@@ -18,12 +18,3 @@ PHASES: Final[Mapping[str, str]] = {
     "other": "what no phase claims: records, the loop itself",
 }
 """What the phases of a round are, for a reader who is new to them."""
-
-STATUSES: Final[Mapping[str, str]] = {
-    "complete": "Every job that counts was completed, but for those that were refused or dropped.",
-    "saturated": "The cluster was saturated: more work arrived than it can do. JCT is a lower bound.",
-    "stopped": "The run was stopped at a limit of its scenario. JCT covers finished jobs only.",
-    "failed": "The run failed. What it computed until then is shown.",
-    "interrupted": "The run was interrupted. What it computed until then is shown.",
-}
-"""How a run may have ended."""

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import jinja2
 
+from phasewise.profiling.artefacts.run_json import STATUSES
 from phasewise.profiling.artefacts.sinks import write_atomically
 from phasewise.profiling.errors import OutputError
 from phasewise.reports import charts, figures, palette, quantities
@@ -19,7 +20,7 @@ from phasewise.reports.charts import Chart
 from phasewise.reports.compare import Comparison, compare_runs
 from phasewise.reports.errors import ReportWriteError, RunDirectoryError
 from phasewise.reports.figures import PhaseRow, SolverFigures
-from phasewise.reports.glossary import PHASES, STATUSES
+from phasewise.reports.glossary import PHASES
 from phasewise.reports.losses import Loss, losses
 from phasewise.reports.run_directory import Run
 

@@ -10,69 +10,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final
 
 import msgspec
 
+from phasewise.profiling.artefacts import run_json
+from phasewise.profiling.artefacts.run_columns import JOBS, PLACEMENTS, ROUNDS
+from phasewise.profiling.artefacts.run_json import RENAMED, Status
+from phasewise.profiling.artefacts.schemas import READ, Record
 from phasewise.profiling.artefacts.tables import RecordError, read_table
 from phasewise.reports.columns import ColumnTable
 from phasewise.reports.errors import RunDirectoryError
 
-SCHEMA = 1
-_BY_DESIGN = "fresh"  # why a model was built, of a solver that builds one every time
-Status = Literal["complete", "saturated", "stopped", "failed", "interrupted"]
-
-_ROUND_COLUMNS = ("round", "sim_time_s", "active", "running", "queued", "utilization", "moves", "lp_solved", "rss_mib")
-_JOB_COLUMNS = ("job_id", "arrival_s", "jct_s", "status")
-_PLACEMENT_COLUMNS = ("job_id", "node", "gpu", "share_milli", "start_round", "end_round")
+_BY_DESIGN: Final = "fresh"  # why a model was built, of a solver that builds one every time
+_READ: Final = " and ".join(map(str, READ))
 
 
-class PhaseTotals(msgspec.Struct, frozen=True):
-    """Exclusive time of one phase over a whole run: seconds, entries, and share of the loop's wall time (of 1)."""
-
-    wall_s: float
-    cpu_s: float
-    calls: int = 0
-    share: float = 0.0
-
-
-class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """The figures of a run, as `run.json` has them; None where a figure does not exist. Units are in the names."""
-
-    avg_jct_s: float | None = None
-    jct_s_p50: float | None = None
-    jct_s_p95: float | None = None
-    makespan_s: float | None = None
-    utilization: float | None = None
-    rounds: int = 0
-    allocations: int | None = None
-    lp_solves: int | None = None
-    lp_rebuilds: dict[str, int] | None = None
-    lp_reuse_rate: float | None = None
-    jobs_arrived: int | None = None
-    jobs_completed: int | None = None
-    jobs_failed: int | None = None
-    jobs_failed_example: str | None = None
-    jobs_refused: int | None = None
-    jobs_refused_example: str | None = None
-    window: tuple[int, int] | None = None
-    sim_time_s: float | None = None
-    version: str | None = None
-    wall_s: float | None = None
-    cpu_s: float | None = None
-    rounds_per_cpu_s: float | None = None
-    peak_rss_mib: float | None = None
-    moves: int | None = None
-    frag_rate_mean: float | None = None
-    fragmented_gpus_mean: float | None = None
-    occupied_nodes_mean: float | None = None
-    unallocated_gpus_mean: float | None = None
-    pending_gpus_mean: float | None = None
-    unplaced_mean: float | None = None
-    lease_extensions: int | None = None
-    lease_extension_opportunities: int | None = None
-    phases: dict[str, PhaseTotals] = {}
-    phase_coverage: float | None = None
+class Summary(run_json.Summary, frozen=True, kw_only=True):
+    """The figures of a run, as `run.json` has them, and those that follow from them; None where there is none."""
 
     @property
     def kept_models(self) -> float | None:
@@ -92,16 +47,10 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         return self.fragmented_gpus_mean is not None
 
 
-class _RunFile(msgspec.Struct, frozen=True, kw_only=True):
-    """`run.json`."""
+class _RunJson(run_json.RunJson, frozen=True, kw_only=True):
+    """`run.json`, with what follows from its summary."""
 
-    schema: int
-    status: Status
-    scenario: dict[str, Any]
-    environment: dict[str, Any] = {}
     summary: Summary = Summary()
-    command: str | list[str] | None = None
-    layout: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -113,7 +62,7 @@ class Run:
     path
         The directory.
     status
-        How the run ended; ``saturated`` is a result, whose JCT is a lower bound.
+        How the run ended; ``overloaded`` is a result, whose JCT is a lower bound.
     scenario, environment
         The resolved scenario and the machine, as recorded.
     summary
@@ -145,30 +94,30 @@ class Run:
     @cached_property
     def rounds(self) -> ColumnTable:
         """Return the table of rounds, read once; raises `RunDirectoryError` where it is missing or broken."""
-        return self._table("rounds.parquet", _ROUND_COLUMNS)
+        return self._table(ROUNDS)
 
     @cached_property
     def jobs(self) -> ColumnTable:
         """Return the table of jobs, as `rounds`."""
-        return self._table("jobs.parquet", _JOB_COLUMNS)
+        return self._table(JOBS)
 
     @cached_property
     def placements(self) -> ColumnTable:
         """Return the table of placement intervals, as `rounds`."""
-        return self._table("placements.parquet", _PLACEMENT_COLUMNS)
+        return self._table(PLACEMENTS)
 
     def section(self, name: str) -> Mapping[str, Any]:
         """Return one section of the scenario, empty where there is none."""
         section = self.scenario.get(name)
         return section if isinstance(section, Mapping) else {}
 
-    def _table(self, name: str, columns: tuple[str, ...]) -> ColumnTable:
-        path = self.path / name
+    def _table(self, record: Record) -> ColumnTable:
+        path = self.path / record.name
         try:
-            table = ColumnTable(path, read_table(path))
+            table = ColumnTable(path, read_table(path), record)
         except RecordError as error:
-            raise RunDirectoryError(f"{self.path}: its table {name} is missing or broken: {error}") from error
-        table.require(columns)
+            raise RunDirectoryError(f"{self.path}: its table {record.name} is missing or broken: {error}") from error
+        table.require(record.needed)
         return table
 
 
@@ -193,13 +142,18 @@ def load_run(path: Path | str) -> Run:
         )
     file = directory / "run.json"
     content = _read_run_file(file)
-    command = content.command if isinstance(content.command, str) else shlex.join(content.command or ())
     return Run(
-        directory, content.status, content.scenario, content.environment, content.summary, command, content.layout
+        directory,
+        content.status,
+        content.scenario,
+        content.environment,
+        content.summary,
+        shlex.join(content.command),
+        content.layout,
     )
 
 
-def _read_run_file(file: Path) -> _RunFile:
+def _read_run_file(file: Path) -> _RunJson:
     try:
         text = file.read_bytes()
     except FileNotFoundError as error:
@@ -209,9 +163,12 @@ def _read_run_file(file: Path) -> _RunFile:
     except OSError as error:
         raise RunDirectoryError(f"{file}: cannot be read: {error.strerror}") from error
     try:
-        schema = msgspec.json.decode(text, type=dict[str, Any]).get("schema")
-        if schema == SCHEMA:
-            return msgspec.json.decode(text, type=_RunFile)
+        content = msgspec.json.decode(text, type=dict[str, Any])
+        schema = content.get("schema")
+        if schema not in READ:
+            later = ": a later version wrote it" if isinstance(schema, int) and schema > max(READ) else ""
+            raise RunDirectoryError(f"{file}: schema {schema!r}; this version reads schema {_READ}{later}")
+        content["status"] = RENAMED.get(str(content.get("status")), content.get("status"))
+        return msgspec.convert(content, type=_RunJson)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise RunDirectoryError(f"{file}: is no run.json of schema {SCHEMA}: {error}") from error
-    raise RunDirectoryError(f"{file}: schema {schema!r}; this version reads schema {SCHEMA}")
+        raise RunDirectoryError(f"{file}: is no run.json of schema {_READ}: {error}") from error

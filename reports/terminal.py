@@ -46,7 +46,13 @@ _ASCII = str.maketrans(
     }
 )
 _MOST_LETTERS = 26  # of a phase's name: a plug-in may name one at any length
-_STATUS_STYLE = {"complete": "green", "saturated": "yellow", "stopped": "yellow", "failed": "red", "interrupted": "red"}
+_STATUS_STYLE = {
+    "complete": "green",
+    "overloaded": "yellow",
+    "stopped": "yellow",
+    "failed": "red",
+    "interrupted": "red",
+}
 # Nearest terminal colours of the page's palette.
 _PHASE_STYLE = {
     "lp_solve": "#d55e00",
@@ -93,7 +99,7 @@ def _print_summary(run: Run | Summary, console: Console) -> None:
         style = _STATUS_STYLE[run.status]
         _say(console, f"[bold]{escape(run.scenario_name)}[/]  [{style}]{run.status}[/]  {_setup(run)}")
         console.print()
-    console.print(_facts(summary, isinstance(run, Run) and run.status == "saturated"))
+    console.print(_facts(summary, isinstance(run, Run) and run.status == "overloaded"))
     if lost := losses(summary):
         console.print(_lost_jobs(lost))
     console.print()

@@ -6,25 +6,25 @@ reads a clock, does I/O or knows a solver by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from phasewise.sched.cluster.layout import ClusterLayout
+from phasewise.sched.cluster.requests import Request
 from phasewise.solvers.api import Solution
-from phasewise.solvers.problems import Problem
-
-if TYPE_CHECKING:
-    from phasewise.sched.nodes.state import NodeState
+from phasewise.solvers.problems import AllocationProblem
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Leaf = npt.NDArray[Any] | float | str | None  # what a state is written down as, by name: see `sched.round.tree`
 
-Solve = Callable[[Problem], Solution]
+Solve = Callable[[AllocationProblem], Solution]
 
 
 class TypeOrder(StrEnum):
@@ -97,9 +97,6 @@ class Policy(Protocol):
         Whether worker types are filled in fixed or in shuffled order.
     needs_positive_priority
         Whether only jobs with priority above 0 may run (FIFO policies); otherwise scheduling is work-conserving.
-    families
-        Optional, none where it is missing: the problem families it states in a simulation with its options, which every
-        solver of the run must take; that is checked before the run begins.
     """
 
     name: ClassVar[str]
@@ -117,6 +114,16 @@ class Policy(Protocol):
 
     def allocate(self, view: ClusterView, solve: Solve, memory: object) -> Allocation:
         """Return the allocation for the jobs in ``view``; ``memory`` is None in the first call."""
+        ...
+
+
+@runtime_checkable
+class StatesProblems(Protocol):
+    """A policy, or its class, that says which problems it states; one that does not is not checked beforehand."""
+
+    @property
+    def families(self) -> frozenset[str]:
+        """The problem families it states with its options: every solver of the run must take them, or none begins."""
         ...
 
 
@@ -190,6 +197,8 @@ class NodeView(NamedTuple):
         (J,) index of its request in ``state``.
     state
         What is left on every node, which a placement bound to nodes keeps up; None for one that is not.
+    stream
+        (2,) the run's random stream for placements, which a placement that draws advances in place.
     """
 
     layout: ClusterLayout
@@ -200,7 +209,8 @@ class NodeView(NamedTuple):
     cpu_milli: Ints
     memory_mib: Ints
     request: Ints
-    state: NodeState | None
+    state: NodeAccount | None
+    stream: Ints
 
 
 class Placed(NamedTuple):
@@ -237,6 +247,8 @@ class Assignment(NamedTuple):
         Jobs of the last round that are still active.
     unplaced
         Jobs chosen by priority for which no node had room.
+    starts
+        Jobs that start at a cost; 0 where moving is free.
     """
 
     holding: Holding
@@ -246,6 +258,7 @@ class Assignment(NamedTuple):
     lease_extensions: int
     lease_opportunities: int
     unplaced: int = 0
+    starts: int = 0
 
 
 class Placement(Protocol):
@@ -264,4 +277,91 @@ class Placement(Protocol):
         Called again in the same round, with what it returned and further jobs in ``order``, where jobs of the first
         call found none: a chosen job that holds GPUs of its type keeps them.
         """
+        ...
+
+
+@runtime_checkable
+class Ruled(Protocol):
+    """A placement that can place one task at a time: it has a rule that scores nodes."""
+
+    @property
+    def rule(self) -> Any:
+        """The rule, a `phasewise.sched.nodes.rules.NodeRule`."""
+        ...
+
+
+class Fragmentation(NamedTuple):
+    """How the cluster stands.
+
+    Attributes
+    ----------
+    fragmented_milli
+        F_n(M) summed over all nodes, thousandths of a GPU.
+    idle_milli
+        Thousandths of GPUs that nothing holds.
+    occupied_nodes
+        Nodes on which something runs.
+    """
+
+    fragmented_milli: float
+    idle_milli: int
+    occupied_nodes: int
+
+
+class NodeAccount(Protocol):
+    """What is left on every node, as rounds and placements see it; `phasewise.sched.nodes.state` has the one there is.
+
+    N nodes, G GPUs, W worker types.
+    """
+
+    @property
+    def gpu_left(self) -> Ints:
+        """(G,) thousandths left of each GPU."""
+        ...
+
+    @property
+    def cpu_left(self) -> Ints:
+        """(N,) milli-CPU left."""
+        ...
+
+    @property
+    def memory_left(self) -> Ints:
+        """(N,) MiB left."""
+        ...
+
+    def fragmentation(self) -> Fragmentation:
+        """Return how the cluster stands."""
+        ...
+
+    def recount(self) -> Fragmentation:
+        """Return the same, judged from nothing but what is left."""
+        ...
+
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """The distinct requests that were registered, by index."""
+        ...
+
+    def register(self, request: Request) -> int:
+        """Return the index of a request; equal ones share it."""
+        ...
+
+    def types_with_room(self, requests: Ints) -> Bools:
+        """Return (R, W) on which worker types some node has room for each of the requests (R,) as things stand."""
+        ...
+
+    def place_round(self, rule: Any, order: Order, view: NodeView) -> Placed:
+        """Release what is not to run on its type any more, and place what is new by a `NodeRule`."""
+        ...
+
+    def release(self, rows: Ints, holding: Holding, request: Ints) -> None:
+        """Give back what jobs hold: those in ``rows``, of the requests ``request`` (J,)."""
+        ...
+
+    def written(self) -> dict[str, Leaf]:
+        """Return all that tells this account from that of an idle cluster, by name."""
+        ...
+
+    def restore(self, leaves: Mapping[str, Leaf]) -> None:
+        """Become, from idle, the account that was written down."""
         ...

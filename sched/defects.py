@@ -20,7 +20,14 @@ from phasewise.solvers import registry as solvers
 _OURS: Final = __name__.partition(".")[0]
 _SEAMS: Final = frozenset(
     f"{_OURS}.{name}"
-    for name in ("sched.engine", "sched.simulate", "sched.assignment", "sched.inflation.experiment", "solvers.session")
+    for name in (
+        "sched.engine",
+        "sched.simulate",
+        "sched.round.phases",
+        "sched.round.assignment",
+        "sched.inflation.experiment",
+        "solvers.session",
+    )
 )
 """Modules that call policies, placements and backends: what goes wrong in them, or in what else they call, is ours."""
 

@@ -29,6 +29,14 @@ class InvariantError(SchedulingError):
     """The state of the simulation broke a rule that must hold after every phase."""
 
 
+class StateError(SchedulingError):
+    """The state of a simulation cannot be written down, or what was written down is not of this simulation."""
+
+
+class StalledError(SchedulingError):
+    """Jobs wait, nothing runs, and nothing will ever change that."""
+
+
 class RunFailedError(SchedulingError):
     """A run that had begun could not go on.
 

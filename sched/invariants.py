@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.sched.api import NodeAccount
+from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.errors import InvariantError
-
-if TYPE_CHECKING:
-    from phasewise.sched.engine import Simulation
+from phasewise.sched.round.parts import Parts
+from phasewise.sched.round.state import SimulationState
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -19,73 +18,74 @@ Ints = npt.NDArray[np.int64]
 _SLACK = 1e-6  # relative: allocations are solved, not counted
 
 
-def check(sim: Simulation) -> None:
+def check(state: SimulationState, parts: Parts) -> None:
     """Raise `InvariantError` naming the first rule that does not hold."""
-    _check_jobs(sim)
-    _check_gpus(sim)
-    _check_clocks(sim)
+    _check_jobs(state)
+    _check_gpus(state, parts)
+    _check_clocks(state, parts)
 
 
-def _require(holds: bool | np.bool_, rule: str, sim: Simulation) -> None:
+def _require(holds: bool | np.bool_, rule: str, state: SimulationState) -> None:
     if not holds:
-        raise InvariantError(f"round {sim.round_index}, t = {sim.clocks.now_s} s: {rule}")
+        raise InvariantError(f"round {state.round_index}, t = {state.clocks.now_s} s: {rule}")
 
 
-def _check_jobs(sim: Simulation) -> None:
-    jobs = sim.jobs
-    _require((np.diff(jobs.job_id) > 0).all(), "active jobs stand in order of arrival, each once", sim)
-    _require((jobs.steps_done >= 0.0).all(), "no job has done a negative number of steps", sim)
-    _require((jobs.steps_done < jobs.total_steps).all(), "a job that has done its steps is no longer active", sim)
-    _require((jobs.arrival_s <= sim.clocks.now_s).all(), "no job is active before its arrival", sim)
-    _require(np.isfinite(jobs.job_time_s).all() and (jobs.job_time_s > 0.0).all(), "service is finite, above 0", sim)
-    _require((jobs.x >= 0.0).all(), "no allocation is negative", sim)
-    _require((jobs.x.sum(axis=1) <= 1.0 + _SLACK).all(), "no job is allocated more than all of its time", sim)
+def _check_jobs(state: SimulationState) -> None:
+    jobs = state.jobs
+    _require((np.diff(jobs.job_id) > 0).all(), "active jobs stand in order of arrival, each once", state)
+    _require((jobs.steps_done >= 0.0).all(), "no job has done a negative number of steps", state)
+    _require((jobs.steps_done < jobs.total_steps).all(), "a job that has done its steps is no longer active", state)
+    _require((jobs.arrival_s <= state.clocks.now_s).all(), "no job is active before its arrival", state)
+    _require(np.isfinite(jobs.job_time_s).all() and (jobs.job_time_s > 0.0).all(), "service is finite, above 0", state)
+    _require((jobs.x >= 0.0).all(), "no allocation is negative", state)
+    _require((jobs.x.sum(axis=1) <= 1.0 + _SLACK).all(), "no job is allocated more than all of its time", state)
 
 
-def _check_gpus(sim: Simulation) -> None:
-    jobs, (first, gpu), layout = sim.jobs, sim.holding, sim.parts.layout
-    _require(len(first) == len(jobs) + 1, "every holding belongs to an active job", sim)
+def _check_gpus(state: SimulationState, parts: Parts) -> None:
+    jobs, (first, gpu), layout = state.jobs, state.holding, parts.layout
+    _require(len(first) == len(jobs) + 1, "every holding belongs to an active job", state)
     count = np.diff(first)
     runs = jobs.worker_type >= 0
     # Between arrivals and assignment, jobs still stand where the last round left them: both sides agree at all times.
-    _require((count[runs] == jobs.gpus[runs]).all(), "a running job holds as many GPUs as it needs", sim)
-    _require((count[~runs] == 0).all(), "a waiting job holds no GPU", sim)
+    _require((count[runs] == jobs.gpus[runs]).all(), "a running job holds as many GPUs as it needs", state)
+    _require((count[~runs] == 0).all(), "a waiting job holds no GPU", state)
     row = np.repeat(np.arange(len(jobs)), count)
     used_milli = np.bincount(gpu, jobs.gpu_milli[row], layout.gpus).astype(np.float64)
-    _require((used_milli <= WHOLE_MILLI).all(), "no GPU is given away more than once", sim)
+    _require((used_milli <= WHOLE_MILLI).all(), "no GPU is given away more than once", state)
     again = (np.diff(gpu) <= 0) & (row[1:] == row[:-1])
-    _require(not again.any(), "a job holds each of its GPUs once", sim)
+    _require(not again.any(), "a job holds each of its GPUs once", state)
     gpu_type = np.searchsorted(layout.type_start, gpu, side="right") - 1
-    _require((jobs.worker_type[row] == gpu_type).all(), "all GPUs of a job are of the type it runs on", sim)
+    _require((jobs.worker_type[row] == gpu_type).all(), "all GPUs of a job are of the type it runs on", state)
     speed = np.take_along_axis(jobs.throughput, np.maximum(jobs.worker_type, 0)[:, None], axis=1)[:, 0]
-    _require((speed[runs] > 0.0).all(), "no job runs on a type on which it makes no progress", sim)
-    if sim.parts.nodes is not None:
-        _check_nodes(sim, row, used_milli)
+    _require((speed[runs] > 0.0).all(), "no job runs on a type on which it makes no progress", state)
+    if state.nodes is not None:
+        _check_nodes(state, state.nodes, parts.layout, row, used_milli)
 
 
-def _check_nodes(sim: Simulation, row: Ints, used_milli: Floats) -> None:
+def _check_nodes(
+    state: SimulationState, nodes: NodeAccount, layout: ClusterLayout, row: Ints, used_milli: Floats
+) -> None:
     """Check what binds jobs to nodes, and that the account of what is left agrees with who holds what."""
-    jobs, (first, gpu), layout, state = sim.jobs, sim.holding, sim.parts.layout, sim.parts.nodes
+    jobs, (first, gpu) = state.jobs, state.holding
     node = layout.gpu_node[gpu]
-    _require((np.diff(node) == 0)[row[1:] == row[:-1]].all(), "a job's GPUs are on one node", sim)
+    _require((np.diff(node) == 0)[row[1:] == row[:-1]].all(), "a job's GPUs are on one node", state)
     holds = np.flatnonzero(np.diff(first) > 0)
     on = node[first[holds]]
     cpu = np.bincount(on, jobs.cpu_milli[holds], layout.nodes)
     memory = np.bincount(on, jobs.memory_mib[holds], layout.nodes)
-    _require((cpu <= layout.cpu_milli).all(), "no node gives away more CPU than it has", sim)
-    _require((memory <= layout.memory_mib).all(), "no node gives away more memory than it has", sim)
-    if state is not None:
-        _require((state.gpu_left == WHOLE_MILLI - used_milli).all(), "what is left of each GPU is kept right", sim)
-        _require((state.cpu_left == layout.cpu_milli - cpu).all(), "the CPU left on each node is kept right", sim)
-        _require((state.memory_left == layout.memory_mib - memory).all(), "the memory left is kept right", sim)
-        _require(state.fragmentation() == state.recount(), "fragmentation is what a recount gives", sim)
+    _require((cpu <= layout.cpu_milli).all(), "no node gives away more CPU than it has", state)
+    _require((memory <= layout.memory_mib).all(), "no node gives away more memory than it has", state)
+    _require((nodes.gpu_left == WHOLE_MILLI - used_milli).all(), "what is left of each GPU is kept right", state)
+    _require((nodes.cpu_left == layout.cpu_milli - cpu).all(), "the CPU left on each node is kept right", state)
+    _require((nodes.memory_left == layout.memory_mib - memory).all(), "the memory left is kept right", state)
+    _require(nodes.fragmentation() == nodes.recount(), "fragmentation is what a recount gives", state)
 
 
-def _check_clocks(sim: Simulation) -> None:
-    clocks = sim.clocks
-    _require(np.isfinite(clocks.now_s) and clocks.now_s >= 0.0, "simulated time is finite and not negative", sim)
-    _require(clocks.round_start_s <= clocks.now_s, "a round does not start after now", sim)
-    _require((sim.service.busy_s >= 0.0).all(), "no GPU was busy for a negative time", sim)
-    if not sim.parts.timing.idle_gap_counts:
+def _check_clocks(state: SimulationState, parts: Parts) -> None:
+    clocks = state.clocks
+    _require(np.isfinite(clocks.now_s) and clocks.now_s >= 0.0, "simulated time is finite and not negative", state)
+    _require(clocks.round_start_s <= clocks.now_s, "a round does not start after now", state)
+    _require((state.service.busy_s >= 0.0).all(), "no GPU was busy for a negative time", state)
+    if not parts.timing.idle_gap_counts:
         allowed_s = clocks.now_s * (1.0 + _SLACK) + _SLACK
-        _require((sim.service.busy_s <= allowed_s).all(), "no GPU was busy for longer than the run has lasted", sim)
+        _require((state.service.busy_s <= allowed_s).all(), "no GPU was busy for longer than the run has lasted", state)

@@ -23,38 +23,7 @@ from phasewise.profiling.names import nearest, quoted
 from phasewise.sched.api import Placement, Policy
 from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.errors import SchedulingError, UnknownPlacementError, UnknownPolicyError
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyOptions:
-    """What a policy is constructed with; each takes what concerns it.
-
-    Attributes
-    ----------
-    canonical
-        Whether a max-min optimum is made unique by a small linear term.
-    mask_impossible
-        Whether x is fixed at 0 where a job makes no progress; the original does not (D3).
-    move_weight
-        What a second of migration of one job, out of J, weighs in a max-min objective, times J: the scenario's weight
-        over the round's length, 1/s; 0 leaves the cost of moving out of the objective.
-    seed
-        Seed of the policy's own draws.
-    allocations
-        Path of recorded allocations, for `recorded`.
-    recorded_policy
-        Whose selection rules `recorded` follows; empty means the one named in the file.
-    worker_types
-        The cluster's worker types, for `recorded`; empty means not checked until the first call.
-    """
-
-    canonical: bool = False
-    mask_impossible: bool = True
-    move_weight: float = 0.0
-    seed: int = 0
-    allocations: str = ""
-    recorded_policy: str = ""
-    worker_types: tuple[str, ...] = ()
+from phasewise.sched.policy_options import PolicyOptions, completed, options_of, own_options
 
 
 class PolicyClass(Protocol):
@@ -65,8 +34,8 @@ class PolicyClass(Protocol):
         """The registered name."""
         ...
 
-    def __call__(self, options: PolicyOptions) -> Policy:
-        """Return a policy with these options."""
+    def __call__(self, options: Any) -> Policy:
+        """Return a policy with these options, of the struct that the class names as its ``options``."""
         ...
 
 
@@ -80,8 +49,6 @@ class PlacementOptions:
         Where every GPU is.
     whole_gpus
         Whether jobs take whole GPUs and no node has a limit of CPU or memory, so that a job might span nodes.
-    seed
-        Seed of the placement's own draws.
     compiled
         Whether compiled kernels are used where there is a NumPy form as well.
     bit_compatible
@@ -90,7 +57,6 @@ class PlacementOptions:
 
     layout: ClusterLayout
     whole_gpus: bool = True
-    seed: int = 0
     compiled: bool = True
     bit_compatible: bool = False
 
@@ -121,6 +87,7 @@ class _Shelf:
     kind: str
     package: str
     group: str
+    check: Callable[[Any], object] = lambda _: None
     classes: dict[str, Any] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     discovered: bool = False
@@ -135,6 +102,7 @@ class _Shelf:
             )
         if not (cls.__doc__ or "").strip() and not DOCS_STRIPPED:
             raise SchedulingError(f"{self.kind} {cls.name!r} of {cls.__module__} has no docstring to describe it by")
+        self.check(cls)
         self.classes[cls.name] = cls
 
     def found(self) -> Mapping[str, Any]:
@@ -214,7 +182,7 @@ def _is_plugin(module: str) -> bool:
     return module != __name__ and is_somebodys(module)
 
 
-_POLICIES = _Shelf("policy", "phasewise.sched.policies", "phasewise.policies")
+_POLICIES = _Shelf("policy", "phasewise.sched.policies", "phasewise.policies", check=options_of)
 _PLACEMENTS = _Shelf("placement", "phasewise.sched.placement", "phasewise.placements")
 
 
@@ -252,17 +220,27 @@ def registered_placement(cls: PlacementClass) -> AbstractContextManager[None]:
     return _PLACEMENTS.holding(cls)
 
 
-def policy(name: str, options: PolicyOptions | None = None) -> Policy:
+def policy(name: str, told: PolicyOptions | None = None, chosen: Mapping[str, Any] | None = None) -> Policy:
     """Return a policy registered as ``name``.
+
+    Parameters
+    ----------
+    told
+        What the run tells every policy; or all options, as the struct that the class names.
+    chosen
+        The policy's own options by name.
 
     Raises
     ------
     UnknownPolicyError
         If there is none, or its plug-in cannot be loaded; lists those there are, or says why.
+    ScenarioError
+        If an option is unknown or its value is not allowed.
     SchedulingError
         If the policy refuses its options.
     """
-    return policy_class(name)(options or PolicyOptions())
+    cls = policy_class(name)
+    return cls(completed(cls, told or PolicyOptions(), chosen or {}))
 
 
 def policy_class(name: str) -> PolicyClass:
@@ -306,6 +284,11 @@ def describe_policies() -> dict[str, str]:
 def describe_placements() -> dict[str, str]:
     """Return one line on each placement by name, alphabetically."""
     return _PLACEMENTS.descriptions()
+
+
+def policy_options(name: str) -> list[str]:
+    """Return the names of a policy's own options; raises as `policy`."""
+    return list(own_options(options_of(policy_class(name))))
 
 
 def broken_policies() -> dict[str, str]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from phasewise.profiling.artefacts.sinks import NullSink, Sink
 from phasewise.profiling.defects import said
@@ -21,19 +21,24 @@ from phasewise.profiling.jit.kernel import Wanted, wanted
 from phasewise.profiling.jit.prepare import KernelError, prepare
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.sched import registry
-from phasewise.sched.api import Placement, Policy, Solve
+from phasewise.sched.api import Ints, NodeAccount, Placement, Policy, Ruled, StatesProblems
 from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.cluster.node_lists import build_layout, node_count
 from phasewise.sched.defects import defect
-from phasewise.sched.engine import Parts, Simulation
+from phasewise.sched.engine import Report, Simulation
 from phasewise.sched.errors import RunFailedError, ScenarioError, SchedulingError
 from phasewise.sched.memory import estimate, require_memory
+from phasewise.sched.policy_options import PolicyOptions
 from phasewise.sched.recording.recorder import Recorder
 from phasewise.sched.recording.run_tables import write_phase_trace
 from phasewise.sched.round import kernels, lease_kernels
 from phasewise.sched.round.migration import MigrationModel
+from phasewise.sched.round.outcome import RoundOutcome
+from phasewise.sched.round.parts import Parts, WarmSolve
 from phasewise.sched.round.rules import Timing, preferred_types
+from phasewise.sched.round.state import begin
 from phasewise.sched.round.stopping import Stopper
+from phasewise.sched.scenario import policy_section
 from phasewise.sched.scenario.config import Scenario
 from phasewise.sched.scenario.workloads import build_workload
 from phasewise.sched.workload.arrivals import Workload
@@ -41,13 +46,10 @@ from phasewise.sched.workload.plausibility import doubts
 from phasewise.solvers import registry as solvers
 from phasewise.solvers.api import Solution
 from phasewise.solvers.errors import SolverError
-from phasewise.solvers.problems import MAX_MIN_SWITCHING, Problem
+from phasewise.solvers.families.max_min import MAX_MIN_SWITCHING
+from phasewise.solvers.problems import AllocationProblem
 from phasewise.solvers.session import Solver, open_solver
 
-if TYPE_CHECKING:
-    from phasewise.sched.nodes.state import NodeState
-
-TYPE_SEED_OFFSET = 5  # the original seeds its shuffling of worker types with seed + 5
 PROGRESS_ROUNDS = 32  # rounds between two reports of progress
 
 
@@ -92,7 +94,7 @@ class Callbacks:
     progress: Callable[[Progress], None] | None = None
     notify: Callable[[str], None] = lambda _: None
     interrupted: Callable[[], bool] = lambda: False
-    on_problem: Callable[[Problem], None] | None = None
+    on_problem: Callable[[AllocationProblem], None] | None = None
     warn: Callable[[str], None] = lambda _: None
 
 
@@ -148,14 +150,14 @@ def simulate(
         callbacks.warn(doubt)
     with _blamed(scenario):
         compile_s = prepare_kernels(parts, callbacks)
+        state = begin(parts)
     if out is not None:
         _make(out)
     recorder = Recorder(scenario, parts.layout, out, lines or NullSink(), command)
     recorder.totals.compile_s = compile_s
-    if callbacks.progress is not None:
-        recorder.watch(_reporter(scenario, parts, recorder, callbacks.progress), PROGRESS_ROUNDS)
+    report = None if callbacks.progress is None else _reporter(scenario, parts, recorder, callbacks.progress)
     with ACCOUNT.charged(_late(timer, recorder, callbacks.notify)):
-        outcome = _run(Simulation(parts, recorder, timer), recorder, out, callbacks.interrupted)
+        outcome = _run(Simulation(state, parts, recorder, timer, report), recorder, out, callbacks.interrupted)
     limit_s = scenario.stop.sim_time_s
     if outcome.status == "stopped" and limit_s is not None and recorder.totals.now_s >= limit_s:
         callbacks.warn(
@@ -172,54 +174,67 @@ def simulate(
 
 def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
     """Return the parts of a simulation; raises as `simulate` does for wrong input."""
-    solves = bool(getattr(registry.policy_class(scenario.policy.name), "families", True))
+    solves = _solves(registry.policy_class(scenario.policy.name))
     require_memory(estimate(scenario, node_count(scenario.cluster), solves=solves))
     layout = build_layout(scenario.cluster)
     timing = Timing.resolve(scenario.timing)
     workload = build_workload(scenario, layout.worker_types)
     if scenario.workload.trace:
         require_memory(estimate(scenario, layout.nodes, solves=solves, jobs=workload.total))
-    options = registry.PolicyOptions(
-        canonical=scenario.policy.canonical,
+    told = PolicyOptions(
         mask_impossible=timing.mask_impossible,
+        reference_speeds=timing.reference_speeds,
         move_weight=scenario.migration.weight / timing.round_s if scenario.migration.enabled else 0.0,
         seed=scenario.seed,
-        allocations=scenario.recorded.allocations,
-        recorded_policy=scenario.recorded.policy,
         worker_types=layout.worker_types,
     )
-    policy = registry.policy(scenario.policy.name, options)
+    policy = registry.policy(scenario.policy.name, told, policy_section.chosen(scenario))
     solver = open_solver(scenario.solver.name, scenario.solver.kwargs, timer)
     _require_families(policy, solver)
     placement = registry.placement(
         scenario.placement.name,
-        registry.PlacementOptions(
-            layout, whole_gpus=not (layout.limited or scenario.workload.pods), seed=scenario.seed
-        ),
+        registry.PlacementOptions(layout, whole_gpus=not (layout.limited or scenario.workload.pods)),
     )
-    nodes = None if placement.spans_nodes else _node_state(layout, workload)
     return Parts(
         layout=layout,
         timing=timing,
         workload=workload,
         policy=policy,
-        solve=solver.solve,
+        solve=_warm_solve(scenario, timer),
         placement=placement,
         stopper=Stopper(scenario.stop, workload.total),
-        type_order=preferred_types(timing, layout.worker_types, workload.throughputs.mean_rates()),
-        type_seed=scenario.seed + TYPE_SEED_OFFSET,
+        seed=scenario.seed,
+        type_order=tuple(preferred_types(timing, layout.worker_types, workload.throughputs.mean_rates())),
         check_invariants=scenario.output.check_invariants,
+        checkpoint_rounds=scenario.output.checkpoint_rounds,
         migration=MigrationModel.build(scenario.migration, workload.throughputs.names),
-        nodes=nodes,
-        kernels=_kernels(policy, solver, placement, nodes),
+        idle_nodes=None if placement.spans_nodes else _idle_nodes(layout, workload),
+        kernels=_kernels(policy, solver, placement),
     )
 
 
-def _node_state(layout: ClusterLayout, workload: Workload) -> NodeState:
-    """Return idle nodes, whose fragmentation is judged by what the workload's jobs typically ask for."""
+def _solves(policy: type | object) -> bool:
+    """Return whether a policy states problems, as far as it says so."""
+    return not isinstance(policy, StatesProblems) or bool(policy.families)
+
+
+def _warm_solve(scenario: Scenario, timer: PhaseTimer) -> WarmSolve:
+    """Return the scenario's solver; what it is warm with is its open sessions, and a cold solve opens new ones."""
+
+    def solve(problem: AllocationProblem, warm: object) -> tuple[Solution, object]:
+        solver = warm
+        if not isinstance(solver, Solver):
+            solver = open_solver(scenario.solver.name, scenario.solver.kwargs, timer)
+        return solver.solve(problem), solver
+
+    return solve
+
+
+def _idle_nodes(layout: ClusterLayout, workload: Workload) -> Callable[[Ints], NodeAccount]:
+    """Return what makes idle nodes, whose fragmentation is judged by what the workload's jobs typically ask for."""
     from phasewise.sched.nodes.state import NodeState  # noqa: PLC0415  (its kernels are of no use where jobs span nodes)
 
-    return NodeState(layout, workload.tasks)
+    return lambda stream: NodeState(layout, workload.tasks, stream=stream)
 
 
 def _require_families(policy: Policy, solver: Solver) -> None:
@@ -227,7 +242,7 @@ def _require_families(policy: Policy, solver: Solver) -> None:
 
     Every one must: a link that never can answer is a mistake, and the run would depend on the others unnoticed.
     """
-    stated: frozenset[str] = getattr(policy, "families", frozenset())
+    stated = policy.families if isinstance(policy, StatesProblems) else frozenset()
     for name, taken in solver.families.items():
         for family in sorted(stated - taken):
             able = [each.name for each in solvers.describe() if each.installed and family in each.families]
@@ -238,12 +253,12 @@ def _require_families(policy: Policy, solver: Solver) -> None:
             )
 
 
-def _watched(solve: Solve, on_problem: Callable[[Problem], None]) -> Solve:
+def _watched(solve: WarmSolve, on_problem: Callable[[AllocationProblem], None]) -> WarmSolve:
     """Return ``solve``, telling of each problem first."""
 
-    def watched(problem: Problem) -> Solution:
+    def watched(problem: AllocationProblem, warm: object) -> tuple[Solution, object]:
         on_problem(problem)
-        return solve(problem)
+        return solve(problem, warm)
 
     return watched
 
@@ -279,14 +294,15 @@ def _late(timer: PhaseTimer, recorder: Recorder, notify: Callable[[str], None]) 
     return charge
 
 
-def _kernels(policy: Policy, solver: Solver, placement: Placement, nodes: NodeState | None) -> tuple[Wanted, ...]:
+def _kernels(policy: Policy, solver: Solver, placement: Placement) -> tuple[Wanted, ...]:
     """Return the compiled kernels that the loop, the solver and the placement take."""
-    families: frozenset[str] = getattr(policy, "families", frozenset())
+    families = policy.families if isinstance(policy, StatesProblems) else frozenset()
     needed = [each for kernel in (*kernels.KERNELS, *lease_kernels.KERNELS) for each in wanted(kernel)]
     needed += solver.kernels(families)
-    rule = getattr(placement, "rule", None)  # a placement of another kind has none, and nothing to compile here
-    if nodes is not None and rule is not None:
-        needed += nodes.kernels(rule)
+    if not placement.spans_nodes and isinstance(placement, Ruled):
+        from phasewise.sched.nodes.state import kernels_of  # noqa: PLC0415  (as in `_idle_nodes`)
+
+        needed += kernels_of(placement.rule)
     return tuple(needed)
 
 
@@ -307,7 +323,7 @@ def _run(simulation: Simulation, recorder: Recorder, out: Path | None, interrupt
     except (SchedulingError, SolverError, OutputError) as error:
         recorder.leave(simulation.active_jobs())
         recorder.abandon("failed", str(error))
-        raise RunFailedError(recorder.explained(error), simulation.round_index, recorder.place) from error
+        raise RunFailedError(recorder.explained(error), simulation.state.round_index, recorder.place) from error
     except KeyboardInterrupt:
         recorder.leave(simulation.active_jobs())
         recorder.abandon("interrupted", "interrupted")
@@ -316,7 +332,7 @@ def _run(simulation: Simulation, recorder: Recorder, out: Path | None, interrupt
         with suppress(Exception):  # it may be the recorder itself that is broken
             recorder.leave(simulation.active_jobs())
             recorder.abandon("failed", said(error))
-        raise defect(error, recorder.scenario, simulation.round_index, recorder.place) from error
+        raise defect(error, recorder.scenario, simulation.state.round_index, recorder.place) from error
     return RunOutcome(reason.status, summary, out)
 
 
@@ -331,16 +347,15 @@ def _blamed(scenario: Scenario) -> Iterator[None]:
         raise defect(error, scenario, None, None) from error
 
 
-def _reporter(
-    scenario: Scenario, parts: Parts, recorder: Recorder, on_progress: Callable[[Progress], None]
-) -> Callable[[], None]:
-    """Return what to call every few rounds."""
+def _reporter(scenario: Scenario, parts: Parts, recorder: Recorder, on_progress: Callable[[Progress], None]) -> Report:
+    """Return what reports every few rounds."""
     window = scenario.stop.window
     target = parts.workload.total if window is None else window[1] - window[0]
 
-    def report() -> None:
+    def report(outcome: RoundOutcome) -> None:
+        if (outcome.round_index + 1) % PROGRESS_ROUNDS:
+            return
         totals = recorder.totals
-        done = totals.jobs_completed + totals.jobs_failed + totals.jobs_refused if window is None else totals.in_window
-        on_progress(Progress(totals.rounds, totals.now_s, totals.active, done, target))
+        on_progress(Progress(totals.rounds, totals.now_s, totals.active, totals.done, target))
 
     return report

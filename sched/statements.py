@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from phasewise.sched.api import ClusterView, Floats
-from phasewise.sched.registry import PolicyOptions
-from phasewise.solvers.lexicographic import LexicographicProblem
-from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING, Bools, MaxMinProblem
+from phasewise.sched.errors import ScenarioError
+from phasewise.sched.policy_options import MaxMinOptions, PolicyOptions, SpeedOptions
+from phasewise.solvers.families.lexicographic import LexicographicProblem
+from phasewise.solvers.families.max_min import MAX_MIN, MAX_MIN_SWITCHING, MaxMinProblem
+from phasewise.solvers.problems import Bools
 
+GAVEL_REFERENCE = "v100"
 CANONICAL_WEIGHT = 1e-3  # large enough to choose among equal optima, too small to move the least gain
 
 
@@ -32,13 +35,72 @@ def proportional_throughput(throughput: Floats, capacity: Floats) -> Floats:
     return norm
 
 
+def isolated_share(view: ClusterView) -> Floats:
+    """Return the (J, W) time fractions of m jobs that have the m-th part of every worker type each.
+
+    x_ij = N_j / m / s_i, each row divided by max(1, its sum).
+
+    Notes
+    -----
+    The order of the operations is the one whose results equal the original's to the last bit.
+    Source: OSDI'20 s4.2 (the isolated baseline).
+    """
+    jobs = view.job_id.size
+    if jobs == 0:
+        return np.zeros((0, view.capacity.size))
+    x = (view.capacity / jobs)[None, :] / view.scale_factor[:, None]
+    share: Floats = x / np.maximum(x.sum(axis=1), 1.0)[:, None]
+    return share
+
+
+def even_throughput(view: ClusterView, options: SpeedOptions) -> Floats:
+    """Return the (J, W) throughputs that a policy goes by which knows how long jobs take but not how fast types are.
+
+    Each job has one rate on all the types on which it can run: its mean over them, or that on the reference type where
+    there is one and it runs there. Under the original's rules it has its rate on the reference type everywhere (D2).
+
+    Raises
+    ------
+    ScenarioError
+        If the cluster does not have the reference type.
+    """
+    pairs = runnable_pairs(view.throughput, view.capacity)
+    reference = _reference(view.worker_types, options)
+    if reference is not None and options.reference_speeds:
+        return np.repeat(view.throughput[:, reference, None], view.capacity.size, axis=1)
+    total = np.where(pairs, view.throughput, 0.0).sum(axis=1)
+    rate = np.divide(total, pairs.sum(axis=1), out=np.zeros(total.size), where=total > 0.0)
+    if reference is not None:
+        rate = np.where(pairs[:, reference], view.throughput[:, reference], rate)
+    return np.where(pairs, rate[:, None], 0.0)
+
+
+def _reference(worker_types: tuple[str, ...], options: SpeedOptions) -> int | None:
+    """Return the index of the reference type, None where speeds are averaged."""
+    name = options.reference_type or (GAVEL_REFERENCE if options.reference_speeds else None)
+    if name is None:
+        return None
+    if name not in worker_types:
+        raise ScenarioError(
+            f"the policy takes the speed of {name} for that of all worker types, but the cluster has none; allowed: "
+            f"{', '.join(worker_types)}, by --set policy.options.reference_type=NAME"
+            + (", or --timing corrected" if options.reference_type is None else ", or none for mean speeds")
+        )
+    return worker_types.index(name)
+
+
 def runnable_pairs(throughput: Floats, capacity: Floats) -> Bools:
     """Return where a job can make progress, (J, W) bool: its throughput is above 0 and the type has GPUs."""
     pairs: Bools = (throughput > 0) & (capacity > 0)
     return pairs
 
 
-def max_min_problem(view: ClusterView, throughput: Floats, options: PolicyOptions) -> tuple[MaxMinProblem, Bools]:
+def believed_throughput(view: ClusterView, *, knows_speeds: bool) -> Floats:
+    """Return the (J, W) throughputs that a policy goes by: the true ones, or 1 where it knows no speeds."""
+    return view.throughput if knows_speeds else np.ones(view.throughput.shape)
+
+
+def max_min_problem(view: ClusterView, throughput: Floats, options: MaxMinOptions) -> tuple[MaxMinProblem, Bools]:
     """Return the max-min fairness problem of the jobs that can run, and which those are, (J,) bool.
 
     gain_ij = s_i T_ij / (w_i norm_i), and x_ij is fixed at 0 wherever the job makes no progress, unless the options
@@ -58,24 +120,40 @@ def max_min_problem(view: ClusterView, throughput: Floats, options: PolicyOption
     -----
     Source: OSDI'20 s4.1.
     """
-    pairs = runnable_pairs(view.throughput, view.capacity)
-    rows: Bools = np.any(pairs, axis=1)
-    norm = proportional_throughput(throughput[rows], view.capacity)
-    factor = view.scale_factor[rows] / (view.priority_weight[rows] * norm)
+    pairs, rows = possible_pairs(view, options)
     previous, move_cost = _moving(view, rows, options.move_weight)
     problem = MaxMinProblem(
-        gain=factor[:, None] * throughput[rows],
+        gain=_fair_gain(view, throughput, rows),
         scale_factor=view.scale_factor[rows],
         capacity=view.capacity,
-        allowed=pairs[rows] if options.mask_impossible else np.ones_like(pairs[rows]),
+        allowed=pairs,
         linear_weight=CANONICAL_WEIGHT if options.canonical else 0.0,
         previous=previous,
         move_cost=move_cost,
+        keys=view.job_id[rows],
     )
     return problem, rows
 
 
-def max_min_families(options: PolicyOptions) -> frozenset[str]:
+def possible_pairs(view: ClusterView, options: PolicyOptions) -> tuple[Bools, Bools]:
+    """Return where x may be above 0, (R, W) bool, and which R of the J jobs can run at all, (J,) bool.
+
+    Every pair of a job that can run is open where the options ask for the original's form.
+    """
+    pairs = runnable_pairs(view.throughput, view.capacity)
+    rows: Bools = np.any(pairs, axis=1)
+    return (pairs[rows] if options.mask_impossible else np.ones_like(pairs[rows])), rows
+
+
+def _fair_gain(view: ClusterView, throughput: Floats, rows: Bools) -> Floats:
+    """Return s_i T_ij / (w_i norm_i) of the jobs in ``rows``."""
+    norm = proportional_throughput(throughput[rows], view.capacity)
+    factor = view.scale_factor[rows] / (view.priority_weight[rows] * norm)
+    gain: Floats = factor[:, None] * throughput[rows]
+    return gain
+
+
+def max_min_families(options: MaxMinOptions) -> frozenset[str]:
     """Return the families of what `max_min_problem` states in a simulation with these options."""
     return frozenset({MAX_MIN_SWITCHING if options.move_weight else MAX_MIN})
 
@@ -87,8 +165,9 @@ def water_filling_problem(
 
     Its levels are unique, so that no linear term has to choose among optima; moving costs nothing in it.
     """
-    stated, rows = max_min_problem(view, throughput, options)
-    return LexicographicProblem(stated.gain, stated.scale_factor, stated.capacity, stated.allowed), rows
+    pairs, rows = possible_pairs(view, options)
+    gain = _fair_gain(view, throughput, rows)
+    return LexicographicProblem(gain, view.scale_factor[rows], view.capacity, pairs, view.job_id[rows]), rows
 
 
 def _moving(view: ClusterView, rows: Bools, move_weight: float) -> tuple[Floats | None, Floats | None]:

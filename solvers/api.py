@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from phasewise.profiling.phases import PhaseTimer
-from phasewise.solvers.problems import Problem
+from phasewise.solvers.problems import AllocationProblem
+from phasewise.solvers.proofs import Duals
 
 Floats = npt.NDArray[np.float64]
 
@@ -63,19 +64,16 @@ class Answer:
     status
         The backend's verdict, translated.
     x
-        (J, W) time fractions, or None where the backend has none.
-    capacity_prices, job_weights
-        Duals of the capacity rows (W,), objective per GPU, and of the per-job gain rows (J,), which sum to about 1,
-        where the backend gives them; signs such that both are non-negative. The certifier computes its own bound
-        from them.
+        (R, W) time fractions, or None where the backend has none.
+    duals
+        Where the backend gives them: the family makes its own bound of them. With `Status.INFEASIBLE`, those that prove
+        that nothing is feasible.
     iterations
         Simplex, interior-point or first-order iterations, 0 if unknown.
     rebuild
         Why the model was built, None where it was reused.
     note
         The native status text, for messages.
-    stage_prices
-        (K, W) capacity prices of a family that is solved in stages, a row a stage; its certificate reads them.
     solved_by
         Which other backend a backend that picks one picked; empty where it solves by itself.
     fallbacks
@@ -84,12 +82,10 @@ class Answer:
 
     status: Status
     x: Floats | None
-    capacity_prices: Floats | None = None
-    job_weights: Floats | None = None
+    duals: Duals | None = None
     iterations: int = 0
     rebuild: RebuildReason | None = None
     note: str = ""
-    stage_prices: Floats | None = None
     solved_by: str = ""
     fallbacks: tuple[Fallback, ...] = ()
 
@@ -101,14 +97,14 @@ class Solution:
     Attributes
     ----------
     x
-        (J, W) feasible time fractions (projected).
+        (R, W) feasible time fractions (projected).
     objective
         Value of the problem's objective at `x`, recomputed here.
     bound
         A proven bound on the optimum from the duals, or None where the backend gives none.
     gap
-        abs(bound - objective) / abs(bound), so that no unit of gain matters; None without a bound. Where terms of the
-        objective may cancel, relative to the problem's `magnitude` if that is more.
+        How far `x` is from the best allocation at most, as the family measures it: abs(bound - objective) / abs(bound),
+        so that no unit matters, unless its objective asks for another measure. None where nothing is proven.
     violation
         Largest constraint violation of the backend's x before the projection, relative to the constraint's scale.
     utilization
@@ -138,10 +134,36 @@ class Solution:
     less_accurate: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Infeasible:
+    """A certified result as well: no allocation satisfies the constraints of the problem, and this is proven.
+
+    Only families whose constraints may contradict each other have it; in the others doing nothing is feasible.
+
+    Attributes
+    ----------
+    backend
+        Who found it.
+    margin
+        By how much the constraints contradict each other, see `phasewise.solvers.proofs.Infeasibility`.
+    duals
+        Those that prove it: which constraints do, and how strongly.
+    iterations, rebuild, fallbacks
+        As in `Solution`.
+    """
+
+    backend: str
+    margin: float
+    duals: Duals
+    iterations: int
+    rebuild: RebuildReason | None
+    fallbacks: tuple[Fallback, ...] = field(default=())
+
+
 class SolverSession(Protocol):
     """A live solver: owns the native model and every cache; not shared between threads."""
 
-    def solve(self, problem: Problem) -> Answer:
+    def solve(self, problem: AllocationProblem) -> Answer:
         """Return the backend's answer; times itself with the phases lp_build and lp_solve."""
         ...
 
@@ -166,6 +188,8 @@ class SolverBackend(Protocol):
     kernels
         Optional: ``kernels(families)`` returns the compiled kernels (`phasewise.profiling.jit.kernel.Wanted`) that
         solving these families takes, for whoever measures has them ready before.
+    pairs
+        Optional, False where it is missing: whether it takes problems with rows of two jobs.
     exact
         Optional, True where it is missing: whether an answer that is feasible but short of its bound is a failure. Of a
         heuristic it is not; its `Solution.gap` then says what it gives up, at most.

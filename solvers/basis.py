@@ -1,4 +1,4 @@
-"""A simplex basis of the LP of `phasewise.solvers.lp`, and how it is carried from one round's problem to the next.
+"""A simplex basis of the max-min program of single jobs, and how it is carried from one round's problem to the next.
 
 A job owns a gain row, a time row and the columns of its pairs; t and the capacity rows belong to all. So a basis can be
 taken apart by jobs: who stays keeps its part, who leaves takes it along, who arrives gets the part that is best at the
@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from phasewise.solvers.crash import StartingPoint
-from phasewise.solvers.lp import Ints, LinearProgram
-from phasewise.solvers.problems import Bools, Floats, MaxMinProblem
+from phasewise.solvers.families.max_min import MaxMinProblem
+from phasewise.solvers.lp import LinearProgram
+from phasewise.solvers.problems import Bools, Floats, Ints
 
 Codes = npt.NDArray[np.int8]
 Hashes = npt.NDArray[np.uint64]
@@ -86,21 +87,26 @@ def solved(
     problem: MaxMinProblem, hashes: Hashes, lp: LinearProgram, basis: Basis, level: float, prices: Floats
 ) -> Solved:
     """Return what the optimal ``basis`` of ``problem``, whose `job_hashes` are given, leaves to the next round."""
-    jobs, types = problem.jobs, problem.types
-    pairs = jobs * types
-    kept = np.full(pairs, UPPER)
-    kept[lp.kept] = basis.columns[pairs + 1 :]
+    kept = np.full(lp.shape[0] * lp.shape[1], UPPER)
+    if "kept" in lp.columns:
+        kept[kept_pairs(lp)] = basis.columns[lp.columns["kept"]]
     return Solved(
         problem.family,
         hashes,
-        basis.columns[:pairs].reshape(jobs, types),
-        kept.reshape(jobs, types),
-        basis.rows[:jobs],
-        basis.rows[jobs : 2 * jobs],
-        basis.rows[2 * jobs :],
+        basis.columns[lp.columns["x"]].reshape(lp.shape),
+        kept.reshape(lp.shape),
+        basis.rows[lp.rows["gain"]],
+        basis.rows[lp.rows["time"]],
+        basis.rows[lp.rows["capacity"]],
         level,
         prices,
     )
+
+
+def kept_pairs(lp: LinearProgram) -> Ints:
+    """Return the flat indices of the pairs with a column of time kept, none where there is no such block."""
+    kept = lp.pairs.get("kept")
+    return np.empty(0, dtype=np.intp) if kept is None else kept
 
 
 def basis_of(lp: LinearProgram, basic: npt.NDArray[np.integer], columns: Floats) -> Basis:
@@ -115,10 +121,9 @@ def basis_of(lp: LinearProgram, basic: npt.NDArray[np.integer], columns: Floats)
     columns
         (n,) values of the columns, which tell the bound at which each of the others is.
     """
-    jobs = lp.row_scale.size
     column_codes = np.where(columns > 0.5 * lp.col_upper, UPPER, LOWER)  # a column fixed at 0 is at its lower bound
     row_codes = np.full(lp.row_lower.size, UPPER)
-    row_codes[:jobs] = LOWER
+    row_codes[lp.rows["gain"]] = LOWER
     column_codes[basic[basic >= 0]] = BASIC
     row_codes[-1 - basic[basic < 0]] = BASIC
     return Basis(column_codes, row_codes)
@@ -130,19 +135,18 @@ def starting_basis(start: StartingPoint, lp: LinearProgram) -> Basis:
     A job at the common gain has its gain row tight, one that runs all the time its time row; the last tight row is the
     one that limits t.
     """
-    jobs = start.kind.size
-    types = lp.row_lower.size - 2 * jobs
-    columns = np.full(lp.cost.size, LOWER)
-    columns[np.arange(0, jobs * types, types) + start.kind] = BASIC
-    columns[jobs * types] = BASIC
-    rows = np.full(lp.row_lower.size, BASIC)
-    rows[:jobs] = np.where(start.full, BASIC, LOWER)
-    rows[jobs : 2 * jobs] = np.where(start.full, UPPER, BASIC)
+    jobs, types = lp.shape
+    columns, rows = np.full(lp.cost.size, LOWER), np.full(lp.row_lower.size, BASIC)
+    gain, time, capacity = (rows[lp.rows[name]] for name in ("gain", "time", "capacity"))
+    columns[lp.columns["x"]][np.arange(0, jobs * types, types) + start.kind] = BASIC
+    columns[lp.columns["level"]] = BASIC
+    gain[:] = np.where(start.full, BASIC, LOWER)
+    time[:] = np.where(start.full, UPPER, BASIC)
     if start.tight_type >= 0:
-        rows[2 * jobs + start.tight_type] = UPPER
+        capacity[start.tight_type] = UPPER
     else:
-        rows[start.tight_job] = LOWER
-        rows[jobs + start.tight_job] = UPPER
+        gain[start.tight_job] = LOWER
+        time[start.tight_job] = UPPER
     return Basis(columns, rows)
 
 
@@ -187,21 +191,25 @@ def carried(last: Solved, source: Ints, problem: MaxMinProblem, lp: LinearProgra
     rises
         With a switching term: whether the common gain is expected to rise; None leaves everything as it was.
     """
-    jobs, types = problem.jobs, problem.types
-    pairs = jobs * types
+    jobs, types = lp.shape
     stays = source >= 0
     parts = _arrivals(problem, ~stays, last)
     for part, old in zip(parts, (last.added, last.kept, last.gain_rows, last.time_rows), strict=True):
         part[stays] = old[source[stays]]
     added, kept, gain_rows, time_rows = parts
-    has_kept = np.zeros(pairs, dtype=np.bool_)
-    has_kept[lp.kept] = True
+    has_kept, has_column = np.zeros(jobs * types, dtype=np.bool_), kept_pairs(lp)
+    has_kept[has_column] = True
     if rises is not None:
         _lean(problem, rises, added, kept, stays & (gain_rows != BASIC))
     lost = (kept == BASIC) & ~has_kept.reshape(jobs, types)
     added[lost] = BASIC  # the same column of the matrix stands in for it
-    columns = np.concatenate((added.ravel(), [BASIC], kept.ravel()[lp.kept]))
-    return Basis(columns, np.concatenate((gain_rows, time_rows, last.capacity_rows)))
+    columns, rows = np.full(lp.cost.size, BASIC), np.full(lp.row_lower.size, BASIC)
+    columns[lp.columns["x"]] = added.ravel()
+    if has_column.size:
+        columns[lp.columns["kept"]] = kept.ravel()[has_column]
+    for name, codes in (("gain", gain_rows), ("time", time_rows), ("capacity", last.capacity_rows)):
+        rows[lp.rows[name]] = codes
+    return Basis(columns, rows)
 
 
 def level_rises(last: Solved, source: Ints, problem: MaxMinProblem) -> bool | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from phasewise.solvers.api import RebuildReason
-from phasewise.solvers.problems import AllocationProblem
+from phasewise.solvers.problems import Traits
 
 _STEPS: Final = 4  # sizes an octave: 16, 20, 24, 28, 32, 40 ...; half a step, an eighth, is wasted on average
 LEAST: Final = 8
@@ -71,14 +71,14 @@ class ProgramCache(Generic[Program]):
         self.solves = 0
         self.hits = 0
 
-    def find(self, problem: AllocationProblem, linear: bool) -> tuple[Bucket, Program | None, RebuildReason | None]:
-        """Return the bucket that serves ``problem``, its program, or None and the reason why there is none.
+    def find(self, traits: Traits) -> tuple[Bucket, Program | None, RebuildReason | None]:
+        """Return the bucket that serves a problem, its program, or None and the reason why there is none.
 
         A bucket with up to twice the slots serves as well, so that a number of jobs that goes down, or up and down
         across a limit, does not compile again.
         """
         self.solves += 1
-        wanted = Bucket(problem.family, linear, problem.types, slots_for(problem.jobs))
+        wanted = Bucket(traits.family, traits.linear, traits.types, slots_for(traits.rows))
         before, self._last = self._last, wanted
         fitting = [bucket for bucket in self._programs if _serves(bucket, wanted)]
         if fitting:

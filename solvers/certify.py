@@ -1,19 +1,21 @@
 """One certifier for every answer: a backend's own claim is not trusted.
 
-The certifier projects x to feasibility, recomputes the objective there, computes a bound from the duals by weak
-duality (valid whatever the backend did), and decides by these figures alone whether the answer is accepted.
+The certifier has the problem project x to feasibility, recompute the objective there and make of the duals what they
+prove (valid whatever the backend did), and decides by these figures alone whether the answer is accepted. That nothing
+is feasible is accepted likewise: where the duals prove it.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Final, Protocol, TypeGuard, runtime_checkable
+from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
-from phasewise.solvers.api import Answer, Fallback, Floats, Solution, Status
-from phasewise.solvers.problems import Problem
+from phasewise.solvers.api import Answer, Fallback, Floats, Infeasible, Solution, Status
+from phasewise.solvers.problems import AllocationProblem
+from phasewise.solvers.proofs import Duals, Proof
 
 VIOLATION_LIMIT: Final = 1e-6
 """Largest accepted violation of a constraint, relative to its scale, before the projection."""
@@ -25,6 +27,9 @@ LESSER_GAP_LIMIT: Final = 1e-4
 """Largest relative gap of an answer of less accuracy, which stands, and is marked, where nothing better is found.
 
 A run of days is worth more than the last digits of one round; shares of time are kept to a few percent at best."""
+
+INFEASIBLE_MARGIN: Final = 1e-9
+"""Least margin of a proof that nothing is feasible: less may be rounding."""
 
 _USABLE: Final = frozenset({Status.OPTIMAL, Status.INACCURATE})
 
@@ -46,6 +51,9 @@ class Rejection:
     lesser: Solution | None = None
 
 
+Verdict: TypeAlias = Solution | Infeasible | Rejection
+
+
 class Judge:
     """The certifier for the answers to one problem, as it is handed to a backend that asks others.
 
@@ -59,17 +67,17 @@ class Judge:
         As `certify` takes it.
     """
 
-    def __init__(self, problem: Problem, backend: str, gap_limit: float = GAP_LIMIT) -> None:
+    def __init__(self, problem: AllocationProblem, backend: str, gap_limit: float = GAP_LIMIT) -> None:
         self._problem, self._backend, self._gap_limit = problem, backend, gap_limit
-        self._given: list[Solution | Rejection] = []
+        self._given: list[Verdict] = []
 
-    def __call__(self, answer: Answer) -> Solution | Rejection:
-        """Return the certified solution, or why the answer is not one."""
+    def __call__(self, answer: Answer) -> Verdict:
+        """Return the certified result, or why the answer is none."""
         verdict = certify(self._problem, answer, self._backend, gap_limit=self._gap_limit)
         self._given.append(verdict)
         return verdict
 
-    def own(self, outcome: object) -> Solution | Rejection:
+    def own(self, outcome: object) -> Verdict:
         """Return ``outcome`` as far as its solution is one that was given here: no backend certifies itself."""
         if isinstance(outcome, Rejection):
             known = any(isinstance(own, Rejection) and own.lesser is outcome.lesser for own in self._given)
@@ -84,20 +92,20 @@ class Judge:
 class PickingSession(Protocol):
     """A session that asks other backends: it judges their answers as they come, so that nothing is judged twice."""
 
-    def pick(self, problem: Problem, judge: Judge) -> Solution | Rejection:
+    def pick(self, problem: AllocationProblem, judge: Judge) -> Verdict:
         """Return a verdict of ``judge`` on an answer of another backend, or why there is none."""
         ...
 
 
 def certify(
-    problem: Problem,
+    problem: AllocationProblem,
     answer: Answer,
     backend: str,
     *,
     violation_limit: float = VIOLATION_LIMIT,
     gap_limit: float = GAP_LIMIT,
-) -> Solution | Rejection:
-    """Return the certified solution, or why the answer is not one.
+) -> Verdict:
+    """Return the certified result, a solution or that there is none, or why the answer is neither.
 
     Parameters
     ----------
@@ -110,27 +118,26 @@ def certify(
     violation_limit
         Largest accepted relative violation of x before it is projected.
     gap_limit
-        Largest accepted gap, as `relative_gap` says; without duals there is no bound and no such test. Infinite for a
-        heuristic, whose gap is what it gives up.
+        Largest accepted gap, as the problem measures it; without duals there is no bound and no such test. Infinite for
+        a heuristic, whose gap is what it gives up.
     """
-    if not isinstance(answer, Answer):  # a plug-in's code is not type-checked here
-        return Rejection(f"returned {type(answer).__name__}, not an Answer")
-    if answer.status not in _USABLE:
-        return Rejection(f"status {answer.status}" + (f" ({answer.note})" if answer.note else ""))
-    fault = _form_fault(problem, answer.x)
+    if isinstance(answer, Answer) and answer.status is Status.INFEASIBLE:
+        return _refuted(problem, answer, backend)
+    fault = _form_fault(problem, answer)
     if fault is not None or answer.x is None:
         return Rejection(fault or "no x")
     violation = problem.violation(answer.x)
     if violation > violation_limit:
         return Rejection(f"x violates a constraint by {violation:.3g} (relative; allowed {violation_limit:g})")
-    x = problem.project(answer.x) if violation > 0.0 else answer.x.copy()
-    x.flags.writeable = False
-    objective = problem.objective(x)
-    bound, gap = _proof(problem, answer, x, objective)
-    if gap is not None and gap > gap_limit:
-        x, objective, gap = _mended(problem, answer, x, (objective, gap))
+    projected = problem.project(answer.x) if violation > 0.0 else answer.x.copy()
+    if projected is None:
+        return Rejection(f"x violates a constraint by {violation:.3g} (relative) and cannot be made feasible")
+    x, objective, proof = _judged(problem, answer, projected)
+    if proof is not None and proof.gap is not None and proof.gap > gap_limit:
+        x, objective, proof = _mended(problem, answer, (x, objective, proof))
+    bound, gap = (None, None) if proof is None else (proof.bound, proof.gap)
     solution = Solution(
-        backend=f"{backend}:{answer.solved_by}" if answer.solved_by else backend,
+        backend=_signed(backend, answer),
         status=answer.status,
         x=x,
         objective=objective,
@@ -140,7 +147,7 @@ def certify(
         utilization=problem.utilization(x),
         iterations=int(answer.iterations),  # JSON takes no NumPy numbers
         rebuild=answer.rebuild,
-        fallbacks=tuple(Fallback(f"{backend}:{passed.backend}", passed.reason) for passed in answer.fallbacks),
+        fallbacks=_fallbacks(backend, answer),
         utilization_ceiling=None if math.isfinite(gap_limit) else problem.utilization_ceiling(),
     )
     if gap is None or gap <= gap_limit:
@@ -152,62 +159,71 @@ def certify(
     )
 
 
-def _mended(problem: Problem, answer: Answer, x: Floats, reached: tuple[float, float]) -> tuple[Floats, float, float]:
-    """Return x (J, W), its objective and its gap: without what a solver's tolerance left in it, if that is better."""
-    mended = problem.mended(x)
-    if mended is None or problem.objective(mended) <= reached[0]:
-        return x, *reached
-    mended.flags.writeable = False
-    objective = problem.objective(mended)
-    gap = _proof(problem, answer, mended, objective)[1]
-    return (x, *reached) if gap is None else (mended, objective, gap)
+def _judged(problem: AllocationProblem, answer: Answer, x: Floats) -> tuple[Floats, float, Proof | None]:
+    """Return ``x`` (R, W), read-only from now on, its objective, and what the answer's duals prove about it."""
+    x.flags.writeable = False
+    return x, problem.objective(x), problem.prove(x, _duals(answer))
 
 
-def relative_gap(bound: float, objective: float, magnitude: float = 0.0) -> float:
-    """Return ``abs(bound - objective) / abs(bound)``, 0 where both are 0: no unit matters, tiny gains included.
+def _mended(
+    problem: AllocationProblem, answer: Answer, reached: tuple[Floats, float, Proof]
+) -> tuple[Floats, float, Proof]:
+    """Return x (R, W), its objective and its proof: without what a solver's tolerance left in it, if that is better."""
+    mended = problem.mended(reached[0])
+    if mended is None or not problem.better(problem.objective(mended), reached[1]):
+        return reached
+    x, objective, proof = _judged(problem, answer, mended)
+    return reached if proof is None or proof.gap is None else (x, objective, proof)
 
-    Where ``magnitude``, what the objective's terms add up to before they cancel, is more, it is the measure.
-    """
-    difference = abs(bound - objective)
-    measure = max(abs(bound), magnitude)
-    return difference / measure if measure != 0.0 else (0.0 if difference == 0.0 else math.inf)
+
+def _refuted(problem: AllocationProblem, answer: Answer, backend: str) -> Infeasible | Rejection:
+    """Return that nothing is feasible, where the answer's duals prove it."""
+    duals = _duals(answer)
+    found = problem.refute(duals)
+    if found is None or not found.margin > INFEASIBLE_MARGIN:
+        return Rejection(f"status {answer.status}" + (f" ({answer.note})" if answer.note else "") + ", not proven")
+    return Infeasible(
+        _signed(backend, answer),
+        found.margin,
+        duals,
+        int(answer.iterations),
+        answer.rebuild,
+        _fallbacks(backend, answer),
+    )
 
 
-def _form_fault(problem: Problem, x: object) -> str | None:
+def _duals(answer: Answer) -> Duals:
+    """Return the answer's duals; what is none proves nothing, as a plug-in's code is not type-checked here."""
+    return answer.duals if isinstance(answer.duals, Duals) else Duals()
+
+
+def _signed(backend: str, answer: Answer) -> str:
+    """Return the name that a result bears: the backend's, and that of the one that it picked."""
+    return f"{backend}:{answer.solved_by}" if answer.solved_by else backend
+
+
+def _fallbacks(backend: str, answer: Answer) -> tuple[Fallback, ...]:
+    """Return the backends that a backend that picks one had asked before, named after both."""
+    return tuple(Fallback(f"{backend}:{passed.backend}", passed.reason) for passed in answer.fallbacks)
+
+
+def _form_fault(problem: AllocationProblem, answer: object) -> str | None:
+    """Say what makes an answer unusable, or None; a plug-in's code is not type-checked here."""
+    if not isinstance(answer, Answer):
+        return f"returned {type(answer).__name__}, not an Answer"
+    if answer.status not in _USABLE:
+        return f"status {answer.status}" + (f" ({answer.note})" if answer.note else "")
+    return _x_fault(problem, answer.x)
+
+
+def _x_fault(problem: AllocationProblem, x: object) -> str | None:
     """Say what makes ``x`` unusable, or None."""
-    if x is None:
-        return "no x"
     if not isinstance(x, np.ndarray):
-        return f"x is a {type(x).__name__}, expected a NumPy array"
+        return "no x" if x is None else f"x is a {type(x).__name__}, expected a NumPy array"
     if x.dtype != np.float64:
         return f"x has dtype {x.dtype}, expected float64"
-    if x.shape != (problem.jobs, problem.types):
-        return f"x has shape {x.shape}, expected {(problem.jobs, problem.types)}"
+    if x.shape != (problem.rows, problem.types):
+        return f"x has shape {x.shape}, expected {(problem.rows, problem.types)}"
     if not math.isfinite(float(x.sum())) and not np.isfinite(x).all():
         return "x is not finite"
     return None
-
-
-def _is_dual(values: object, shape: tuple[int, ...]) -> TypeGuard[Floats]:
-    """Return whether ``values`` are numbers of that shape, so that they can prove something."""
-    return isinstance(values, np.ndarray) and values.dtype == np.float64 and values.shape == shape
-
-
-def _proof(problem: Problem, answer: Answer, x: Floats, objective: float) -> tuple[float | None, float | None]:
-    """Return the bound that the answer proves and the relative gap to it at ``x``, or None twice without a proof."""
-    stages = answer.stage_prices
-    if stages is not None and _is_dual(stages, (len(stages), problem.types)) and np.isfinite(stages).all():
-        staged = problem.staged_proof(x, stages)
-        if staged is not None:
-            return staged
-    bound = _bound(problem, answer)
-    return bound, None if bound is None else relative_gap(bound, objective, problem.magnitude(x))
-
-
-def _bound(problem: Problem, answer: Answer) -> float | None:
-    """Return the bound that the answer's duals prove, or None where there are no usable duals."""
-    weights, prices = answer.job_weights, answer.capacity_prices
-    if not _is_dual(weights, (problem.jobs,)) or not _is_dual(prices, (problem.types,)):
-        return None
-    bound = problem.bound(np.maximum(weights, 0.0), np.maximum(prices, 0.0))
-    return bound if math.isfinite(bound) else None

@@ -9,14 +9,15 @@ judged as any other: a bad start costs time, not truth.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache, singledispatch
+from functools import lru_cache
 from typing import Final, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.lp import KEPT_SHAPES
-from phasewise.solvers.problems import AllocationProblem, Bools, Floats, MaxMinProblem
+from phasewise.solvers.problems import Bools, Floats
 
 _TURNS: Final = 10  # at 1,345 jobs each costs 0.1 ms and ten of them save half to nine tenths of 120 ms
 _LEAST_TURNS: Final = 3
@@ -28,7 +29,7 @@ _NO_GPUS: Final = 1e-9  # stands for a capacity of 0, where nothing is used eith
 
 @dataclass(frozen=True, slots=True)
 class StartingPoint:
-    """A vertex of the LP of `phasewise.solvers.lp`.
+    """A vertex of the program of `phasewise.solvers.forms.max_min_lp`.
 
     Attributes
     ----------
@@ -48,14 +49,10 @@ class StartingPoint:
     tight_job: int
 
 
-@singledispatch
-def starting_point(problem: AllocationProblem) -> StartingPoint | None:
-    """Return a vertex to start from, or None where this family, or this instance, has none that is cheap."""
-    return None
-
-
-@starting_point.register
-def _max_min(problem: MaxMinProblem) -> StartingPoint | None:
+def starting_point(problem: MaxMinProblem) -> StartingPoint | None:
+    """Return a vertex to start from, or None where this instance has none that is cheap: rows of two jobs have none."""
+    if problem.teams is not None:
+        return None
     gain, capacity = problem.usable_gain, problem.capacity
     jobs, types = gain.shape
     kind = (gain * _tie_breaker(jobs, tuple(capacity.tolist()))).argmax(axis=1)

@@ -17,7 +17,7 @@ from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers import native_options
 from phasewise.solvers.api import SolverSession, Status
 from phasewise.solvers.errors import OptionError
-from phasewise.solvers.problems import MaxMinProblem
+from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.silence import new_highs, silenced
 
 _STATUSES: Final[Mapping[str, Status]] = {
@@ -53,6 +53,8 @@ class NativeSolver:
         What each option takes; None for HiGHS, which is asked itself.
     starts_warm
         Whether CVXPY can hand it the last solution to start from.
+    cones
+        Whether it takes cone programs, and not linear ones alone.
     speaks
         Whether it writes to standard output in a solve, whatever its options say.
     """
@@ -64,6 +66,7 @@ class NativeSolver:
     defaults: Mapping[str, object] = field(default_factory=dict)
     rules: Mapping[str, native_options.Rule] | None = None
     starts_warm: bool = False
+    cones: bool = True
     speaks: bool = False
 
     def check(self, backend: str, options: Mapping[str, object]) -> None:
@@ -177,6 +180,7 @@ NATIVE_SOLVERS: Final = (
         "simplex",
         {"threads": 1, "dual_feasibility_tolerance": 1e-10},  # as in `phasewise.solvers.highs`
         starts_warm=True,
+        cones=False,
         speaks=True,  # CVXPY makes an object for each solve, and not every version of it turns the output off in time
     ),
 )

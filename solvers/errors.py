@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from phasewise.solvers.api import Infeasible
+
 __all__ = [
+    "InfeasibleError",
     "OptionError",
     "ProblemError",
     "ReplayFailedError",
@@ -36,6 +42,20 @@ class UnsupportedProblemError(SolverError):
 
 class SolveFailedError(SolverError):
     """No backend of the chain delivered an answer that passes the certifier."""
+
+
+class InfeasibleError(SolverError):
+    """No allocation satisfies the constraints of the problem, and this is proven; a caller may state another one.
+
+    Attributes
+    ----------
+    outcome
+        The certified result, with the duals that prove it.
+    """
+
+    def __init__(self, family: str, outcome: Infeasible) -> None:
+        super().__init__(f"problem family {family!r}: the constraints contradict each other (by {outcome.margin:.3g})")
+        self.outcome = outcome
 
 
 class ReplayFailedError(SolverError):

@@ -32,10 +32,11 @@ from phasewise.profiling.jit.layouts import laid_out
 from phasewise.profiling.phases import Phase, PhaseTimer
 from phasewise.solvers.api import Answer, RebuildReason, Status
 from phasewise.solvers.errors import SolveFailedError
+from phasewise.solvers.families.lexicographic import LexicographicProblem
 from phasewise.solvers.hulls import DETOUR, Floats, lower_hulls, priced
-from phasewise.solvers.lexicographic import LexicographicProblem
 from phasewise.solvers.overload import Demand, Overload, Supply
-from phasewise.solvers.problems import Bools, MaxMinProblem
+from phasewise.solvers.problems import Bools
+from phasewise.solvers.proofs import Duals
 
 if TYPE_CHECKING:
     from phasewise.solvers.filling_kernels import Jobs, Stock
@@ -142,7 +143,7 @@ class WaterFiller:
         # compiled, or loaded, before anything is timed
         self.fill(np.array([[1.0, 3.0], [2.0, 1.0], [1.0, 1.3]]), np.array([1.0, 2.0, 1.0]), np.array([0.9, 1.1]))
 
-    def answer(self, problem: MaxMinProblem, timer: PhaseTimer) -> Answer:
+    def answer(self, problem: LexicographicProblem, timer: PhaseTimer) -> Answer:
         """Return the answer to a lexicographic problem, timed by phase, with the prices that prove every level."""
         with timer.phase(Phase.LP_BUILD):
             gain = problem.usable_gain
@@ -158,18 +159,17 @@ class WaterFiller:
                 other = self.fill(gain, problem.scale_factor, problem.capacity, manner)
                 iterations, times = iterations + other.iterations, times + 1
                 gap, filling = min((gap, filling), (_gap(problem, other), other), key=itemgetter(0))
-            if isinstance(problem, LexicographicProblem):
-                fitted = problem.project(filling.x)
-                full = problem.topped_up(fitted)
-                filling = filling if full is fitted else replace(filling, x=full)
+            fitted = problem.project(filling.x)
+            full = problem.topped_up(fitted)
+            filling = filling if full is fitted else replace(filling, x=full)
         again = f"; filled {times} times, as the first was proven to {first:.1e} only" if times > 1 else ""
         return Answer(
             Status.OPTIMAL,
             filling.x,
+            Duals(stages=filling.stage_prices),
             iterations=iterations,
             rebuild=RebuildReason.FRESH,
             note=f"{len(filling.stage_prices)} stages{again}",
-            stage_prices=filling.stage_prices,
         )
 
     def fill(self, gain: Floats, scale_factor: Floats, capacity: Floats, manner: Manner = _SWIFT) -> Filling:
@@ -198,10 +198,9 @@ class WaterFiller:
         return Filling(x, np.reshape(prices, (-1, pooled.size))[:, kinds], self._overload.iterations, stages.doubt())
 
 
-def _gap(problem: MaxMinProblem, filling: Filling) -> float:
+def _gap(problem: LexicographicProblem, filling: Filling) -> float:
     """Return what the certificate will say of the filling: the largest relative distance of a level from its bound."""
-    proof = problem.staged_proof(problem.project(filling.x), filling.stage_prices)
-    gap = 0.0 if proof is None else proof[1]
+    gap = problem.staged_proof(problem.project(filling.x), filling.stage_prices)[1]
     return _UNPROVEN if gap is None else gap
 
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from phasewise.solvers.api import Answer, RebuildReason, Status
 from phasewise.solvers.basis import Basis
-from phasewise.solvers.lp import INFINITE, Ints, LinearProgram
+from phasewise.solvers.lp import INFINITE, LinearProgram
 from phasewise.solvers.native_options import claim_highs_threads, set_highs
-from phasewise.solvers.problems import Floats
+from phasewise.solvers.problems import Floats, Ints
 from phasewise.solvers.silence import new_highs
 
 DEFAULTS: Final[Mapping[str, object]] = {
@@ -27,6 +27,9 @@ DEFAULTS: Final[Mapping[str, object]] = {
     "primal_feasibility_tolerance": 1e-9,  # at 1e-7, projecting the answer to a round with a cost of moving lost 8e-10
     "dual_feasibility_tolerance": 1e-10,  # at 1e-7, jobs in units decades apart lost up to 2e-7; it costs no iteration
 }
+_TELLS_RAY: Final[Mapping[str, object]] = {"solver": "simplex", "simplex_strategy": 1, "presolve": "off"}
+"""What tells why a model is infeasible: of all methods the dual simplex alone ends with a ray."""
+
 _BY_COLUMNS: Final = 1
 _MAXIMISE: Final = -1
 
@@ -56,6 +59,7 @@ class HighsModel:
         self._threads = merged["threads"]
         self._time_limit_s = float(self._highs.getOptionValue("time_limit")[1])
         self._failed = False
+        self._before = 0  # iterations of a run before the last one
 
     def load(self, lp: LinearProgram) -> None:
         """Hand over the whole model; what was there before, its basis included, is gone."""
@@ -95,6 +99,20 @@ class HighsModel:
         self._highs.setOptionValue(name, value)
 
     def run(self) -> None:
+        """Solve the model that is loaded; where it is infeasible, once more in a way that tells why."""
+        self._before = 0
+        self._run()
+        if self.status is Status.INFEASIBLE and self._ray() is None:
+            self._before = self.iterations
+            own = {name: self.option(name) for name in _TELLS_RAY}
+            for name, value in _TELLS_RAY.items():
+                self.set_option(name, value)
+            self._highs.clearSolver()
+            self._run()
+            for name, value in own.items():
+                self.set_option(name, value)
+
+    def _run(self) -> None:
         """Solve the model that is loaded."""
         claim_highs_threads(self._threads)
         if self._time_limit_s < INFINITE:  # HiGHS counts its running time from the birth of the object
@@ -109,18 +127,26 @@ class HighsModel:
     @property
     def iterations(self) -> int:
         """Iterations of whichever method ran; HiGHS counts -1 for one that did not."""
-        return sum(
-            max(0, self._highs.getInfoValue(f"{method}_iteration_count")[1]) for method in ("simplex", "ipm", "pdlp")
-        )
+        counts = [self._highs.getInfoValue(f"{method}_iteration_count")[1] for method in ("simplex", "ipm", "pdlp")]
+        return self._before + sum(max(0, int(count)) for count in counts)
 
     def outcome(self) -> Outcome:
         """Return what the last run came to, each vector converted once."""
         status, solution = self.status, self._highs.getSolution()
         if status is not Status.OPTIMAL or not solution.value_valid:
             words = self._highs.modelStatusToString(self._highs.getModelStatus())
-            return Outcome(status, self.iterations, f"HiGHS: {words}")
+            ray = self._ray() if status is Status.INFEASIBLE else None
+            return Outcome(status, self.iterations, f"HiGHS: {words}", row_duals=ray)
         row_duals = np.array(solution.row_dual) if solution.dual_valid else None
         return Outcome(status, self.iterations, "HiGHS: Optimal", np.array(solution.col_value), row_duals)
+
+    def _ray(self) -> Floats | None:
+        """Return (m,) row duals that prove the model infeasible, with the signs of a maximisation; None without.
+
+        HiGHS' own have those of a minimisation, whatever the sense of the model is.
+        """
+        status, found, ray = self._highs.getDualRay()
+        return -np.array(ray, dtype=np.float64) if found and status != self._error else None
 
     def basic_variables(self) -> Ints | None:
         """Return the (m,) basic variables, columns from 0 on and rows r as -1 - r, or None where HiGHS has none."""
@@ -141,7 +167,7 @@ class Outcome:
     note
         HiGHS' own words.
     columns, row_duals
-        (n,) values and (m,) duals, None where there are none.
+        (n,) values and (m,) duals, None where there are none; of an infeasible model the duals that prove it so.
     """
 
     status: Status
@@ -163,12 +189,9 @@ class Outcome:
             Iterations of an attempt before.
         """
         iterations = self.iterations + wasted
-        if self.columns is None:
-            return Answer(self.status, None, iterations=iterations, rebuild=rebuild, note=self.note)
-        weights = prices = None
-        if self.row_duals is not None:
-            weights, prices = lp.duals(self.row_duals)
-        return Answer(self.status, lp.x(self.columns), prices, weights, iterations, rebuild, self.note)
+        x = None if self.columns is None else lp.decode(self.columns)
+        duals = None if self.row_duals is None else lp.duals(self.row_duals)
+        return Answer(self.status, x, duals, iterations, rebuild, self.note)
 
 
 def _statuses() -> Mapping[object, Status]:

@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.solvers.problems import Floats, MaxMinProblem
+from phasewise.solvers.families.max_min import MaxMinProblem
+from phasewise.solvers.problems import Floats
 
 
 class Trait(StrEnum):

@@ -1,8 +1,10 @@
-"""Solver backends by name: found, never listed by hand.
+"""Solver backends and problem families by name: found, never listed by hand.
 
 Every module in ``backends/`` is imported once and each backend in its ``BACKENDS`` is registered; then the entry points
 of group ``phasewise.solvers``, each a class that makes a backend without arguments. Backend modules import their native
 solver only when opened, so that finding them all costs milliseconds.
+
+AllocationProblem families are found likewise: every module in ``families/`` with its ``FAMILIES``, classes of problems.
 """
 
 from __future__ import annotations
@@ -21,8 +23,10 @@ from typing import TYPE_CHECKING, Final
 from phasewise.profiling.defects import is_somebodys, told
 from phasewise.profiling.names import nearest, quoted
 from phasewise.solvers import backends
+from phasewise.solvers import families as family_modules
 from phasewise.solvers.api import SolverBackend
 from phasewise.solvers.errors import UnknownBackendError
+from phasewise.solvers.problems import AllocationProblem, Traits
 
 if TYPE_CHECKING:
     from phasewise.profiling.jit.kernel import Wanted
@@ -31,6 +35,7 @@ ENTRY_POINTS: Final = "phasewise.solvers"
 _WITHOUT_WHEEL: Final = {"ecos": (3, 13)}  # the first Python for which a distribution has none, and none will come
 
 _ADDED: Final[dict[str, SolverBackend]] = {}
+_ADDED_FAMILIES: Final[dict[str, type[AllocationProblem]]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,7 @@ class BackendDescription:
     missing
         What ``pip install`` would have to add, empty where the backend is usable.
     families
-        Problem families it accepts, sorted.
+        AllocationProblem families it accepts, sorted.
     limits
         What to know before choosing it.
     """
@@ -67,9 +72,11 @@ class BackendDescription:
 
 
 def kernels(backend: SolverBackend, families: frozenset[str]) -> list[Wanted]:
-    """Return the compiled kernels that a backend needs to solve these families; most have none."""
+    """Return the compiled kernels that a backend needs to solve these families, and that proving its answers takes."""
     needed: Callable[[frozenset[str]], list[Wanted]] | None = getattr(backend, "kernels", None)
-    return [] if needed is None else needed(families)
+    known = {**_discovered_families(), **_ADDED_FAMILIES}
+    proving = [each for name in sorted(families & backend.families & known.keys()) for each in known[name].kernels()]
+    return (needed(families) if needed is not None else []) + proving
 
 
 def names(*, installed: bool = True) -> tuple[str, ...]:
@@ -102,6 +109,38 @@ def get(name: str) -> SolverBackend:
 def is_exact(backend: SolverBackend) -> bool:
     """Return whether ``backend`` claims optimal answers; a heuristic says ``exact = False``."""
     return bool(getattr(backend, "exact", True))
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a backend takes.
+
+    Attributes
+    ----------
+    families
+        Names of the problem families.
+    pairs
+        Whether rows may be of two jobs.
+    """
+
+    families: frozenset[str]
+    pairs: bool
+
+    @classmethod
+    def of(cls, backend: SolverBackend) -> Scope:
+        """Return what ``backend`` says that it takes."""
+        return cls(backend.families, bool(getattr(backend, "pairs", False)))
+
+    def refusal(self, traits: Traits) -> str | None:
+        """Return why problems with these traits are not taken, None where they are."""
+        if traits.family not in self.families:
+            return f"does not solve problem family {traits.family!r}"
+        return "does not take rows of two jobs" if traits.pairs and not self.pairs else None
+
+
+def families() -> Mapping[str, type[AllocationProblem]]:
+    """Return the class of the problems of every family, by each name that its problems may bear."""
+    return {**_discovered_families(), **_ADDED_FAMILIES}
 
 
 def requirements(name: str) -> tuple[str, ...]:
@@ -151,6 +190,26 @@ def registered(backend: SolverBackend) -> Iterator[None]:
             del _ADDED[backend.name]
         else:
             _ADDED[backend.name] = previous
+
+
+@contextmanager
+def family_registered(family: type[AllocationProblem]) -> Iterator[None]:
+    """Register a class of problems for the length of a ``with`` block: for a notebook or a test, without a package."""
+    previous = dict(_ADDED_FAMILIES)
+    _ADDED_FAMILIES.update(dict.fromkeys(family.families, family))
+    try:
+        yield
+    finally:
+        _ADDED_FAMILIES.clear()
+        _ADDED_FAMILIES.update(previous)
+
+
+@cache
+def _discovered_families() -> Mapping[str, type[AllocationProblem]]:
+    """Import every module in ``families/``, once, and return the classes that they list, by name."""
+    modules = sorted(each.name for each in pkgutil.iter_modules(family_modules.__path__))
+    listed = (getattr(importlib.import_module(f"{family_modules.__name__}.{name}"), "FAMILIES", ()) for name in modules)
+    return {name: family for classes in listed for family in classes for name in family.families}
 
 
 def _backends() -> Mapping[str, SolverBackend]:

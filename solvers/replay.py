@@ -13,10 +13,9 @@ import numpy as np
 from phasewise.profiling.defects import keep_traceback, told, where_kept
 from phasewise.profiling.phases import Phase, PhaseTimer
 from phasewise.solvers import registry
-from phasewise.solvers.api import Solution
-from phasewise.solvers.certify import relative_gap
+from phasewise.solvers.api import Infeasible, Solution
 from phasewise.solvers.errors import ReplayFailedError, SolverError, UnsupportedProblemError
-from phasewise.solvers.problems import Problem
+from phasewise.solvers.problems import AllocationProblem, Sense
 from phasewise.solvers.session import Solver, open_solver
 
 MILLISECONDS = 1e3
@@ -33,9 +32,11 @@ class Record:
     build_ms, solve_ms
         CPU milliseconds of every problem it was given, solved or not.
     lost
-        How far each certified objective is below the best bound that any of the backends proved, as a share of it.
+        How far each certified objective is short of the best bound that any of the backends proved, as a share of it.
     given_up
         Utilisation below the most that any feasible allocation uses, of each answer of a heuristic; empty otherwise.
+    infeasible
+        Problems of which it proved that nothing is feasible.
     failures
         Why it had no answer: the message of each problem it failed on.
     """
@@ -51,6 +52,7 @@ class Record:
     lost: list[float] = field(default_factory=list)
     given_up: list[float] = field(default_factory=list)
     picked: Counter[str] = field(default_factory=Counter)
+    infeasible: int = 0
     failures: list[str] = field(default_factory=list)
 
     def solved(self, solution: Solution) -> None:
@@ -66,11 +68,11 @@ class Record:
             self.given_up.append(max(0.0, solution.utilization_ceiling - solution.utilization))
         self.picked[solution.backend] += 1
 
-    def compared(self, problem: Problem, solution: Solution, best_bound: float) -> None:
-        """Note what a certified answer loses against the least ``best_bound`` that anybody proved."""
-        short = solution.objective < best_bound  # a bound may be passed by rounding: then nothing is lost
-        magnitude = problem.magnitude(solution.x)
-        self.lost.append(relative_gap(best_bound, solution.objective, magnitude) if short else 0.0)
+    def compared(self, problem: AllocationProblem, solution: Solution, best_bound: float) -> None:
+        """Note what a certified answer loses against the tightest ``best_bound`` that anybody proved."""
+        # a bound may be passed by rounding: then nothing is lost
+        short = problem.better(best_bound, solution.objective)
+        self.lost.append(problem.gap(best_bound, solution.x) if short else 0.0)
 
     def timed(self, timer: PhaseTimer) -> None:
         """Note what the last problem cost."""
@@ -97,6 +99,7 @@ class Record:
             "objective_lost_max": max(self.lost, default=None),
             "utilization_given_up_median": _quantile(self.given_up, 0.5),
             "utilization_given_up_max": max(self.given_up, default=None),
+            "infeasible": self.infeasible,
             "failures": len(self.failures),
             "failure_reasons": dict(sorted(Counter(self.failures).items())),
             "solved_by": dict(sorted(self.picked.items())),
@@ -104,7 +107,7 @@ class Record:
 
 
 def replay(
-    problems: Iterable[Problem],
+    problems: Iterable[AllocationProblem],
     solvers: Sequence[str],
     *,
     rounds: int | None = None,
@@ -113,7 +116,8 @@ def replay(
 ) -> list[Record]:
     """Return what each of ``solvers`` did with ``problems``, each in one live session, problem by problem in turn.
 
-    In turn, so that whatever disturbs the machine disturbs all alike. An answer is certified outside the timed phases.
+    In turn, so that whatever disturbs the machine disturbs all alike, and each a copy: what a problem computes once and
+    keeps is paid for by everybody. An answer is certified outside the timed phases.
 
     Parameters
     ----------
@@ -149,8 +153,10 @@ def replay(
             _prepare([solver for _, _, solver in opened], problem.family, notify)
         for record, timer, solver in opened:
             timer.take()
-            solution = _answer(solver, problem, record, index)
-            if solution is not None:
+            solution = _answer(solver, problem.anew(), record, index)
+            if isinstance(solution, Infeasible):
+                record.infeasible += 1
+            elif solution is not None:
                 solutions.append((record, solution))
             record.timed(timer)
         _note(problem, solutions)
@@ -167,10 +173,10 @@ def _prepare(solvers: Sequence[Solver], family: str, notify: Callable[[str], Non
         prepare(needed, notify)
 
 
-def _answer(solver: Solver, problem: Problem, record: Record, index: int) -> Solution | None:
-    """Return the certified answer; None, and a note of why, where there is none."""
+def _answer(solver: Solver, problem: AllocationProblem, record: Record, index: int) -> Solution | Infeasible | None:
+    """Return the certified result; None, and a note of why, where there is none."""
     try:
-        return solver.solve(problem)
+        return solver.outcome(problem)
     except SolverError as error:
         record.failures.append(str(error))
         return None
@@ -181,9 +187,10 @@ def _answer(solver: Solver, problem: Problem, record: Record, index: int) -> Sol
         raise ReplayFailedError(f"solver {record.solver} raised in problem {index}: {told(error)}; {kept}") from error
 
 
-def _note(problem: Problem, solutions: Sequence[tuple[Record, Solution]]) -> None:
-    """Enter the answers to one problem in their records, each judged by the best bound among them."""
-    best_bound = min((each.bound for _, each in solutions if each.bound is not None), default=None)
+def _note(problem: AllocationProblem, solutions: Sequence[tuple[Record, Solution]]) -> None:
+    """Enter the answers to one problem in their records, each judged by the tightest bound among them."""
+    tightest = min if problem.sense is Sense.MAXIMISE else max
+    best_bound = tightest((each.bound for _, each in solutions if each.bound is not None), default=None)
     for record, solution in solutions:
         record.solved(solution)
         if best_bound is not None:
@@ -195,7 +202,7 @@ def _families(spec: str) -> frozenset[str]:
     return frozenset[str]().union(*(registry.get(part.strip()).families for part in spec.split(",")))
 
 
-def _require_support(spec: str, families: Mapping[str, frozenset[str]], problem: Problem) -> None:
+def _require_support(spec: str, families: Mapping[str, frozenset[str]], problem: AllocationProblem) -> None:
     if problem.family not in families[spec]:
         able = [name for name in registry.names() if problem.family in registry.get(name).families]
         raise UnsupportedProblemError(

@@ -12,11 +12,11 @@ import numpy as np
 
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers import registry
-from phasewise.solvers.api import Fallback, Solution, SolverBackend, SolverSession, Status
-from phasewise.solvers.certify import GAP_LIMIT, Judge, PickingSession, Rejection
-from phasewise.solvers.errors import OptionError, SolveFailedError, SolverError, UnknownBackendError
+from phasewise.solvers.api import Fallback, Infeasible, Solution, SolverBackend, SolverSession, Status
+from phasewise.solvers.certify import GAP_LIMIT, Judge, PickingSession, Rejection, Verdict
+from phasewise.solvers.errors import InfeasibleError, OptionError, SolveFailedError, SolverError, UnknownBackendError
 from phasewise.solvers.native import is_native
-from phasewise.solvers.problems import Problem
+from phasewise.solvers.problems import AllocationProblem
 
 if TYPE_CHECKING:
     from phasewise.profiling.jit.kernel import Wanted
@@ -30,14 +30,11 @@ class _Link:
     session: SolverSession
     options: Mapping[str, object]
     exact: bool
+    scope: registry.Scope
 
     @property
     def name(self) -> str:
         return self.backend.name
-
-    @property
-    def families(self) -> frozenset[str]:
-        return self.backend.families
 
 
 class Solver:
@@ -56,16 +53,32 @@ class Solver:
     @property
     def families(self) -> Mapping[str, frozenset[str]]:
         """The problem families that each backend of the chain takes, by its registered name."""
-        return {link.name: link.families for link in self._links}
+        return {link.name: link.scope.families for link in self._links}
 
     def kernels(self, families: frozenset[str]) -> list[Wanted]:
         """Return the compiled kernels that the chain may need to solve these families."""
         return [each for link in self._links for each in registry.kernels(link.backend, families)]
 
-    def solve(self, problem: Problem) -> Solution:
-        """Return the first certified answer of the chain, with what went wrong before it.
+    def solve(self, problem: AllocationProblem) -> Solution:
+        """Return the solution of `outcome`, for a caller that takes none but a solution.
 
-        Where every backend falls short of the certifier's limit, the best of the answers that are proven within
+        Raises
+        ------
+        InfeasibleError
+            Where it is proven that nothing is feasible.
+        ProblemError, SolveFailedError
+            As `outcome`.
+        """
+        outcome = self.outcome(problem)
+        if isinstance(outcome, Infeasible):
+            raise InfeasibleError(problem.family, outcome)
+        return outcome
+
+    def outcome(self, problem: AllocationProblem) -> Solution | Infeasible:
+        """Return the first certified result of the chain, with what went wrong before it.
+
+        That nothing is feasible is a result where it is proven: no other backend is asked then. Where every backend
+        falls short of the certifier's limit, the best of the answers that are proven within
         `phasewise.solvers.certify.LESSER_GAP_LIMIT` stands, marked as `Solution.less_accurate`.
 
         Raises
@@ -76,13 +89,13 @@ class Solver:
             Where no backend delivers; the message has every backend's reason.
         """
         problem.validate()
-        if not problem.allowed_mask.any():
-            return _nothing_to_do(problem, self._links[0].name)
+        if (idle := _nothing_to_do(problem, self._links[0].name)) is not None:
+            return idle
         fallbacks: list[Fallback] = []
         lesser: list[tuple[int, Solution]] = []  # after how many others
         for link in self._links:
             outcome = _attempt(link, problem)
-            if isinstance(outcome, Solution):
+            if not isinstance(outcome, Rejection):
                 return replace(outcome, fallbacks=(*fallbacks, *outcome.fallbacks)) if fallbacks else outcome
             if outcome.lesser is not None:
                 lesser.append((len(fallbacks), outcome.lesser))
@@ -93,13 +106,13 @@ class Solver:
         others = fallbacks[:at] + fallbacks[at + 1 :]  # the one that stands has not given way
         return replace(best, fallbacks=(*others, *best.fallbacks))
 
-    def _all_failed(self, problem: Problem, fallbacks: list[Fallback]) -> str:
+    def _all_failed(self, problem: AllocationProblem, fallbacks: list[Fallback]) -> str:
         """Return the message that says what every backend did."""
         reasons = "; ".join(
             f"{failed.backend}: {failed.reason} (options {dict(link.options)})"
             for failed, link in zip(fallbacks, self._links, strict=True)
         )
-        size = f"{problem.jobs} jobs x {problem.types} worker types"
+        size = f"{problem.rows} {'jobs' if problem.members is None else 'rows'} x {problem.types} worker types"
         return f"no certified answer to {problem.family} with {size}: {reasons}"
 
 
@@ -131,7 +144,7 @@ def open_solver(spec: str, options: Mapping[str, object], timer: PhaseTimer) -> 
     for part, backend in zip(parts, backends, strict=True):
         own = _options_of(part, backend.name, parts, options)
         session = _opened(backend, own, timer)
-        links.append(_Link(backend, session, own, registry.is_exact(backend)))
+        links.append(_Link(backend, session, own, registry.is_exact(backend), registry.Scope.of(backend)))
     return Solver(tuple(links))
 
 
@@ -161,10 +174,10 @@ def _options_of(part: str, name: str, parts: list[str], options: Mapping[str, ob
     return own if isinstance(own, Mapping) else {}
 
 
-def _attempt(link: _Link, problem: Problem) -> Solution | Rejection:
-    """Return one backend's certified answer, or why there is none."""
-    if problem.family not in link.families:
-        return Rejection(f"does not solve problem family {problem.family!r}")
+def _attempt(link: _Link, problem: AllocationProblem) -> Verdict:
+    """Return one backend's certified result, or why there is none."""
+    if (refusal := link.scope.refusal(problem.traits)) is not None:
+        return Rejection(refusal)
     judge = Judge(problem, link.name, GAP_LIMIT if link.exact else math.inf)
     try:
         if isinstance(link.session, PickingSession):
@@ -179,9 +192,16 @@ def _attempt(link: _Link, problem: Problem) -> Solution | Rejection:
     return judge(answer)
 
 
-def _nothing_to_do(problem: Problem, backend: str) -> Solution:
-    """Return the solution of a problem without jobs, or without any allowed pair, which no backend needs to see."""
-    x = np.zeros((problem.jobs, problem.types))
+def _nothing_to_do(problem: AllocationProblem, backend: str) -> Solution | None:
+    """Return the solution of a problem without jobs, or without any allowed pair, which no backend needs to see.
+
+    None where there is something to do, or where a constraint asks for it all the same.
+    """
+    if problem.allowed_mask.any():
+        return None
+    x = np.zeros((problem.rows, problem.types))
+    if problem.violation(x) > 0.0:
+        return None
     x.flags.writeable = False
     objective = problem.objective(x)
     return Solution(backend, Status.OPTIMAL, x, objective, objective, 0.0, 0.0, 0.0, 0, None)

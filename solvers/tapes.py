@@ -2,9 +2,9 @@
 
 A tape is a zip archive, written front to back as the run goes and renamed into place at its end:
 
-* ``tape.json``: ``{"format": "phasewise-tape", "version": 1, "origin": {...}}``;
-* for every problem, in order, ``000000/problem.json`` (its class, its numbers, the names of its arrays) and an
-  ``.npy`` file for each array that differs from the last problem's of the same name;
+* ``tape.json``: ``{"format": "phasewise-tape", "version": 2, "origin": {...}}``;
+* for every problem, in order, ``000000/problem.json`` (its class, by the first of its families' names, its numbers, the
+  names of its arrays) and an ``.npy`` file for each array that differs from the last problem's of the same name;
 * ``end.json``: how many problems there are.
 
 The same problems give the same bytes: no times, no machine, a fixed order. Nothing in a tape is code.
@@ -19,7 +19,6 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -29,14 +28,15 @@ import numpy.typing as npt
 
 from phasewise.profiling.artefacts.sinks import beside
 from phasewise.profiling.errors import OutputError, cannot_write
+from phasewise.solvers import registry
 from phasewise.solvers.errors import ProblemError, TapeError
-from phasewise.solvers.lexicographic import LexicographicProblem
-from phasewise.solvers.problems import MaxMinProblem, Problem
+from phasewise.solvers.problems import AllocationProblem
 
 FORMAT: Final = "phasewise-tape"
-VERSION: Final = 1
+VERSION: Final = 2
+_READ: Final = (1, 2)
+"""Versions that are read. The first one had two families and no keys of rows."""
 
-_CLASSES: Final[Mapping[str, type[MaxMinProblem]]] = {"max_min": MaxMinProblem, "lexicographic": LexicographicProblem}
 MOST_TEXT: Final = 1 << 20  # bytes of a JSON entry
 MOST_ARRAY: Final = 256 << 20  # bytes of an array: 4 million jobs on 8 worker types
 
@@ -94,15 +94,16 @@ class TapeWriter:
         except OSError as error:
             raise self._abandoned(error) from error
 
-    def write(self, problem: Problem) -> None:
+    def write(self, problem: AllocationProblem) -> None:
         """Append ``problem``; raise `OutputError` where it cannot be written."""
-        kind = next(name for name, cls in _CLASSES.items() if type(problem) is cls)
-        stated = {field.name: getattr(problem, field.name) for field in fields(problem)}
+        stated = problem.stated()
         arrays = {name: value for name, value in stated.items() if isinstance(value, np.ndarray)}
         numbers = {name: float(value) for name, value in stated.items() if isinstance(value, (int, float))}
         place = f"{self.problems:06d}"
         try:
-            self._put_json(f"{place}/problem.json", {"kind": kind, "numbers": numbers, "arrays": list(arrays)})
+            self._put_json(
+                f"{place}/problem.json", {"kind": problem.families[0], "numbers": numbers, "arrays": list(arrays)}
+            )
             for name, array in arrays.items():
                 if not _same(self._last.get(name), array):
                     self._put(f"{place}/{name}.npy", _npy(array))
@@ -163,8 +164,9 @@ class Tape:
                 header = json.loads(_entry(archive, "tape.json", MOST_TEXT))
                 if header["format"] != FORMAT:
                     raise TapeError(f"{path} is not a tape; a tape is a file that `phasewise tape` wrote")
-                if header["version"] != VERSION:
-                    raise TapeError(f"{path} is a tape of version {header['version']!r}; read is version {VERSION}")
+                if header["version"] not in _READ:
+                    versions = " and ".join(map(str, _READ))
+                    raise TapeError(f"{path} is a tape of version {header['version']!r}; read are versions {versions}")
                 self.origin: Mapping[str, Any] = header["origin"]
                 self.problems = _count(json.loads(_entry(archive, "end.json", MOST_TEXT))["problems"], archive)
         except OSError as error:
@@ -175,7 +177,7 @@ class Tape:
     def __len__(self) -> int:
         return self.problems
 
-    def __iter__(self) -> Iterator[Problem]:
+    def __iter__(self) -> Iterator[AllocationProblem]:
         last: dict[str, npt.NDArray[Any]] = {}
         with zipfile.ZipFile(self._path) as archive:
             held = set(archive.namelist())
@@ -186,7 +188,7 @@ class Tape:
                     raise TapeError(f"{self._path}: problem {index} is damaged: {error}") from error
 
 
-def _read(archive: zipfile.ZipFile, held: set[str], place: str, last: dict[str, npt.NDArray[Any]]) -> Problem:
+def _read(archive: zipfile.ZipFile, held: set[str], place: str, last: dict[str, npt.NDArray[Any]]) -> AllocationProblem:
     """Return one problem, checked; ``last`` has the arrays seen so far by name and is kept up to date."""
     about = json.loads(_entry(archive, f"{place}/problem.json", MOST_TEXT))
     for name in about["arrays"]:
@@ -195,7 +197,7 @@ def _read(archive: zipfile.ZipFile, held: set[str], place: str, last: dict[str, 
             array.flags.writeable = False
             last[name] = array
     stated: dict[str, Any] = {name: last[name] for name in about["arrays"]}
-    problem = _CLASSES[about["kind"]](**stated, **about["numbers"])
+    problem = registry.families()[about["kind"]].restated({**stated, **about["numbers"]})
     problem.validate()
     return problem
 

@@ -15,6 +15,7 @@ from phasewise.bench.cli.runs import Voice
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from phasewise.profiling.artefacts.fill_files import Status
     from phasewise.sched.errors import InflationFailedError
     from phasewise.sched.inflation.experiment import Experiment, Filling, FillProgress, Setting
 
@@ -60,7 +61,7 @@ def _warn_of_unplaceable(experiment: Experiment, voice: Voice) -> None:
         )
 
 
-def _save(path: Path, experiment: Experiment, filling: Filling, status: str) -> dict[str, Any]:
+def _save(path: Path, experiment: Experiment, filling: Filling, status: Status) -> dict[str, Any]:
     from phasewise.profiling.errors import OutputError
     from phasewise.sched.errors import InflationFailedError
     from phasewise.sched.inflation.records import write_experiment

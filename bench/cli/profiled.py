@@ -22,7 +22,9 @@ STACKS, LINES = "pyinstrument.html", "line_profile.txt"
 # The modules that every round runs through; those of the policy, the placement and the solver are found by name.
 EVERY_ROUND = (
     "phasewise.sched.engine",
-    "phasewise.sched.round.state",
+    "phasewise.sched.round.phases",
+    "phasewise.sched.round.completion",
+    "phasewise.sched.round.jobs",
     "phasewise.sched.round.admission",
     "phasewise.sched.round.priorities",
     "phasewise.sched.round.selection",

@@ -54,15 +54,15 @@ def rivals(point: Point, table: Sequence[Point]) -> list[str]:
 
 
 def _form(point: Point) -> tuple[object, ...]:
-    of = point.structure
+    of = point.traits
     return of.family, of.linear, of.gangs, of.types
 
 
 def _measured(point: Point, names: Sequence[str]) -> published.AutoPoint:
     from phasewise.solvers.replay import replay
 
-    of = point.structure
-    stated = problems(_KINDS[of.family, of.linear], of.jobs, of.types, PROBLEMS)
+    of = point.traits
+    stated = problems(_KINDS[of.family, of.linear], of.rows, of.types, PROBLEMS)
     # who comes first at a problem pays for what the problem computes once and keeps: an extra one does
     records = replay(stated, [names[0], *names])[1:]
     total = {each.solver: np.add(each.build_ms, each.solve_ms)[1:] for each in records}
@@ -71,7 +71,7 @@ def _measured(point: Point, names: Sequence[str]) -> published.AutoPoint:
         family=of.family,
         linear=of.linear,
         gangs=of.gangs,
-        jobs=of.jobs,
+        jobs=of.rows,
         types=of.types,
         cpu_ms=dict(point.cpu_ms),
         measured_ms={name: figure(median_interval(total[name], rng)) for name in names},

@@ -142,9 +142,9 @@ def replay(scale: Scale, plan: Plan, place: Workplace) -> published.Replay:
             watch.cpu_s(),
         ),
         tape=f"{scale}, {most} problems",
-        jobs=float(np.mean([problem.gain.shape[0] for problem in problems])),
-        types=int(problems[0].gain.shape[1]),
-        nonzeros=float(np.mean([(problem.gain > 0.0).sum() for problem in problems])),
+        jobs=float(np.mean([problem.rows for problem in problems])),
+        types=problems[0].types,
+        nonzeros=float(np.mean([problem.allowed_mask.sum() for problem in problems])),
         rows=rows_of(records, {each.solver: registry.is_exact(registry.get(each.solver)) for each in records}),
         left_out={**plan.left_out, **{name: "not installed" for name in plan.solvers if name not in installed}},
     )

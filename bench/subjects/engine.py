@@ -8,7 +8,7 @@ from dataclasses import replace
 from phasewise.bench.subjects.api import Case, require
 from phasewise.bench.subjects.loops import LOOPS, Loop, no_time
 from phasewise.sched import invariants
-from phasewise.sched.engine import Simulation
+from phasewise.sched.engine import Simulation, step
 from phasewise.solvers.api import Solution
 
 
@@ -31,9 +31,9 @@ class EngineSubject:
 
     def check(self, answer: Simulation) -> None:
         """Check that all rounds were run and that the state is sound."""
-        require(answer.round_index == self._loop.warm_up + self._loop.rounds, "not every round was run")
+        require(answer.state.round_index == self._loop.warm_up + self._loop.rounds, "not every round was run")
         require(answer.recorder.totals.jobs_completed > 0, "no job completed")
-        invariants.check(answer)
+        invariants.check(answer.state, answer.parts)
 
     def counters(self, answer: Simulation) -> Mapping[str, float]:
         """Return what was done since the start of the simulation, the warm-up included."""
@@ -50,10 +50,10 @@ class EngineSubject:
         again, jobs, nonzeros = self._loop.begun(), 0, 0
         solutions: list[Solution] = []
         for _ in range(self._loop.rounds):
-            allocation = again.run_round().allocation
+            allocation = step(again.state, again.parts, again.timer).news.allocation
             solutions += allocation.solutions if allocation else ()
-            jobs += len(again.jobs)
-            nonzeros += int((again.jobs.throughput > 0.0).sum())
+            jobs += len(again.state.jobs)
+            nonzeros += int((again.state.jobs.throughput > 0.0).sum())
         return {
             "jobs": jobs,
             "nonzeros": nonzeros,

@@ -10,6 +10,7 @@ from phasewise.profiling.artefacts.sinks import NullSink
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.sched.engine import Simulation
 from phasewise.sched.recording.recorder import Recorder
+from phasewise.sched.round.state import begin
 from phasewise.sched.scenario.config import Scenario
 from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.simulate import build_parts, prepare_kernels
@@ -48,8 +49,7 @@ class Loop:
         scenario, timer = self.scenario(), PhaseTimer()
         parts = build_parts(scenario, timer)
         prepare_kernels(parts)
-        simulation = Simulation(parts, Recorder(scenario, parts.layout, None, NullSink()), timer)
-        simulation.begin()
+        simulation = Simulation(begin(parts), parts, Recorder(scenario, parts.layout, None, NullSink()), timer)
         for _ in range(self.warm_up):
             simulation.step(no_time)
         return simulation

@@ -1,12 +1,12 @@
 """Single phases of the loop, each alone, on what real rounds gave them.
 
-A simulation runs once, and what its phases were called with is kept; a walk calls one phase with all of that, in order.
+A simulation runs once, and before each phase of a round its state is copied; a walk calls one phase with all of these
+copies, in order.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,11 +18,12 @@ from phasewise.bench.suite_tapes import Scale
 from phasewise.profiling.artefacts.sinks import NullSink
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.sched.api import Assignment, Holding
-from phasewise.sched.engine import Simulation
+from phasewise.sched.engine import Simulation, news_of
 from phasewise.sched.recording.recorder import Recorder
-from phasewise.sched.recording.records import RoundOutcome
-from phasewise.sched.round import lease_kernels, priorities, progress
-from phasewise.sched.round.state import JobTable
+from phasewise.sched.round import completion, phases
+from phasewise.sched.round.outcome import RoundOutcome
+from phasewise.sched.round.state import SimulationState
+from phasewise.sched.round.tree import copied
 
 Walk = Callable[[], list[Any]]
 PHASES: Final = ("priorities", "worker_assignment", "event_completion", "telemetry")
@@ -30,26 +31,19 @@ PHASES: Final = ("priorities", "worker_assignment", "event_completion", "telemet
 
 @dataclass(slots=True)
 class Seen:
-    """What the phases of one round were given.
+    """What the phases of one round were given, and what they made of it.
 
     Attributes
     ----------
-    jobs
-        The table as it stood before worker assignment.
-    launched
-        The table as it stood before event completion.
-    assigned
-        Priorities, order of types and last holding, as `Assigner.assign` got them.
+    allocated, prioritised, assigned
+        The state after the phases of policy, priorities and worker assignment.
     """
 
-    jobs: JobTable
-    assigned: tuple[Any, ...]
+    allocated: SimulationState
+    priority: Any
+    prioritised: SimulationState
     assignment: Assignment
-    launched: JobTable
-    worker_time_s: Any
-    busy_s: Any
-    now_s: float
-    round_start_s: float
+    assigned: SimulationState
     outcome: RoundOutcome
 
 
@@ -64,30 +58,17 @@ class Rounds:
 
     @staticmethod
     def _next(simulation: Simulation) -> Seen:
-        """Run a round with its phases called by hand, as `Simulation.run_round` calls them, and note what they got."""
-        notes: dict[str, Any] = {}
-        assigner = simulation._assigner  # noqa: SLF001  (the seam between priorities and placement)
-        assign, launch = assigner.assign, progress.launch
-
-        def watched_assign(jobs: JobTable, priority: Any, types: Any, last: Holding) -> Assignment:
-            notes["jobs"], notes["assigned"] = copy.deepcopy(jobs), (priority.copy(), types, last)
-            notes["worker_time_s"] = simulation.service.worker_time_s.copy()
-            notes["assignment"] = done = assign(jobs, priority, types, last)
-            return done
-
-        def watched_launch(jobs: JobTable, *rest: Any) -> progress.Flight:
-            notes["launched"], notes["now_s"] = copy.deepcopy(jobs), simulation.clocks.now_s
-            notes["busy_s"] = simulation.service.busy_s.copy()
-            return launch(jobs, *rest)
-
-        assigner.assign = watched_assign  # type: ignore[method-assign, assignment]
-        progress.launch = watched_launch  # type: ignore[assignment]
-        try:
-            outcome = simulation.run_round()
-        finally:
-            assigner.assign = assign  # type: ignore[method-assign]
-            progress.launch = launch
-        return Seen(outcome=outcome, round_start_s=simulation.clocks.round_start_s, **notes)
+        """Run a round phase by phase, as `phasewise.sched.engine.step` does, and copy the state in between."""
+        state, parts, news = simulation.state, simulation.parts, news_of(simulation.state)
+        phases.admit(state, parts, news)
+        phases.allocate(state, parts, news)
+        allocated = copied(state, parts)
+        priority = phases.prioritise(state, parts)
+        prioritised = copied(state, parts)
+        assignment = phases.assign(state, parts, priority)
+        assigned = copied(state, parts)
+        outcome = completion.advance(state, parts, assignment, news)
+        return Seen(allocated, priority, prioritised, assignment, assigned, outcome)
 
 
 @dataclass
@@ -102,26 +83,32 @@ class PhaseSubject:
         walk: Walk = getattr(self, f"_{self.phase}")()
         return walk
 
+    def _copies(self, states: Iterable[SimulationState]) -> list[SimulationState]:
+        """Return states that a walk may change."""
+        return [copied(state, self.rounds.parts) for state in states]
+
     def _priorities(self) -> Walk:
-        given = [
-            (seen.jobs.x, seen.jobs.throughput, seen.jobs.job_time_s, seen.worker_time_s) for seen in self.rounds.seen
-        ]
-        return lambda: [priorities.compute(*each) for each in given]
+        parts, states = self.rounds.parts, self._copies(seen.allocated for seen in self.rounds.seen)
+        return lambda: [phases.prioritise(state, parts) for state in states]
 
     def _worker_assignment(self) -> Walk:
-        simulation = self.rounds.loop.begun()  # what is left on the nodes must be as it was
-        assigner, nodes = simulation._assigner, simulation.parts.nodes  # noqa: SLF001
-        if nodes is not None and self.rounds.parts.nodes is not None:
-            for request in self.rounds.parts.nodes.requests:  # in the order in which the run came to know them
+        parts, seen = self.rounds.parts, self.rounds.seen
+        states = self._copies(each.prioritised for each in seen)
+        # The account of nodes goes on from round to round, as in a run, with the scores that are still good.
+        nodes = states[0].nodes
+        if nodes is not None:
+            for request in seen[-1].prioritised.nodes.requests:  # type: ignore[union-attr]  # all rounds have them
                 nodes.register(request)
-        over = [self._leaving(before, after) for before, after in zip([None, *self.rounds.seen], self.rounds.seen)]  # noqa: B905
+        for state in states:
+            state.nodes = nodes
+        over = [self._leaving(before, after) for before, after in zip([None, *seen], seen)]  # noqa: B905
 
         def walk() -> list[Assignment]:
             done = []
-            for seen, gone in zip(self.rounds.seen, over, strict=True):
+            for state, each, gone in zip(states, seen, over, strict=True):
                 if nodes is not None and gone is not None:
                     nodes.release(*gone)
-                done.append(assigner.assign(seen.jobs, *seen.assigned))
+                done.append(phases.assign(state, parts, each.priority))
             return done
 
         return walk
@@ -131,25 +118,16 @@ class PhaseSubject:
         """Return which rows left between two rounds, with what they held and asked for."""
         if before is None:
             return None
-        gone = np.flatnonzero(~np.isin(before.jobs.job_id, after.jobs.job_id))
-        return gone, before.assignment.holding, before.jobs.request
+        gone = np.flatnonzero(~np.isin(before.prioritised.jobs.job_id, after.prioritised.jobs.job_id))
+        return gone, before.assignment.holding, before.prioritised.jobs.request
 
     def _event_completion(self) -> Walk:
-        timing = self.rounds.parts.timing
-        given = [
-            (copy.deepcopy(seen.launched), seen, seen.worker_time_s.copy(), seen.busy_s.copy())
-            for seen in self.rounds.seen
-        ]
+        parts, seen = self.rounds.parts, self.rounds.seen
+        states = self._copies(each.assigned for each in seen)
 
         def walk() -> list[Any]:
-            done = []
-            for jobs, seen, worker_time_s, busy_s in given:
-                flight = progress.launch(jobs, seen.assignment, seen.now_s, timing)
-                landing = progress.settle(jobs, flight, seen.round_start_s, worker_time_s, timing)
-                holding = seen.assignment.holding
-                lease_kernels.credit_gpus(*holding, jobs.gpu_milli, landing.executed_s, busy_s)
-                done.append((flight, landing, busy_s))
-            return done
+            given = zip(states, seen, strict=True)
+            return [completion.advance(state, parts, each.assignment, each.outcome.news) for state, each in given]
 
         return walk
 
@@ -159,7 +137,7 @@ class PhaseSubject:
 
         def walk() -> list[Any]:
             for seen in self.rounds.seen:
-                recorder.round(seen.outcome, seen.busy_s)
+                recorder.round(seen.outcome)
                 recorder.took(timer.take())
             return [recorder.totals]
 
@@ -169,27 +147,26 @@ class PhaseSubject:
         """Check the answer against what the loop itself did in these rounds."""
         seen = self.rounds.seen
         if self.phase == "priorities":
-            same = all((mine == each.assigned[0]).all() for mine, each in zip(answer, seen, strict=True))
+            same = all((mine == each.priority).all() for mine, each in zip(answer, seen, strict=True))
             require(same, "priorities differ from those of the run")
         elif self.phase == "worker_assignment":
             pairs = [(mine.holding, each.assignment.holding) for mine, each in zip(answer, seen, strict=True)]
             same = all(np.array_equal(a, b) for mine, run in pairs for a, b in zip(mine, run, strict=True))
             require(same, "GPUs differ from those of the run")
         elif self.phase == "event_completion":
-            done = [len(landing.completed) for _, landing, _ in answer]
-            ran = [sum(job.completion_s is not None for job in each.outcome.over) for each in seen]
-            require(done == ran, "completions differ from those of the run")
+            same = all(mine.over == each.outcome.over for mine, each in zip(answer, seen, strict=True))
+            require(same, "completions differ from those of the run")
         else:
             require(answer[0].rounds == len(seen), "not every round was recorded")
 
     def counters(self, answer: list[Any]) -> Mapping[str, float]:
         """Return how many jobs passed through the phase."""
-        jobs = sum(len(each.jobs) for each in self.rounds.seen)
+        jobs = sum(len(each.assigned.jobs) for each in self.rounds.seen)
         return {"jobs": jobs, "moves": sum(each.assignment.moves for each in self.rounds.seen)}
 
     def sizes(self, answer: list[Any]) -> Mapping[str, float]:
         """Return the pairs of job and type that were usable, over all rounds."""
-        return {"nonzeros": sum(int((each.jobs.throughput > 0.0).sum()) for each in self.rounds.seen)}
+        return {"nonzeros": sum(int((each.assigned.jobs.throughput > 0.0).sum()) for each in self.rounds.seen)}
 
 
 _KEPT: dict[Scale, Rounds] = {}

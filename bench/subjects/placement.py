@@ -19,6 +19,7 @@ from phasewise.sched.nodes.compiled_form import kernels_of_filling
 from phasewise.sched.nodes.state import Filled, NodeState
 from phasewise.sched.registry import PlacementOptions
 from phasewise.sched.scenario.config import Cluster
+from phasewise.sched.streams import placement_stream
 from phasewise.sched.workload.pods import read_pod_mix
 
 PLACEMENTS: Final = ("fgd", "best_fit", "dot_product", "gpu_packing", "gpu_clustering", "random")
@@ -42,9 +43,9 @@ class PlacementSubject:
 
     def prepare(self) -> Callable[[], tuple[NodeState, Filled]]:
         """Return the walk over all pods, on idle nodes."""
-        state = NodeState(self.layout, self.tasks)
+        state = NodeState(self.layout, self.tasks, stream=placement_stream(SEED))
         index = np.array([state.register(pod) for pod in self.pods])
-        options = PlacementOptions(self.layout, whole_gpus=False, seed=SEED)
+        options = PlacementOptions(self.layout, whole_gpus=False)
         rule = registry.placement(self.placement, options).rule  # type: ignore[attr-defined]
         prepare(kernels_of_filling(rule))
         return lambda: (state, state.place_all(rule, index))

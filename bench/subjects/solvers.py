@@ -13,8 +13,9 @@ from phasewise.profiling.jit.prepare import prepare
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers import registry
 from phasewise.solvers.api import Solution
-from phasewise.solvers.lexicographic import LexicographicProblem
-from phasewise.solvers.problems import MAX_MIN, Problem
+from phasewise.solvers.families.lexicographic import LexicographicProblem
+from phasewise.solvers.families.max_min import MAX_MIN, MaxMinProblem
+from phasewise.solvers.problems import AllocationProblem, narrowed
 from phasewise.solvers.session import open_solver
 from phasewise.solvers.tapes import Tape
 
@@ -69,13 +70,14 @@ class TapeSubject:
     """A backend on the first problems of a tape."""
 
     solver: str
-    problems: Sequence[Problem]
+    problems: Sequence[AllocationProblem]
 
     def prepare(self) -> Callable[[], list[Solution]]:
         """Return the walk over the problems, in a fresh session."""
         solver = open_solver(self.solver, {}, PhaseTimer())
         prepare(solver.kernels(frozenset(problem.family for problem in self.problems)))
-        return lambda: [solver.solve(problem) for problem in self.problems]
+        problems = [problem.anew() for problem in self.problems]
+        return lambda: [solver.solve(problem) for problem in problems]
 
     def check(self, answer: list[Solution]) -> None:
         """Check that each problem has an answer, and how good it is proven to be."""
@@ -93,7 +95,7 @@ class TapeSubject:
             "iterations": sum(solution.iterations for solution in answer),
             "rebuilds": sum(solution.rebuild is not None for solution in answer),
             "jobs": sum(solution.x.shape[0] for solution in answer),
-            "nonzeros": sum(int((problem.gain > 0.0).sum()) for problem in self.problems),
+            "nonzeros": sum(int(problem.allowed_mask.sum()) for problem in self.problems),
         }
 
     def sizes(self, answer: list[Solution]) -> Mapping[str, float]:
@@ -106,12 +108,15 @@ def taped(scale: Scale, solver: str, count: int) -> TapeSubject:
 
     A backend for the lexicographic family alone gets the same rounds as problems of that family.
     """
-    problems: list[Problem] = list(islice(Tape(suite_tape(scale)), count))
+    problems: list[AllocationProblem] = list(islice(Tape(suite_tape(scale)), count))
     if MAX_MIN not in registry.get(solver).families:
-        problems = [
-            LexicographicProblem(each.gain, each.scale_factor, each.capacity, each.allowed) for each in problems
-        ]
+        problems = [_filled(each) for each in problems]
     return TapeSubject(solver, problems)
+
+
+def _filled(problem: AllocationProblem) -> AllocationProblem:
+    stated = narrowed(problem, MaxMinProblem)
+    return LexicographicProblem(stated.gain, stated.scale_factor, stated.capacity, stated.allowed, stated.keys)
 
 
 def cases() -> Iterator[Case]:

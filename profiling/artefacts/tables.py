@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,6 +28,7 @@ os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from phasewise.profiling.artefacts.schemas import Field
 from phasewise.profiling.errors import OutputError, RecordError, cannot_read, cannot_write
 
 __all__ = ["ROW_GROUP", "OutputError", "RecordError", "TableSink", "parts_folder", "read_table"]
@@ -50,10 +51,9 @@ class TableSink:
     ----------
     path
         Where the table goes; an earlier table of that name, and its parts, are removed.
-    schema
-        Arrow type by column, such as ``{"round": "int64", "utilization": "float64"}``, or a `pyarrow.Schema`.
-    nan_as_null
-        Float columns in which NaN means "no value" and is written as null.
+    fields
+        What its columns are, in order: no other can be written. Where a field may be null, NaN is written as null, and
+        so is a column that is not given.
 
     Raises
     ------
@@ -61,13 +61,11 @@ class TableSink:
         Here and in every method, where a file cannot be written.
     """
 
-    def __init__(
-        self, path: Path | str, schema: Mapping[str, str] | pa.Schema, nan_as_null: Collection[str] = ()
-    ) -> None:
+    def __init__(self, path: Path | str, fields: Sequence[Field]) -> None:
         self.path = Path(path)
-        self.schema = schema if isinstance(schema, pa.Schema) else _schema(schema)
+        self.schema = _schema(fields)
         self.rows = 0
-        self._nan_as_null = frozenset(nan_as_null)
+        self._nullable = frozenset(each.name for each in fields if each.null)
         self._parts = parts_folder(self.path)
         self._count = 0
         self._closed = False
@@ -84,12 +82,13 @@ class TableSink:
         Parameters
         ----------
         columns
-            One array of equal length for each column of the schema, in any order.
+            Arrays of equal length by column, in any order.
 
         Raises
         ------
         RecordError
-            Where columns are missing, unknown or of unequal length, or values do not fit the column's type.
+            Where columns that are never null are missing or hold null, columns are unknown or of unequal length, or
+            values do not fit the column's type.
         """
         block = self._table(columns)
         if block.num_rows:
@@ -124,22 +123,30 @@ class TableSink:
 
     def _table(self, columns: Mapping[str, Column]) -> pa.Table:
         """Return the block as a table of this schema."""
-        if columns.keys() != set(self.schema.names):
-            missing = [name for name in self.schema.names if name not in columns]
-            unknown = [name for name in columns if name not in self.schema.names]
+        missing = [name for name in self.schema.names if name not in columns and name not in self._nullable]
+        unknown = [name for name in columns if name not in self.schema.names]
+        if missing or unknown:
             raise RecordError(f"{self.path}: wrong columns: missing {missing}, unknown {unknown}")
-        arrays = [self._array(field, columns[field.name]) for field in self.schema]
-        lengths = {field.name: len(array) for field, array in zip(self.schema, arrays, strict=True)}
+        lengths = {name: len(values) for name, values in columns.items()}
         if len(set(lengths.values())) > 1:
             raise RecordError(f"{self.path}: columns of unequal length: {lengths}")
+        rows = next(iter(lengths.values()), 0)
+        arrays = [
+            self._array(field, columns[field.name]) if field.name in columns else pa.nulls(rows, field.type)
+            for field in self.schema
+        ]
         return pa.Table.from_arrays(arrays, schema=self.schema)
 
     def _array(self, field: pa.Field, values: Column) -> pa.Array:
         """Return one column in its Arrow type."""
+        nullable = field.name in self._nullable
         try:
-            return pa.array(values, type=field.type, from_pandas=field.name in self._nan_as_null)
+            array = pa.array(values, type=field.type, from_pandas=nullable)
         except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
             raise RecordError(f"{self.path}, column {field.name} ({field.type}): {error}") from error
+        if array.null_count and not nullable:
+            raise RecordError(f"{self.path}, column {field.name}: {array.null_count} nulls, where there are to be none")
+        return array
 
     def _write_part(self, block: pa.Table) -> None:
         """Write the next part: plain and quick, since it lives only until the merge."""
@@ -192,10 +199,10 @@ def _require_all(written: int, merged: int, folder: Path) -> None:
         raise RecordError(f"the parts in {folder} hold {merged} rows, but {written} were written")
 
 
-def _schema(types: Mapping[str, str]) -> pa.Schema:
-    """Return the schema with these Arrow types by column."""
+def _schema(fields: Sequence[Field]) -> pa.Schema:
+    """Return the schema with these columns."""
     try:
-        return pa.schema([pa.field(name, pa.type_for_alias(alias)) for name, alias in types.items()])
+        return pa.schema([pa.field(each.name, pa.type_for_alias(each.type)) for each in fields])
     except ValueError as error:
         raise RecordError(f"a table cannot have these columns: {error}") from error
 

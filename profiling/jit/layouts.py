@@ -13,24 +13,24 @@ import numpy.typing as npt
 Element = TypeVar("Element", bound=np.generic)
 
 
-class Layout(NamedTuple):
+class ArrayLayout(NamedTuple):
     """A contiguous, writable array: its element type (as `numpy.dtype` takes it) and its number of axes."""
 
     dtype: str
     axes: int
 
 
-Vector = Annotated[npt.NDArray[np.float64], Layout("float64", 1)]
-Matrix = Annotated[npt.NDArray[np.float64], Layout("float64", 2)]
-Cube = Annotated[npt.NDArray[np.float64], Layout("float64", 3)]
-IntVector = Annotated[npt.NDArray[np.int64], Layout("int64", 1)]
-IntMatrix = Annotated[npt.NDArray[np.int64], Layout("int64", 2)]
-IntCube = Annotated[npt.NDArray[np.int64], Layout("int64", 3)]
-ShortVector = Annotated[npt.NDArray[np.int16], Layout("int16", 1)]
-ShortMatrix = Annotated[npt.NDArray[np.int16], Layout("int16", 2)]
-ByteVector = Annotated[npt.NDArray[np.int8], Layout("int8", 1)]
-FlagVector = Annotated[npt.NDArray[np.bool_], Layout("bool", 1)]
-FlagMatrix = Annotated[npt.NDArray[np.bool_], Layout("bool", 2)]
+Vector = Annotated[npt.NDArray[np.float64], ArrayLayout("float64", 1)]
+Matrix = Annotated[npt.NDArray[np.float64], ArrayLayout("float64", 2)]
+Cube = Annotated[npt.NDArray[np.float64], ArrayLayout("float64", 3)]
+IntVector = Annotated[npt.NDArray[np.int64], ArrayLayout("int64", 1)]
+IntMatrix = Annotated[npt.NDArray[np.int64], ArrayLayout("int64", 2)]
+IntCube = Annotated[npt.NDArray[np.int64], ArrayLayout("int64", 3)]
+ShortVector = Annotated[npt.NDArray[np.int16], ArrayLayout("int16", 1)]
+ShortMatrix = Annotated[npt.NDArray[np.int16], ArrayLayout("int16", 2)]
+ByteVector = Annotated[npt.NDArray[np.int8], ArrayLayout("int8", 1)]
+FlagVector = Annotated[npt.NDArray[np.bool_], ArrayLayout("bool", 1)]
+FlagMatrix = Annotated[npt.NDArray[np.bool_], ArrayLayout("bool", 2)]
 
 
 def laid_out(array: npt.NDArray[Element]) -> npt.NDArray[Element]:

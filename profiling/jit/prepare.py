@@ -27,7 +27,7 @@ from phasewise.profiling.jit import store as stores
 from phasewise.profiling.jit.account import ACCOUNT
 from phasewise.profiling.jit.kernel import Wanted
 from phasewise.profiling.jit.store import Store
-from phasewise.profiling.jit.worker import Order, ordered
+from phasewise.profiling.jit.worker import WorkOrder, ordered
 
 EXPECTED: Final = Path(__file__).with_name("expected.toml")
 _UNKNOWN_S: Final = 1.5  # CPU seconds of a kernel that the table does not have
@@ -131,7 +131,7 @@ def _by_workers(missing: Sequence[Wanted], say: Say, interrupted: Callable[[], b
     for each in missing:
         if each.kernel.py_func.__module__ != "__main__":
             groups.setdefault(_group(each), []).append(ordered(each))
-    order = pickle.dumps(Order(list(sys.path), stores.current(), groups))
+    order = pickle.dumps(WorkOrder(list(sys.path), stores.current(), groups))
     command = [sys.executable, "-P", *["-O"] * sys.flags.optimize, "-m", "phasewise.profiling.jit.worker"]
     count = min(len(groups), _cores())
     with tempfile.TemporaryFile() as complaints:

@@ -11,7 +11,7 @@ import numpy as np
 from numba.core import types
 from numba.np import numpy_support
 
-from phasewise.profiling.jit.layouts import Layout
+from phasewise.profiling.jit.layouts import ArrayLayout
 
 Signature = tuple[Any, ...]
 """A numba type for each argument; None for one that is known only when the function is called."""
@@ -33,7 +33,7 @@ def type_of(hint: Any) -> Any:
     if hint in _SCALARS:
         return _SCALARS[hint]
     for note in getattr(hint, "__metadata__", ()):
-        if isinstance(note, Layout):
+        if isinstance(note, ArrayLayout):
             return types.Array(numpy_support.from_dtype(np.dtype(note.dtype)), note.axes, "C")
     if is_named_tuple(hint):
         fields = typing.get_type_hints(hint, include_extras=True)

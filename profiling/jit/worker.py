@@ -16,7 +16,7 @@ from phasewise.profiling.jit.kernel import Wanted
 from phasewise.profiling.jit.store import Store, used
 
 
-class Order(NamedTuple):
+class WorkOrder(NamedTuple):
     """What a worker is to do.
 
     Attributes
@@ -36,7 +36,7 @@ class Order(NamedTuple):
 
 def main() -> None:
     """Compile what is ordered on standard input."""
-    order: Order = pickle.load(sys.stdin.buffer)
+    order: WorkOrder = pickle.load(sys.stdin.buffer)
     sys.path[:] = order.path
     with used(order.store):
         left = [group for group in order.kernels if not _made(order, group, wait=False)]
@@ -44,7 +44,7 @@ def main() -> None:
             _made(order, group, wait=True)
 
 
-def _made(order: Order, group: str, *, wait: bool) -> bool:
+def _made(order: WorkOrder, group: str, *, wait: bool) -> bool:
     """Return whether a group could be claimed; make what is missing of it."""
     with order.store.claimed(group, wait=wait) as claimed:
         if claimed:

@@ -102,14 +102,16 @@ def read_jobs(run: Run, held: Ints, stays: Stays, sim_time_s: Floats) -> Jobs:
 def _end_rounds(table: _Padded, last_held: Ints, sim_time_s: Floats) -> Ints:
     """Return (J,) the first round in which a job is no longer there.
 
-    A job is there in the rounds that start before it completes. When a failed or refused job left is not recorded: it
-    is taken to leave with its last GPU.
+    A job is there in the rounds that start before it ends. Where a table of schema 1 does not say when a failed or
+    refused job left, it is taken to leave with its last GPU.
     """
     completion_s = table.numbers("completion_s", np.inf)
-    end = np.searchsorted(sim_time_s, completion_s, "left")
+    end_s = table.numbers("end_s")
+    told = np.isfinite(end_s)
+    end = np.searchsorted(sim_time_s, np.where(told, end_s, completion_s), "left")
     status = table.words("status", "active")
     gone = (status == "failed") | (status == "refused")
-    return np.where(gone, last_held, end)
+    return np.where(gone & ~told, last_held, end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +131,11 @@ class _Padded:
         return cls(every[order], table, np.concatenate((row, np.full(len(lost), -1)))[order])
 
     def numbers(self, name: str, absent: float = np.nan) -> Floats:
-        values = self.table.numbers(name) if name in self.table else np.full(len(self.table), np.nan)
-        found = np.append(values, np.nan)[self.row]
+        found = np.append(self.table.numbers(name), np.nan)[self.row]
         return np.where(np.isfinite(found), found, absent)
 
     def words(self, name: str, absent: str) -> npt.NDArray[np.str_]:
-        values = self.table.strings(name) if name in self.table else [None] * len(self.table)
-        return np.array([*(value or absent for value in values), absent])[self.row]
+        return np.array([*(value or absent for value in self.table.strings(name)), absent])[self.row]
 
 
 def whole_numbers(table: ColumnTable, name: str, most: int = _NEVER) -> Ints:

@@ -75,10 +75,19 @@ def read_occupancy(run: Run) -> Occupancy:
     )
     jobs = read_jobs(run, job_id, stays, sim_time_s)
     of_all = Stays(np.searchsorted(jobs.job_id, job_id)[job], stays.gpu, stays.share_milli, stays.start, stays.end)
+    return Occupancy(
+        cluster, jobs, give_slots(of_all, cluster.gpus), sim_time_s, _end_s(run, sim_time_s), _notes(run, cluster)
+    )
+
+
+def _end_s(run: Run, sim_time_s: Floats) -> float:
+    """Return when the last round ended; where a table of schema 1 does not say, after its full length."""
+    end_s = float(run.rounds.numbers("end_s")[-1])
+    if np.isfinite(end_s):
+        return end_s
     lasted = np.diff(sim_time_s)[-1:]
     round_s = run.section("timing").get("round_s") or (lasted[0] if len(lasted) else 0.0)
-    end_s = float(sim_time_s[-1] + float(round_s))
-    return Occupancy(cluster, jobs, give_slots(of_all, cluster.gpus), sim_time_s, end_s, _notes(run, cluster))
+    return float(sim_time_s[-1] + float(round_s))
 
 
 def _numbered(job_id: Ints) -> tuple[Ints, Ints]:

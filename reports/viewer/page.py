@@ -12,11 +12,11 @@ import jinja2
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.profiling.artefacts.run_json import STATUSES
 from phasewise.profiling.artefacts.sinks import write_atomically
 from phasewise.profiling.errors import OutputError
 from phasewise.reports import quantities
 from phasewise.reports.errors import ComparisonError, ReportWriteError
-from phasewise.reports.glossary import STATUSES
 from phasewise.reports.losses import losses
 from phasewise.reports.run_directory import Run
 from phasewise.reports.viewer import chunks, plots
@@ -57,8 +57,7 @@ class Panel:
     @property
     def fragmentation(self) -> bool:
         """Return whether the run recorded fragmentation in any round."""
-        rounds = self.run.rounds
-        return "frag_rate" in rounds and bool(np.isfinite(rounds.numbers("frag_rate")).any())
+        return bool(np.isfinite(self.run.rounds.numbers("frag_rate")).any())
 
 
 def write_viewer(runs: Sequence[Run], out: Path | str) -> Path:

@@ -1,4 +1,4 @@
-"""Node lists in the layout of the openb traces (Alibaba's cluster-trace-gpu-v2023).
+"""Node lists in the form of the openb traces (Alibaba's cluster-trace-gpu-v2023).
 
 The columns are ``sn,cpu_milli,memory_mib,gpu,model``.
 """
@@ -11,11 +11,11 @@ from typing import Final
 
 from phasewise.profiling.names import quoted
 from phasewise.sched.cluster.layout import Node
-from phasewise.sched.reading.csv_tables import Layout
+from phasewise.sched.reading.csv_tables import CsvForm
 from phasewise.sched.reading.faults import Fault
 from phasewise.sched.reading.named_rows import Fields, checked, scan_named
 
-NODE_LIST: Final = Layout("node list", ("sn", "cpu_milli", "memory_mib", "gpu", "model"), (), "node")
+NODE_LIST: Final = CsvForm("node list", ("sn", "cpu_milli", "memory_mib", "gpu", "model"), (), "node")
 TYPE_NAME: Final = re.compile(r"[\w.-]+")  # of a worker type: it is part of the names of columns and options
 MOST_GPUS: Final = 1024  # of a node: far above what there is, far below what arrays could not hold
 

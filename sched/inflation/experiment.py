@@ -19,12 +19,14 @@ import numpy.typing as npt
 
 from phasewise.profiling.phases import SystemClock
 from phasewise.sched import registry
+from phasewise.sched.api import Ruled
 from phasewise.sched.cluster.layout import ClusterLayout, Node
 from phasewise.sched.cluster.node_lists import read_node_list
 from phasewise.sched.cluster.requests import WHOLE_MILLI, Request, TaskDistribution, typical
 from phasewise.sched.errors import ScenarioError
 from phasewise.sched.inflation.arrival_orders import ArrivalOrder, cut_order, draw_order, read_order
 from phasewise.sched.memory import estimate_arrivals, require_memory
+from phasewise.sched.streams import placement_stream
 from phasewise.sched.workload.openb import Pod, read_pods
 
 if TYPE_CHECKING:
@@ -177,13 +179,13 @@ def _rule(setting: Setting, layout: ClusterLayout) -> NodeRule:
     options = registry.PlacementOptions(
         layout=layout,
         whole_gpus=False,
-        seed=setting.seed,
         compiled=setting.compiled,
         bit_compatible=setting.bit_compatible,
     )
-    rule: NodeRule | None = getattr(registry.placement(setting.placement, options), "rule", None)
-    if rule is None:
+    placement = registry.placement(setting.placement, options)
+    if not isinstance(placement, Ruled):
         raise ScenarioError(f"placement {setting.placement} has no rule that chooses a node for a single pod")
+    rule: NodeRule = placement.rule
     return rule
 
 
@@ -254,7 +256,13 @@ def fill(
     from phasewise.sched.nodes.state import NodeState  # noqa: PLC0415  compiled code: only where pods are placed
 
     compiled = experiment.setting.compiled
-    state = NodeState(experiment.layout, experiment.tasks, rank=_rank_in_layout(experiment), compiled=compiled)
+    state = NodeState(
+        experiment.layout,
+        experiment.tasks,
+        rank=_rank_in_layout(experiment),
+        stream=placement_stream(experiment.setting.seed),
+        compiled=compiled,
+    )
     index = np.array([state.register(pod.request) for pod in experiment.pods], np.int64)
     requests = index[experiment.order.pod]
     filling.fragmented_milli.append(float(state.fragmentation().fragmented_milli))

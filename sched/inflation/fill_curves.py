@@ -11,10 +11,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.profiling.artefacts.fill_files import CURVES
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-COLUMNS: Final = ("arrived_load_pct", "alloc_pct", "frag_pct_of_total", "frag_pct_of_idle")
 # The original rounds the first and the last of the three percentages after each arrival, and writes the means with 2, 2
 # and 4 decimals. Doing the same gives its very figures.
 EVENT_DECIMALS: Final = 2
@@ -34,25 +35,42 @@ class FillCurves:
         (L,) fragmented GPUs, percent of all.
     frag_pct_of_idle
         (L,) fragmented GPUs, percent of those idle.
+    occupied_nodes
+        (L,) nodes with a GPU in use.
     """
 
     load_pct: Ints
     alloc_pct: Floats
     frag_pct_of_total: Floats
     frag_pct_of_idle: Floats
+    occupied_nodes: Floats
 
     def csv(self) -> str:
         """Return the curves as CSV, a row for each load."""
-        lines = [",".join(COLUMNS)]
-        columns = (self.load_pct, self.alloc_pct, self.frag_pct_of_total, self.frag_pct_of_idle)
-        lines += [
-            f"{load},{alloc:.2f},{total:.2f},{idle:.4f}" for load, alloc, total, idle in zip(*columns, strict=True)
-        ]
+        columns = {
+            "arrived_load_pct": self.load_pct.tolist(),
+            "alloc_pct": _written(self.alloc_pct, 2),
+            "frag_pct_of_total": _written(self.frag_pct_of_total, 2),
+            "frag_pct_of_idle": _written(self.frag_pct_of_idle, 4),
+            "occupied_nodes": _written(self.occupied_nodes, 2),
+        }
+        names = [field.name for field in CURVES.fields]
+        lines = [",".join(names)]
+        lines += [",".join(map(str, row)) for row in zip(*(columns[name] for name in names), strict=True)]
         return "\n".join(lines) + "\n"
 
 
+def _written(values: Floats, decimals: int) -> list[str]:
+    return [f"{value:.{decimals}f}" for value in values]
+
+
 def fill_curves(
-    demand_milli: Ints, used_milli: Ints, fragmented_milli: Floats, capacity_milli: int, last_pct: int
+    demand_milli: Ints,
+    used_milli: Ints,
+    fragmented_milli: Floats,
+    occupied_nodes: Ints,
+    capacity_milli: int,
+    last_pct: int,
 ) -> FillCurves:
     """Return the curves of E arrivals.
 
@@ -60,7 +78,7 @@ def fill_curves(
     ----------
     demand_milli
         (E,) GPU milli that each arrival asked for.
-    used_milli, fragmented_milli
+    used_milli, fragmented_milli, occupied_nodes
         (E + 1,) state of the cluster before the first arrival, and after each.
     capacity_milli
         GPU milli of the cluster.
@@ -81,6 +99,7 @@ def fill_curves(
             np.round(
                 100.0 * np.divide(fragmented_milli, idle, out=np.zeros_like(idle), where=idle > 0.0), EVENT_DECIMALS
             ),
+            occupied_nodes.astype(np.float64),
         ]
     )
     load = np.rint(100.0 * np.cumsum(demand_milli) / capacity_milli).astype(np.int64)
@@ -89,7 +108,7 @@ def fill_curves(
 
 
 def _means(values: Floats, load: Ints, loads: int) -> Floats:
-    """Return the (3, L) means of the (3, E + 1) values by the (E,) loads of all but the first; holes filled."""
+    """Return the (4, L) means of the (4, E + 1) values by the (E,) loads of all but the first; holes filled."""
     # Arrivals are in order of load: those of load x are first[x]:first[x + 1]. A mean of a slice is what the original
     # takes; added up in another order, the last of the written digits differs now and then.
     first = np.searchsorted(load, np.arange(loads + 1))

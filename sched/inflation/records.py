@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
+from phasewise.profiling.artefacts.fill_files import CURVES, PLACEMENTS, FillJson, FillSummary, Status
 from phasewise.profiling.artefacts.sinks import write_atomically
 from phasewise.profiling.environment import describe_environment, peak_rss_mib
 from phasewise.sched.cluster.requests import WHOLE_MILLI, Request
@@ -18,12 +20,9 @@ from phasewise.sched.inflation.experiment import DEFAULT_LOAD, Experiment, Filli
 from phasewise.sched.inflation.fill_curves import FillCurves, fill_curves
 from phasewise.sched.inflation.unplaceable import arrivals_of, unplaceable
 
-PLACEMENTS_SCHEMA: Final = {"event": "int64", "pod": "string", "node": "string", "gpus": "string", "score": "int64"}
-SCHEMA: Final = 1  # of run.json
-
 
 def write_experiment(
-    out: Path, experiment: Experiment, filling: Filling, *, status: str, command: Sequence[str] = ()
+    out: Path, experiment: Experiment, filling: Filling, *, status: Status, command: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Write `placements.parquet`, `curves.csv` and, last, `run.json`; return the summary that the latter holds.
 
@@ -37,24 +36,18 @@ def write_experiment(
     from phasewise.profiling.artefacts.tables import TableSink  # noqa: PLC0415  pyarrow: only where tables are written
 
     summary = summarise(experiment, filling)
-    table = TableSink(out / "placements.parquet", PLACEMENTS_SCHEMA)
+    table = TableSink(out / PLACEMENTS.name, PLACEMENTS.columns())
     table.write(placement_columns(experiment, filling))
     table.close()
-    write_atomically(out / "curves.csv", curves(experiment, filling).csv().encode())
+    write_atomically(out / CURVES.name, curves(experiment, filling).csv().encode())
     setting = {
         name: str(value) if isinstance(value, Path) else value for name, value in asdict(experiment.setting).items()
     }
-    record = {
-        "schema": SCHEMA,
-        "experiment": "inflate",
-        "setting": setting,
-        "command": list(command),
-        "environment": describe_environment(),
-        "summary": summary,
-        "status": status,
-    }
+    record = FillJson(
+        setting=setting, command=list(command), environment=describe_environment(), summary=summary, status=status
+    )
     write_atomically(out / "run.json", msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
-    return summary
+    return msgspec.structs.asdict(summary)
 
 
 def placement_columns(experiment: Experiment, filling: Filling) -> dict[str, list[Any]]:
@@ -80,9 +73,21 @@ def curves(experiment: Experiment, filling: Filling) -> FillCurves:
         demand,
         np.array(filling.used_milli[: len(filling) + 1]),
         np.array(filling.fragmented_milli[: len(filling) + 1]),
+        _occupied_nodes(filling),
         experiment.capacity_milli,
         round(100.0 * load) if whole else 0,
     )
+
+
+def _occupied_nodes(filling: Filling) -> npt.NDArray[np.int64]:
+    """Return (E + 1,) nodes with a GPU in use, before the first arrival and after each; nothing departs."""
+    taken: set[int] = set()
+    counts = [0]
+    for node, gpus in zip(filling.node, filling.gpus, strict=False):
+        if node >= 0 and gpus:
+            taken.add(node)
+        counts.append(len(taken))
+    return np.array(counts, np.int64)
 
 
 def failures(experiment: Experiment, filling: Filling) -> Counter[str]:
@@ -101,7 +106,7 @@ def request_class(request: Request) -> str:
     return "share" if request.gpu_milli < WHOLE_MILLI else f"gpu{request.gpus}"
 
 
-def summarise(experiment: Experiment, filling: Filling) -> dict[str, Any]:
+def summarise(experiment: Experiment, filling: Filling) -> FillSummary:
     """Return the figures of an experiment, as `run.json` has them."""
     found = curves(experiment, filling)
     failed = failures(experiment, filling)
@@ -112,22 +117,23 @@ def summarise(experiment: Experiment, filling: Filling) -> dict[str, Any]:
         for pod, node in zip(arrived.tolist(), filling.node, strict=True)
         if node < 0
     )
-    return {
-        "arrived_load_pct": int(found.load_pct[-1]),
-        "alloc_pct": float(found.alloc_pct[-1]),
-        "frag_pct_of_total": float(found.frag_pct_of_total[-1]),
-        "frag_pct_of_idle": float(found.frag_pct_of_idle[-1]),
-        "arrived_pods": len(filling),
-        "clones": len(filling) - len(np.unique(arrived)),
-        "failed_pods": failed.total(),
-        "failed_by_class": dict(sorted(failed.items())),
-        "failed_gpu_milli": lost,
-        "unplaceable_pods": arrivals_of(experiment, impossible, len(filling)),
-        "unplaceable_example": next(iter(impossible.values()), None),
-        "nodes": experiment.layout.nodes,
-        "gpus": experiment.layout.gpus,
-        "typical_requests": len(experiment.tasks.requests),
-        "cpu_s": filling.cpu_s,
-        "peak_rss_mib": peak_rss_mib(),
-        "cpu_us_per_pod": 1e6 * filling.cpu_s / len(filling) if len(filling) else None,
-    }
+    return FillSummary(
+        arrived_load_pct=int(found.load_pct[-1]),
+        alloc_pct=float(found.alloc_pct[-1]),
+        frag_pct_of_total=float(found.frag_pct_of_total[-1]),
+        frag_pct_of_idle=float(found.frag_pct_of_idle[-1]),
+        occupied_nodes=float(found.occupied_nodes[-1]),
+        arrived_pods=len(filling),
+        clones=len(filling) - len(np.unique(arrived)),
+        failed_pods=failed.total(),
+        failed_by_class=dict(sorted(failed.items())),
+        failed_gpu_milli=lost,
+        unplaceable_pods=arrivals_of(experiment, impossible, len(filling)),
+        unplaceable_example=next(iter(impossible.values()), None),
+        nodes=experiment.layout.nodes,
+        gpus=experiment.layout.gpus,
+        typical_requests=len(experiment.tasks.requests),
+        cpu_s=filling.cpu_s,
+        peak_rss_mib=peak_rss_mib(),
+        cpu_us_per_pod=1e6 * filling.cpu_s / len(filling) if len(filling) else None,
+    )

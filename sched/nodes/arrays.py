@@ -44,6 +44,8 @@ class NodeArrays(NamedTuple):
         (N,) F_n(M), milli times `Tables.unit`.
     scratch
         (D,) room to try things out.
+    stream
+        (2,) the random stream of rules that draw.
     log, touched, clock
         (L,) the nodes touched last, a ring; (N,) when each was touched last; (1,) how often any was.
     size, kind, rank
@@ -65,6 +67,7 @@ class NodeArrays(NamedTuple):
     free: IntVector
     fragmented: IntVector
     scratch: IntVector
+    stream: IntVector
     log: IntVector
     touched: IntVector
     clock: IntVector
@@ -79,7 +82,9 @@ class NodeArrays(NamedTuple):
     typical: Typical
 
     @classmethod
-    def idle_nodes(cls, layout: ClusterLayout, tasks: TaskDistribution, rank: IntVector) -> NodeArrays:
+    def idle_nodes(
+        cls, layout: ClusterLayout, tasks: TaskDistribution, rank: IntVector, stream: IntVector
+    ) -> NodeArrays:
         """Return the arrays of a cluster on which nothing runs; fragmentation is still to be judged."""
         size = np.diff(layout.node_start)
         nodes, most = layout.nodes, int(size.max(initial=1))
@@ -95,6 +100,7 @@ class NodeArrays(NamedTuple):
             free=counts[2],
             fragmented=counts[3],
             scratch=np.zeros(most, np.int64),
+            stream=stream,
             log=np.zeros(1 << max(nodes - 1, 1).bit_length(), np.int64),
             touched=np.full(nodes, -1),
             clock=np.zeros(1, np.int64),

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.sched.api import Holding, NodeView, Order, Placed
+from phasewise.sched.api import Fragmentation, Holding, Leaf, NodeView, Order, Placed
 from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.cluster.requests import WHOLE_MILLI, Request, TaskDistribution
 from phasewise.sched.nodes.arrays import TASKS_A_NODE, NodeArrays, Requests, ScoreRows, joined
 from phasewise.sched.nodes.numpy_form import NumpyBookkeeping, NumpyRounds
 from phasewise.sched.nodes.rules import NodeRule
+from phasewise.sched.streams import placement_stream
 
 if TYPE_CHECKING:
     from phasewise.profiling.jit.kernel import Wanted
@@ -23,26 +24,13 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
+# The arrays of `NodeArrays` that change, but for the stream, which belongs to the run's (`phasewise.sched.streams`).
+KEPT: Final = (
+    *("left", "cpu_left", "memory_left", "tasks", "labels", "idle", "free", "fragmented"),
+    *("log", "touched", "clock"),
+)
 JUDGED: Final = ("idle", "free", "fragmented")  # the arrays of `NodeArrays` that follow from the others
 ROW_BYTES: Final = 64 << 20  # score rows kept at most; beyond that, requests take turns in them
-
-
-class Fragmentation(NamedTuple):
-    """How the cluster stands.
-
-    Attributes
-    ----------
-    fragmented_milli
-        F_n(M) summed over all nodes, thousandths of a GPU.
-    idle_milli
-        Thousandths of GPUs that nothing holds.
-    occupied_nodes
-        Nodes on which something runs.
-    """
-
-    fragmented_milli: float
-    idle_milli: int
-    occupied_nodes: int
 
 
 class Spot(NamedTuple):
@@ -89,17 +77,26 @@ class NodeState:
         Typical tasks, by which fragmentation is judged.
     rank
         (N,) which node wins among those of equal scores: the lowest rank. The order of the layout if not given.
+    stream
+        (2,) the random stream of rules that draw, advanced in place; one of its own if not given.
     compiled
         Whether compiled kernels do the work, or NumPy; both give the same.
     """
 
     def __init__(
-        self, layout: ClusterLayout, tasks: TaskDistribution, *, rank: Ints | None = None, compiled: bool = True
+        self,
+        layout: ClusterLayout,
+        tasks: TaskDistribution,
+        *,
+        rank: Ints | None = None,
+        stream: Ints | None = None,
+        compiled: bool = True,
     ) -> None:
         self._layout = layout
         self._bookkeeping, self._rounds = _forms(compiled=compiled)
         ranks = np.arange(layout.nodes) if rank is None else np.ascontiguousarray(rank, np.int64)
-        self._nodes = NodeArrays.idle_nodes(layout, tasks, ranks)
+        drawn = placement_stream(0) if stream is None else stream
+        self._nodes = NodeArrays.idle_nodes(layout, tasks, ranks, drawn)
         NumpyBookkeeping().judge_all(self._nodes)  # the same bits; building a state compiles nothing
         self._index: dict[Request, int] = {}
         self._requests = joined([], [], len(layout.worker_types))
@@ -227,13 +224,34 @@ class NodeState:
         self._bookkeeping.judge_all(counted)
         return Fragmentation(*self._bookkeeping.totals(counted))
 
-    def kernels(self, rule: NodeRule) -> list[Wanted]:
-        """Return the kernels that a simulation needs which places by a rule."""
-        if isinstance(self._rounds, NumpyRounds):
-            return []
-        from phasewise.sched.nodes.compiled_form import kernels_of_rounds  # noqa: PLC0415
+    # -- writing down ------------------------------------------------------------------------------------------------
 
-        return kernels_of_rounds(rule)
+    def written(self) -> dict[str, Leaf]:
+        """Return all that tells this account from that of an idle cluster, by name.
+
+        The scores kept are not among it: they follow from the rest, and are computed again where they are asked for.
+        """
+        figures = np.array([request[:3] + request[4:] for request in self._index], np.int64).reshape(-1, 4)
+        specs = np.array([request.gpu_spec for request in self._index], np.str_)
+        kept: dict[str, Leaf] = {name: getattr(self._nodes, name).copy() for name in KEPT}
+        return {**kept, "requests": figures, "request_specs": specs}
+
+    def restore(self, leaves: Mapping[str, Leaf]) -> None:
+        """Become, from idle, the account that was written down."""
+        for name in KEPT:
+            getattr(self._nodes, name)[...] = leaves[name]
+        listed = zip(np.asarray(leaves["requests"]).tolist(), np.asarray(leaves["request_specs"]).tolist(), strict=True)
+        for (cpu_milli, gpu_milli, gpus, memory_mib), spec in listed:
+            self.register(Request(cpu_milli, gpu_milli, gpus, spec, memory_mib))
+
+
+def kernels_of(rule: NodeRule) -> list[Wanted]:
+    """Return the kernels that a simulation needs which places by a rule."""
+    if isinstance(_forms(compiled=True)[1], NumpyRounds):
+        return []
+    from phasewise.sched.nodes.compiled_form import kernels_of_rounds  # noqa: PLC0415
+
+    return kernels_of_rounds(rule)
 
 
 def _forms(*, compiled: bool) -> tuple[Bookkeeping | NumpyBookkeeping, CompiledRounds | NumpyRounds]:

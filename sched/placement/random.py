@@ -11,15 +11,10 @@ from phasewise.sched.nodes.arrays import Need, NodeArrays
 from phasewise.sched.nodes.compilable import compilable
 from phasewise.sched.nodes.placement import NodePlacement
 from phasewise.sched.registry import PlacementOptions, register_placement
+from phasewise.sched.streams import FACTOR, MODULUS
 
 Ints = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.int16]
-
-# Two multiplicative generators whose difference has a period of 2.3e18 (L'Ecuyer 1988); integers only, so that the
-# compiled and the NumPy form draw the same.
-PLACEMENT_STREAM = 5  # apart from the other streams of the same seed
-MODULUS = (2_147_483_563, 2_147_483_399)
-FACTOR = (40_014, 40_692)
 
 
 @compilable
@@ -33,8 +28,6 @@ def draw(stream: Ints, bound: int) -> int:
 
 class Drawn(NamedTuple):
     """Scores every node alike and draws one; a task that shares a GPU gets one drawn out of those with enough left."""
-
-    stream: Ints
 
     def score(self, nodes: NodeArrays, need: Need, node: int) -> int:
         """Return 0."""
@@ -52,7 +45,7 @@ class Drawn(NamedTuple):
                 fitting += 1
         if fitting == 0:
             return -1
-        passed = draw(self.stream, fitting)
+        passed = draw(nodes.stream, fitting)
         for node in range(low, high):
             if row[node] >= 0:
                 if passed == 0:
@@ -63,7 +56,7 @@ class Drawn(NamedTuple):
     def pick_numpy(self, nodes: NodeArrays, row: Scores, low: int, high: int) -> int:
         """Return the same node as `pick`."""
         fitting = np.flatnonzero(row[low:high] >= 0)
-        return low + int(fitting[draw(self.stream, len(fitting))]) if len(fitting) else -1
+        return low + int(fitting[draw(nodes.stream, len(fitting))]) if len(fitting) else -1
 
     def device(self, nodes: NodeArrays, need: Need, node: int, score: int) -> int:
         """Return a GPU of the node with enough left."""
@@ -71,7 +64,7 @@ class Drawn(NamedTuple):
         for device in range(nodes.size[node]):
             if nodes.left[node, device] >= need.milli:
                 fitting += 1
-        passed = draw(self.stream, fitting)
+        passed = draw(nodes.stream, fitting)
         for device in range(nodes.size[node]):
             if nodes.left[node, device] >= need.milli:
                 if passed == 0:
@@ -82,10 +75,12 @@ class Drawn(NamedTuple):
 
 @register_placement
 class Random(NodePlacement):
-    """A node drawn out of those with room, by the scenario's seed."""
+    """A node drawn out of those with room, by the scenario's seed.
+
+    The stream is the run's (`phasewise.sched.streams`): the rule itself remembers nothing.
+    """
 
     name: ClassVar[str] = "random"
 
     def __init__(self, options: PlacementOptions) -> None:
-        first = np.random.default_rng(np.random.SeedSequence([options.seed, PLACEMENT_STREAM]))
-        super().__init__(options, Drawn(first.integers(1, MODULUS[1], 2)))
+        super().__init__(options, Drawn())

@@ -1,20 +1,19 @@
-"""First in, first out, each job on a random type that has room, where it stays."""
+"""First in, first out: each job on a random type that has room, where it stays, or anew on the fastest one."""
 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from phasewise.sched.api import Allocation, ClusterView, Ints, Solve, TypeOrder
-from phasewise.sched.registry import PolicyOptions, register_policy
+from phasewise.sched.policy_options import PolicyOptions
+from phasewise.sched.registry import register_policy
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FifoMemory:
-    """Who is being served where: read-only, in order of job id.
+class FifoMemory(NamedTuple):
+    """Who is being served where: read-only, in order of job id. Any tuple of the two will do.
 
     Attributes
     ----------
@@ -45,6 +44,7 @@ class Fifo:
     name: ClassVar[str] = "fifo"
     type_order: ClassVar[TypeOrder] = TypeOrder.SHUFFLED
     needs_positive_priority: ClassVar[bool] = True
+    options: ClassVar[type[PolicyOptions]] = PolicyOptions
 
     def __init__(self, options: PolicyOptions) -> None:
         self._seed = options.seed
@@ -78,15 +78,55 @@ class Fifo:
         return Allocation(x, _remembered(view.job_id[order[kept]], served[kept]))
 
 
+@register_policy
+class FifoPerf:
+    """Serve jobs in order of id, each on the fastest worker type with room; rebuilt at every call.
+
+    The first job that fits on no type ends the call. A job whose best type with room has throughput 0 is passed over.
+    Of equally fast types the alphabetically first is taken.
+
+    Notes
+    -----
+    Source: OSDI'20 s4.2 (FIFO, heterogeneity-aware).
+    """
+
+    name: ClassVar[str] = "fifo_perf"
+    type_order: ClassVar[TypeOrder] = TypeOrder.FIXED
+    needs_positive_priority: ClassVar[bool] = True
+    options: ClassVar[type[PolicyOptions]] = PolicyOptions
+
+    def __init__(self, options: PolicyOptions) -> None:
+        del options  # nothing to choose
+
+    def allocate(self, view: ClusterView, solve: Solve, memory: object) -> Allocation:
+        """Return ones and zeros: the type each served job runs on; neither solves nor remembers."""
+        del solve, memory
+        x = np.zeros(view.throughput.shape)
+        free: list[float] = view.capacity.tolist()
+        # Plain lists: a row has a handful of entries, which NumPy would take ten times longer to look at.
+        gpus: list[float] = view.scale_factor.tolist()
+        throughput: list[list[float]] = view.throughput.tolist()
+        for row in np.argsort(view.job_id, kind="stable").tolist():
+            candidates = [j for j, room in enumerate(free) if room >= gpus[row]]
+            if not candidates:
+                break
+            best = max(candidates, key=throughput[row].__getitem__)  # the first of equals
+            if throughput[row][best] > 0:
+                x[row, best] = 1.0
+                free[best] -= gpus[row]
+        return Allocation(x)
+
+
 def _still_served(job_id: Ints, memory: object) -> Ints:
     """Return the type that serves each of ``job_id`` (ascending) so far, -1 for those that wait."""
     served = np.full(job_id.size, -1, dtype=np.int64)
     if memory is None:
         return served
-    if not isinstance(memory, FifoMemory):
+    if not isinstance(memory, tuple) or len(memory) != len(FifoMemory._fields):
         raise TypeError(f"policy fifo was given the memory of another policy: {type(memory).__name__}")
-    _, here, there = np.intersect1d(job_id, memory.job_id, assume_unique=True, return_indices=True)
-    served[here] = memory.worker_type[there]
+    before, worker_type = memory
+    _, here, there = np.intersect1d(job_id, before, assume_unique=True, return_indices=True)
+    served[here] = worker_type[there]
     return served
 
 

@@ -1,4 +1,4 @@
-"""Max-min fairness that takes all worker types for equally fast."""
+"""Max-min fairness, over time shares and over normalised throughputs."""
 
 from __future__ import annotations
 
@@ -7,12 +7,34 @@ from typing import ClassVar
 import numpy as np
 
 from phasewise.sched.api import Allocation, ClusterView, Solve, TypeOrder
-from phasewise.sched.registry import PolicyOptions, register_policy
-from phasewise.sched.statements import max_min_families, max_min_problem, spread
+from phasewise.sched.policy_options import MaxMinOptions
+from phasewise.sched.registry import register_policy
+from phasewise.sched.statements import believed_throughput, max_min_families, max_min_problem, spread
+
+
+class _MaxMin:
+    """The max-min problem of what a variant believes of the throughputs."""
+
+    knows_speeds: ClassVar[bool]
+    needs_positive_priority: ClassVar[bool] = False
+    options: ClassVar[type[MaxMinOptions]] = MaxMinOptions
+
+    def __init__(self, options: MaxMinOptions) -> None:
+        self._options = options
+        self.families = max_min_families(options)
+
+    def allocate(self, view: ClusterView, solve: Solve, memory: object) -> Allocation:
+        """Return an optimum of the max-min problem; remembers nothing."""
+        del memory
+        believed = believed_throughput(view, knows_speeds=self.knows_speeds)
+        problem, rows = max_min_problem(view, believed, self._options)
+        if not rows.any():
+            return Allocation(np.zeros(view.throughput.shape))
+        return Allocation(spread(solve(problem).x, rows))
 
 
 @register_policy
-class MaxMinFairness:
+class MaxMinFairness(_MaxMin):
     """Maximise the least weighted time share, taking all worker types for equally fast.
 
     max min_i s_i/w_i sum_j x_ij, with x_ij = 0 where job i makes no progress on type j: the policy does not know how
@@ -26,17 +48,20 @@ class MaxMinFairness:
 
     name: ClassVar[str] = "max_min_fairness"
     type_order: ClassVar[TypeOrder] = TypeOrder.SHUFFLED
-    needs_positive_priority: ClassVar[bool] = False
+    knows_speeds: ClassVar[bool] = False
 
-    def __init__(self, options: PolicyOptions) -> None:
-        self._options = options
-        self.families = max_min_families(options)
 
-    def allocate(self, view: ClusterView, solve: Solve, memory: object) -> Allocation:
-        """Return an optimum of the max-min problem; remembers nothing."""
-        del memory
-        throughput = np.ones(view.throughput.shape)
-        problem, rows = max_min_problem(view, throughput, self._options)
-        if not rows.any():
-            return Allocation(np.zeros(view.throughput.shape))
-        return Allocation(spread(solve(problem).x, rows))
+@register_policy
+class MaxMinFairnessPerf(_MaxMin):
+    """Maximise the least weighted throughput, each normalised by the job's throughput under an equal share.
+
+    max min_i s_i/(w_i norm_i) sum_j T_ij x_ij with norm_i = sum_j T_ij N_j / sum_j N_j, and x_ij = 0 where T_ij = 0.
+
+    Notes
+    -----
+    Source: OSDI'20 s4.1.
+    """
+
+    name: ClassVar[str] = "max_min_fairness_perf"
+    type_order: ClassVar[TypeOrder] = TypeOrder.FIXED
+    knows_speeds: ClassVar[bool] = True

@@ -13,7 +13,8 @@ import numpy as np
 from phasewise.profiling.inputs import read_input
 from phasewise.sched.api import Allocation, ClusterView, Floats, Ints, Solve, TypeOrder
 from phasewise.sched.errors import ScenarioError, TraceError
-from phasewise.sched.registry import PolicyOptions, register_policy
+from phasewise.sched.policy_options import PolicyOptions
+from phasewise.sched.registry import register_policy
 
 X_SLACK = 1e-6  # solvers of the originals overshoot 1 by their tolerance
 
@@ -52,6 +53,21 @@ class Recording:
     x: Floats
 
 
+class RecordedOptions(PolicyOptions, frozen=True, kw_only=True):
+    """Options of `recorded`.
+
+    Attributes
+    ----------
+    allocations
+        Path of the recorded allocations.
+    recorded_policy
+        Whose selection rules apply; empty means the policy named in the file.
+    """
+
+    allocations: str = ""
+    recorded_policy: str = ""
+
+
 @register_policy
 class RecordedPolicy:
     """Replay recorded allocations, one a call, instead of solving; a call that finds other jobs is an error.
@@ -60,8 +76,9 @@ class RecordedPolicy:
     """
 
     name: ClassVar[str] = "recorded"
+    options: ClassVar[type[RecordedOptions]] = RecordedOptions
 
-    def __init__(self, options: PolicyOptions) -> None:
+    def __init__(self, options: RecordedOptions) -> None:
         if not options.allocations:
             raise ScenarioError(
                 "policy recorded replays a file, but recorded.allocations is empty; name it with --allocations FILE"
@@ -94,7 +111,9 @@ class RecordedPolicy:
         ScenarioError
             If ``policy_name`` is not the name of a policy that can have been recorded.
         """
-        return cls(PolicyOptions(allocations=str(path), recorded_policy=policy_name, worker_types=tuple(worker_types)))
+        return cls(
+            RecordedOptions(allocations=str(path), recorded_policy=policy_name, worker_types=tuple(worker_types))
+        )
 
     @property
     def calls(self) -> int:

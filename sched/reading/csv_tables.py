@@ -21,7 +21,7 @@ Row = tuple[int, dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class CsvForm:
     """What a kind of CSV file looks like.
 
     Attributes
@@ -50,17 +50,17 @@ class Layout:
         return ",".join(self.required) + (f"[,{','.join(self.optional)}]" if self.optional else "")
 
 
-def scan_rows(path: Path, layout: Layout) -> tuple[list[Row], list[Fault]]:
+def scan_rows(path: Path, form: CsvForm) -> tuple[list[Row], list[Fault]]:
     """Return the rows of a file by column, each with its line, and the faults of its shape (not of its values).
 
     White space around a field does not count. Where the header is wrong there are no rows.
     """
     try:
-        lines, faults = decoded_lines(path, layout.name)
+        lines, faults = decoded_lines(path, form.name)
     except OSError as error:
-        return [], [Fault(None, f"cannot read the {layout.name}: {error.strerror}")]
+        return [], [Fault(None, f"cannot read the {form.name}: {error.strerror}")]
     records = csv_records(lines, faults)
-    names = _header(next(records, None), layout, faults)
+    names = _header(next(records, None), form, faults)
     if names is None:
         return [], faults
     rows: list[Row] = []
@@ -70,7 +70,7 @@ def scan_rows(path: Path, layout: Layout) -> tuple[list[Row], list[Fault]]:
         else:
             faults.append(Fault(line, f"{len(fields)} fields; allowed: the {len(names)} of the header"))
     if not rows and not faults:
-        faults.append(Fault(None, f"no rows; a row for each {layout.row} is needed"))
+        faults.append(Fault(None, f"no rows; a row for each {form.row} is needed"))
     return rows, faults
 
 
@@ -85,16 +85,16 @@ def csv_records(lines: Iterable[tuple[int, str]], faults: list[Fault]) -> Iterat
         yield line, [field.strip() for field in fields]
 
 
-def _header(header: Record | None, layout: Layout, faults: list[Fault]) -> list[str] | None:
-    """Return the names of the columns, or None and a fault where they are not those of the layout."""
+def _header(header: Record | None, form: CsvForm, faults: list[Fault]) -> list[str] | None:
+    """Return the names of the columns, or None and a fault where they are not those of the form."""
     if header is None:
         if not faults:
-            faults.append(Fault(None, f"the file is empty; the first line must be {layout}"))
+            faults.append(Fault(None, f"the file is empty; the first line must be {form}"))
         return None
     line, names = header
-    told = _complaints(names, layout)
+    told = _complaints(names, form)
     if told:
-        faults.append(Fault(line, f"the header of a {layout.name} {'; '.join(told)}; allowed: {layout}"))
+        faults.append(Fault(line, f"the header of a {form.name} {'; '.join(told)}; allowed: {form}"))
         return None
     return names
 
@@ -103,12 +103,12 @@ def _others(names: Sequence[str]) -> str:
     return f" and {len(names) - MOST_NAMED:,} others" if len(names) > MOST_NAMED else ""
 
 
-def _complaints(names: Sequence[str], layout: Layout) -> list[str]:
+def _complaints(names: Sequence[str], form: CsvForm) -> list[str]:
     told = []
-    if missing := [name for name in layout.required if name not in names]:
+    if missing := [name for name in form.required if name not in names]:
         told.append(f"lacks {', '.join(missing)}")
-    if unknown := [name for name in names if name not in layout.columns]:
-        named = [quoted(name) + nearest(name, layout.columns) for name in unknown[:MOST_NAMED]]
+    if unknown := [name for name in names if name not in form.columns]:
+        named = [quoted(name) + nearest(name, form.columns) for name in unknown[:MOST_NAMED]]
         told.append(f"has {', '.join(named)}{_others(unknown)}")
     if twice := sorted({name for name in names if names.count(name) > 1}):
         told.append(f"has {', '.join(map(repr, twice))} twice")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from phasewise.sched.errors import TraceError
-from phasewise.sched.reading.csv_tables import Layout, scan_rows
+from phasewise.sched.reading.csv_tables import CsvForm, scan_rows
 from phasewise.sched.reading.faults import Fault, render
 from phasewise.sched.reading.fields import integer
 
@@ -23,20 +23,20 @@ def checked(path: Path, scanned: tuple[list[Item], list[Fault]]) -> list[Item]:
 
 
 def scan_named(
-    path: Path, layout: Layout, key: str, parse: Callable[[dict[str, str]], tuple[Item, list[str]]]
+    path: Path, form: CsvForm, key: str, parse: Callable[[dict[str, str]], tuple[Item, list[str]]]
 ) -> tuple[list[Item], list[Fault]]:
     """Return the items of the rows that are right, and every fault of a list with its line, in order.
 
     Parameters
     ----------
-    path, layout
+    path, form
         The file, and its columns.
     key
         The column that names a row: not empty, and no name twice.
     parse
         Makes an item of a row's fields, and says what is wrong with them.
     """
-    rows, faults = scan_rows(path, layout)
+    rows, faults = scan_rows(path, form)
     items: list[Item] = []
     first: dict[str, int] = {}
     for line, row in rows:
@@ -45,7 +45,7 @@ def scan_named(
         if not name:
             told.insert(0, f"{key} is empty; a name is needed")
         elif first.setdefault(name, line) != line:
-            told.insert(0, f"{layout.row} {name!r} again; first in line {first[name]}")
+            told.insert(0, f"{form.row} {name!r} again; first in line {first[name]}")
         faults.extend(Fault(line, message) for message in told)
         if not told:
             items.append(item)

@@ -11,15 +11,6 @@ from phasewise.sched.round import lease_kernels
 
 Ints = npt.NDArray[np.int64]
 
-SCHEMA = {
-    "job_id": "int64",
-    "node": "int64",
-    "gpu": "int64",
-    "share_milli": "int64",
-    "start_round": "int64",
-    "end_round": "int64",
-}
-
 
 class Intervals:
     """Follows who holds what and keeps the intervals that ended since they were last taken."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from phasewise.profiling.artefacts.run_json import Rho
 from phasewise.sched.api import Floats, Ints
 from phasewise.solvers.problems import Bools
 
@@ -107,44 +108,33 @@ def gpu_utilization(busy_gpu_s: Floats, gpus: Floats, elapsed_s: float) -> Float
     return np.divide(busy_gpu_s, offered, out=np.zeros(offered.size), where=offered > 0)
 
 
-def finish_time_fairness(jct_s: Floats, isolated_jct_s: Floats) -> Floats:
-    """Return rho of each job, (K,): its JCT over its JCT alone on its share of the cluster; above 1 it lost by sharing.
+def percentiles(values: Floats, *levels: float) -> tuple[float | None, ...]:
+    """Return linearly interpolated percentiles of the values that are known (not NaN); None each where none is."""
+    known = values[~np.isnan(values)]
+    if known.size == 0:
+        return (None,) * len(levels)
+    return tuple(np.percentile(known, levels).tolist())
+
+
+def rho_statistics(rho: Floats) -> Rho | None:
+    """Return finish-time fairness over jobs; None where it is known of none.
 
     Parameters
     ----------
-    jct_s
-        (K,) JCT, seconds; NaN stays NaN.
-    isolated_jct_s
-        (K,) JCT under the policy `isolated` with the contention the job saw, seconds, above 0.
-
-    Raises
-    ------
-    ValueError
-        If an isolated JCT is not above 0.
+    rho
+        (K,) JCT over the time on an isolated share, of jobs that completed; NaN where that is not known.
 
     Notes
     -----
     Source: NSDI'20 (Themis) s3; OSDI'20 s4.2.
     """
-    if not (np.asarray(isolated_jct_s) > 0).all():
-        raise ValueError("an isolated JCT is above 0 seconds")
-    rho: Floats = jct_s / isolated_jct_s
-    return rho
-
-
-def jain_index(shares: Floats) -> float | None:
-    """Return Jain's fairness index of non-negative shares: 1 is equal, 1/K is one taking all; None without shares.
-
-    Notes
-    -----
-    (sum x)^2 / (K sum x^2). Shares that are all 0 are equal.
-    Source: Jain, Chiu, Hawe, DEC-TR-301, 1984.
-    """
-    shares = np.asarray(shares, dtype=np.float64)
-    if shares.size == 0:
+    known = rho[~np.isnan(rho)]
+    if known.size == 0:
         return None
-    largest = shares.max()
-    if largest == 0:
-        return 1.0
-    scaled = shares / largest  # the index does not depend on the unit, and squares must not overflow
-    return float(scaled.sum() ** 2 / (scaled.size * (scaled @ scaled)))
+    return Rho(
+        mean=float(known.mean()),
+        p99=float(np.percentile(known, 99.0)),
+        worst=float(known.max()),
+        share_above_1=float((known > 1.0).mean()),
+        jobs=int(known.size),
+    )

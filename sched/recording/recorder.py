@@ -6,32 +6,31 @@ also a checkpoint: `run.json` then holds the summary so far, marked as interrupt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
+from phasewise.profiling.artefacts import line_fields
 from phasewise.profiling.artefacts.lines import Kind, encode
+from phasewise.profiling.artefacts.run_json import RunJson, Status, Summary
 from phasewise.profiling.artefacts.sinks import FileSink, Folder, Sink, TeeSink, write_atomically
 from phasewise.profiling.environment import describe_environment, release_memory
 from phasewise.profiling.errors import OutputError, ProfilingError
 from phasewise.profiling.phases import PhaseProfile, PhaseTotals
 from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.recording import intervals, rounds
-from phasewise.sched.recording.records import NOTHING_PAID, AllocationRecord, JobRecord, RoundOutcome
 from phasewise.sched.recording.run_tables import NoTables, RunTables, Tables
 from phasewise.sched.recording.summary import Totals
+from phasewise.sched.round.outcome import NOTHING_PAID, AllocationRecord, JobRecord, News, RoundOutcome
 from phasewise.sched.round.rules import MAX_FAILURES
 from phasewise.sched.scenario.config import Scenario
 from phasewise.sched.workload.arrivals import Arrival
 from phasewise.solvers.api import RebuildReason
 from phasewise.solvers.certify import GAP_LIMIT, LESSER_GAP_LIMIT
-
-Floats = npt.NDArray[np.float64]
 
 DROPPED: Final = f"failed in {MAX_FAILURES} rounds in a row"
 
@@ -61,16 +60,14 @@ class Recorder:
         self._solver, self._iterations = scenario.solver.name, 0
         self._rebuild: RebuildReason | None = None
         self._busy_s = np.zeros(layout.gpus)
-        self.totals = Totals(scenario.stop.window)
+        self.totals = Totals(layout.gpus, scenario.stop.window)
         self.out = out
         self._lines = lines
         self._folder: Folder | None = None
         self._file: FileSink | None = None
         self._tables: Tables = NoTables()
-        self._report: Callable[[], None] | None = None
-        self._report_every = 0
         if out is not None:
-            self._origin = {
+            self._origin: dict[str, Any] = {
                 "command": list(command),
                 "environment": describe_environment(),
                 "layout": layout.description(),
@@ -78,24 +75,26 @@ class Recorder:
             self._folder = Folder(out)
             self._file = FileSink(out / "lines.log")
             self._lines = TeeSink(self._file, lines)
-            self._tables = RunTables(out, self._log.schema())
+            self._tables = RunTables(out, layout.worker_types)
             self._write_run("interrupted")
         self._event("run_start", scenario=msgspec.to_builtins(scenario))
 
-    def watch(self, report: Callable[[], None], every: int) -> None:
-        """Call ``report`` after every so many rounds."""
-        self._report, self._report_every = report, every
+    # -- what is told of a run -----------------------------------------------------------------------------------
 
-    # -- what the engine tells -----------------------------------------------------------------------------------
+    def begun(self, news: News) -> None:
+        """Note what a round began with; of a round that ends, `round` does so."""
+        for job, reason in news.refused:
+            self._refused(news.round_index, job, reason)
+        for job in news.arrived:
+            self._arrived(news.round_index, job)
+        if news.last_arrival is not None:
+            self.totals.last_arrival_s, self.totals.busy_until_last_arrival_s = news.last_arrival
+        if news.allocation is not None:
+            self._allocated(news.round_index, news.now_s, news.allocation)
 
-    @property
-    def utilization(self) -> float:
-        """Share of the GPU time that was used in the last round, 0 to 1."""
-        return self._log.utilization
-
-    def arrived(self, round_index: int, job: Arrival) -> None:
+    def _arrived(self, round_index: int, job: Arrival) -> None:
         """Note that a job was admitted."""
-        self.totals.jobs_arrived += 1
+        self.totals.arrived(job.job_id, job.arrival_s)
         self._event(
             "job_arrival",
             round=round_index,
@@ -108,23 +107,30 @@ class Recorder:
             arrival_s=job.arrival_s,
         )
 
-    def refused(self, round_index: int, job: Arrival, reason: str) -> None:
+    def _refused(self, round_index: int, job: Arrival, reason: str) -> None:
         """Note that a job can never run here."""
-        self.totals.jobs_arrived += 1
+        self.totals.arrived(job.job_id, job.arrival_s)
         record = JobRecord(
-            job.job_id, job.job_type, job.arrival_s, job.scale_factor, job.priority_weight, job.total_steps,
-            None, "refused", 0, 0,
-        )  # fmt: skip
+            job_id=job.job_id,
+            job_type=job.job_type,
+            arrival_s=job.arrival_s,
+            scale_factor=job.scale_factor,
+            priority_weight=job.priority_weight,
+            total_steps=job.total_steps,
+            completion_s=None,
+            status="refused",
+            rounds_run=0,
+            moves=0,
+            end_s=max(job.arrival_s, self.totals.now_s),  # before the first round time is that of the first arrival
+            demand_milli=job.needs.demand_milli,
+            cpu_milli=job.needs.cpu_milli,
+            memory_mib=job.needs.memory_mib,
+        )
         self.totals.over(record, reason)
         self._jobs.append(record)
         self._event("job_refused", round=round_index, job_id=job.job_id, job_type=job.job_type, reason=reason)
 
-    def last_arrival(self, now_s: float, busy_s: Floats) -> None:
-        """Note that no further job will come."""
-        self.totals.last_arrival_s = now_s
-        self.totals.busy_until_last_arrival_s = float(busy_s.mean())
-
-    def allocated(self, round_index: int, now_s: float, record: AllocationRecord) -> None:
+    def _allocated(self, round_index: int, now_s: float, record: AllocationRecord) -> None:
         """Note a call of the policy."""
         self.totals.allocated(record)
         for solution in record.solutions:
@@ -162,12 +168,13 @@ class Recorder:
             utilization=None if last is None else last.utilization,
         )
 
-    def round(self, outcome: RoundOutcome, busy_s: Floats) -> None:
-        """Note a round; ``busy_s`` (G,) is the busy time of every GPU so far."""
+    def round(self, outcome: RoundOutcome) -> None:
+        """Note a round, from what it began with to what it came to."""
+        self.begun(outcome.news)
         self._complete_last_round()
         totals, log = self.totals, self._log
         totals.round(outcome)
-        self._busy_s = busy_s
+        self._busy_s = outcome.busy_s
         for job in outcome.over:
             self._over(outcome.round_index, job)
         log.add(outcome, totals.jobs_completed)
@@ -204,9 +211,8 @@ class Recorder:
         if outcome.migration is not NOTHING_PAID:
             telemetry["migrations"] = outcome.migration.starts
             telemetry["migration_s"] = outcome.migration.job_s
+        line_fields.TELEMETRY.require(telemetry)
         self._lines.write(encode(Kind.TELEMETRY, telemetry))
-        if self._report is not None and totals.rounds % self._report_every == 0:
-            self._report()
 
     def took(self, profile: PhaseProfile) -> None:
         """Note where the time of the last round went (or of work after it); written with the next round."""
@@ -215,6 +221,14 @@ class Recorder:
         else:
             self._profile = profile
 
+    def flush(self) -> None:
+        """Write what is held back: the rounds so far with their lines, and how far the run is."""
+        self._complete_last_round()
+        self._write_chunk()
+        self._write_run("interrupted")
+        if self._file is not None:
+            self._file.flush()
+
     def leave(self, jobs: Sequence[JobRecord]) -> None:
         """Note the jobs that the end of the run leaves behind."""
         self._jobs.extend(jobs)
@@ -222,6 +236,7 @@ class Recorder:
     # -- writing -------------------------------------------------------------------------------------------------
 
     def _event(self, event: str, **fields: object) -> None:
+        line_fields.EVENTS[event].require(fields)
         self._lines.write(encode(Kind.EVENT, {"event": event, **fields}))
 
     def _over(self, round_index: int, job: JobRecord) -> None:
@@ -230,8 +245,8 @@ class Recorder:
         if job.completion_s is None:
             self._event("job_failed", round=round_index, job_id=job.job_id)
             return
-        jct_s = job.completion_s - job.arrival_s
-        self._event("job_complete", round=round_index, job_id=job.job_id, completion_s=job.completion_s, jct_s=jct_s)
+        done_s, jct_s = job.completion_s, job.jct_s
+        self._event("job_complete", round=round_index, job_id=job.job_id, completion_s=done_s, jct_s=jct_s)
 
     def _complete_last_round(self) -> None:
         """Give the last round its times, and write what is due: a PROFILE line, a chunk."""
@@ -263,6 +278,7 @@ class Recorder:
             **extra,
         }
         self._iterations = 0
+        line_fields.PROFILE.require(record)
         self._lines.write(encode(Kind.PROFILE, record))
 
     @property
@@ -287,25 +303,24 @@ class Recorder:
         placements, jobs, self._jobs = self._intervals.take(), self._jobs, []
         self._tables.write(rounds=columns, placements=placements, jobs=jobs)
 
-    def _write_run(self, status: str) -> None:
+    def _write_run(self, status: Status) -> None:
         if self.out is None or self._folder is None:
             return
-        run = {
-            "schema": 1,
-            "scenario": msgspec.to_builtins(self.scenario),
-            **self._origin,
-            "summary": self.summary(),
-            "status": status,
-        }
-        content = msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n"
+        run = RunJson(
+            scenario=msgspec.to_builtins(self.scenario), **self._origin, summary=self._summary(), status=status
+        )
+        content = msgspec.json.format(msgspec.json.encode(run, enc_hook=_own), indent=1) + b"\n"
         self._folder.require()
         write_atomically(self.out / "run.json", content)
 
     def summary(self) -> dict[str, Any]:
         """Return the summary of the run so far."""
-        return _builtin(self.totals.summary(self._busy_s))
+        return msgspec.json.decode(msgspec.json.encode(self._summary(), enc_hook=_own), type=dict[str, Any])
 
-    def finish(self, status: str, reason: str) -> dict[str, Any]:
+    def _summary(self) -> Summary:
+        return self.totals.summary(self._busy_s)
+
+    def finish(self, status: Status, reason: str) -> dict[str, Any]:
         """Write all that is left and return the summary."""
         if self._profile is None and self._log.untimed:
             self._profile = PhaseTotals().profile  # cut short after the round, before its times were known
@@ -320,7 +335,7 @@ class Recorder:
         self._write_run(status)
         return self.summary()
 
-    def abandon(self, status: str, reason: str) -> None:
+    def abandon(self, status: Status, reason: str) -> None:
         """Write what can still be written of a run that failed or was interrupted."""
         try:
             with suppress(ProfilingError):
@@ -330,12 +345,9 @@ class Recorder:
                 self._write_run(status)  # a full disk may have kept the tables from being completed, not this
 
 
-def _builtin(summary: dict[str, Any]) -> dict[str, Any]:
-    """Return the summary in Python's own numbers, whoever counted with NumPy's."""
-    return {
-        name: _builtin(value) if isinstance(value, dict) else value.item() if isinstance(value, np.generic) else value
-        for name, value in summary.items()
-    }
+def _own(number: np.generic) -> object:
+    """Return a number of NumPy's in Python's own, whoever counted with it."""
+    return number.item()
 
 
 def _request(job: Arrival) -> dict[str, object]:

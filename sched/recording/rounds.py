@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from phasewise.profiling.environment import rss_mib
 from phasewise.profiling.phases import ACCOUNTS, NANOSECONDS, OTHER, PhaseProfile, PhaseTotals
-from phasewise.sched.recording.records import USE, ClusterUse, RoundOutcome
+from phasewise.sched.round.outcome import USE, ClusterUse, RoundOutcome
 from phasewise.solvers.api import Solution
 
 Floats = npt.NDArray[np.float64]
@@ -15,9 +15,8 @@ Ints = npt.NDArray[np.int64]
 
 _COUNTS = ("round", "active", "running", "queued", "completed", "moves", "lp_solved", "lp_jobs", "lp_iterations")
 _LP_FIGURES = ("lp_objective", "lp_gap", "lp_utilization", "lp_utilization_ceiling")
-_FIGURES = ("sim_time_s", "utilization", *USE, "migration_s", *_LP_FIGURES, "rss_mib")
+_FIGURES = ("sim_time_s", "end_s", "utilization", *USE, "migration_s", *_LP_FIGURES, "rss_mib")
 RSS_EVERY = 16  # rounds between two readings of the memory in use: a reading costs as much as a phase
-NULLABLE = (*USE[:3], *_LP_FIGURES)
 WALL_COLUMNS = tuple(f"{name}_s" if name == OTHER else f"phase_{name}_s" for name in ACCOUNTS)
 CPU_COLUMNS = tuple(f"{name}_cpu_s" if name == OTHER else f"phase_{name}_cpu_s" for name in ACCOUNTS)
 _NO_VALUE = float("nan")
@@ -43,7 +42,6 @@ class RoundLog:
     def __init__(self, worker_types: tuple[str, ...], capacity: Floats, rounds: int) -> None:
         self._per_type = tuple(f"utilization_{name}" for name in worker_types)
         self._capacity = capacity
-        self._gpus = float(capacity.sum())
         self._counts = np.zeros((rounds, len(_COUNTS)), np.int64)
         self._figures = np.zeros((rounds, len(_FIGURES) + len(worker_types)))
         self._times_ns = np.zeros((rounds, 3 * len(ACCOUNTS)), np.int64)
@@ -68,21 +66,10 @@ class RoundLog:
         """Whether a round was added that has no times yet."""
         return self._timed < self._added
 
-    def schema(self) -> dict[str, str]:
-        """Return the Arrow type by column."""
-        columns = dict.fromkeys(self._order(), "float64")
-        columns |= dict.fromkeys(_COUNTS, "int64") | {"lp_rebuild": "string"}
-        return columns
-
-    def _order(self) -> tuple[str, ...]:
-        lead = ("round", "sim_time_s", "active", "running", "queued", "completed", "utilization", *self._per_type)
-        solver = ("lp_solved", "lp_jobs", "lp_iterations", "lp_rebuild", *_LP_FIGURES, "rss_mib")
-        return (*lead, *USE, "moves", "migration_s", *solver, *WALL_COLUMNS, *CPU_COLUMNS)
-
     def add(self, outcome: RoundOutcome, completed: int) -> None:
         """Add a round; ``completed`` counts all jobs that have completed so far."""
         row, active = self._added, len(outcome.job_id)
-        solutions = outcome.allocation.solutions if outcome.allocation is not None else ()
+        solutions = outcome.news.allocation.solutions if outcome.news.allocation is not None else ()
         last: Solution | None = solutions[-1] if solutions else None
         self._counts[row] = (
             outcome.round_index,
@@ -102,9 +89,10 @@ class RoundLog:
         scale = 1.0 / offered_s if offered_s > 0.0 else 0.0
         by_type = (busy * scale / self._capacity).tolist()
         self.utilization_by_type = by_type
-        self.utilization = sum(busy.tolist()) * scale / self._gpus
+        self.utilization = outcome.utilization
         self._figures[row] = (
             outcome.start_s,
+            outcome.end_s,
             self.utilization,
             *_use_figures(outcome.use),
             outcome.migration.job_s,

@@ -7,26 +7,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from phasewise.profiling import trace
+from phasewise.profiling.artefacts.run_columns import JOBS, PLACEMENTS, ROUNDS
+from phasewise.profiling.phases import PHASES
 from phasewise.sched.cluster.requests import WHOLE_MILLI
-from phasewise.sched.recording import intervals, rounds
-from phasewise.sched.recording.records import JobRecord
+from phasewise.sched.recording import rounds
+from phasewise.sched.round.outcome import JobRecord
 
 Columns = Mapping[str, Any]
-
-JOBS_SCHEMA = {
-    "job_id": "int64",
-    "job_type": "string",
-    "arrival_s": "float64",
-    "scale_factor": "float64",
-    "gpu_milli": "int64",
-    "priority_weight": "float64",
-    "total_steps": "float64",
-    "completion_s": "float64",
-    "jct_s": "float64",
-    "status": "string",
-    "rounds_run": "int64",
-    "moves": "int64",
-}
 
 
 class Tables(Protocol):
@@ -54,12 +41,12 @@ class NoTables:
 class RunTables:
     """`jobs.parquet`, `rounds.parquet` and `placements.parquet`."""
 
-    def __init__(self, out: Path, rounds_schema: Mapping[str, str]) -> None:
+    def __init__(self, out: Path, worker_types: Sequence[str]) -> None:
         from phasewise.profiling.artefacts.tables import TableSink  # noqa: PLC0415  pyarrow: only where tables are written
 
-        self._jobs = TableSink(out / "jobs.parquet", JOBS_SCHEMA)
-        self._rounds = TableSink(out / "rounds.parquet", rounds_schema, nan_as_null=rounds.NULLABLE)
-        self._placements = TableSink(out / "placements.parquet", intervals.SCHEMA)
+        self._jobs = TableSink(out / JOBS.name, JOBS.columns())
+        self._rounds = TableSink(out / ROUNDS.name, ROUNDS.columns(type=worker_types, name=PHASES))
+        self._placements = TableSink(out / PLACEMENTS.name, PLACEMENTS.columns())
 
     def write(self, *, rounds: Columns, placements: Columns, jobs: Sequence[JobRecord]) -> None:
         """Add a chunk of each table."""
@@ -73,14 +60,14 @@ class RunTables:
             sink.close()
 
 
-def _job_columns(jobs: Sequence[JobRecord]) -> dict[str, list[object]]:
-    columns: dict[str, list[object]] = {name: [] for name in JOBS_SCHEMA}
-    for job in jobs:
-        columns["gpu_milli"].append(round(job.scale_factor * WHOLE_MILLI))
-        columns["jct_s"].append(None if job.completion_s is None else job.completion_s - job.arrival_s)
-        for name in JOBS_SCHEMA:
-            if name not in {"gpu_milli", "jct_s"}:
-                columns[name].append(getattr(job, name))
+def _job_columns(jobs: Sequence[JobRecord]) -> dict[str, list[Any]]:
+    columns: dict[str, list[Any]] = {
+        name: [getattr(job, name) for job in jobs] for name in JobRecord._fields if name != "isolated_s"
+    }
+    columns["gpu_milli"] = [round(job.scale_factor * WHOLE_MILLI) for job in jobs]
+    columns["jct_s"] = [job.jct_s for job in jobs]
+    columns["queued_s"] = [job.queued_s for job in jobs]
+    columns["rho"] = [job.rho for job in jobs]
     return columns
 
 

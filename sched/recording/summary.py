@@ -5,18 +5,20 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.profiling.artefacts.run_json import LostGpuTime, PhaseTimes, Summary
 from phasewise.profiling.environment import package_version, peak_rss_mib
 from phasewise.profiling.phases import PhaseTotals
-from phasewise.sched.recording.metrics import in_window, jct_statistics, worker_utilization
-from phasewise.sched.recording.records import NOTHING_PAID, USE, AllocationRecord, ClusterUse, JobRecord, RoundOutcome
+from phasewise.sched.recording.metrics import in_window, jct_statistics, percentiles, rho_statistics, worker_utilization
+from phasewise.sched.round.outcome import NOTHING_PAID, USE, AllocationRecord, ClusterUse, JobRecord, RoundOutcome
 
 Floats = npt.NDArray[np.float64]
 
+_NOT_KNOWN: Final = float("nan")
 UTILIZATION_SCOPE = (
     "mean over all GPUs of busy time over simulated time, from 0 to the end of the run: warm-up and drain-out included"
 )
@@ -24,24 +26,28 @@ UTILIZATION_SCOPE = (
 
 @dataclass(slots=True)
 class Totals:
-    """What a run came to so far. Memory grows by 16 bytes a completed job, nothing else.
+    """What a run came to so far. Memory grows by 32 bytes a completed job, nothing else.
 
     Attributes
     ----------
+    gpus
+        GPUs of the cluster.
     window
-        Ids A <= id < B whose JCT counts; None counts all completed jobs.
+        Ids A <= id < B whose JCT counts; None counts all jobs that have arrived.
     active
         Jobs active in the last round.
     failed_example, refused_example
         The first job that was dropped, or refused, and why; None where there is none.
-    in_window
-        Jobs of the window that are over.
+    done
+        Jobs that count and are over.
     lp_rebuilds, lp_reuses
         Solves of problems with jobs for which a model was built, by reason, and those that reused one.
     less_accurate
         Answers that are proven within the certifier's lesser limit only, see `Solution.less_accurate`.
     use
         Sums over rounds of how the machines were used, by the names of `USE`.
+    busy_gpu_s, round_end_gpu_s
+        GPU-seconds in which jobs ran or moved, and those that they held besides, until the end of a round.
     migrations, migration_s, migration_gpu_s
         Starts at a cost, and the seconds and GPU-seconds they took in which no step was made; 0 where moving is free.
     compile_s
@@ -50,6 +56,7 @@ class Totals:
         When the last job arrived (None while more may come), and the mean busy seconds of a GPU by then.
     """
 
+    gpus: int
     window: tuple[int, int] | None = None
     phases: PhaseTotals = field(default_factory=PhaseTotals)
     rounds: int = 0
@@ -67,8 +74,10 @@ class Totals:
     failed_example: str | None = None
     jobs_refused: int = 0
     refused_example: str | None = None
-    in_window: int = 0
+    done: int = 0
     moves: int = 0
+    busy_gpu_s: float = 0.0
+    round_end_gpu_s: float = 0.0
     migrations: int = 0
     migration_s: float = 0.0
     migration_gpu_s: float = 0.0
@@ -80,6 +89,19 @@ class Totals:
     use: dict[str, float] = field(default_factory=dict)
     _completed_id: array[int] = field(default_factory=lambda: array("q"))
     _completed_jct_s: array[float] = field(default_factory=lambda: array("d"))
+    _completed_queued_s: array[float] = field(default_factory=lambda: array("d"))  # NaN where not known
+    _completed_rho: array[float] = field(default_factory=lambda: array("d"))  # likewise
+    _present: dict[int, float] = field(default_factory=dict)  # jobs that count and are active: id -> arrival, seconds
+
+    def counts(self, job_id: int) -> bool:
+        """Return whether a job counts: it is of the window, or there is none."""
+        return self.window is None or self.window[0] <= job_id < self.window[1]
+
+    def arrived(self, job_id: int, arrival_s: float) -> None:
+        """Count a job that came in."""
+        self.jobs_arrived += 1
+        if self.counts(job_id):
+            self._present[job_id] = arrival_s
 
     def allocated(self, record: AllocationRecord) -> None:
         """Count one call of the policy."""
@@ -100,6 +122,7 @@ class Totals:
         self.now_s = outcome.end_s
         self.moves += outcome.moves
         self._used(outcome.use)
+        self._spent(outcome)
         if outcome.migration is not NOTHING_PAID:
             self.migrations += outcome.migration.starts
             self.migration_s += outcome.migration.job_s
@@ -115,11 +138,20 @@ class Totals:
             if value is not None:
                 sums[name] = sums.get(name, 0.0) + value
 
+    def _spent(self, outcome: RoundOutcome) -> None:
+        """Add what became of the GPU time that jobs held in a round."""
+        busy_gpu_s = sum(outcome.busy_gpu_s.tolist())
+        held_gpu_s = (self.gpus - outcome.use.unallocated_gpus) * (outcome.end_s - outcome.start_s)
+        self.busy_gpu_s += busy_gpu_s
+        self.round_end_gpu_s += max(0.0, held_gpu_s - busy_gpu_s)  # sums of the same times, rounded otherwise
+
     def over(self, job: JobRecord, reason: str = "") -> None:
         """Count a job that completed, or was dropped or refused for a ``reason``."""
-        if self.window is not None and self.window[0] <= job.job_id < self.window[1]:
-            self.in_window += 1
-        if job.completion_s is None:
+        if self.counts(job.job_id):
+            self.done += 1
+            self._present.pop(job.job_id, None)
+        jct_s = job.jct_s
+        if jct_s is None:
             example = f"job {job.job_id} ({job.job_type}) {reason}"
             if job.status == "refused":
                 self.jobs_refused += 1
@@ -130,50 +162,81 @@ class Totals:
             return
         self.jobs_completed += 1
         self._completed_id.append(job.job_id)
-        self._completed_jct_s.append(job.completion_s - job.arrival_s)
+        self._completed_jct_s.append(jct_s)
+        self._completed_queued_s.append(_NOT_KNOWN if job.queued_s is None else job.queued_s)
+        self._completed_rho.append(_NOT_KNOWN if job.rho is None else job.rho)
 
-    def summary(self, busy_s: Floats) -> dict[str, Any]:
+    def summary(self, busy_s: Floats) -> Summary:
         """Return the summary of `run.json`; ``busy_s`` (G,) is the busy time of every GPU."""
-        window = self.window
+        drained = self.last_arrival_s
+        use: dict[str, Any] = {
+            f"{name}_mean": self.use[name] / self.rounds if name in self.use else None for name in USE
+        }
+        return Summary(
+            **self._judged_by(),
+            window=self.window,
+            makespan_s=self.now_s,
+            utilization=worker_utilization(busy_s, self.now_s),
+            utilization_scope=UTILIZATION_SCOPE,
+            utilization_until_last_arrival=self.busy_until_last_arrival_s / drained if drained else None,
+            goodput=self._goodput,
+            lost_gpu_s=LostGpuTime(
+                migration=self.migration_gpu_s, round_end=self.round_end_gpu_s, fragmented=None, no_work=None
+            ),
+            rounds=self.rounds,
+            allocations=self.allocations,
+            lp_solves=self.lp_solves,
+            lp_rebuilds=dict(sorted(self.lp_rebuilds.items())),
+            lp_reuse_rate=self.lp_reuse_rate,
+            solver_fallbacks=self.fallbacks,
+            solver_less_accurate=self.less_accurate,
+            jobs_arrived=self.jobs_arrived,
+            jobs_completed=self.jobs_completed,
+            jobs_failed=self.jobs_failed,
+            jobs_failed_example=self.failed_example,
+            jobs_refused=self.jobs_refused,
+            jobs_refused_example=self.refused_example,
+            sim_time_s=self.now_s,
+            version=package_version(),
+            moves=self.moves,
+            **use,
+            migrations=self.migrations,
+            migration_s=self.migration_s,
+            migration_gpu_s=self.migration_gpu_s,
+            lease_extensions=self.lease_extensions,
+            lease_extension_opportunities=self.lease_opportunities,
+            **self._cost(),
+        )
+
+    def _judged_by(self) -> dict[str, Any]:
+        """Return the figures of the jobs that count, by name."""
         ids = np.array(self._completed_id, np.int64)
         order = np.argsort(ids)
-        counts = in_window(ids[order], window)
-        jct = jct_statistics(np.array(self._completed_jct_s)[order][counts])
-        drained = self.last_arrival_s
+        order = order[in_window(ids[order], self.window)]
+        jct_s = np.array(self._completed_jct_s)[order]
+        jct = jct_statistics(jct_s)
+        at_least_s = np.concatenate([jct_s, [self.now_s - arrival_s for arrival_s in self._present.values()]])
+        queue_s_p50, queue_s_p95 = percentiles(np.array(self._completed_queued_s)[order], 50.0, 95.0)
+        jobs = self.jobs_arrived if self.window is None else self.window[1] - self.window[0]
         return {
             "avg_jct_s": jct.avg_s,
             "jct_s_p50": jct.p50_s,
             "jct_s_p95": jct.p95_s,
             "jct_jobs": jct.completed,
-            "makespan_s": self.now_s,
-            "utilization": worker_utilization(busy_s, self.now_s),
-            "utilization_scope": UTILIZATION_SCOPE,
-            "utilization_until_last_arrival": self.busy_until_last_arrival_s / drained if drained else None,
-            "rounds": self.rounds,
-            "allocations": self.allocations,
-            "lp_solves": self.lp_solves,
-            "lp_rebuilds": dict(sorted(self.lp_rebuilds.items())),
-            "lp_reuse_rate": self.lp_reuse_rate,
-            "solver_fallbacks": self.fallbacks,
-            "solver_less_accurate": self.less_accurate,
-            "jobs_arrived": self.jobs_arrived,
-            "jobs_completed": self.jobs_completed,
-            "jobs_failed": self.jobs_failed,
-            "jobs_failed_example": self.failed_example,
-            "jobs_refused": self.jobs_refused,
-            "jobs_refused_example": self.refused_example,
-            "window": None if window is None else list(window),
-            "sim_time_s": self.now_s,
-            "version": package_version(),
-            "moves": self.moves,
-            **{f"{name}_mean": self.use[name] / self.rounds if name in self.use else None for name in USE},
-            "migrations": self.migrations,
-            "migration_s": self.migration_s,
-            "migration_gpu_s": self.migration_gpu_s,
-            "lease_extensions": self.lease_extensions,
-            "lease_extension_opportunities": self.lease_opportunities,
-            **self._cost(),
+            "avg_jct_lower_bound_s": float(at_least_s.mean()) if at_least_s.size else None,
+            "window_jobs": jobs,
+            "window_done": self.done,
+            "censored": self.done < jobs,
+            "rho": rho_statistics(np.array(self._completed_rho)[order]),
+            "queue_s_p50": queue_s_p50,
+            "queue_s_p95": queue_s_p95,
         }
+
+    @property
+    def _goodput(self) -> float | None:
+        """Share of the GPU time held in which steps were made; None where none was held."""
+        held_gpu_s = self.busy_gpu_s + self.round_end_gpu_s
+        return (self.busy_gpu_s - self.migration_gpu_s) / held_gpu_s if held_gpu_s > 0.0 else None
 
     @property
     def lp_reuse_rate(self) -> float | None:
@@ -191,6 +254,9 @@ class Totals:
             "rounds_per_cpu_s": self.rounds / cpu_s if cpu_s > 0.0 else None,
             "compile_s": self.compile_s,
             "peak_rss_mib": peak_rss_mib(),
-            "phases": phases.phases(),
+            "phases": {
+                name: PhaseTimes(row["wall_s"], row["cpu_s"], int(row["calls"]), row["share"])
+                for name, row in phases.phases().items()
+            },
             "phase_coverage": phases.coverage,
         }

@@ -11,18 +11,12 @@ import numpy.typing as npt
 from phasewise.sched.cluster.layout import UNLIMITED, ClusterLayout
 from phasewise.sched.cluster.node_lists import types_with_room
 from phasewise.sched.cluster.requests import WHOLE_MILLI, Request
+from phasewise.sched.round.outcome import Refused
 from phasewise.sched.workload.arrivals import Arrival
 from phasewise.sched.workload.throughputs import ThroughputView
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-
-
-class Refused(NamedTuple):
-    """A job that can never run here, and why."""
-
-    job: Arrival
-    reason: str
 
 
 class Admission(NamedTuple):

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.sched.api import Assignment, Holding, NodeView, Order, Placed, Placement
+from phasewise.sched.api import Assignment, Holding, NodeAccount, NodeView, Order, Placed, Placement
 from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.errors import SchedulingError
 from phasewise.sched.round import lease_kernels, selection
-from phasewise.sched.round.state import JobTable
-
-if TYPE_CHECKING:
-    from phasewise.sched.nodes.state import NodeState
+from phasewise.sched.round.jobs import JobTable
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -33,14 +28,23 @@ class Assigner:
         Whether jobs of priority 0 wait even where GPUs are free.
     state
         What is left on every node, None where the placement is not bound to nodes.
+    stream
+        (2,) the placement's random stream.
     """
 
     def __init__(
-        self, layout: ClusterLayout, placement: Placement, state: NodeState | None, *, positive_only: bool
+        self,
+        layout: ClusterLayout,
+        placement: Placement,
+        state: NodeAccount | None,
+        stream: Ints,
+        *,
+        positive_only: bool,
     ) -> None:
         self._layout = layout
         self._placement = placement
         self._state = state
+        self._stream = stream
         self._positive_only = positive_only
         self._capacity_milli = layout.capacity * WHOLE_MILLI
 
@@ -56,7 +60,7 @@ class Assigner:
         return Assignment(placed.holding, placed.worker_type, moved, *leases, unplaced)
 
     def _fill(
-        self, jobs: JobTable, priority: Floats, type_order: Ints, state: NodeState, order: Order, placed: Placed
+        self, jobs: JobTable, priority: Floats, type_order: Ints, state: NodeAccount, order: Order, placed: Placed
     ) -> tuple[Placed, int]:
         """Return what is placed once others were tried for those without room, and for how many there was none.
 
@@ -117,6 +121,7 @@ class Assigner:
             jobs.memory_mib,
             jobs.request,
             self._state,
+            self._stream,
         )
 
 

@@ -1,4 +1,4 @@
-"""Simulated time, and the service that was given in it: what the engine keeps besides the table of jobs."""
+"""Simulated time, and the service that was given in it: what is kept besides the table of jobs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from phasewise.sched.round.rules import Timing
 
 Floats = npt.NDArray[np.float64]
 
@@ -30,6 +32,12 @@ class Clocks:
     round_end_s: float | None = None
     allocated_s: float | None = None
     account_opened_s: float | None = None
+
+    def skip_to(self, arrival_s: float, timing: Timing) -> None:
+        """Go to an arrival before which nothing runs."""
+        self.now_s = arrival_s
+        if not timing.idle_gap_counts:
+            self.round_end_s = arrival_s
 
 
 @dataclass(slots=True)

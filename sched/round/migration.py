@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from phasewise.sched.api import Assignment
 from phasewise.sched.errors import ScenarioError
-from phasewise.sched.recording.records import NOTHING_PAID, MigrationPaid
-from phasewise.sched.round.state import JobTable
+from phasewise.sched.round.jobs import JobTable
+from phasewise.sched.round.outcome import NOTHING_PAID, MigrationPaid
 from phasewise.sched.scenario.config import Migration
 
 Floats = npt.NDArray[np.float64]

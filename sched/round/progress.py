@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from phasewise.sched.api import Assignment
 from phasewise.sched.round import kernels
+from phasewise.sched.round.jobs import JobTable
 from phasewise.sched.round.rules import Timing
-from phasewise.sched.round.state import JobTable
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

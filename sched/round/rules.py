@@ -41,6 +41,8 @@ class Timing:
         arrived since does not enter it (D14).
     mask_impossible
         Whether an allocation is kept at 0 where a job makes no progress (D3).
+    reference_speeds
+        Whether policies that do not know how fast types are take each for as fast as the reference type (D2).
     gavel_types_only
         Whether only v100, p100 and k80 exist, in this order of preference (D8).
     final_call
@@ -57,6 +59,7 @@ class Timing:
     short_task_fails: bool
     departed_time_counts: bool
     mask_impossible: bool
+    reference_speeds: bool
     gavel_types_only: bool
     final_call: bool
     zero_is_never: bool
@@ -81,6 +84,7 @@ class Timing:
             short_task_fails=original,
             departed_time_counts=original,
             mask_impossible=not original,
+            reference_speeds=original,
             gavel_types_only=original,
             final_call=original,
             zero_is_never=original,

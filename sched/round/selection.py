@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from phasewise.sched.api import Order
 from phasewise.sched.round import kernels
-from phasewise.sched.round.state import JobTable
+from phasewise.sched.round.jobs import JobTable
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -1,196 +1,84 @@
-"""JobTable: the one place where the state of the active jobs lives, a struct of arrays the engine alone writes."""
+"""SimulationState: all that a round reads and changes, as one tree of arrays, numbers and random streams.
+
+A round is a function of this and of `phasewise.sched.round.parts.Parts`, and of nothing else.
+`phasewise.sched.round.tree` writes it down and reads it back.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeVar
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from phasewise.sched.api import ClusterView
-from phasewise.sched.cluster.layout import ClusterLayout
-from phasewise.sched.workload.arrivals import Arrival
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-
-_FLOATS = (
-    "scale_factor",
-    "priority_weight",
-    "total_steps",
-    "steps_done",
-    "arrival_s",
-    "migration_due_s",
-    "demand_milli",
-)
-_INTS = (
-    "job_id", "type_index", "failures", "rounds_run", "moves", "worker_type", "has_allocation",
-    "gpus", "gpu_milli", "cpu_milli", "memory_mib", "request",
-)  # fmt: skip
-_PER_TYPE = ("throughput", "x", "job_time_s", "deficit_s", "visited")
-_FIRST_CAPACITY = 64
+from phasewise.sched.api import Holding, NodeAccount
+from phasewise.sched.round.clocks import Clocks, Service
+from phasewise.sched.round.jobs import JobTable
+from phasewise.sched.round.parts import Parts
+from phasewise.sched.round.stopping import Departures
+from phasewise.sched.streams import Streams
+from phasewise.sched.workload.arrivals import Position
 
 
-class JobTable:
-    """The active jobs, in order of arrival. J rows, W worker types.
+@dataclass(slots=True)
+class SimulationState:
+    """Where a simulation stands; the phases of a round change it in place.
 
     Attributes
     ----------
-    job_id, type_index
-        (J,) int64: the job, and its row in the list of job types.
-    scale_factor, priority_weight, total_steps, steps_done, arrival_s
-        (J,) float64: GPUs, weight, steps, steps, seconds.
-    migration_due_s
-        (J,) float64: seconds of its last start that a job has still to pay; 0 unless moving costs.
-    demand_milli
-        (J,) float64: thousandths of a GPU in all, a whole number.
-    gpus, gpu_milli, cpu_milli, memory_mib
-        (J,) int64: number of GPUs, thousandths of each, thousandths of a core, MiB.
-    request
-        (J,) int64: index of what the job needs among the distinct requests of the run.
-    has_allocation
-        (J,) int64: 1 where the policy ran since the job arrived, else 0.
-    failures, rounds_run, moves
-        (J,) int64: failed micro-tasks in a row, rounds run, changes of GPUs between consecutive rounds.
-    worker_type
-        (J,) int64: type the job runs on in this round, -1 where it waits.
-    throughput
-        (J, W) steps/s.
-    x
-        (J, W) allocation in force.
-    job_time_s
-        (J, W) service received since the account opened, seconds, the prior included.
-    deficit_s
-        (J, W) service owed from closed accounts, seconds.
-    visited
-        (J, W) 1.0 where the job ran on the worker type before, else 0.0; kept up only where moving costs.
+    jobs
+        The active jobs.
+    clocks, service
+        Simulated time, and the service given in it.
+    holding
+        Who holds which GPUs, by row of ``jobs``.
+    position
+        How far the workload was read.
+    streams
+        Every random stream.
+    departures
+        Who is gone, as far as the end of the run depends on it.
+    nodes
+        What is left on every node; None where a job may span nodes.
+    round_index
+        Rounds run so far: the index of the next one.
+    due
+        Whether something happened since the policy last ran.
+    at_once
+        Whether it need not wait, because nothing runs and nobody else will come.
+    memory
+        What the policy remembers: None, numbers, texts, arrays, and tuples of these.
+    warm
+        What the solver's next solve may start from, None where it starts cold. It cannot be written down; a barrier
+        (`Parts.checkpoint_rounds`) drops it.
     """
 
-    job_id: Ints
-    type_index: Ints
-    scale_factor: Floats
-    priority_weight: Floats
-    total_steps: Floats
-    steps_done: Floats
-    arrival_s: Floats
-    migration_due_s: Floats
-    demand_milli: Floats
-    gpus: Ints
-    gpu_milli: Ints
-    cpu_milli: Ints
-    memory_mib: Ints
-    request: Ints
-    has_allocation: Ints
-    failures: Ints
-    rounds_run: Ints
-    moves: Ints
-    worker_type: Ints
-    throughput: Floats
-    x: Floats
-    job_time_s: Floats
-    deficit_s: Floats
-    visited: Floats
-
-    def __init__(self, layout: ClusterLayout) -> None:
-        self._layout = layout
-        width = len(layout.worker_types)
-        # A block holds the columns of one kind, so that removing rows takes three operations and not one a column.
-        self._floats = np.zeros((len(_FLOATS), _FIRST_CAPACITY))
-        self._ints = np.zeros((len(_INTS), _FIRST_CAPACITY), np.int64)
-        self._per_type = np.zeros((len(_PER_TYPE), _FIRST_CAPACITY, width))
-        self._resize(0)
-
-    def __len__(self) -> int:
-        return self._count
-
-    def _resize(self, count: int) -> None:
-        """Make every attribute a view of its column's first ``count`` rows."""
-        self._count = count
-        attributes = self.__dict__  # a third of the time of one setattr a column
-        attributes.update(zip(_FLOATS, self._floats[:, :count], strict=True))
-        attributes.update(zip(_INTS, self._ints[:, :count], strict=True))
-        attributes.update(zip(_PER_TYPE, self._per_type[:, :count], strict=True))
-
-    def _reserve(self, count: int) -> None:
-        capacity = self._floats.shape[1]
-        if count <= capacity:
-            return
-        while capacity < count:
-            capacity *= 2
-        self._floats, self._ints = _grown(self._floats, capacity), _grown(self._ints, capacity)
-        self._per_type = _grown(self._per_type, capacity)
-
-    def admit(self, arrivals: Sequence[Arrival], throughput: Floats, prior_s: float, requests: Sequence[int]) -> None:
-        """Append jobs with their (K, W) throughputs, each credited with ``prior_s`` seconds on every type.
-
-        ``requests`` (K,) are the indices of what they need.
-        """
-        first, count = self._count, self._count + len(arrivals)
-        self._reserve(count)
-        self._resize(count)
-        for block in (self._floats, self._ints, self._per_type):
-            block[:, first:count] = 0
-        for row, (job, request) in enumerate(zip(arrivals, requests, strict=True), start=first):
-            needs = job.needs
-            self.gpus[row], self.gpu_milli[row] = needs.gpus, needs.gpu_milli
-            self.cpu_milli[row], self.memory_mib[row] = needs.cpu_milli, needs.memory_mib
-            self.demand_milli[row], self.request[row] = needs.demand_milli, request
-            self.job_id[row] = job.job_id
-            self.type_index[row] = job.type_index
-            self.scale_factor[row] = job.scale_factor
-            self.priority_weight[row] = job.priority_weight
-            self.total_steps[row] = job.total_steps
-            self.arrival_s[row] = job.arrival_s
-        self.throughput[first:count] = throughput
-        self.job_time_s[first:count] = prior_s
-        self.worker_type[first:count] = -1
-
-    def remove(self, gone: Ints) -> Ints:
-        """Drop rows, keep the order of the others; return (J_old,) the new row of each old one, -1 where dropped."""
-        keep = np.ones(self._count, dtype=np.bool_)
-        keep[gone] = False
-        kept = np.flatnonzero(keep)
-        new_row = np.full(self._count, -1, dtype=np.int64)
-        new_row[kept] = np.arange(len(kept))
-        first = int(gone.min(initial=self._count))  # rows before the first hole stay where they are
-        moved = kept[first:]
-        rows = slice(first, len(kept))
-        for block in (self._floats, self._ints, self._per_type):
-            block[:, rows] = block.take(moved, axis=1)  # a fifth of the time of block[:, moved]
-        self._resize(len(kept))
-        return new_row
-
-    def view(self, now_s: float, migration_s: Floats | None = None) -> ClusterView:
-        """Return what a policy may see, every array read-only and a copy where the engine writes it in place.
-
-        ``migration_s`` (J, W) is what starting each job on each type would cost, seconds; None where moving is free.
-        """
-        return ClusterView(
-            now_s=now_s,
-            worker_types=self._layout.worker_types,
-            capacity=_frozen(self._layout.capacity.copy()),
-            job_id=_frozen(self.job_id.copy()),
-            scale_factor=_frozen(self.scale_factor.copy()),
-            priority_weight=_frozen(self.priority_weight.copy()),
-            throughput=_frozen(self.throughput.copy()),
-            steps_remaining=_frozen(self.total_steps - self.steps_done),
-            since_arrival_s=_frozen(now_s - self.arrival_s),
-            previous=None if migration_s is None else _frozen(self.x.copy()),
-            migration_s=None if migration_s is None else _frozen(migration_s),
-        )
+    jobs: JobTable
+    clocks: Clocks
+    service: Service
+    holding: Holding
+    position: Position
+    streams: Streams
+    departures: Departures
+    nodes: NodeAccount | None
+    round_index: int = 0
+    due: bool = False
+    at_once: bool = False
+    memory: object = None
+    warm: object = None
 
 
-Block = TypeVar("Block", Floats, Ints)
-
-
-def _grown(block: Block, capacity: int) -> Block:
-    """Return a copy of a block with room for ``capacity`` rows."""
-    grown = np.zeros((block.shape[0], capacity, *block.shape[2:]), block.dtype)
-    grown[:, : block.shape[1]] = block
-    return grown
-
-
-def _frozen(array: Block) -> Block:
-    array.flags.writeable = False
-    return array
+def begin(parts: Parts) -> SimulationState:
+    """Return the state before the first round, at the first arrival."""
+    layout, streams = parts.layout, Streams.of(parts.seed)
+    state = SimulationState(
+        jobs=JobTable(layout),
+        clocks=Clocks(),
+        service=Service(np.zeros(len(layout.worker_types)), np.zeros(layout.gpus)),
+        holding=Holding.nothing(0),
+        position=Position(),
+        streams=streams,
+        departures=parts.stopper.begin(),
+        nodes=None if parts.idle_nodes is None else parts.idle_nodes(streams.placement),
+    )
+    state.clocks.skip_to(parts.workload.next_arrival_s(state.position) or 0.0, parts.timing)
+    return state

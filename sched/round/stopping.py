@@ -6,21 +6,17 @@ Wall time is one limit among them, handed in by the caller; it ends a run and ne
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
-import numpy as np
-
-from phasewise.sched.api import Floats
+from phasewise.profiling.artefacts.run_json import Status
 from phasewise.sched.errors import ScenarioError
 from phasewise.sched.scenario.config import Stop
 
 SATURATION_COMPLETIONS = 100
 SATURATION_RATE_PER_HOUR = 0.1
 SATURATION_UTILIZATION = 0.99
-CONVERGED_GROWTH = 1.10
-DIVERGING_GROWTH = 1.2
-DIVERGING_WINDOWS = 3
 
 
 class StopReason(StrEnum):
@@ -35,17 +31,67 @@ class StopReason(StrEnum):
     WALL_TIME = "wall_time"
 
     @property
-    def status(self) -> str:
-        """The run's status in its summary: ``complete``, ``saturated`` or ``stopped``."""
+    def status(self) -> Status:
+        """The run's status in its summary: ``complete``, ``overloaded`` or ``stopped``."""
         if self in {StopReason.ALL_COMPLETE, StopReason.WINDOW_COMPLETE}:
             return "complete"
-        return "saturated" if self is StopReason.SATURATED else "stopped"
+        return "overloaded" if self is StopReason.SATURATED else "stopped"
+
+
+@dataclass(slots=True)
+class Departures:
+    """Who is gone: a few counts and the last 100 completion times, whatever the length of the run and of the window.
+
+    Attributes
+    ----------
+    window_left
+        Jobs of the window that are not gone, None without a window.
+    gone
+        Jobs that completed, failed or were refused.
+    completion_s
+        The last completion times, simulated seconds, ascending: a round reports them in any order.
+    """
+
+    window_left: int | None
+    gone: int = 0
+    completion_s: list[float] = field(default_factory=list)
+
+    @property
+    def completions_per_hour(self) -> float | None:
+        """The rate over the last 100 completions: 99 intervals over their span; None before there are 100.
+
+        It is infinite where all of them came at once, so it is for comparing and not for writing down.
+        """
+        times = self.completion_s
+        if len(times) < SATURATION_COMPLETIONS:
+            return None
+        span_s = times[-1] - times[0]
+        return (len(times) - 1) / span_s * 3600.0 if span_s > 0 else float("inf")
+
+
+class Moment(NamedTuple):
+    """Where a run stands between two rounds.
+
+    Attributes
+    ----------
+    round_index
+        Rounds run so far.
+    now_s
+        Simulated time, seconds.
+    active
+        Jobs that have arrived and are not gone.
+    utilization
+        Share of the GPUs in use, 0 to 1, over the span the caller chooses.
+    """
+
+    round_index: int
+    now_s: float
+    active: int
+    utilization: float
 
 
 class Stopper:
-    """Counts the jobs that are gone and says, before each round, whether the run is over.
-
-    Its memory is a few counts and the last 100 completion times, whatever the length of the run and of the window.
+    """Counts jobs as gone and says, before each round, whether the run is over; the counts are the caller's.
 
     Parameters
     ----------
@@ -64,75 +110,50 @@ class Stopper:
         _check(stop, total_jobs)
         self._stop = stop
         self._total = total_jobs
-        self._window_left = None if stop.window is None else stop.window[1] - stop.window[0]
-        self._gone = 0
-        self._completion_s: list[float] = []  # the last ones, ascending: a round reports them in any order
 
-    def observe_completion(self, job_id: int, time_s: float) -> None:
+    def begin(self) -> Departures:
+        """Return that nobody is gone."""
+        return Departures(None if self._stop.window is None else self._stop.window[1] - self._stop.window[0])
+
+    def observe_completion(self, departures: Departures, job_id: int, time_s: float) -> None:
         """Count a job as complete at the simulated time ``time_s``."""
-        insort(self._completion_s, time_s)
-        if len(self._completion_s) > SATURATION_COMPLETIONS:
-            del self._completion_s[0]
-        self.observe_gone(job_id)
+        insort(departures.completion_s, time_s)
+        if len(departures.completion_s) > SATURATION_COMPLETIONS:
+            del departures.completion_s[0]
+        self.observe_gone(departures, job_id)
 
-    def observe_gone(self, job_id: int) -> None:
+    def observe_gone(self, departures: Departures, job_id: int) -> None:
         """Count a job, once, as gone without having completed: failed, or refused at admission."""
-        self._gone += 1
-        if self._stop.window is not None and self._window_left is not None:
-            self._window_left -= self._stop.window[0] <= job_id < self._stop.window[1]
+        departures.gone += 1
+        if self._stop.window is not None and departures.window_left is not None:
+            departures.window_left -= self._stop.window[0] <= job_id < self._stop.window[1]
 
-    @property
-    def completions_per_hour(self) -> float | None:
-        """The rate over the last 100 completions: 99 intervals over their span; None before there are 100.
-
-        It is infinite where all of them came at once, so it is for comparing and not for writing down.
-        """
-        times = self._completion_s
-        if len(times) < SATURATION_COMPLETIONS:
-            return None
-        span_s = times[-1] - times[0]
-        return (len(times) - 1) / span_s * 3600.0 if span_s > 0 else float("inf")
-
-    def decide(
-        self, round_index: int, now_s: float, active: int, utilization: float, wall_s: float
-    ) -> StopReason | None:
+    def decide(self, departures: Departures, moment: Moment, wall_s: float) -> StopReason | None:
         """Return why the run ends before this round, or None where it goes on.
 
         Completion goes before saturation, and that before the limits, so a run that completes at a limit is complete.
 
         Parameters
         ----------
-        round_index
-            Rounds run so far.
-        now_s
-            Simulated time, seconds.
-        active
-            Jobs that have arrived and are not gone.
-        utilization
-            Share of the GPUs in use, 0 to 1, over the span the caller chooses.
         wall_s
             Wall seconds since the run began.
         """
-        if self._window_left is not None:
-            if not self._window_left:
+        if departures.window_left is not None:
+            if not departures.window_left:
                 return StopReason.WINDOW_COMPLETE
-        elif self._gone == self._total:
+        elif departures.gone == self._total:
             return StopReason.ALL_COMPLETE
-        if self._stop.saturation and utilization > SATURATION_UTILIZATION and self._is_slow():
+        if self._stop.saturation and moment.utilization > SATURATION_UTILIZATION and _is_slow(departures):
             return StopReason.SATURATED
-        if self._stop.stragglers and self._only_stragglers(active):
+        if self._stop.stragglers and self._only_stragglers(departures, moment.active):
             return StopReason.STRAGGLERS
-        return self._limit(round_index, now_s, wall_s)
+        return self._limit(moment.round_index, moment.now_s, wall_s)
 
-    def _is_slow(self) -> bool:
-        rate = self.completions_per_hour
-        return rate is not None and rate < SATURATION_RATE_PER_HOUR
-
-    def _only_stragglers(self, active: int) -> bool:
+    def _only_stragglers(self, departures: Departures, active: int) -> bool:
         """Return whether all jobs that count have arrived and few of them are left."""
-        arrived = self._gone + active  # ids are given in order of arrival
-        if self._window_left is not None and self._stop.window is not None:
-            return self._window_left <= self._stop.stragglers and arrived >= self._stop.window[1]
+        arrived = departures.gone + active  # ids are given in order of arrival
+        if departures.window_left is not None and self._stop.window is not None:
+            return departures.window_left <= self._stop.stragglers and arrived >= self._stop.window[1]
         return arrived == self._total and active <= self._stop.stragglers
 
     def _limit(self, round_index: int, now_s: float, wall_s: float) -> StopReason | None:
@@ -144,6 +165,11 @@ class Stopper:
         if stop.wall_s is not None and wall_s >= stop.wall_s:
             return StopReason.WALL_TIME
         return None
+
+
+def _is_slow(departures: Departures) -> bool:
+    rate = departures.completions_per_hour
+    return rate is not None and rate < SATURATION_RATE_PER_HOUR
 
 
 def _check(stop: Stop, total_jobs: int | None) -> None:
@@ -166,45 +192,3 @@ def _check(stop: Stop, total_jobs: int | None) -> None:
             "the run would never end: jobs arrive without end;"
             " set workload.jobs, stop.window, stop.rounds, stop.sim_time_s or stop.wall_s"
         )
-
-
-class Trend(StrEnum):
-    """What the JCT does from window to window."""
-
-    UNDECIDED = "undecided"
-    CONVERGED = "converged"
-    DIVERGING = "diverging"
-
-
-def window_means(jct_s: Floats, size: int) -> Floats:
-    """Return the mean JCT of each complete window of ``size`` adjacent jobs, (len // size,) seconds.
-
-    Parameters
-    ----------
-    jct_s
-        (K,) JCT of completed jobs in order of arrival, seconds.
-    size
-        Jobs in a window, at least 1; what is left over at the end is not counted.
-    """
-    windows = len(jct_s) // size
-    means: Floats = np.asarray(jct_s, dtype=np.float64)[: windows * size].reshape(windows, size).mean(axis=1)
-    return means
-
-
-def jct_trend(means_s: Sequence[float] | Floats) -> Trend:
-    """Return what mean JCTs of adjacent windows say about the load.
-
-    A window's growth is its mean over that of the window before. Three growths above 1.2 in a row diverge: the queue
-    grows without end. A last growth below 1.10 has converged. Anything else is undecided. The spread of JCTs is no
-    such sign: it is wide at any load.
-
-    Parameters
-    ----------
-    means_s
-        Mean JCT of each window in order, seconds, above 0.
-    """
-    means = np.asarray(means_s, dtype=np.float64)
-    growth = means[1:] / means[:-1]
-    if growth.size >= DIVERGING_WINDOWS and bool((growth[-DIVERGING_WINDOWS:] > DIVERGING_GROWTH).all()):
-        return Trend.DIVERGING
-    return Trend.CONVERGED if growth.size and growth[-1] < CONVERGED_GROWTH else Trend.UNDECIDED

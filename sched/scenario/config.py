@@ -99,18 +99,21 @@ class Workload(Section, frozen=True):
 
 
 class PolicyChoice(Section, frozen=True):
-    """Which policy, and the options that policies share.
+    """Which policy, and its options: those that a policy takes are listed with it; any other is refused.
 
     Attributes
     ----------
     name
-        A registered policy.
+        A registered policy. One that an override names takes over those of the file's options that it has, too.
     canonical
         Add the small linear term that makes a max-min optimum unique.
+    options
+        Further options of the policy, by name; checked by the policy.
     """
 
     name: Name = "max_min_fairness_perf"
     canonical: bool = False
+    options: dict[str, Any] = {}
 
 
 class Recorded(Section, frozen=True):
@@ -221,7 +224,7 @@ class Stop(Section, frozen=True):
     stragglers
         Stop when at most so many of the window's jobs (or of all) are left and no other is waiting to arrive.
     saturation
-        Whether to stop, with status ``saturated``, once the last 100 completions came at fewer than 0.1 an hour
+        Whether to stop, with status ``overloaded``, once the last 100 completions came at fewer than 0.1 an hour
         while utilisation was above 0.99.
     """
 
@@ -248,6 +251,9 @@ class Output(Section, frozen=True):
         Check the state after every phase (slow).
     chunk_rounds
         Rounds held in memory before they are written.
+    checkpoint_rounds
+        Rounds between two barriers: there the solvers forget what they are warm with, and all that is held in memory is
+        written; 0: none. A run with barriers is another run than one without.
     """
 
     profile_every: AtLeastOne = 100
@@ -255,6 +261,7 @@ class Output(Section, frozen=True):
     trace: bool = True
     check_invariants: bool = False
     chunk_rounds: Some = 512
+    checkpoint_rounds: Natural = 0
 
 
 class Scenario(Section, frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
 """Scenarios: the built-in ones, TOML files, overrides, and what must hold before a run starts.
 
-Nothing here imports NumPy: `phasewise list scenarios` answers at once.
+Nothing here imports NumPy, but where a policy has to be asked about its options: `phasewise list scenarios` answers at
+once.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from phasewise.sched.cluster.inventories import inventory_names, pod_table_names
 from phasewise.sched.errors import ScenarioError
 from phasewise.sched.reading.faults import SHOWN, Fault, render
 from phasewise.sched.reading.recognise import SCENARIO, misfit
-from phasewise.sched.scenario import ceiling
+from phasewise.sched.scenario import ceiling, policy_section
 from phasewise.sched.scenario.checks import consistency_faults, listed_gpus
 from phasewise.sched.scenario.config import Scenario
 from phasewise.sched.scenario.schema import Told, accepts, field_type, structure_faults, written
@@ -61,7 +62,8 @@ def load_scenario(name_or_path: str | Path, overrides: Mapping[str, object] | No
         the key's type asks. They win over the file. A new trace, or a new number of generated jobs, that comes
         without a window is run whole: the file's window, and its number of jobs, belong to the file's workload; so
         does the number of jobs where a new window comes without one and jobs arrive at a rate. The limit of simulated
-        time of a built-in scenario grows with the window, or the jobs, that are asked for.
+        time of a built-in scenario grows with the window, or the jobs, that are asked for. Of the options of the file's
+        policy, another policy keeps those that it takes.
 
     Raises
     ------
@@ -76,6 +78,7 @@ def load_scenario(name_or_path: str | Path, overrides: Mapping[str, object] | No
     limits = ceiling.of(raw) if path.parent == BUILTIN else None
     if told := _apply(raw, given):
         raise ScenarioError(_listed(told))
+    policy_section.keep_what_is_taken(raw, given)
     if limits is not None:
         ceiling.fit(raw, given, limits)
     if told := _faults(raw):
@@ -319,7 +322,10 @@ def _json(text: str) -> object:
 
 def _faults(raw: Mapping[str, Any]) -> list[Told]:
     """Return what is wrong in the structure, or else in what the values mean together."""
-    return structure_faults(raw) or consistency_faults(msgspec.convert(raw, Scenario))
+    if told := structure_faults(raw):
+        return told
+    scenario = msgspec.convert(raw, Scenario)
+    return [*consistency_faults(scenario), *policy_section.option_faults(scenario)]
 
 
 def _completed(scenario: Scenario) -> Scenario:

@@ -153,7 +153,7 @@ def structure_faults(raw: Mapping[str, Any]) -> list[Told]:
         elif name not in known:
             continue
         elif not _is_section(known[name].type):
-            told += _value_faults(name, known[name].type, value)
+            told += field_faults(name, known[name].type, value)
         elif not isinstance(value, Mapping):
             told.append((name, f"got {written(value)}; allowed: a section, [{name}]"))
         else:
@@ -168,7 +168,7 @@ def _section_faults(section: str, kind: type[Section], raw: Mapping[str, Any]) -
     unknown = _unknown_keys(raw, list(known), f"a key of [{section}]")
     for name, value in raw.items():
         if name in known:
-            told += _value_faults(f"{section}.{name}", known[name].type, value)
+            told += field_faults(f"{section}.{name}", known[name].type, value)
         elif name in unknown:
             told.append((f"{section}.{_short(name)}", unknown[name]))
     told += [
@@ -198,12 +198,13 @@ def _unknown(name: str, known: list[str], what: str) -> str:
     return f"is not {what}{nearest(name, known)}; allowed: {', '.join(known)}"
 
 
-def _value_faults(path: str, kind: Any, value: Any) -> list[Told]:
+def field_faults(path: str, kind: Any, value: Any) -> list[Told]:
+    """Return what keeps a key's value from being of the type ``kind`` and within its bounds."""
     arguments = get_args(kind)
     if isinstance(value, Mapping) and len(value) > MOST_NAMES and get_origin(kind) is dict:
         return [(path, f"has {len(value):,} names; allowed: at most {MOST_NAMES}")]
     if get_origin(kind) is dict and isinstance(value, Mapping) and arguments[1] is not Any:
-        inner = [told for key, item in value.items() for told in _value_faults(f"{path}.{key}", arguments[1], item)]
+        inner = [told for key, item in value.items() for told in field_faults(f"{path}.{key}", arguments[1], item)]
         return inner + [(path, "has an empty name; allowed: a name for each value") for key in value if not key]
     try:
         msgspec.convert(value, kind)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from phasewise.sched.cluster.requests import WHOLE_MILLI, Request, TaskDistribution, typical
+from phasewise.sched.streams import Streams
 
 if TYPE_CHECKING:
     from phasewise.sched.workload.throughputs import ThroughputView
@@ -51,8 +52,24 @@ class Arrival:
         return self.request or Request(0, WHOLE_MILLI, int(self.scale_factor))
 
 
+@dataclass(slots=True)
+class Position:
+    """How far a workload was read; the workload itself does not change.
+
+    Attributes
+    ----------
+    given
+        Jobs that were given out: the id of the next one.
+    next_s
+        When the next one comes, seconds, where jobs are drawn as they are asked for.
+    """
+
+    given: int = 0
+    next_s: float = 0.0
+
+
 class Workload(Protocol):
-    """A stream of arrivals, consumed once and in order.
+    """Arrivals in order, the same for every reader: how far one has read is its `Position`.
 
     Attributes
     ----------
@@ -79,12 +96,12 @@ class Workload(Protocol):
         """Return the number of jobs that come in all, or None where generation never stops."""
         ...
 
-    def next_arrival_s(self) -> float | None:
+    def next_arrival_s(self, position: Position) -> float | None:
         """Return when the next job comes, seconds, or None where no more come."""
         ...
 
-    def until(self, now_s: float) -> list[Arrival]:
-        """Return, once, all jobs not yet returned that arrive at or before ``now_s``, by id."""
+    def until(self, now_s: float, position: Position, streams: Streams) -> list[Arrival]:
+        """Return all jobs from ``position`` on that arrive at or before ``now_s``, by id; both others move on."""
         ...
 
 
@@ -93,7 +110,6 @@ class ListedWorkload:
 
     def __init__(self, arrivals: Sequence[Arrival], throughputs: ThroughputView) -> None:
         self.arrivals = arrivals
-        self._next = 0
         self.throughputs = throughputs
         self.total: int | None = len(arrivals)
 
@@ -102,14 +118,15 @@ class ListedWorkload:
         """Return the typical requests of its jobs."""
         return typical((job.needs, 1.0) for job in self.arrivals)
 
-    def next_arrival_s(self) -> float | None:
+    def next_arrival_s(self, position: Position) -> float | None:
         """Return when the next job comes, seconds, or None where no more come."""
-        return self.arrivals[self._next].arrival_s if self._next < len(self.arrivals) else None
+        return self.arrivals[position.given].arrival_s if position.given < len(self.arrivals) else None
 
-    def until(self, now_s: float) -> list[Arrival]:
-        """Return, once, all jobs not yet returned that arrive at or before ``now_s``, by id."""
-        first = last = self._next
+    def until(self, now_s: float, position: Position, streams: Streams) -> list[Arrival]:
+        """Return all jobs from ``position`` on that arrive at or before ``now_s``, by id; nothing is drawn."""
+        del streams
+        first = last = position.given
         while last < len(self.arrivals) and self.arrivals[last].arrival_s <= now_s:
             last += 1
-        self._next = last
+        position.given = last
         return list(self.arrivals[first:last])

@@ -1,8 +1,8 @@
 """Jobs drawn as the original draws them, so that a seed gives the same jobs.
 
-For seed s, `random.Random(s + 2)` draws the jobs and `random.Random(s + 3)` the gaps between arrivals. For each job, in
-this order: scale factor (drawn even where it is then ignored), duration, job type (again while the job needs several
-GPUs and the type runs on one only), priority weight (only with priorities); the gap to the next job comes after it.
+Of a run's random streams (`phasewise.sched.streams`), one draws the jobs and one the gaps between arrivals. For each
+job, in this order: scale factor (drawn even where it is then ignored), duration, job type (again while the job needs
+several GPUs and the type runs on one only), priority weight (only with priorities); then the gap to the next job.
 Source: OSDI'20 s7.1 and the published simulator.
 
 With pods, the number that would become the scale factor picks one of their specifications instead, by its count; the
@@ -22,7 +22,8 @@ import numpy as np
 
 from phasewise.sched.cluster.requests import WHOLE_MILLI, Request, TaskDistribution, typical
 from phasewise.sched.errors import ScenarioError
-from phasewise.sched.workload.arrivals import Arrival
+from phasewise.sched.streams import Streams
+from phasewise.sched.workload.arrivals import Arrival, Position
 from phasewise.sched.workload.throughputs import ThroughputTable, ThroughputView
 
 MINUTE_S = 60.0
@@ -56,7 +57,7 @@ class Recipe:
     Attributes
     ----------
     seed
-        The scenario's seed.
+        The scenario's seed, for the jobs that are active at time 0.
     jobs
         Number of generated jobs (besides the initial ones), or None: they never stop.
     mean_gap_s
@@ -157,10 +158,6 @@ class GeneratedWorkload:
         self.throughputs: ThroughputView = table.for_types(worker_types)
         self._demands = Demands(recipe)
         self._sorts = _sorts(recipe, self._demands.gpus(), table, self.throughputs)
-        self._job_rng = random.Random(recipe.seed + 2)
-        self._arrival_rng = random.Random(recipe.seed + 3)
-        self._given = 0
-        self._next_s = 0.0
         self._initial = _initial(recipe, self._demands, self._sorts)
         self.total: int | None = None if recipe.jobs is None else recipe.initial_jobs + recipe.jobs
 
@@ -169,22 +166,22 @@ class GeneratedWorkload:
         """Return the typical requests of its jobs."""
         return self._demands.typical()
 
-    def next_arrival_s(self) -> float | None:
+    def next_arrival_s(self, position: Position) -> float | None:
         """Return when the next job comes, seconds, or None where no more come."""
-        return None if self._given == self.total else self._next_s
+        return None if position.given == self.total else position.next_s
 
-    def until(self, now_s: float) -> list[Arrival]:
-        """Return, once, all jobs not yet returned that arrive at or before ``now_s``, by id."""
+    def until(self, now_s: float, position: Position, streams: Streams) -> list[Arrival]:
+        """Return all jobs from ``position`` on that arrive at or before ``now_s``, by id; both others move on."""
         arrivals: list[Arrival] = []
-        while self._next_s <= now_s and self._given != self.total:
-            arrivals.append(self._draw())
+        while position.next_s <= now_s and position.given != self.total:
+            arrivals.append(self._draw(position, streams))
         return arrivals
 
-    def _draw(self) -> Arrival:
-        job_id, self._given = self._given, self._given + 1
+    def _draw(self, position: Position, streams: Streams) -> Arrival:
+        job_id, position.given = position.given, position.given + 1
         if job_id < len(self._initial):
             return self._initial[job_id]
-        rng, recipe = self._job_rng, self._recipe
+        rng, recipe = streams.jobs, self._recipe
         demand = self._demands.at(rng.random())
         duration_s = _duration_s(rng)
         job_type = rng.choice(JOB_TYPES)
@@ -192,9 +189,9 @@ class GeneratedWorkload:
             job_type = rng.choice(JOB_TYPES)
         sort = self._sorts[job_type, demand.gpus]
         weight = 5.0 if recipe.priorities and rng.random() <= 0.2 else 1.0
-        arrival_s = self._next_s
+        arrival_s = position.next_s
         if recipe.mean_gap_s:
-            self._next_s += -math.log(1.0 - self._arrival_rng.random()) * recipe.mean_gap_s
+            position.next_s += -math.log(1.0 - streams.gaps.random()) * recipe.mean_gap_s
         steps = duration_s * sort.reference_rate
         return Arrival(job_id, job_type, sort.row, demand.scale_factor, weight, steps, arrival_s, demand.request)
 

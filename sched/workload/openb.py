@@ -1,4 +1,4 @@
-"""Pod lists in the layout of the openb traces (Alibaba's cluster-trace-gpu-v2023).
+"""Pod lists in the form of the openb traces (Alibaba's cluster-trace-gpu-v2023).
 
 The columns are ``name,cpu_milli,memory_mib,num_gpu,gpu_milli`` and, where a list has them, ``gpu_spec`` and columns on
 times and classes that are not read.
@@ -12,11 +12,11 @@ from typing import Final, NamedTuple
 
 from phasewise.sched.cluster.openb import MOST_GPUS
 from phasewise.sched.cluster.requests import WHOLE_MILLI, Request
-from phasewise.sched.reading.csv_tables import Layout
+from phasewise.sched.reading.csv_tables import CsvForm
 from phasewise.sched.reading.faults import Fault
 from phasewise.sched.reading.named_rows import Fields, checked, scan_named
 
-POD_LIST: Final = Layout(
+POD_LIST: Final = CsvForm(
     "pod list",
     ("name", "cpu_milli", "memory_mib", "num_gpu", "gpu_milli"),
     ("gpu_spec", "qos", "pod_phase", "creation_time", "deletion_time", "scheduled_time"),

@@ -17,15 +17,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-import numpy as np
-
 from phasewise.profiling.phases import PhaseTimer
-from phasewise.solvers.api import Answer, Fallback, Solution, SolverBackend, SolverSession, Status
-from phasewise.solvers.certify import Judge, Rejection
+from phasewise.solvers import registry
+from phasewise.solvers.api import Answer, Fallback, Infeasible, Solution, SolverBackend, SolverSession, Status
+from phasewise.solvers.certify import Judge, Rejection, Verdict
 from phasewise.solvers.errors import OptionError, SolverError, UnknownBackendError, UnsupportedProblemError
-from phasewise.solvers.lexicographic import LEXICOGRAPHIC
 from phasewise.solvers.native import is_native
-from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING, Problem
+from phasewise.solvers.problems import AllocationProblem, Traits
+from phasewise.solvers.registry import Scope
 
 if TYPE_CHECKING:
     from phasewise.profiling.jit.kernel import Wanted
@@ -42,47 +41,19 @@ FURTHER: Final = 3
 _UNLIKE: Final = 1.0  # distance of points that differ in a trait; that of a factor e in the number of jobs
 
 
-@dataclass(frozen=True, slots=True)
-class Structure:
-    """What a choice depends on.
-
-    Attributes
-    ----------
-    family
-        Of the problem.
-    linear
-        Whether the mean gain counts.
-    gangs
-        Whether jobs differ in their number of GPUs.
-    jobs, types
-        J and W.
-    """
-
-    family: str
-    linear: bool
-    gangs: bool
-    jobs: int
-    types: int
-
-    @classmethod
-    def of(cls, problem: Problem) -> Structure:
-        """Return the structure of ``problem``."""
-        gangs = bool(np.ptp(problem.scale_factor) > 0.0) if problem.jobs else False
-        return cls(problem.family, problem.linear_weight > 0.0, gangs, problem.jobs, problem.types)
-
-    def distance(self, other: Structure) -> float:
-        """Return how unlike two structures of a family are; infinite across families."""
-        if self.family != other.family:
-            return math.inf
-        size = abs(math.log(max(1, self.jobs) / max(1, other.jobs))) + abs(math.log(self.types / other.types))
-        return size + _UNLIKE * ((self.linear != other.linear) + 0.5 * (self.gangs != other.gangs))
+def distance(one: Traits, other: Traits) -> float:
+    """Return how unlike problems with these traits are; infinite across families."""
+    if one.family != other.family:
+        return math.inf
+    size = abs(math.log(max(1, one.rows) / max(1, other.rows))) + abs(math.log(one.types / other.types))
+    return size + _UNLIKE * ((one.linear != other.linear) + 0.5 * (one.gangs != other.gangs))
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
     """One measured point: where, and the CPU milliseconds a problem of each backend there."""
 
-    structure: Structure
+    traits: Traits
     cpu_ms: Mapping[str, float]
 
 
@@ -93,7 +64,7 @@ def load_table(path: Path = TABLE) -> tuple[Point, ...]:
             entries: list[dict[str, Any]] = tomllib.load(file)["point"]
         return tuple(
             Point(
-                Structure(
+                Traits(
                     str(entry["family"]), bool(entry["linear"]), bool(entry["gangs"]), entry["jobs"], entry["types"]
                 ),
                 {str(name): float(ms) for name, ms in entry["cpu_ms"].items()},
@@ -106,27 +77,32 @@ def load_table(path: Path = TABLE) -> tuple[Point, ...]:
         ) from error
 
 
-def ranking(structure: Structure, table: tuple[Point, ...], families: Mapping[str, frozenset[str]]) -> dict[str, float]:
+def ranking(traits: Traits, table: tuple[Point, ...], among: Mapping[str, Scope]) -> dict[str, float]:
     """Return the backends to try, best first, with their CPU milliseconds at the nearest point of ``table``.
 
-    Those of `FALLBACK` that were not measured there come last, as infinitely slow. ``families`` says which backends
-    there are to choose from, and what each takes; see `choices`.
+    Those of `FALLBACK` that were not measured there come last, as infinitely slow; where the family is in no table, so
+    do all others. ``among`` are the backends that there are to choose from, see `choices`.
     """
-    near = min(table, key=lambda point: point.structure.distance(structure), default=None)
+    near = min(table, key=lambda point: distance(point.traits, traits), default=None)
     measured: Mapping[str, float] = {}
-    if near is not None and near.structure.family == structure.family:
+    if near is not None and near.traits.family == traits.family:
         measured = near.cpu_ms
     ranked = dict(sorted(measured.items(), key=lambda item: item[1]))
     ranked.update({name: math.inf for name in FALLBACK if name not in ranked})
-    return {name: ms for name, ms in ranked.items() if structure.family in families.get(name, frozenset())}
+    if not measured:
+        ranked.update({name: math.inf for name in among if name not in ranked})
+    return {name: ms for name, ms in ranked.items() if name in among and among[name].refusal(traits) is None}
 
 
-def choices() -> dict[str, frozenset[str]]:
-    """Return the families of every exact backend that is installed, by name."""
-    from phasewise.solvers import registry
-
+def exact_backends() -> dict[str, SolverBackend]:
+    """Return every exact backend that is installed, by name."""
     backends = [registry.get(name) for name in registry.names() if name != Auto.name]
-    return {backend.name: backend.families for backend in backends if registry.is_exact(backend)}
+    return {backend.name: backend for backend in backends if registry.is_exact(backend)}
+
+
+def choices() -> dict[str, Scope]:
+    """Return what every exact backend takes that is installed, by name."""
+    return {name: Scope.of(backend) for name, backend in exact_backends().items()}
 
 
 class Auto:
@@ -134,10 +110,15 @@ class Auto:
 
     name: ClassVar[str] = "auto"
     aliases: ClassVar[tuple[str, ...]] = ()
-    families: ClassVar[frozenset[str]] = frozenset({MAX_MIN, MAX_MIN_SWITCHING, LEXICOGRAPHIC})
     requires: ClassVar[Mapping[str, str]] = {"highspy": "highspy"}
     limits: ClassVar[str] = "picks an exact backend by size and structure and says which; takes no options"
     tolerance: ClassVar[float] = 1e-9
+    pairs: ClassVar[bool] = True
+
+    @property
+    def families(self) -> frozenset[str]:
+        """Whatever an exact backend takes that is installed."""
+        return frozenset[str]().union(*(backend.families for backend in exact_backends().values()))
 
     def open(self, options: Mapping[str, object], timer: PhaseTimer) -> AutoSession:
         """Return a session; raise `OptionError` for any option: they are those of the backends it picks."""
@@ -151,9 +132,7 @@ class Auto:
 
     def kernels(self, families: frozenset[str]) -> list[Wanted]:
         """Return the kernels of every backend that it may pick for these families."""
-        from phasewise.solvers import registry
-
-        return [each for name in choices() for each in registry.kernels(registry.get(name), families)]
+        return [each for backend in exact_backends().values() for each in registry.kernels(backend, families)]
 
 
 class AutoSession:
@@ -172,30 +151,30 @@ class AutoSession:
         self._sessions: dict[str, SolverSession] = {}
         self._present: dict[str, str] = {}  # the backend in use, by family
         self._ahead = 0  # problems in a row for which another was ahead
-        families = choices()  # looked up once: it asks the file system what is installed
-        self._ranking = lru_cache(maxsize=64)(lambda structure: ranking(structure, table, families))
+        among = choices()  # looked up once: it asks the file system what is installed
+        self._ranking = lru_cache(maxsize=64)(lambda traits: ranking(traits, table, among))
 
-    def pick(self, problem: Problem, judge: Judge) -> Solution | Rejection:
-        """Return the solution of the backend that is picked; where ``judge`` refuses its answer, of the next.
+    def pick(self, problem: AllocationProblem, judge: Judge) -> Verdict:
+        """Return the result of the backend that is picked; where ``judge`` refuses its answer, of the next.
 
         An answer that calls itself inaccurate and comes without a proof stands where no other is proven. Of answers
         that are refused, the one nearest to being accepted counts, once `FURTHER` more backends did no better.
         """
         return self._pick(problem, judge)[0]
 
-    def solve(self, problem: Problem) -> Answer:
+    def solve(self, problem: AllocationProblem) -> Answer:
         """Return the answer that `pick` takes, or the last that it had."""
         return self._pick(problem, Judge(problem, Auto.name))[1]
 
-    def _pick(self, problem: Problem, judge: Judge) -> tuple[Solution | Rejection, Answer]:
+    def _pick(self, problem: AllocationProblem, judge: Judge) -> tuple[Verdict, Answer]:
         """Return the verdict that counts, and the answer that it is on."""
-        structure = Structure.of(problem)
-        ranked = self._ranking(structure)
+        ranked = self._ranking(problem.traits)
         if not ranked:
-            raise UnsupportedProblemError(f"no installed backend takes problem family {problem.family!r}")
-        first = self._settle(structure, ranked)
+            pairs = " with rows of two jobs" if problem.traits.pairs else ""
+            raise UnsupportedProblemError(f"no installed backend takes problem family {problem.family!r}{pairs}")
+        first = self._settle(problem.family, ranked)
         passed: list[Fallback] = []
-        best: tuple[Solution | Rejection, Answer, int] | None = None
+        best: tuple[Verdict, Answer, int] | None = None
         further = 0
         for name in (first, *(other for other in ranked if other != first)):
             if best is not None and _nearness(best[0]) < math.inf:
@@ -204,7 +183,9 @@ class AutoSession:
                     break
             answer = replace(self._answer(name, problem), fallbacks=tuple(passed))
             verdict = judge(answer)
-            if isinstance(verdict, Solution) and (answer.status is Status.OPTIMAL or verdict.gap is not None):
+            if isinstance(verdict, Infeasible) or (
+                isinstance(verdict, Solution) and (answer.status is Status.OPTIMAL or verdict.gap is not None)
+            ):
                 return verdict, answer
             if best is None or _nearness(verdict) < _nearness(best[0]):
                 best = verdict, answer, len(passed)
@@ -212,10 +193,10 @@ class AutoSession:
         assert best is not None  # as there are backends to ask
         return _standing(judge, *best, passed)
 
-    def _settle(self, structure: Structure, ranked: Mapping[str, float]) -> str:
+    def _settle(self, family: str, ranked: Mapping[str, float]) -> str:
         """Return the backend to use, which is the present one unless another has been ahead for long enough."""
         best = next(iter(ranked))
-        present = self._present.get(structure.family)
+        present = self._present.get(family)
         if present is None or present not in ranked:
             self._ahead = PATIENCE
         elif best != present and ranked[best] < ADVANTAGE * ranked[present]:
@@ -223,16 +204,14 @@ class AutoSession:
         else:
             self._ahead = 0
         if self._ahead >= PATIENCE:
-            self._present[structure.family], self._ahead = best, 0
-        return self._present[structure.family]
+            self._present[family], self._ahead = best, 0
+        return self._present[family]
 
-    def _answer(self, name: str, problem: Problem) -> Answer:
+    def _answer(self, name: str, problem: AllocationProblem) -> Answer:
         """Return the answer of one backend, marked with its name; a native solver that raises has failed.
 
         A defect, which is what anything else is that it raises, is let through: another backend's answer would hide it.
         """
-        from phasewise.solvers import registry
-
         backend = registry.get(name)
         try:
             if name not in self._sessions:
@@ -256,8 +235,8 @@ class AutoSession:
 
 
 def _standing(
-    judge: Judge, verdict: Solution | Rejection, answer: Answer, at: int, passed: list[Fallback]
-) -> tuple[Solution | Rejection, Answer]:
+    judge: Judge, verdict: Verdict, answer: Answer, at: int, passed: list[Fallback]
+) -> tuple[Verdict, Answer]:
     """Return the verdict that stands where no answer was proven: it knows of all others that were passed over."""
     reasons = "; ".join(f"{each.backend}: {each.reason}" for each in passed)
     if isinstance(verdict, Rejection) and verdict.lesser is None:
@@ -267,13 +246,15 @@ def _standing(
     return (replace(verdict, reason=reasons) if isinstance(verdict, Rejection) else verdict), answer
 
 
-def _reason(verdict: Solution | Rejection) -> str:
+def _reason(verdict: Verdict) -> str:
     """Return why an answer was passed over."""
     return verdict.reason if isinstance(verdict, Rejection) else "inaccurate by its own word, and without a proof"
 
 
-def _nearness(verdict: Solution | Rejection) -> float:
+def _nearness(verdict: Verdict) -> float:
     """Return how far a verdict is from a proven solution: 0 without a proof, the gap, infinite where nothing stands."""
+    if isinstance(verdict, Infeasible):
+        return 0.0
     standing = verdict if isinstance(verdict, Solution) else verdict.lesser
     return math.inf if standing is None else standing.gap or 0.0
 

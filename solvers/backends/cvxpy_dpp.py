@@ -18,8 +18,10 @@ from phasewise.solvers.basis import Hashes, came_from, job_hashes
 from phasewise.solvers.buckets import LEAST, Bucket, ProgramCache
 from phasewise.solvers.cvx_native import NATIVE_SOLVERS, NativeSolver, iterations_of, status_of, verdict_of
 from phasewise.solvers.errors import OptionError, UnsupportedProblemError
-from phasewise.solvers.lp import Ints
-from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING, Problem
+from phasewise.solvers.families.max_min import MaxMinProblem
+from phasewise.solvers.forms.tables import SEQUENCE, SLOTS
+from phasewise.solvers.problems import AllocationProblem, Ints, narrowed, refuse_pairs
+from phasewise.solvers.sequences import Sequences
 
 if TYPE_CHECKING:
     from phasewise.solvers.cvx_slots import SlotProgram
@@ -41,8 +43,12 @@ class CvxpyDpp:
     """
 
     native: NativeSolver
-    families: frozenset[str] = frozenset({MAX_MIN, MAX_MIN_SWITCHING})
     aliases: tuple[str, ...] = ()
+
+    @property
+    def families(self) -> frozenset[str]:
+        """Every family with a form in parameters, or that is solved in a sequence of others."""
+        return SLOTS.families | SEQUENCE.families
 
     @property
     def name(self) -> str:
@@ -122,17 +128,15 @@ class CvxpyDppSession:
     ) -> None:
         from cvxpy.error import SolverError
 
-        from phasewise.solvers.cvx_slots import SlotProgram
-
         self._solver_error = SolverError
-        self._new_program = SlotProgram
         self._backend, self._own, self._timer = backend, own, timer
         self._solver = backend.native.name
         self._options = dict(native_options)
         self._programs: ProgramCache[SlotProgram] = ProgramCache(_KEPT_PROGRAMS)
+        self._sequences = Sequences(backend.native.tolerance, remembers=True)
         self._seats: dict[Bucket, tuple[Hashes, Ints]] = {}
 
-    def solve(self, problem: Problem) -> Answer:
+    def solve(self, problem: AllocationProblem) -> Answer:
         """Return the native solver's answer with its duals.
 
         Raises
@@ -140,7 +144,10 @@ class CvxpyDppSession:
         UnsupportedProblemError
             Where the problem has more entries than the size guard lets through.
         """
-        bucket, program, rebuild = self._programs.find(problem, problem.linear_weight > 0.0)
+        refuse_pairs(problem)
+        if self._sequences.takes(problem) and (SLOTS.get(type(problem)) is None or not self._backend.native.cones):
+            return self._sequences.answer(problem, self.solve)
+        bucket, program, rebuild = self._programs.find(problem.traits)
         if program is None:
             self._guard(problem, bucket)
         try:
@@ -150,11 +157,11 @@ class CvxpyDppSession:
             return Answer(Status.FAILED, None, rebuild=rebuild, note=f"{self._solver} through CVXPY: {error}")
 
     def _solve(
-        self, problem: Problem, bucket: Bucket, program: SlotProgram | None, rebuild: RebuildReason | None
+        self, problem: AllocationProblem, bucket: Bucket, program: SlotProgram | None, rebuild: RebuildReason | None
     ) -> Answer:
         """Fill the program, compile it where it is new, and solve it, each under its phase."""
         with self._timer.phase(Phase.LP_BUILD):
-            program = program or self._new_program(bucket)
+            program = program or SLOTS.of(problem)(bucket)
             slots = self._slots(problem, bucket)
             scale = program.fill(problem, slots)
             # every call gets its own copy of the options: CVXPY takes entries out
@@ -168,10 +175,9 @@ class CvxpyDppSession:
         if not solution.primal_vars:
             return Answer(status, None, iterations=iterations, rebuild=rebuild, note=note)
         x = program.x(solution.primal_vars, problem, slots)
-        weights, prices = program.bounding(solution.dual_vars, slots, scale)
-        return Answer(status, x, prices, weights, iterations, rebuild, note)
+        return Answer(status, x, program.duals(solution.dual_vars, slots, scale), iterations, rebuild, note)
 
-    def _guard(self, problem: Problem, bucket: Bucket) -> None:
+    def _guard(self, problem: AllocationProblem, bucket: Bucket) -> None:
         """Raise `UnsupportedProblemError` where compiling for this bucket would take too much time and memory."""
         if bucket.entries > self._own.max_entries:
             raise UnsupportedProblemError(
@@ -180,12 +186,12 @@ class CvxpyDppSession:
                 "allowed; raise option max_entries, or choose cvxpy-fresh"
             )
 
-    def _slots(self, problem: Problem, bucket: Bucket) -> Ints:
+    def _slots(self, problem: AllocationProblem, bucket: Bucket) -> Ints:
         """Return (J,) the slot of each job: its row, or for a warm start where it was before."""
         slots = np.arange(problem.jobs)
         if not self._own.warm_start:
             return slots
-        jobs = job_hashes(problem)
+        jobs = job_hashes(narrowed(problem, MaxMinProblem))
         if bucket in self._seats:
             jobs_before, slots_before = self._seats[bucket]
             source = came_from(jobs, jobs_before)

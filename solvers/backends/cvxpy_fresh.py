@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from phasewise.profiling.phases import Phase, PhaseTimer
-from phasewise.solvers.api import Answer, Floats, RebuildReason, Status
+from phasewise.solvers.api import Answer, RebuildReason, Status
 from phasewise.solvers.cvx_native import NATIVE_SOLVERS, NativeSolver, iterations_of, status_of, verdict_of
-from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING, Problem
+from phasewise.solvers.forms.tables import CVX, SEQUENCE
+from phasewise.solvers.problems import AllocationProblem, refuse_pairs
+from phasewise.solvers.proofs import Duals
+from phasewise.solvers.sequences import Sequences
 
 if TYPE_CHECKING:
     from phasewise.solvers.cvx import CvxProgram
@@ -26,7 +29,11 @@ class CvxpyFresh:
     """
 
     native: NativeSolver
-    families: frozenset[str] = frozenset({MAX_MIN, MAX_MIN_SWITCHING})
+
+    @property
+    def families(self) -> frozenset[str]:
+        """Every family with a CVXPY form, or that is solved in a sequence of others."""
+        return CVX.families | SEQUENCE.families
 
     @property
     def name(self) -> str:
@@ -73,17 +80,21 @@ class CvxpyFreshSession:
         self._to_cvx = to_cvx
         self._native, self._solver = native, native.name
         self._options = dict(options)
+        self._sequences = Sequences(native.tolerance, remembers=False)
         self._timer = timer
 
-    def solve(self, problem: Problem) -> Answer:
+    def solve(self, problem: AllocationProblem) -> Answer:
         """Return the native solver's answer with its duals; where CVXPY gives up, an answer that says so."""
+        refuse_pairs(problem)
+        if self._sequences.takes(problem) and (CVX.get(type(problem)) is None or not self._native.cones):
+            return self._sequences.answer(problem, self.solve)
         try:
             return self._solve(problem)
         except self._solver_error as error:
             note = f"{self._solver} through CVXPY: {error}"
             return Answer(Status.FAILED, None, rebuild=RebuildReason.FRESH, note=note)
 
-    def _solve(self, problem: Problem) -> Answer:
+    def _solve(self, problem: AllocationProblem) -> Answer:
         """Build, compile and solve, each under its phase."""
         with self._timer.phase(Phase.LP_BUILD):
             cvx = self._to_cvx(problem)
@@ -101,16 +112,16 @@ def _answer(cvx: CvxProgram, solution: Any, raw: Any, solver: str) -> Answer:
     entries = solution.primal_vars.get(cvx.x_id) if solution.primal_vars else None
     if entries is None:
         return Answer(status, None, iterations=iterations, rebuild=RebuildReason.FRESH, note=note)
-    weights, prices = _bounding(cvx, solution.dual_vars)
-    return Answer(status, cvx.x_from(entries), prices, weights, iterations, RebuildReason.FRESH, note)
+    duals = _duals(cvx, solution.dual_vars)
+    return Answer(status, cvx.x_from(entries), duals, iterations, RebuildReason.FRESH, note)
 
 
-def _bounding(cvx: CvxProgram, duals: Mapping[int, Any] | None) -> tuple[Floats | None, Floats | None]:
-    """Return the duals that bound the optimum, or twice None where the solver gives none."""
+def _duals(cvx: CvxProgram, duals: Mapping[int, Any] | None) -> Duals | None:
+    """Return the duals of the problem, or None where the solver gives none."""
     try:
-        return cvx.bounding(duals or {})
+        return cvx.to_duals(duals or {})
     except KeyError:
-        return None, None
+        return None
 
 
 BACKENDS: Final = tuple(CvxpyFresh(native) for native in NATIVE_SOLVERS)

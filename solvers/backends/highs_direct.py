@@ -7,13 +7,11 @@ from typing import ClassVar, Final
 
 from phasewise.profiling.phases import Phase, PhaseTimer
 from phasewise.solvers.api import Answer, RebuildReason
-from phasewise.solvers.basis import starting_basis
-from phasewise.solvers.crash import starting_point
-from phasewise.solvers.filling import WaterFiller
+from phasewise.solvers.forms.tables import LP, SEQUENCE, STAGES, START, Stages
 from phasewise.solvers.highs import HighsModel
-from phasewise.solvers.lexicographic import LEXICOGRAPHIC
 from phasewise.solvers.lp import to_lp
-from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING, Problem
+from phasewise.solvers.problems import AllocationProblem
+from phasewise.solvers.sequences import Sequences
 
 _CHOOSES_START: Final = frozenset({"solver", "simplex_strategy", "presolve", "simplex_crash_strategy"})
 
@@ -23,10 +21,15 @@ class HighsDirect:
 
     name: ClassVar[str] = "highs-direct"
     aliases: ClassVar[tuple[str, ...]] = ()
-    families: ClassVar[frozenset[str]] = frozenset({MAX_MIN, MAX_MIN_SWITCHING, LEXICOGRAPHIC})
     requires: ClassVar[Mapping[str, str]] = {"highspy": "highspy"}
     limits: ClassVar[str] = "solves from scratch; capacity-bound problems of over 1,000 jobs take 0.1 s and more"
     tolerance: ClassVar[float] = 1e-9
+    pairs: ClassVar[bool] = True
+
+    @property
+    def families(self) -> frozenset[str]:
+        """Every family with a linear form, or that is solved in stages, or in a sequence, of linear programs."""
+        return LP.families | STAGES.families | SEQUENCE.families
 
     def open(self, options: Mapping[str, object], timer: PhaseTimer) -> HighsDirectSession:
         """Return a session; raise `OptionError` where HiGHS rejects an option or its value."""
@@ -36,26 +39,32 @@ class HighsDirect:
 class HighsDirectSession:
     """One live HiGHS object; every solve passes a whole new model, and the basis of the last one goes with it.
 
-    Primal simplex starts from the vertex of `phasewise.solvers.crash`, unless the options choose a method.
+    Primal simplex starts from a family's starting vertex, where it has one, unless the options choose a method.
     """
 
     def __init__(self, name: str, options: Mapping[str, object], timer: PhaseTimer) -> None:
         self._model = HighsModel(name, options)
         self._chooses_start = not (_CHOOSES_START & options.keys())
-        self._filler: WaterFiller | None = None
+        self._stages: dict[type[AllocationProblem], Stages] = {}
+        self._sequences = Sequences(HighsDirect.tolerance, remembers=False)
         self._timer = timer
 
-    def solve(self, problem: Problem) -> Answer:
-        """Return HiGHS' answer with its duals; a lexicographic problem takes many small LPs instead of one."""
-        if problem.family == LEXICOGRAPHIC:
-            self._filler = self._filler or WaterFiller()
-            return self._filler.answer(problem, self._timer)
+    def solve(self, problem: AllocationProblem) -> Answer:
+        """Return HiGHS' answer with its duals; some families take several LPs instead of one."""
+        if self._sequences.takes(problem):
+            return self._sequences.answer(problem, self.solve)
+        family = type(problem)
+        if (by_stages := STAGES.get(family)) is not None:
+            if family not in self._stages:
+                self._stages[family] = by_stages()
+            return self._stages[family].answer(problem, self._timer)
         with self._timer.phase(Phase.LP_BUILD):
             lp = to_lp(problem)
             self._model.load(lp)
-            start = starting_point(problem) if self._chooses_start else None
-            if start is not None:
-                self._model.start_from(starting_basis(start, lp))
+            start = START.get(family) if self._chooses_start else None
+            basis = None if start is None else start(problem, lp)
+            if basis is not None:
+                self._model.start_from(basis)
         with self._timer.phase(Phase.LP_SOLVE):
             self._model.run()
         return self._model.outcome().answer(lp, RebuildReason.FRESH)

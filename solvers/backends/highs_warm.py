@@ -32,9 +32,12 @@ from phasewise.solvers.basis import (
 )
 from phasewise.solvers.crash import starting_point
 from phasewise.solvers.errors import OptionError
+from phasewise.solvers.families.max_min import MAX_MIN, MAX_MIN_SWITCHING, MaxMinProblem
+from phasewise.solvers.forms.tables import SEQUENCE
 from phasewise.solvers.highs import HighsModel, Outcome
-from phasewise.solvers.lp import Ints, LinearProgram, reduced_gains, restrict, to_lp
-from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING, Bools, Floats, MaxMinProblem, Problem
+from phasewise.solvers.lp import LinearProgram, reduced_gains, restrict, to_lp
+from phasewise.solvers.problems import AllocationProblem, Bools, Floats, Ints, narrowed
+from phasewise.solvers.sequences import Sequences
 
 _PRIMAL: Final = 4
 _DUAL: Final = 1
@@ -54,10 +57,14 @@ class HighsWarm:
 
     name: ClassVar[str] = "highs-warm"
     aliases: ClassVar[tuple[str, ...]] = ()
-    families: ClassVar[frozenset[str]] = frozenset({MAX_MIN, MAX_MIN_SWITCHING})
     requires: ClassVar[Mapping[str, str]] = {"highspy": "highspy"}
     limits: ClassVar[str] = "quick where most jobs are those of the last solve; otherwise as highs-direct"
     tolerance: ClassVar[float] = 1e-9
+
+    @property
+    def families(self) -> frozenset[str]:
+        """Max-min, and every family that is solved in a sequence of such problems."""
+        return SEQUENCE.families | {MAX_MIN, MAX_MIN_SWITCHING}
 
     def open(self, options: Mapping[str, object], timer: PhaseTimer) -> HighsWarmSession:
         """Return a session; raise `OptionError` where HiGHS rejects an option, or one asks for no basis."""
@@ -145,11 +152,15 @@ class HighsWarmSession:
         self._chooses_strategy = "simplex_strategy" not in options
         self._most_iterations = int(str(self._model.option("simplex_iteration_limit")))
         self._timer = timer
+        self._sequences = Sequences(HighsWarm.tolerance, remembers=True)
         self._last: _Memory | None = None
         self._doubt = RebuildReason.FIRST
 
-    def solve(self, problem: Problem) -> Answer:
+    def solve(self, problem: AllocationProblem) -> Answer:
         """Return HiGHS' answer with its duals; where the last basis leads nowhere, that of a fresh start."""
+        if self._sequences.takes(problem):
+            return self._sequences.answer(problem, self.solve)
+        problem = narrowed(problem, MaxMinProblem)
         last, self._last = self._last, None  # whatever interrupts this solve, the next one starts afresh
         with self._timer.phase(Phase.LP_BUILD):
             lp, hashes = to_lp(problem), job_hashes(problem)
@@ -165,10 +176,10 @@ class HighsWarmSession:
             wasted += found.outcome.iterations
         answer = found.outcome.answer(found.program, start.rebuild, wasted)
         self._doubt = RebuildReason.FAILED
-        columns = found.outcome.columns
-        if columns is not None and found.basis is not None and answer.capacity_prices is not None:
-            level = float(columns[found.program.level]) * lp.gain_scale
-            basis = solved(problem, hashes, lp, found.basis, level, answer.capacity_prices)
+        columns, prices = found.outcome.columns, answer.duals.capacity if answer.duals is not None else None
+        if columns is not None and found.basis is not None and prices is not None:
+            level = float(columns[found.program.columns["level"]][0]) * lp.scale
+            basis = solved(problem, hashes, lp, found.basis, level, prices)
             self._last = _Memory(basis, found.near)
         return answer
 
@@ -187,7 +198,7 @@ class HighsWarmSession:
                 return _Found(program, outcome, wasted)
             with self._timer.phase(Phase.LP_SOLVE):
                 basis = self._basis(lp, program, outcome.columns)
-                if lp.level < _FEW:
+                if lp.shape[0] * lp.shape[1] < _FEW:
                     return _Found(program, outcome, wasted, basis)
                 worth, gain = reduced_gains(lp, outcome.row_duals)
                 missed = np.False_ if pairs is None else (gain > _MISSED) & ~pairs
@@ -203,10 +214,11 @@ class HighsWarmSession:
         if basic is None:
             return None
         own = basis_of(program, basic, columns)
-        if program.pairs is None:
+        if program.pairs["x"] is None:
             return own
         whole = np.full(lp.cost.size, LOWER)
-        whole[program.pairs], whole[lp.level :] = own.columns[: program.level], own.columns[program.level :]
+        for name, place in _places(lp, program).items():
+            whole[place] = own.columns[program.columns[name]]
         return Basis(whole, own.rows)
 
     def _starts(
@@ -237,12 +249,21 @@ class HighsWarmSession:
 
 def _part(basis: Basis | None, lp: LinearProgram, program: LinearProgram) -> Basis | None:
     """Return the part of a basis of the whole program that belongs to the columns of ``program``."""
-    if basis is None or program.pairs is None:
+    if basis is None or program.pairs["x"] is None:
         return basis
-    return Basis(np.concatenate((basis.columns[program.pairs], basis.columns[lp.level :])), basis.rows)
+    part = np.empty(program.cost.size, dtype=basis.columns.dtype)
+    for name, place in _places(lp, program).items():
+        part[program.columns[name]] = basis.columns[place]
+    return Basis(part, basis.rows)
 
 
-def _unlike(last: Solved, source: Ints, problem: Problem) -> RebuildReason | None:
+def _places(lp: LinearProgram, program: LinearProgram) -> dict[str, Ints]:
+    """Return where the columns of each block of ``program``, a part of ``lp``, are in ``lp``."""
+    places = {name: np.arange(block.start, block.stop) for name, block in lp.columns.items()}
+    return {**places, "x": places["x"][program.pairs["x"]]}
+
+
+def _unlike(last: Solved, source: Ints, problem: AllocationProblem) -> RebuildReason | None:
     """Return why the last basis is of no use to ``problem``, or None where it is."""
     if last.prices.size != problem.types:
         return RebuildReason.TYPES
@@ -260,7 +281,7 @@ def _carried_starts(
 
     def start(cap: int) -> _Start:
         basis = carried(last, source, problem, lp, rises)
-        used = (basis.columns[: lp.level] != LOWER).reshape(problem.gain.shape)
+        used = (basis.columns[lp.columns["x"]] != LOWER).reshape(lp.shape)
         return _Start(basis, _DUAL, cap, pairs=None if near is None else near | used)
 
     rises = level_rises(last, source, problem)

@@ -15,10 +15,13 @@ import numpy as np
 from phasewise.profiling.phases import Phase, PhaseTimer
 from phasewise.solvers import native_options
 from phasewise.solvers.api import Answer, RebuildReason, Status
-from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING, Problem
+from phasewise.solvers.families.max_min import MAX_MIN_SWITCHING
+from phasewise.solvers.forms.tables import STRUCTURED
+from phasewise.solvers.problems import AllocationProblem, refuse_pairs
 
 if TYPE_CHECKING:
     from phasewise.profiling.jit.kernel import Wanted
+    from phasewise.solvers.structured.sifting import Prices
 
 _RULES: Final[Mapping[str, native_options.Rule]] = {
     "mode": native_options.Rule(
@@ -41,10 +44,14 @@ class Structured:
 
     name: ClassVar[str] = "structured"
     aliases: ClassVar[tuple[str, ...]] = ()
-    families: ClassVar[frozenset[str]] = frozenset({MAX_MIN, MAX_MIN_SWITCHING})
     requires: ClassVar[Mapping[str, str]] = {"numba": "numba"}
     limits: ClassVar[str] = "exact; for up to about 30 worker types; compiled once on a machine"
     tolerance: ClassVar[float] = 1e-9
+
+    @property
+    def families(self) -> frozenset[str]:
+        """Every family with a form for the structured solvers."""
+        return STRUCTURED.families
 
     def open(self, options: Mapping[str, object], timer: PhaseTimer) -> StructuredSession:
         """Return a session; raise `OptionError` where an option or its value is wrong."""
@@ -65,20 +72,23 @@ class StructuredSession:
         from phasewise.solvers.structured import solver
 
         mode, limit = options["mode"], options["max_iterations"]
-        self._state = solver.state
         self._tolerance = float(str(options["tolerance"]))
         self._solver = solver.StructuredSolver(
             self._tolerance, int(str(limit)), remembers=mode == "auto", sifts=mode != "interior_point"
         )
         self._timer = timer
+        self._last: Prices | None = None
         self._reason: RebuildReason | None = RebuildReason.FIRST
 
-    def solve(self, problem: Problem) -> Answer:
+    def solve(self, problem: AllocationProblem) -> Answer:
         """Return the optimum with the duals that prove it; `Status.INACCURATE` where they prove less."""
+        refuse_pairs(problem)
+        last, self._last = self._last, None  # whatever interrupts this solve, the next one starts afresh
         with self._timer.phase(Phase.LP_BUILD):
-            stated = self._state(problem)
+            stated = STRUCTURED.of(problem)(problem)
         with self._timer.phase(Phase.LP_SOLVE):
-            outcome = self._solver.solve(stated)
+            outcome = stated.solve(self._solver, last)
+        self._last = outcome.left
         rebuild = self._reason if outcome.cold else None
         if rebuild is RebuildReason.STALLED and not outcome.way.startswith("sifting"):
             rebuild = RebuildReason.FRESH  # nothing was tried warm: few kinds of jobs, or a cost of moving
@@ -89,7 +99,7 @@ class StructuredSession:
         proven = outcome.gap <= self._tolerance
         note = outcome.way if proven else f"{outcome.way}: proven to {outcome.gap:.2g} only"
         status = Status.OPTIMAL if proven else Status.INACCURATE
-        return Answer(status, outcome.x, outcome.prices, outcome.weights, outcome.iterations, rebuild, note)
+        return Answer(status, outcome.x, outcome.duals, outcome.iterations, rebuild, note)
 
 
 BACKENDS: Final = (Structured(),)

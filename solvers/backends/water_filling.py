@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers.api import Answer
 from phasewise.solvers.errors import OptionError
+from phasewise.solvers.families.lexicographic import LEXICOGRAPHIC, LexicographicProblem
 from phasewise.solvers.filling import WaterFiller
-from phasewise.solvers.lexicographic import LEXICOGRAPHIC
-from phasewise.solvers.problems import Problem
+from phasewise.solvers.problems import AllocationProblem, narrowed
 
 if TYPE_CHECKING:
     from phasewise.profiling.jit.kernel import Wanted
@@ -50,9 +50,9 @@ class WaterFillingSession:
         self._timer = timer
         self._filler = WaterFiller()
 
-    def solve(self, problem: Problem) -> Answer:
+    def solve(self, problem: AllocationProblem) -> Answer:
         """Return the allocation with the prices that prove every level."""
-        return self._filler.answer(problem, self._timer)
+        return self._filler.answer(narrowed(problem, LexicographicProblem), self._timer)
 
 
 BACKENDS: Final = (WaterFilling(),)

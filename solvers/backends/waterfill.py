@@ -19,8 +19,10 @@ import numpy.typing as npt
 from phasewise.profiling.phases import Phase, PhaseTimer
 from phasewise.solvers.api import Answer, Floats, RebuildReason, Status
 from phasewise.solvers.errors import OptionError
-from phasewise.solvers.moving import Switching
-from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING, Problem
+from phasewise.solvers.families.max_min import MAX_MIN, MAX_MIN_SWITCHING, MaxMinProblem
+from phasewise.solvers.families.moving import Switching
+from phasewise.solvers.problems import AllocationProblem, narrowed
+from phasewise.solvers.proofs import Duals
 
 _TURNS: Final = 10
 _STEP: Final = 0.5  # of the logarithm of a price
@@ -52,8 +54,9 @@ class WaterfillSession:
     def __init__(self, timer: PhaseTimer) -> None:
         self._timer = timer
 
-    def solve(self, problem: Problem) -> Answer:
+    def solve(self, problem: AllocationProblem) -> Answer:
         """Return a feasible allocation and the prices that bound the optimum."""
+        problem = narrowed(problem, MaxMinProblem)
         with self._timer.phase(Phase.LP_BUILD):
             gain = problem.usable_gain
             attraction = _sticky(gain, problem.switching)
@@ -61,9 +64,8 @@ class WaterfillSession:
             kind, prices = _choose(attraction, gain, problem.scale_factor, problem.capacity)
             x = _fill(kind, gain, problem.scale_factor, problem.capacity)
             weights = _least_costs(gain, problem.scale_factor, prices)
-        return Answer(
-            Status.INACCURATE, x, prices, weights, _TURNS, RebuildReason.FRESH, "a heuristic: feasible, not optimal"
-        )
+        duals = Duals(capacity=prices, gain=weights)
+        return Answer(Status.INACCURATE, x, duals, _TURNS, RebuildReason.FRESH, "a heuristic: feasible, not optimal")
 
 
 def water_level(gain: Floats, scale_factor: Floats, capacity: float) -> float:

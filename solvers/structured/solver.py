@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -11,14 +11,16 @@ import numpy.typing as npt
 
 from phasewise.profiling.jit.kernel import Wanted, wanted
 from phasewise.profiling.jit.layouts import laid_out
-from phasewise.solvers.certify import relative_gap
-from phasewise.solvers.problems import Bools, Floats, MaxMinProblem
+from phasewise.solvers.families.max_min import MaxMinProblem
+from phasewise.solvers.problems import Bools, Floats
+from phasewise.solvers.proofs import Duals
 from phasewise.solvers.structured import sifting, switching_kernels
 from phasewise.solvers.structured.classes import Classes, equal_jobs, group
 from phasewise.solvers.structured.interior_point import interior_point
 from phasewise.solvers.structured.interior_point_kernels import Program
 from phasewise.solvers.structured.sifting import Optimum, Prices, sift
 from phasewise.solvers.structured.sifting_kernels import Jobs, with_gain
+from phasewise.solvers.structured.statement import Outcome
 from phasewise.solvers.structured.switching import sift_switching
 from phasewise.solvers.structured.switching_walk import MOST_TYPES, Movers
 
@@ -88,8 +90,12 @@ class Stated:
             x = tall
         return x
 
-    def duals(self, weights: Floats, prices: Floats) -> tuple[Floats, Floats]:
-        """Return (J,) job weights and (W,) prices, for an objective with t once."""
+    def solve(self, solver: StructuredSolver, last: Prices | None) -> Outcome:
+        """Return the optimum with whatever gap could be proven, from the prices that the last problem left."""
+        return solver.solve(self, last)
+
+    def duals(self, weights: Floats, prices: Floats) -> Duals:
+        """Return the duals of the stated problem, for an objective with t once, from those of what is left of it."""
         if self.classes is not None:
             weights = (weights / self.classes.size)[self.classes.of_job]
         if self.rows is not None:
@@ -100,7 +106,7 @@ class Stated:
             wide = np.zeros(self.problem.types)
             wide[self.kinds] = prices
             prices = wide
-        return weights / self.level_reward, prices / self.level_reward
+        return Duals(capacity=prices / self.level_reward, gain=weights / self.level_reward)
 
     @property
     def level_reward(self) -> float:
@@ -161,35 +167,8 @@ def _merged(stated: Stated) -> Stated:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What the solvers found, and how.
-
-    Attributes
-    ----------
-    x, weights, prices
-        (J, W), (J,) and (W,) of the stated problem; duals for an objective with t once.
-    gap
-        Proven by the duals, relative; infinite where something is not finite.
-    iterations
-        Interior-point iterations in all.
-    way
-        Which of the methods gave the answer, and after which others had not.
-    cold
-        Whether nothing of the last solve was used.
-    """
-
-    x: Floats
-    weights: Floats
-    prices: Floats
-    gap: float
-    iterations: int
-    way: str
-    cold: bool
-
-
-@dataclass(slots=True)
 class StructuredSolver:
-    """Solves a sequence of similar problems; remembers t and the prices of the last one.
+    """Solves one problem after another, each from t and the prices that the last one left; keeps nothing itself.
 
     Attributes
     ----------
@@ -205,13 +184,11 @@ class StructuredSolver:
     iteration_limit: int
     remembers: bool = True
     sifts: bool = True
-    last: Prices | None = field(default=None, init=False)
 
-    def solve(self, stated: Stated) -> Outcome:
-        """Return the optimum of ``stated``, with whatever gap could be proven."""
+    def solve(self, stated: Stated, last: Prices | None) -> Outcome:
+        """Return the optimum of ``stated``, with whatever gap could be proven, from the ``last`` prices or none."""
         if not stated.everyone_runs and not stated.jobs.gain.any() and not stated.open.any():
             return _idle(stated.problem)
-        last, self.last = self.last, None  # whatever interrupts this solve, the next one starts afresh
         tried: list[str] = []
         spent = 0
         if self.sifts and siftable(stated):
@@ -235,11 +212,11 @@ class StructuredSolver:
             yield Start(Prices(point.price, level), iterations)
 
     def _sifted(self, stated: Stated, found: Optimum, spent: int, tried: list[str]) -> Outcome:
-        """Return the outcome of a sifting run and remember its prices."""
-        self.last = Prices(found.prices.capacity / stated.level_reward, found.prices.level)
-        weights, prices = stated.duals(found.weights, found.prices.capacity)
-        x = stated.expand(found.x)
-        return Outcome(x, weights, prices, found.gap, spent + found.iterations, ", ".join(tried), len(tried) > 1)
+        """Return the outcome of a sifting run, with its prices for the next."""
+        left = Prices(found.prices.capacity / stated.level_reward, found.prices.level)
+        duals = stated.duals(found.weights, found.prices.capacity)
+        x, iterations = stated.expand(found.x), spent + found.iterations
+        return Outcome(x, duals, found.gap, iterations, ", ".join(tried), len(tried) > 1, left)
 
     def _by_interior_point(self, stated: Stated, spent: int, tried: list[str]) -> Outcome:
         """Return the best of up to three full runs of the interior point, judged by the problem's own bound.
@@ -265,19 +242,24 @@ class StructuredSolver:
         x = np.ascontiguousarray(point.y.T)
         x[program.kept_job, program.kept_type] += point.k
         x = problem.project(stated.expand(x))
-        weights, prices = stated.duals(point.lam, point.price)
-        gap = relative_gap(problem.bound(weights, prices), problem.objective(x), problem.magnitude(x))
-        gap = gap if np.isfinite(gap) else np.inf
-        if gap <= self.tolerance:
-            self.last = Prices(point.price / stated.level_reward, level)
-        return Outcome(x, weights, prices, gap, spent + iterations, ", ".join(tried), True)
+        duals = stated.duals(point.lam, point.price)
+        gap = _proven(problem, x, duals)
+        left = Prices(point.price / stated.level_reward, level) if gap <= self.tolerance else None
+        return Outcome(x, duals, gap, spent + iterations, ", ".join(tried), True, left)
 
 
 def _idle(problem: MaxMinProblem) -> Outcome:
     """Return the outcome where no job gains anything anywhere."""
-    x, weights, prices = np.zeros((problem.jobs, problem.types)), np.zeros(problem.jobs), np.zeros(problem.types)
-    gap = relative_gap(problem.bound(weights, prices), problem.objective(x), problem.magnitude(x))
-    return Outcome(x, weights, prices, gap, 0, "nothing to solve", False)
+    x = np.zeros((problem.rows, problem.types))
+    duals = Duals(capacity=np.zeros(problem.types), gain=np.zeros(problem.rows))
+    return Outcome(x, duals, _proven(problem, x, duals), 0, "nothing to solve", False)
+
+
+def _proven(problem: MaxMinProblem, x: Floats, duals: Duals) -> float:
+    """Return the gap that the duals prove at ``x``, infinite where something is not finite."""
+    proof = problem.prove(x, duals)
+    gap = np.inf if proof is None or proof.gap is None else proof.gap
+    return gap if np.isfinite(gap) else np.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from instance_counts import per_backend
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers import registry
 from phasewise.solvers.api import RebuildReason, Solution, Status
+from phasewise.solvers.families.max_min import MAX_MIN, MAX_MIN_SWITCHING, MaxMinProblem
 from phasewise.solvers.instances import SWITCHING, Trait, random_problem
-from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING, MaxMinProblem
 from phasewise.solvers.session import Solver, open_solver
 
 BACKENDS = [

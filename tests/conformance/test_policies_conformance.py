@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from phasewise.profiling.phases import PhaseTimer
 from phasewise.sched import registry
 from phasewise.sched.api import ClusterView, Policy, TypeOrder
 from phasewise.sched.cluster.layout import ClusterLayout
-from phasewise.sched.registry import PolicyOptions
+from phasewise.sched.policy_options import PolicyOptions
 from phasewise.sched.scenario.config import Cluster
 from phasewise.solvers.session import open_solver
 
@@ -43,8 +43,8 @@ def view_of(jobs: int, seed: int = 3) -> ClusterView:
     return view
 
 
-def options_for(view: ClusterView, folder: Path, seed: int = 0) -> PolicyOptions:
-    """Return options that serve any policy, with a recording of an even split for the one that replays."""
+def recording_of(view: ClusterView, folder: Path) -> Path:
+    """Write a recording of an even split of the view's jobs, for the policy that replays."""
     shares = np.full(view.throughput.shape, 0.05).tolist()
     recording = {
         "case": "made--4_3_2--g111--isolated",
@@ -53,11 +53,24 @@ def options_for(view: ClusterView, folder: Path, seed: int = 0) -> PolicyOptions
     }
     path = folder / "recording.json"
     path.write_text(json.dumps(recording))
-    return PolicyOptions(seed=seed, allocations=str(path))
+    return path
 
 
-def policy_for(name: str, view: ClusterView, folder: Path) -> Policy:
-    return registry.policy(name, options_for(view, folder))
+def policy_for(name: str, view: ClusterView, folder: Path, seed: int = 0) -> Policy:
+    chosen = {"allocations": str(recording_of(view, folder))} if name == "recorded" else {}
+    return registry.policy(name, PolicyOptions(seed=seed), chosen)
+
+
+def consists_of_values(memory: object) -> bool:
+    """Return whether something consists of arrays, numbers, texts and tuples of those alone."""
+    if is_dataclass(memory) and not isinstance(memory, type):
+        frozen = memory.__dataclass_params__.frozen  # type: ignore[attr-defined]
+        return frozen and all(consists_of_values(getattr(memory, field.name)) for field in fields(memory))
+    if isinstance(memory, tuple):
+        return all(map(consists_of_values, memory))
+    if isinstance(memory, np.ndarray):
+        return memory.dtype.kind in "biuf"
+    return memory is None or isinstance(memory, (bool, int, float, str, np.number, np.bool_))
 
 
 @pytest.mark.parametrize("name", POLICIES)
@@ -101,6 +114,22 @@ def test_what_a_policy_remembers_may_be_given_back(name: str, tmp_path: Path) ->
     memory = policy.allocate(view, solver.solve, None).memory
     nobody = view_of(0)
     assert policy.allocate(nobody, solver.solve, memory).x.shape == (0, 3)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_what_a_policy_remembers_is_values_that_can_be_written_down(name: str, tmp_path: Path) -> None:
+    view = view_of(6)
+    solver = open_solver("highs-direct", {}, PhaseTimer())
+    policy = policy_for(name, view, tmp_path)
+    memory: object = None
+    for seen in (view, view_of(0)):
+        memory = policy.allocate(seen, solver.solve, memory).memory
+        assert consists_of_values(memory)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_policy_names_the_struct_of_its_options(name: str) -> None:
+    assert issubclass(registry.policy_class(name).options, PolicyOptions)
 
 
 @pytest.mark.parametrize("name", registry.placement_names())

@@ -12,8 +12,8 @@ from phasewise.bench.cli.taping import record
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.sched.scenario.loading import load_scenario
 from phasewise.solvers import registry
-from phasewise.solvers.lexicographic import LEXICOGRAPHIC, LexicographicProblem
-from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING
+from phasewise.solvers.families.lexicographic import LEXICOGRAPHIC, LexicographicProblem
+from phasewise.solvers.families.max_min import MAX_MIN, MAX_MIN_SWITCHING
 from phasewise.solvers.session import open_solver
 from phasewise.solvers.tapes import Tape
 

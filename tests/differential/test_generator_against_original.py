@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from oracle import GAVEL, read
+from readers import Reader
 
 from phasewise.sched.workload.gavel_trace import read_trace, write_trace
 from phasewise.sched.workload.generator import GeneratedWorkload, Recipe
@@ -18,8 +19,8 @@ PRINTED = (0, 5, 6, 7, 8, 9)  # what the simulation reads: job type, steps, scal
 pytestmark = pytest.mark.oracle
 
 
-def drawn(recipe: Recipe) -> GeneratedWorkload:
-    return GeneratedWorkload(recipe, ThroughputTable.builtin(), TYPES)
+def drawn(recipe: Recipe) -> Reader:
+    return Reader(GeneratedWorkload(recipe, ThroughputTable.builtin(), TYPES), recipe.seed)
 
 
 def recipe_of(case: dict[str, object]) -> Recipe:

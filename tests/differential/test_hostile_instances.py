@@ -21,7 +21,7 @@ from phasewise.solvers import registry
 from phasewise.solvers.api import Solution
 from phasewise.solvers.certify import GAP_LIMIT, LESSER_GAP_LIMIT
 from phasewise.solvers.errors import SolveFailedError
-from phasewise.solvers.problems import MaxMinProblem
+from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.session import Solver, open_solver
 
 pytestmark = pytest.mark.thorough

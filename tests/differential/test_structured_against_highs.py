@@ -16,8 +16,8 @@ from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers.api import RebuildReason, Status
 from phasewise.solvers.backends.structured import Structured, StructuredSession
 from phasewise.solvers.certify import certify
+from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.instances import Load, Trait, churned_rounds, random_problem, with_switching
-from phasewise.solvers.problems import MaxMinProblem
 from phasewise.solvers.session import Solver, open_solver
 
 EXACT = 1e-9  # relative gap

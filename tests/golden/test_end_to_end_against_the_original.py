@@ -13,6 +13,8 @@ from phasewise.sched.simulate import simulate
 pytestmark = pytest.mark.thorough
 
 EXACT = ("isolated", "fifo_perf")
+FINISH_TIME = ("finish_time_fairness", "finish_time_fairness_perf")
+TOTAL_DURATION = ("min_total_duration", "min_total_duration_perf")
 MAX_MIN = ("max_min_fairness", "max_min_fairness_perf")
 
 
@@ -66,6 +68,20 @@ def test_max_min_fairness_with_clarabel_is_within_half_a_per_cent(name: str) -> 
 def test_max_min_fairness_at_a_vertex_is_within_five_per_cent(name: str) -> None:
     ours, theirs = run_case(name, "highs-direct")
     assert ours["avg_jct_s"] == pytest.approx(theirs["avg_jct_s"], rel=5e-2)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", cases(FINISH_TIME))
+def test_finish_time_fairness_with_ecos_is_within_half_a_per_cent(name: str) -> None:
+    ours, theirs = run_case(name, "ecos")
+    assert ours["avg_jct_s"] == pytest.approx(theirs["avg_jct_s"], rel=5e-3)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", cases(TOTAL_DURATION))
+def test_the_makespan_of_least_total_duration_is_within_the_originals_bisection(name: str) -> None:
+    ours, theirs = run_case(name, "highs-direct")
+    assert ours["makespan_s"] == pytest.approx(theirs["makespan_s"], rel=5e-2)
 
 
 @pytest.mark.parametrize(

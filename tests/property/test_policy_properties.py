@@ -11,9 +11,9 @@ from phasewise.profiling.phases import PhaseTimer
 from phasewise.sched import registry
 from phasewise.sched.api import Allocation, ClusterView
 from phasewise.sched.policies.fifo import FifoMemory
-from phasewise.sched.registry import PolicyOptions
+from phasewise.sched.policy_options import PolicyOptions
 from phasewise.solvers.api import Solution
-from phasewise.solvers.problems import Problem
+from phasewise.solvers.problems import AllocationProblem
 from phasewise.solvers.session import open_solver
 
 SLACK = 1e-9
@@ -59,7 +59,7 @@ def rows_of(view: ClusterView, rows: np.ndarray) -> ClusterView:
     )
 
 
-def no_solve(problem: Problem) -> Solution:
+def no_solve(problem: AllocationProblem) -> Solution:
     pytest.fail(f"a policy without a solver stated {problem}")
 
 

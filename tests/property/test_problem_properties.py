@@ -13,9 +13,9 @@ from scipy import sparse
 from scipy.optimize import linprog
 
 from phasewise.solvers.crash import starting_point
+from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.instances import Trait, random_problem
 from phasewise.solvers.lp import to_lp
-from phasewise.solvers.problems import MaxMinProblem
 
 PROBLEMS = st.builds(
     random_problem,
@@ -111,13 +111,15 @@ def test_the_lp_says_what_the_problem_says(problem: MaxMinProblem, seed: int) ->
     matrix = sparse.csc_array((lp.value, lp.index, lp.start), shape=(rows, columns)).toarray()
     x = problem.project(any_x(problem, seed))
     gains = (problem.gain * x).sum(axis=1)
-    kept = x.ravel()[lp.kept]  # as much as can be: that is what an optimum does
+    z, added = np.empty(columns), x.ravel().copy()
     if problem.switching is not None:
-        kept = np.minimum(kept, problem.switching.previous.ravel()[lp.kept])
-    added = x.ravel().copy()
-    added[lp.kept] -= kept
-    z = np.concatenate((added, [gains.min() / lp.gain_scale], kept))
-    np.testing.assert_allclose(lp.x(z), x, rtol=1e-12)
+        pairs = lp.pairs["kept"]
+        kept = np.minimum(added[pairs], problem.switching.previous.ravel()[pairs])  # as an optimum does
+        z[lp.columns["kept"]] = kept
+        added[pairs] -= kept
+    z[lp.columns["x"]] = added
+    z[lp.columns["level"]] = gains.min() / lp.scale
+    np.testing.assert_allclose(lp.decode(z), x, rtol=1e-12)
     activity = matrix @ z
     slack = 1e-9 * max(1.0, float(np.abs(activity).max()))
     assert (activity <= lp.row_upper + slack).all()
@@ -125,7 +127,7 @@ def test_the_lp_says_what_the_problem_says(problem: MaxMinProblem, seed: int) ->
     assert (z <= lp.col_upper + 1e-12).all()
     assert (z >= lp.col_lower).all()
     constant = 0.0 if problem.switching is None else problem.switching.paid(np.zeros_like(x))
-    assert lp.cost @ z * lp.gain_scale / problem.jobs - constant == pytest.approx(
+    assert lp.cost @ z * lp.scale / problem.jobs - constant == pytest.approx(
         problem.objective(x), rel=1e-9, abs=1e-9 * (constant + problem.magnitude(x))
     )
 

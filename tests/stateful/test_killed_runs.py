@@ -72,7 +72,7 @@ def assert_readable(out: Path) -> None:
     ]
     assert strange == []
     if (out / "run.json").exists():
-        assert json.loads((out / "run.json").read_text())["schema"] == 1
+        assert json.loads((out / "run.json").read_text())["schema"] == 2
     if (out / "lines.log").exists():
         assert all(kind in ("PROFILE", "TELEMETRY", "EVENT") for kind, _ in read_lines(out / "lines.log"))
     for name in TABLES:

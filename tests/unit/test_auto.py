@@ -19,23 +19,23 @@ from phasewise.solvers.backends.auto import (
     TABLE,
     AutoSession,
     Point,
-    Structure,
     choices,
     load_table,
     ranking,
 )
 from phasewise.solvers.errors import OptionError
+from phasewise.solvers.families.lexicographic import LexicographicProblem
+from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.instances import random_problem
-from phasewise.solvers.lexicographic import LexicographicProblem
-from phasewise.solvers.problems import MaxMinProblem, Problem
+from phasewise.solvers.problems import AllocationProblem, Traits
 from phasewise.solvers.session import open_solver
 
-SMALL = Structure("max_min", linear=False, gangs=False, jobs=10, types=3)
-LARGE = Structure("max_min", linear=False, gangs=False, jobs=1000, types=3)
+SMALL = Traits("max_min", linear=False, gangs=False, rows=10, types=3)
+LARGE = Traits("max_min", linear=False, gangs=False, rows=1000, types=3)
 
 
-def point(structure: Structure, **cpu_ms: float) -> Point:
-    return Point(structure, {name.replace("_", "-"): ms for name, ms in cpu_ms.items()})
+def point(traits: Traits, **cpu_ms: float) -> Point:
+    return Point(traits, {name.replace("_", "-"): ms for name, ms in cpu_ms.items()})
 
 
 class Scripted:
@@ -55,7 +55,7 @@ class Scripted:
         self.opened += 1
         return self
 
-    def solve(self, problem: Problem) -> Answer:
+    def solve(self, problem: AllocationProblem) -> Answer:
         return Answer(self._status, np.zeros((problem.jobs, problem.types)))
 
 
@@ -81,8 +81,8 @@ def test_each_family_gets_a_backend_that_takes_it() -> None:
 
 def test_the_nearest_point_ranks_and_the_unmeasured_come_last() -> None:
     table = (point(SMALL, highs_direct=1.0, highs_warm=2.0), point(LARGE, highs_direct=9.0, highs_warm=2.0))
-    few = Structure("max_min", linear=False, gangs=False, jobs=20, types=3)
-    many = Structure("max_min", linear=False, gangs=False, jobs=700, types=3)
+    few = Traits("max_min", linear=False, gangs=False, rows=20, types=3)
+    many = Traits("max_min", linear=False, gangs=False, rows=700, types=3)
     assert next(iter(ranking(few, table, choices()))) == "highs-direct"
     assert next(iter(ranking(many, table, choices()))) == "highs-warm"
     assert ranking(many, (), choices())  # an empty table still gives an order
@@ -127,7 +127,7 @@ def test_where_the_pick_is_inaccurate_the_next_one_answers() -> None:
 
 
 def test_an_inaccurate_pick_stands_where_no_other_does_better(monkeypatch: pytest.MonkeyPatch) -> None:
-    family = frozenset({"max_min"})
+    family = registry.Scope(frozenset({"max_min"}), pairs=False)
     monkeypatch.setattr("phasewise.solvers.backends.auto.choices", lambda: {"rough": family, "failing": family})
     rough, failing = Scripted("rough", Status.INACCURATE), Scripted("failing", Status.FAILED)
     with registry.registered(rough), registry.registered(failing):
@@ -138,7 +138,7 @@ def test_an_inaccurate_pick_stands_where_no_other_does_better(monkeypatch: pytes
 def test_a_pick_that_raises_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = Scripted("broken")
 
-    def raising(problem: Problem) -> Answer:
+    def raising(problem: AllocationProblem) -> Answer:
         raise MemoryError("no room")
 
     monkeypatch.setattr(broken, "solve", raising)
@@ -188,7 +188,7 @@ def test_the_table_can_be_measured_anew(tmp_path: Path, capsys: pytest.CaptureFi
     path = tmp_path / "table.toml"
     path.write_text(text)
     points = load_table(path)
-    assert {each.structure.family for each in points} == {"max_min", "max_min_switching", "lexicographic"}
+    assert {each.traits.family for each in points} == {"max_min", "max_min_switching", "lexicographic"}
     assert all(each.cpu_ms for each in points)
     assert "point" in tomllib.loads(text)
     capsys.readouterr()

@@ -50,7 +50,13 @@ def test_three_files_are_written_and_the_last_figures_printed(inflate: Run, tmp_
 def test_the_curves_have_a_row_for_each_load(inflate: Run, tmp_path: Path) -> None:
     assert inflate("-q").code == 0
     rows = list(csv.DictReader((tmp_path / "out" / "curves.csv").read_text().splitlines()))
-    assert list(rows[0]) == ["arrived_load_pct", "alloc_pct", "frag_pct_of_total", "frag_pct_of_idle"]
+    assert list(rows[0]) == [
+        "arrived_load_pct",
+        "alloc_pct",
+        "frag_pct_of_total",
+        "frag_pct_of_idle",
+        "occupied_nodes",
+    ]
     assert [int(row["arrived_load_pct"]) for row in rows] == list(range(len(rows)))
     assert len(rows) >= 131
 
@@ -71,7 +77,7 @@ def test_the_placements_have_a_row_for_each_arrival(inflate: Run, tmp_path: Path
 def test_the_record_says_what_was_asked_and_what_came_out(inflate: Run, lists: tuple[str, ...], tmp_path: Path) -> None:
     assert inflate("-q", "--seed", 3, "--load", 0.9, "--bit-compatible").code == 0
     record = json.loads((tmp_path / "out" / "run.json").read_text())
-    assert (record["schema"], record["experiment"], record["status"]) == (1, "inflate", "complete")
+    assert (record["schema"], record["experiment"], record["status"]) == (2, "inflate", "complete")
     assert record["setting"] == {
         "nodes": lists[1],
         "pods": lists[3],

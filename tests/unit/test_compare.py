@@ -104,7 +104,7 @@ def test_another_machine_makes_times_not_comparable_but_another_commit_does_not(
 
 
 def test_a_run_that_did_not_complete_is_pointed_out(tmp_path: Path) -> None:
-    comparison = compare_runs([made(tmp_path / "a"), made(tmp_path / "b", status="saturated")])
+    comparison = compare_runs([made(tmp_path / "a"), made(tmp_path / "b", status="overloaded")])
     assert comparison.cautions[0] == "JCT covers finished jobs only (a lower bound) in runs that did not complete: b"
 
 

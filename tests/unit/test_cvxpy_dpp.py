@@ -12,8 +12,9 @@ from phasewise.solvers import registry
 from phasewise.solvers.api import RebuildReason, Status
 from phasewise.solvers.buckets import slots_for
 from phasewise.solvers.errors import OptionError, SolveFailedError
+from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.instances import Load, Trait, churned_rounds, random_problem, with_switching
-from phasewise.solvers.problems import Floats, MaxMinProblem
+from phasewise.solvers.problems import Floats
 from phasewise.solvers.session import open_solver
 
 BACKENDS = [name for name in registry.names() if name.startswith("cvxpy-dpp:")]

@@ -7,24 +7,19 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from os import environ
 from pathlib import Path
-from typing import Any
 
 import click
-import numpy as np
 import pytest
 
 from phasewise.bench.cli.boundary import ExitCode
 from phasewise.bench.cli.main import cli
-from phasewise.profiling.artefacts.lines import read_lines
-from phasewise.sched.recording import intervals
-from phasewise.sched.recording.rounds import RoundLog
-from phasewise.sched.recording.run_tables import JOBS_SCHEMA
+from phasewise.profiling.artefacts.reference import shown, tables, with_tables
+from phasewise.profiling.errors import RecordError
 from phasewise.sched.registry import placement_names, policy_names
-from phasewise.sched.scenario.loading import builtin_names, load_scenario
-from phasewise.sched.simulate import simulate
+from phasewise.sched.scenario.loading import builtin_names
 from phasewise.solvers import registry as solvers
 from phasewise.solvers.api import RebuildReason
 
@@ -144,64 +139,36 @@ def test_every_command_shown_exists_with_its_options_and_names() -> None:
             assert words[1] in builtin_names() or words[1].endswith(".toml"), where
 
 
-# -- run directories -------------------------------------------------------------------------------------------------
+# -- files -----------------------------------------------------------------------------------------------------------
+
+FILES = [DOCS / "reference" / f"{name}.md" for name in ("run-directory", "lines", "inflation")]
 
 
-def described(heading: str) -> set[str]:
-    """Return what the tables under a heading of the page on run directories have in their first column."""
-    text = (DOCS / "reference" / "run-directory.md").read_text().partition(f"# {heading}\n")[2]
-    return set(re.findall(r"^\| `([^`]+)` \|", re.split(r"\n##? ", text)[0], re.MULTILINE))
+@pytest.mark.parametrize("page", FILES, ids=page_id)
+def test_a_page_on_files_has_the_tables_that_their_descriptions_give(page: Path) -> None:
+    text = page.read_text()
+    told = f"run: python -m phasewise.profiling.artefacts.reference {page_id(page)}"
+    assert text == with_tables(text), told
 
 
-def rounds_columns() -> set[str]:
-    """Return the columns of `rounds.parquet`, with what depends on cluster and phase put in general terms."""
-    found = RoundLog(("k80",), np.ones(1), 1).schema()
-    names = {"utilization_<type>" if name == "utilization_k80" else name for name in found}
-    return {re.sub(r"^phase_[a-z_]+?(_cpu_s|_s)$", r"phase_<name>\1", name) for name in names}
+def test_everything_that_is_described_stands_on_one_page() -> None:
+    named = [name for page in FILES for name in shown(page.read_text())]
+    assert sorted(named) == sorted(tables())
 
 
-@pytest.mark.parametrize(
-    ("table", "columns"),
-    [
-        ("jobs.parquet", set(JOBS_SCHEMA)),
-        ("placements.parquet", set(intervals.SCHEMA)),
-        ("rounds.parquet", rounds_columns() | {str(reason) for reason in RebuildReason}),
-    ],
-    ids=["jobs", "placements", "rounds"],
-)
-def test_the_page_on_run_directories_has_every_column(table: str, columns: set[str]) -> None:
-    assert columns - described(table) == set()
+def test_a_page_that_asks_for_a_table_that_is_not_there_is_refused_by_name() -> None:
+    with pytest.raises(RecordError, match=r"no table of the fields of 'moods'; there are: jobs\.parquet"):
+        with_tables("<!-- fields of moods -->\n<!-- end of fields -->\n")
 
 
-def test_the_page_on_run_directories_has_every_key_of_the_summary() -> None:
-    summary = simulate(load_scenario("toy", {"stop.rounds": 3}), None).summary
-    assert set(summary) - described("Summary") == set()
+def test_the_page_on_run_directories_has_every_reason_to_build_a_model() -> None:
+    text = (DOCS / "reference" / "run-directory.md").read_text()
+    assert [reason for reason in RebuildReason if f"| `{reason}` |" not in text] == []
 
 
 def test_the_page_on_exit_codes_has_every_code() -> None:
     text = (DOCS / "reference" / "exit-codes.md").read_text()
     assert [code for code in ExitCode if f"| {code.value} |" not in text] == []
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        (),
-        ("--placement=fgd", "--nodes=cluster-h", "--pods=openb", "--scale-factors=single", "--scale-factor-cap=0"),
-        ("--placement=fgd", "--set=migration.enabled=true"),
-    ],
-    ids=["whole GPUs", "shared GPUs on nodes", "a cost of moving"],
-)
-def test_the_page_on_lines_has_every_field_of_a_run(
-    options: tuple[str, ...], phasewise: Callable[..., Any], tmp_path: Path
-) -> None:
-    assert phasewise("run", "toy", "--rounds", "40", "-q", "--out", tmp_path / "run", *options).code == ExitCode.DONE
-    text = (DOCS / "reference" / "lines.md").read_text()
-    for kind, record in read_lines(tmp_path / "run" / "lines.log"):
-        section = text.partition(f"## {kind}\n")[2].partition("\n## ")[0]
-        assert [name for name in record if f"`{name}`" not in section] == []
-        if kind == "EVENT":
-            assert f"| `{record['event']}` |" in section
 
 
 # -- worked examples -------------------------------------------------------------------------------------------------

@@ -27,14 +27,14 @@ from phasewise.sched.api import Allocation
 from phasewise.sched.nodes.placement import NodePlacement
 from phasewise.sched.placement.best_fit import LeastRemaining
 from phasewise.sched.placement.strided import Strided
-from phasewise.sched.policies.max_min_fairness_perf import MaxMinFairnessPerf
+from phasewise.sched.policies.max_min_fairness import MaxMinFairnessPerf
 from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.simulate import simulate
 from phasewise.solvers import registry
 from phasewise.solvers.api import Answer, SolverSession
-from phasewise.solvers.backends.auto import AutoSession, Point, Structure
+from phasewise.solvers.backends.auto import AutoSession, Point
 from phasewise.solvers.instances import random_problem
-from phasewise.solvers.problems import Problem
+from phasewise.solvers.problems import AllocationProblem
 from phasewise.solvers.session import open_solver
 
 SOUND = "highs-direct"
@@ -74,7 +74,7 @@ def asks_for_the_end() -> object:
     sys.exit(0)
 
 
-MAX_MIN_ALONE = frozenset({"max_min"})
+MAX_MIN_ALONE = registry.Scope(frozenset({"max_min"}), pairs=False)
 BUGS: Mapping[str, tuple[Callable[[], object], str]] = {
     "AttributeError": (asks_for_an_attribute_that_is_not_there, "AttributeError: 'str' object has no attribute"),
     "TypeError": (adds_a_number_to_text, "TypeError: can only concatenate str"),
@@ -95,7 +95,7 @@ class BuggySession:
     sound: SolverSession
     calls: int = 0
 
-    def solve(self, problem: Problem) -> Answer:
+    def solve(self, problem: AllocationProblem) -> Answer:
         self.calls += 1
         if self.calls > GOOD_CALLS:
             self.bug()
@@ -204,7 +204,7 @@ def raised_by(call: Callable[[], object]) -> str:
 def test_a_bug_behind_auto_is_not_hidden_by_the_next_backend(kind: str) -> None:
     bug, _ = BUGS[kind]
     problem = random_problem(1, 10, 3)
-    table = (Point(Structure.of(problem), {"buggy": 0.1, SOUND: 1.0}),)
+    table = (Point(problem.traits, {"buggy": 0.1, SOUND: 1.0}),)
     with registry.registered(Buggy(bug)):
         session = AutoSession(PhaseTimer(), table)
         for _ in range(GOOD_CALLS):
@@ -240,7 +240,7 @@ def test_a_bug_in_the_simulation_is_told_as_one_of_ours(
     assert said.code == 3
     (line,) = said.err.strip().splitlines()
     assert "the run failed in round 0: a defect of phasewise: KeyError: 'lost' (line " in line
-    assert "engine.py, in _priorities" in line
+    assert "phases.py, in prioritise" in line
 
 
 @pytest.mark.parametrize("error", [EOFError("the pipe ended"), AttributeError("x"), RuntimeError("y")])
@@ -424,7 +424,7 @@ def test_what_cannot_be_imported_is_listed_as_broken_and_breaks_nothing_else(tmp
 
 
 PLUGIN = '''
-from phasewise.sched.policies.max_min_fairness_perf import MaxMinFairnessPerf
+from phasewise.sched.policies.max_min_fairness import MaxMinFairnessPerf
 
 class Lottery(MaxMinFairnessPerf):
     """Draw lots."""
@@ -474,7 +474,7 @@ def test_what_auto_passes_over_is_an_event_and_counted(
 def test_where_all_that_auto_asks_fail_each_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("phasewise.solvers.backends.auto.choices", lambda: {"one": MAX_MIN_ALONE, "two": MAX_MIN_ALONE})
     problem = random_problem(1, 5, 3)
-    table = (Point(Structure.of(problem), {"one": 0.1, "two": 0.2}),)
+    table = (Point(problem.traits, {"one": 0.1, "two": 0.2}),)
     with ExitStack() as stack:
         for name in ("one", "two"):
             stack.enter_context(registry.registered(Buggy(lambda: native_library.fail(MemoryError("full")), name)))

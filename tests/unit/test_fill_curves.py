@@ -11,7 +11,8 @@ CAPACITY = 20_000  # milli-GPU: 200 are a percent
 
 
 def curves(demand: list[int], used: list[int], fragmented: list[float], last_pct: int = 0) -> FillCurves:
-    return fill_curves(np.array(demand), np.array(used), np.array(fragmented), CAPACITY, last_pct)
+    nodes = np.arange(len(used))  # each arrival takes another node
+    return fill_curves(np.array(demand), np.array(used), np.array(fragmented), nodes, CAPACITY, last_pct)
 
 
 def test_a_load_has_the_mean_of_its_arrivals() -> None:
@@ -19,6 +20,7 @@ def test_a_load_has_the_mean_of_its_arrivals() -> None:
     assert found.load_pct.tolist() == [0, 1]
     assert found.alloc_pct[1] == 1.0
     assert found.frag_pct_of_total[1] == 10.0
+    assert found.occupied_nodes[1] == 2.0
     assert found.frag_pct_of_idle[1] == pytest.approx((10.1 + 20.2 + 0.0) / 3)
 
 
@@ -51,5 +53,6 @@ def test_percentages_are_rounded_as_the_original_rounds_them() -> None:
     assert found.alloc_pct[1] == pytest.approx((0.0 + 0.01) / 2)  # 0.005 and 0.01, each to two decimals, half to even
     assert found.frag_pct_of_total[1] == pytest.approx(0.005)
     assert found.csv() == (
-        "arrived_load_pct,alloc_pct,frag_pct_of_total,frag_pct_of_idle\n0,0.01,0.01,0.0100\n1,0.01,0.01,0.0100\n"
-    ).replace("0,0.01,0.01,0.0100\n1,", "0,0.01,0.01,0.0100\n1,")
+        "arrived_load_pct,alloc_pct,frag_pct_of_total,frag_pct_of_idle,occupied_nodes\n"
+        "0,0.01,0.01,0.0100,1.50\n1,0.01,0.01,0.0100,1.50\n"
+    )

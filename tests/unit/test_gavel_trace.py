@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from readers import Reader
 
 from phasewise.sched.errors import TraceError
 from phasewise.sched.workload.arrivals import ListedWorkload
@@ -126,8 +127,8 @@ def test_a_trace_that_cannot_be_read_is_one_message(tmp_path: Path) -> None:
 
 def test_a_listed_workload_gives_each_job_once_and_then_no_more(trace: Path) -> None:
     trace.write_text("".join(line(arrival=at) + "\n" for at in ("0", "5", "5", "9")))
-    workload = ListedWorkload(read_trace(trace, VIEW), VIEW)
-    assert workload.total == 4
+    workload = Reader(ListedWorkload(read_trace(trace, VIEW), VIEW))
+    assert workload.workload.total == 4
     assert [job.job_id for job in workload.until(5.0)] == [0, 1, 2]
     assert workload.until(5.0) == []
     assert workload.next_arrival_s() == 9.0

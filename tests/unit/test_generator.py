@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import pytest
+from readers import Reader
 
 from phasewise.sched.errors import ScenarioError
 from phasewise.sched.scenario.loading import load_scenario
@@ -17,12 +18,13 @@ TYPES = ("k80", "p100", "v100")
 MEAN_S = 60 * (0.8 * (10**3 - 10**1.5) / (1.5 * math.log(10)) + 0.2 * (10**4 - 10**3) / math.log(10))
 
 
-def drawn(**changed: object) -> GeneratedWorkload:
+def drawn(**changed: object) -> Reader:
     settings: dict[str, object] = {"seed": 0, "jobs": 10, "mean_gap_s": 0.0, **changed}
-    return GeneratedWorkload(Recipe(**settings), ThroughputTable.builtin(), TYPES)  # type: ignore[arg-type]
+    recipe = Recipe(**settings)  # type: ignore[arg-type]
+    return Reader(GeneratedWorkload(recipe, ThroughputTable.builtin(), TYPES), recipe.seed)
 
 
-def durations_s(workload: GeneratedWorkload) -> list[float]:
+def durations_s(workload: Reader) -> list[float]:
     v100 = ThroughputTable.builtin().for_types(("v100",))
     jobs = workload.until(math.inf)
     return [job.total_steps / float(v100.row(job.job_type, int(job.scale_factor))[0]) for job in jobs]
@@ -37,13 +39,13 @@ def test_the_draw_knows_26_job_types_of_which_19_are_distributed() -> None:
 def test_at_rate_0_all_jobs_come_at_once_and_no_more() -> None:
     workload = drawn(jobs=5)
     assert [job.arrival_s for job in workload.until(0.0)] == [0.0] * 5
-    assert (workload.total, workload.next_arrival_s(), workload.until(1e12)) == (5, None, [])
+    assert (workload.workload.total, workload.next_arrival_s(), workload.until(1e12)) == (5, None, [])
 
 
 def test_an_endless_workload_gives_what_has_come_and_names_the_next() -> None:
     workload = drawn(jobs=None, mean_gap_s=900.0)
     first = workload.until(1e5)
-    assert workload.total is None
+    assert workload.workload.total is None
     assert first[0].arrival_s == 0.0
     assert [job.job_id for job in first] == list(range(len(first)))
     assert first[-1].arrival_s <= 1e5 < (workload.next_arrival_s() or 0.0)
@@ -119,7 +121,7 @@ def test_a_table_of_other_worker_types_serves_the_generator(tmp_path: Path) -> N
         build_workload(load_scenario("philly", overrides), ("a100", "t4"))
     scenario = load_scenario("philly", {**overrides, "workload.reference_type": "a100"})
     workload = build_workload(scenario, ("a100", "t4"))
-    assert workload.throughputs.rows[workload.until(0.0)[0].type_index].tolist() == [2.0, 0.5]
+    assert workload.throughputs.rows[Reader(workload).until(0.0)[0].type_index].tolist() == [2.0, 0.5]
 
 
 def test_jobs_keep_coming_at_a_rate_unless_their_number_is_given() -> None:

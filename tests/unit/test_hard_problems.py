@@ -12,18 +12,19 @@ import pytest
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers import registry
 from phasewise.solvers.api import Answer, Solution, SolverSession, Status
-from phasewise.solvers.backends.auto import FURTHER, AutoSession, Point, Structure
+from phasewise.solvers.backends.auto import FURTHER, AutoSession, Point
 from phasewise.solvers.certify import Judge, Rejection
 from phasewise.solvers.errors import ProblemError, SolveFailedError
+from phasewise.solvers.families.lexicographic import LexicographicProblem
+from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.instances import Trait, random_problem
-from phasewise.solvers.lexicographic import LexicographicProblem
-from phasewise.solvers.problems import Floats, MaxMinProblem, Problem
+from phasewise.solvers.problems import AllocationProblem, Floats, Traits
 from phasewise.solvers.session import open_solver
 
 EXACT = ("auto", "structured", "highs-direct", "highs-warm")
 
 
-def solved(name: str, problem: Problem) -> Solution:
+def solved(name: str, problem: AllocationProblem) -> Solution:
     return open_solver(name, {}, PhaseTimer()).solve(problem)
 
 
@@ -195,7 +196,7 @@ def test_the_interior_point_is_exact_whatever_one_types_share_of_the_gpus(times:
 
 # -- auto, and who may call himself certified ------------------------------------------------------------------------
 
-SMALL = Structure("max_min", linear=False, gangs=False, jobs=10, types=3)
+SMALL = Traits("max_min", linear=False, gangs=False, rows=10, types=3)
 
 
 @dataclass
@@ -218,7 +219,7 @@ class Scripted:
     def open(self, options: object, timer: PhaseTimer) -> SolverSession:
         return self
 
-    def solve(self, problem: Problem) -> Answer:
+    def solve(self, problem: AllocationProblem) -> Answer:
         self.asked += 1
         answer = registry.get("highs-direct").open({}, PhaseTimer()).solve(problem)
         assert answer.x is not None
@@ -295,7 +296,7 @@ def test_an_answer_that_auto_passes_on_is_judged_once() -> None:
 class Forger(Scripted):
     """A backend that hands over a solution of its own making."""
 
-    def pick(self, problem: Problem, judge: Judge) -> Solution | Rejection:
+    def pick(self, problem: AllocationProblem, judge: Judge) -> Solution | Rejection:
         x = np.full((problem.jobs, problem.types), 9.0)
         made = Solution(self.name, Status.OPTIMAL, x, 9.0, 9.0, 0.0, 0.0, 1.0, 0, None)
         return Rejection("hardly", made) if self.times else made

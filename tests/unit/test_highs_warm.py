@@ -14,9 +14,10 @@ from scipy import sparse
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers.api import RebuildReason, Solution
 from phasewise.solvers.errors import OptionError, SolveFailedError
+from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.instances import Load, Trait, churned_rounds, random_problem, with_switching
 from phasewise.solvers.lp import reduced_gains, restrict, to_lp
-from phasewise.solvers.problems import Floats, MaxMinProblem
+from phasewise.solvers.problems import Floats
 from phasewise.solvers.session import open_solver
 
 KINDS = ("plain", "canonical", "switching", "canonical switching")
@@ -148,9 +149,12 @@ def test_a_program_without_some_columns_is_the_whole_one_with_those_at_zero() ->
     values = np.random.default_rng(2).random(columns.size)
     everywhere = np.zeros(whole.cost.size)
     everywhere[columns] = values
-    np.testing.assert_array_equal(part.x(values), whole.x(everywhere))
-    assert part.level == pairs.size
-    assert whole.level == 36
+    np.testing.assert_array_equal(part.decode(values), whole.decode(everywhere))
+    for name, block in part.columns.items():
+        there = everywhere[whole.columns[name]]
+        np.testing.assert_array_equal(values[block], there[there > 0.0])
+    assert part.columns["level"] == slice(pairs.size, pairs.size + 1)
+    assert whole.columns["level"] == slice(36, 37)
 
 
 @given(seed=st.integers(0, 2**32 - 1), shape=st.tuples(st.integers(2, 12), st.integers(1, 4)), data=st.data())

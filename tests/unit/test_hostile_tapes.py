@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from phasewise.solvers.errors import TapeError
-from phasewise.solvers.problems import MaxMinProblem
+from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.tapes import Tape, TapeWriter
 
 pytestmark = pytest.mark.thorough

@@ -127,7 +127,7 @@ def test_a_clone_has_the_name_of_its_original(setting: Setting) -> None:
     experiment, filling = placed(setting)
     names = placement_columns(experiment, filling)["pod"]
     assert set(names) == {pod.name for pod in experiment.pods}
-    assert summarise(experiment, filling)["clones"] == len(names) - len(set(names)) > 0
+    assert summarise(experiment, filling).clones == len(names) - len(set(names)) > 0
 
 
 def test_the_curves_end_at_the_load_asked_for(setting: Setting) -> None:
@@ -144,12 +144,10 @@ def test_figures_of_the_summary_follow_from_the_placements(setting: Setting) -> 
     lost = [
         experiment.pods[pod].request for pod, node in zip(experiment.order.pod, filling.node, strict=True) if node < 0
     ]
-    assert summary["failed_pods"] == len(lost) == sum(summary["failed_by_class"].values())
-    assert summary["failed_gpu_milli"] == sum(request.demand_milli for request in lost)
-    assert summary["failed_by_class"]["gpu1"] == sum(
-        request.gpus == 1 and request.gpu_milli == 1000 for request in lost
-    )
-    assert summary["alloc_pct"] == pytest.approx(100 * filling.used_milli[-1] / 23_000, abs=1.0)
+    assert summary.failed_pods == len(lost) == sum(summary.failed_by_class.values())
+    assert summary.failed_gpu_milli == sum(request.demand_milli for request in lost)
+    assert summary.failed_by_class["gpu1"] == sum(request.gpus == 1 and request.gpu_milli == 1000 for request in lost)
+    assert summary.alloc_pct == pytest.approx(100 * filling.used_milli[-1] / 23_000, abs=1.0)
 
 
 def test_an_interruption_keeps_what_happened_until_then(setting: Setting) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_runs import Job, simulation, trace_scenario
+from small_runs import Job, play, simulation, trace_scenario
 
 from phasewise.sched import invariants
 from phasewise.sched.api import Holding
@@ -24,71 +24,70 @@ def sim(request: pytest.FixtureRequest, tmp_path: Path) -> Simulation:
     jobs = [Job(1e6, scale_factor=2), Job(1e6), Job(1e6)]
     chosen = {"timing.preset": request.param, "policy.name": "isolated"}
     sim = simulation(trace_scenario(tmp_path, jobs, {"v100": 3, "k80": 1}, chosen, rates))
-    sim.run_round()
-    sim.run_round()
+    play(sim, 2)
     return sim
 
 
 def test_a_sound_state_passes(sim: Simulation) -> None:
-    invariants.check(sim)
-    assert sorted(sim.jobs.worker_type.tolist()) == [-1, 1, 1]
+    invariants.check(sim.state, sim.parts)
+    assert sorted(sim.state.jobs.worker_type.tolist()) == [-1, 1, 1]
 
 
 def running(sim: Simulation) -> int:
     """Return a job that runs on one GPU."""
-    return int(np.flatnonzero((sim.jobs.worker_type >= 0) & (sim.jobs.scale_factor == 1))[0])
+    return int(np.flatnonzero((sim.state.jobs.worker_type >= 0) & (sim.state.jobs.scale_factor == 1))[0])
 
 
 def swap_jobs(sim: Simulation) -> None:
-    sim.jobs.job_id[[0, 1]] = sim.jobs.job_id[[1, 0]]
+    sim.state.jobs.job_id[[0, 1]] = sim.state.jobs.job_id[[1, 0]]
 
 
 def repeat_a_job(sim: Simulation) -> None:
-    sim.jobs.job_id[1] = sim.jobs.job_id[0]
+    sim.state.jobs.job_id[1] = sim.state.jobs.job_id[0]
 
 
 def undo_steps(sim: Simulation) -> None:
-    sim.jobs.steps_done[0] = -1.0
+    sim.state.jobs.steps_done[0] = -1.0
 
 
 def keep_a_finished_job(sim: Simulation) -> None:
-    sim.jobs.steps_done[1] = sim.jobs.total_steps[1]
+    sim.state.jobs.steps_done[1] = sim.state.jobs.total_steps[1]
 
 
 def come_from_the_future(sim: Simulation) -> None:
-    sim.jobs.arrival_s[2] = sim.clocks.now_s + 1.0
+    sim.state.jobs.arrival_s[2] = sim.state.clocks.now_s + 1.0
 
 
 def lose_the_count_of_service(sim: Simulation) -> None:
-    sim.jobs.job_time_s[0, 0] = np.nan
+    sim.state.jobs.job_time_s[0, 0] = np.nan
 
 
 def take_service_back(sim: Simulation) -> None:
-    sim.jobs.job_time_s[0, 0] = 0.0
+    sim.state.jobs.job_time_s[0, 0] = 0.0
 
 
 def allocate_less_than_nothing(sim: Simulation) -> None:
-    sim.jobs.x[0, 0] = -0.1
+    sim.state.jobs.x[0, 0] = -0.1
 
 
 def allocate_twice_the_time(sim: Simulation) -> None:
-    sim.jobs.x[0, :] = 1.0
+    sim.state.jobs.x[0, :] = 1.0
 
 
 def hold(sim: Simulation, gpus: dict[int, list[int]]) -> None:
     """Let rows hold other GPUs than they do."""
-    first, gpu = sim.holding
-    rows = [gpus.get(row, gpu[first[row] : first[row + 1]].tolist()) for row in range(len(sim.jobs))]
+    first, gpu = sim.state.holding
+    rows = [gpus.get(row, gpu[first[row] : first[row + 1]].tolist()) for row in range(len(sim.state.jobs))]
     first = np.concatenate(([0], np.cumsum([len(row) for row in rows]))).astype(np.int64)
-    sim.holding = Holding(first, np.array([each for row in rows for each in row], np.int64))
+    sim.state.holding = Holding(first, np.array([each for row in rows for each in row], np.int64))
 
 
 def held(sim: Simulation, row: int) -> list[int]:
-    return sim.holding.gpu[sim.holding.first[row] : sim.holding.first[row + 1]].tolist()
+    return sim.state.holding.gpu[sim.state.holding.first[row] : sim.state.holding.first[row + 1]].tolist()
 
 
 def leave_a_gpu_to_a_job_that_is_gone(sim: Simulation) -> None:
-    sim.holding = sim.holding.extended(len(sim.jobs) + 1)
+    sim.state.holding = sim.state.holding.extended(len(sim.state.jobs) + 1)
 
 
 def take_a_gpu_away(sim: Simulation) -> None:
@@ -96,27 +95,27 @@ def take_a_gpu_away(sim: Simulation) -> None:
 
 
 def give_a_gpu_to_another_job(sim: Simulation) -> None:
-    wide = int(np.flatnonzero(sim.jobs.scale_factor == 2)[0])
+    wide = int(np.flatnonzero(sim.state.jobs.scale_factor == 2)[0])
     hold(sim, {running(sim): [], wide: sorted(held(sim, wide) + held(sim, running(sim)))})
 
 
 def give_a_gpu_to_two_jobs(sim: Simulation) -> None:
-    wide = int(np.flatnonzero(sim.jobs.scale_factor == 2)[0])
+    wide = int(np.flatnonzero(sim.state.jobs.scale_factor == 2)[0])
     hold(sim, {running(sim): held(sim, wide)[:1]})
 
 
 def hold_a_gpu_twice(sim: Simulation) -> None:
-    wide = int(np.flatnonzero(sim.jobs.scale_factor == 2)[0])
-    sim.jobs.gpu_milli[wide] = 500
+    wide = int(np.flatnonzero(sim.state.jobs.scale_factor == 2)[0])
+    sim.state.jobs.gpu_milli[wide] = 500
     hold(sim, {wide: held(sim, wide)[:1] * 2})
 
 
 def give_a_gpu_to_a_waiting_job(sim: Simulation) -> None:
-    hold(sim, {int(np.flatnonzero(sim.jobs.worker_type < 0)[0]): [0]})
+    hold(sim, {int(np.flatnonzero(sim.state.jobs.worker_type < 0)[0]): [0]})
 
 
 def stop_a_job_that_holds_gpus(sim: Simulation) -> None:
-    sim.jobs.worker_type[running(sim)] = -1
+    sim.state.jobs.worker_type[running(sim)] = -1
 
 
 def run_on_the_wrong_type(sim: Simulation) -> None:
@@ -124,19 +123,19 @@ def run_on_the_wrong_type(sim: Simulation) -> None:
 
 
 def run_without_progress(sim: Simulation) -> None:
-    sim.jobs.throughput[running(sim)] = 0.0
+    sim.state.jobs.throughput[running(sim)] = 0.0
 
 
 def stop_the_clock(sim: Simulation) -> None:
-    sim.clocks.now_s = np.nan
+    sim.state.clocks.now_s = np.nan
 
 
 def start_a_round_tomorrow(sim: Simulation) -> None:
-    sim.clocks.round_start_s = sim.clocks.now_s + 1.0
+    sim.state.clocks.round_start_s = sim.state.clocks.now_s + 1.0
 
 
 def be_busy_for_less_than_nothing(sim: Simulation) -> None:
-    sim.service.busy_s[0] = -1.0
+    sim.state.service.busy_s[0] = -1.0
 
 
 @pytest.mark.parametrize(
@@ -169,30 +168,30 @@ def be_busy_for_less_than_nothing(sim: Simulation) -> None:
 def test_a_corruption_is_found_and_named(corrupt: Corrupt, rule: str, sim: Simulation) -> None:
     corrupt(sim)
     with pytest.raises(InvariantError, match=rule) as told:
-        invariants.check(sim)
+        invariants.check(sim.state, sim.parts)
     assert str(told.value).startswith("round 2, t = ")
 
 
 def test_more_busy_time_than_the_run_has_lasted_is_found_where_idle_gaps_do_not_count(sim: Simulation) -> None:
-    sim.service.busy_s[0] = 1e9
+    sim.state.service.busy_s[0] = 1e9
     if sim.parts.timing.idle_gap_counts:
-        invariants.check(sim)
+        invariants.check(sim.state, sim.parts)
     else:
         with pytest.raises(InvariantError, match="busy for longer than the run has lasted"):
-            invariants.check(sim)
+            invariants.check(sim.state, sim.parts)
 
 
 def test_a_corruption_in_mid_run_ends_the_run_where_checking_is_on(tmp_path: Path) -> None:
     sim = simulation(trace_scenario(tmp_path, [Job(1e6)], {"v100": 1}))
-    sim.run_round()
-    sim.jobs.steps_done[0] = -1e9
+    play(sim)
+    sim.state.jobs.steps_done[0] = -1e9
     with pytest.raises(InvariantError, match="round 1"):
-        sim.run_round()
+        play(sim)
 
 
 def test_nothing_is_checked_where_checking_is_off(tmp_path: Path) -> None:
     sim = simulation(trace_scenario(tmp_path, [Job(1e6)], {"v100": 1}, {"output.check_invariants": False}))
-    sim.run_round()
-    sim.jobs.steps_done[0] = -1e9
-    sim.run_round()
-    assert sim.round_index == 2
+    play(sim)
+    sim.state.jobs.steps_done[0] = -1e9
+    play(sim)
+    assert sim.state.round_index == 2

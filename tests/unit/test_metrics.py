@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from oracle import GAVEL, names, read, replay, replays
 
+from phasewise.profiling.artefacts.run_json import Rho
 from phasewise.sched.recording.metrics import (
     JctStatistics,
-    finish_time_fairness,
     gpu_utilization,
     in_window,
-    jain_index,
     jct_statistics,
+    percentiles,
+    rho_statistics,
     worker_utilization,
 )
 
@@ -52,18 +53,15 @@ def test_gpu_utilization_is_per_type_and_zero_where_there_are_no_gpus() -> None:
     assert shares.tolist() == [0.5, 0.0, 1.0]
 
 
-def test_rho_is_above_one_where_sharing_cost_time() -> None:
-    assert finish_time_fairness(np.array([30.0, 10.0]), np.array([20.0, 20.0])).tolist() == [1.5, 0.5]
-    with pytest.raises(ValueError, match="above 0"):
-        finish_time_fairness(np.array([1.0]), np.array([0.0]))
+def test_rho_is_judged_over_the_jobs_of_which_it_is_known() -> None:
+    rho = rho_statistics(np.array([0.5, np.nan, 1.0, 1.5, 3.0]))
+    assert rho == Rho(mean=1.5, p99=pytest.approx(1.5 + 1.5 * 0.97), worst=3.0, share_above_1=0.5, jobs=4)
+    assert rho_statistics(np.array([np.nan])) is rho_statistics(np.array([])) is None
 
 
-@pytest.mark.parametrize(
-    ("shares", "index"),
-    [([3.0, 3.0, 3.0], 1.0), ([5.0, 0.0, 0.0, 0.0], 0.25), ([0.0, 0.0], 1.0), ([1e200, 1e200], 1.0), ([], None)],
-)
-def test_jains_index_runs_from_one_taking_all_to_equal_shares(shares: list[float], index: float | None) -> None:
-    assert jain_index(np.array(shares)) == index
+def test_percentiles_leave_out_what_is_not_known() -> None:
+    assert percentiles(np.array([10.0, np.nan, 20.0]), 50.0, 100.0) == (15.0, 20.0)
+    assert percentiles(np.array([np.nan]), 50.0, 95.0) == (None, None)
 
 
 @pytest.mark.oracle

@@ -12,16 +12,16 @@ from phasewise.sched import registry
 from phasewise.sched.api import Assignment, ClusterView, Holding
 from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.errors import ScenarioError
-from phasewise.sched.registry import PolicyOptions
+from phasewise.sched.policy_options import PolicyOptions
+from phasewise.sched.round.jobs import JobTable
 from phasewise.sched.round.migration import MigrationModel, checkpoint_sizes_mb
-from phasewise.sched.round.state import JobTable
 from phasewise.sched.scenario.config import Cluster, Migration
 from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.simulate import simulate
 from phasewise.sched.workload.arrivals import Arrival
 from phasewise.sched.workload.throughputs import ThroughputTable
 from phasewise.solvers.api import Solution, Status
-from phasewise.solvers.problems import Problem
+from phasewise.solvers.problems import AllocationProblem
 
 K80, V100 = 0, 1
 FREE = {"plain": 0.0}
@@ -199,7 +199,7 @@ def test_the_dearer_a_start_the_fewer_there_are(seed: int) -> None:
 # -- the objective -----------------------------------------------------------------------------------------------
 
 
-def stated(policy: str, options: PolicyOptions, **moving: np.ndarray) -> Problem:
+def stated(policy: str, options: PolicyOptions, **moving: np.ndarray) -> AllocationProblem:
     """Return the problem that the policy states for two jobs that can run and one that cannot."""
     view = ClusterView(
         now_s=0.0,
@@ -213,9 +213,9 @@ def stated(policy: str, options: PolicyOptions, **moving: np.ndarray) -> Problem
         since_arrival_s=np.zeros(3),
         **moving,
     )
-    problems: list[Problem] = []
+    problems: list[AllocationProblem] = []
 
-    def solve(problem: Problem) -> Solution:
+    def solve(problem: AllocationProblem) -> Solution:
         problem.validate()
         problems.append(problem)
         x = np.zeros((problem.jobs, problem.types))

@@ -15,7 +15,7 @@ from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.simulate import simulate
 from phasewise.solvers import registry
 from phasewise.solvers.api import Answer, SolverSession
-from phasewise.solvers.problems import Problem
+from phasewise.solvers.problems import AllocationProblem
 
 LATE = "[bold]late" + "r" * 60  # markup of a terminal's library, and longer than a column
 SOUND = "highs-direct"
@@ -28,7 +28,7 @@ class NamingSession:
         self._timer, self._sound, self._names = timer, sound, names
         self._calls = count()
 
-    def solve(self, problem: Problem) -> Answer:
+    def solve(self, problem: AllocationProblem) -> Answer:
         with self._timer.phase(self._names(next(self._calls))):
             sum(range(2000))
         return self._sound.solve(problem)

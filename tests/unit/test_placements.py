@@ -11,6 +11,7 @@ from phasewise.sched.cluster.layout import ClusterLayout, Node
 from phasewise.sched.cluster.requests import Request, TaskDistribution
 from phasewise.sched.nodes.placement import NodePlacement
 from phasewise.sched.nodes.state import NodeState
+from phasewise.sched.streams import placement_stream
 
 WHOLE, HALF, PAIR = Request(0, 1000, 1), Request(0, 500, 1), Request(0, 1000, 2)
 both_forms = pytest.mark.parametrize("compiled", [True, False])
@@ -104,10 +105,10 @@ def test_random_draws_evenly_and_by_its_seed(compiled: bool) -> None:
     layout = ClusterLayout.of([Node(f"n{k}", "A", 8) for k in range(8)])
     counts, found = np.zeros(8), []
     for seed in (1, 1, 2):
-        options = registry.PlacementOptions(layout=layout, whole_gpus=False, seed=seed)
+        options = registry.PlacementOptions(layout=layout, whole_gpus=False)
         placement = registry.placement("random", options)
         assert isinstance(placement, NodePlacement)
-        state = NodeState(layout, TASKS, compiled=compiled)
+        state = NodeState(layout, TASKS, stream=placement_stream(seed), compiled=compiled)
         filled = state.place_all(placement.rule, [state.register(Request(0, 1, 1))] * 800)
         found.append(filled.node.tolist())
         counts += np.bincount(filled.node, minlength=8)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from readers import Reader
 
 from phasewise.sched.cluster.node_lists import build_layout
 from phasewise.sched.cluster.requests import Request
@@ -30,13 +31,16 @@ def pod_list(tmp_path: Path) -> Path:
     return path
 
 
-def drawn(mix: tuple[tuple[Request, int], ...], jobs: int, **changed: object) -> GeneratedWorkload:
-    recipe = Recipe(seed=4, jobs=jobs, mean_gap_s=0.0, pods=mix, **changed)  # type: ignore[arg-type]
-    return GeneratedWorkload(recipe, ThroughputTable.builtin(), TYPES)
+def drawn(mix: tuple[tuple[Request, int], ...], jobs: int, **changed: object) -> Reader:
+    return reader_of(Recipe(seed=4, jobs=jobs, mean_gap_s=0.0, pods=mix, **changed))  # type: ignore[arg-type]
+
+
+def reader_of(recipe: Recipe) -> Reader:
+    return Reader(GeneratedWorkload(recipe, ThroughputTable.builtin(), TYPES), recipe.seed)
 
 
 def jobs_of(workload: Workload, hours: float) -> list[Arrival]:
-    return workload.until(3600.0 * hours)
+    return Reader(workload).until(3600.0 * hours)
 
 
 def test_the_built_in_table_is_the_126_gpu_specifications_of_openb() -> None:
@@ -59,15 +63,16 @@ def test_a_job_asks_for_all_of_one_specification_and_its_scale_factor_is_its_par
 
 
 def test_a_job_that_shares_a_gpu_has_the_speed_of_the_whole_one() -> None:
-    workload = drawn(((SHARED, 1),), 50)
-    for job in workload.until(0.0):
-        assert workload.throughputs.rows[job.type_index].tolist() == workload.throughputs.row(job.job_type, 1).tolist()
+    reader = drawn(((SHARED, 1),), 50)
+    throughputs = reader.workload.throughputs
+    for job in reader.until(0.0):
+        assert throughputs.rows[job.type_index].tolist() == throughputs.row(job.job_type, 1).tolist()
 
 
 def test_durations_and_types_are_those_of_the_same_seed_without_pods() -> None:
-    plain = GeneratedWorkload(Recipe(seed=4, jobs=200, mean_gap_s=60.0), ThroughputTable.builtin(), TYPES)
+    plain = reader_of(Recipe(seed=4, jobs=200, mean_gap_s=60.0))
     recipe = Recipe(seed=4, jobs=200, mean_gap_s=60.0, pods=((SHARED, 3), (WHOLE, 1)))
-    shared = GeneratedWorkload(recipe, ThroughputTable.builtin(), TYPES)
+    shared = reader_of(recipe)
     assert [(job.job_type, job.total_steps, job.arrival_s) for job in plain.until(math.inf)] == [
         (job.job_type, job.total_steps, job.arrival_s) for job in shared.until(math.inf)
     ]
@@ -90,7 +95,7 @@ def test_the_jobs_of_alibaba_have_the_demand_of_the_trace() -> None:
 
 
 def test_typical_requests_are_those_of_the_pods_with_gpus() -> None:
-    tasks = drawn(((SHARED, 57), (WHOLE, 38), (FOUR, 5)), 1).tasks
+    tasks = drawn(((SHARED, 57), (WHOLE, 38), (FOUR, 5)), 1).workload.tasks
     assert tasks.requests == (SHARED._replace(memory_mib=0), WHOLE)
     assert tasks.share.tolist() == pytest.approx([0.6, 0.4])
 
@@ -106,7 +111,7 @@ def test_typical_requests_are_those_of_the_pods_with_gpus() -> None:
 def test_typical_requests_of_jobs_without_pods_follow_from_the_scale_factors(
     multi_gpu: bool, cap: int, expected: dict[int, float]
 ) -> None:
-    tasks = drawn((), 1, multi_gpu=multi_gpu, scale_factor_cap=cap).tasks
+    tasks = drawn((), 1, multi_gpu=multi_gpu, scale_factor_cap=cap).workload.tasks
     assert [request[:3] for request in tasks.requests] == [(0, 1000, gpus) for gpus in expected]
     assert tasks.share.tolist() == pytest.approx(list(expected.values()))
 
@@ -173,7 +178,7 @@ def test_a_trace_takes_the_place_of_pods(tmp_path: Path) -> None:
     trace = tmp_path / "one.trace"
     trace.write_text("A3C\tc\td\t-s\t0\t10\t1\t1\t-1\t0\n")
     scenario = load_scenario("alibaba", {"workload.trace": str(trace), "cluster.gpus": "T4=2"})
-    (job,) = build_workload(scenario, ("T4",)).until(0.0)
+    (job,) = Reader(build_workload(scenario, ("T4",))).until(0.0)
     assert job.request is None
 
 

@@ -12,10 +12,10 @@ from oracle import GAVEL, names, read
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.sched import registry
 from phasewise.sched.api import Allocation, ClusterView, TypeOrder
-from phasewise.sched.registry import PolicyOptions
+from phasewise.sched.policy_options import MaxMinOptions, PolicyOptions
 from phasewise.sched.statements import proportional_throughput
 from phasewise.solvers.api import Solution
-from phasewise.solvers.problems import Problem
+from phasewise.solvers.problems import AllocationProblem
 from phasewise.solvers.session import open_solver
 
 K80, P100, V100 = 0, 1, 2
@@ -54,7 +54,7 @@ def recorded_view(case: dict[str, Any]) -> ClusterView:
     )
 
 
-def no_solve(problem: Problem) -> Solution:
+def no_solve(problem: AllocationProblem) -> Solution:
     pytest.fail(f"a policy without a solver stated {problem}")
 
 
@@ -63,10 +63,10 @@ class Recorder:
 
     def __init__(self) -> None:
         self.solver = open_solver("highs-direct", {}, PhaseTimer())
-        self.problems: list[Problem] = []
+        self.problems: list[AllocationProblem] = []
         self.solutions: list[Solution] = []
 
-    def __call__(self, problem: Problem) -> Solution:
+    def __call__(self, problem: AllocationProblem) -> Solution:
         self.problems.append(problem)
         self.solutions.append(self.solver.solve(problem))
         return self.solutions[-1]
@@ -231,7 +231,7 @@ def test_two_jobs_with_opposite_tastes_each_get_their_type() -> None:
 @pytest.mark.parametrize("name", ["max_min_fairness", "max_min_fairness_perf"])
 def test_the_canonical_option_adds_the_small_linear_term(name: str) -> None:
     solve = Recorder()
-    registry.policy(name, PolicyOptions(canonical=True)).allocate(view_of([[1, 3]], [1, 1]), solve, None)
+    registry.policy(name, MaxMinOptions(canonical=True)).allocate(view_of([[1, 3]], [1, 1]), solve, None)
     assert solve.problems[0].linear_weight == 1e-3
 
 

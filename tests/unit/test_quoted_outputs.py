@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = pages()
 DOCUMENTATION = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # How what is printed about runs begins: a summary, a comparison.
-BEGINNINGS = re.compile(r"^```\n(\w+  (complete|stopped|saturated)  |A  [\w-]+  (complete|stopped)$)", re.MULTILINE)
+BEGINNINGS = re.compile(r"^```\n(\w+  (complete|stopped|overloaded)  |A  [\w-]+  (complete|stopped)$)", re.MULTILINE)
 CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 REFUSED = re.compile(r"^\$ phasewise (.*)\n(phasewise: error: .*)$", re.MULTILINE)
 LOCKED = re.compile(r"^highspy==(\S+)", re.MULTILINE)

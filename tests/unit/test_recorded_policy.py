@@ -15,15 +15,15 @@ from phasewise.sched import registry
 from phasewise.sched.api import ClusterView, TypeOrder
 from phasewise.sched.errors import ScenarioError, TraceError
 from phasewise.sched.policies.recorded import RecordedPolicy
-from phasewise.sched.registry import PolicyOptions
+from phasewise.sched.policy_options import PolicyOptions
 from phasewise.solvers.api import Solution
-from phasewise.solvers.problems import Problem
+from phasewise.solvers.problems import AllocationProblem
 
 TYPES = ("k80", "p100", "v100")
 CASE = "tr--6_6_6--g111--max_min_fairness_perf"
 
 
-def no_solve(problem: Problem) -> Solution:
+def no_solve(problem: AllocationProblem) -> Solution:
     pytest.fail(f"a replay stated {problem}")
 
 
@@ -92,8 +92,10 @@ def test_a_call_is_repeatable_because_the_memory_is_outside(tmp_path: Path) -> N
 
 
 def test_the_registry_builds_it_from_options(tmp_path: Path) -> None:
-    options = PolicyOptions(allocations=str(written(tmp_path, contents_of())), worker_types=TYPES)
-    assert registry.policy("recorded", options).allocate(view_of([0]), no_solve, None).x.shape == (1, 3)
+    chosen = {"allocations": str(written(tmp_path, contents_of()))}
+    assert registry.policy("recorded", PolicyOptions(worker_types=TYPES), chosen).allocate(
+        view_of([0]), no_solve, None
+    ).x.shape == (1, 3)
 
 
 def test_without_a_file_it_says_how_to_name_one() -> None:

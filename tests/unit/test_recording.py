@@ -6,6 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from small_runs import Job, Run, perform, plain_rates, run_trace, trace_scenario
 
 from phasewise.profiling.artefacts.sinks import ListSink
 from phasewise.profiling.errors import OutputError
-from phasewise.profiling.phases import PHASES
+from phasewise.profiling.phases import PHASES, PhaseTimer
 from phasewise.sched import simulate as simulation_module
 from phasewise.sched.errors import RunFailedError, ScenarioError
 from phasewise.sched.scenario.loading import load_scenario
@@ -35,13 +36,18 @@ JOBS = {
     "status": "string",
     "rounds_run": "int64",
     "moves": "int64",
+    **dict.fromkeys(
+        ("end_s", "first_start_s", "queued_s", "run_s", "gpu_s", "ideal_s", "rho", "slo_s", "cost"), "double"
+    ),
+    **dict.fromkeys(("demand_milli", "cpu_milli", "memory_mib"), "int64"),
+    **dict.fromkeys(("name", "user", "vc", "class"), "string"),
 }
 PLACEMENTS = dict.fromkeys(("job_id", "node", "gpu", "share_milli", "start_round", "end_round"), "int64")
 ROUNDS = {
     **dict.fromkeys(
         ("round", "active", "running", "queued", "completed", "moves", "lp_solved", "lp_jobs", "lp_iterations"), "int64"
     ),
-    **dict.fromkeys(("sim_time_s", "utilization", "frag_rate", "lp_objective", "lp_gap", "rss_mib"), "double"),
+    **dict.fromkeys(("sim_time_s", "end_s", "utilization", "frag_rate", "lp_objective", "lp_gap", "rss_mib"), "double"),
     **dict.fromkeys(("utilization_k80", "utilization_p100", "utilization_v100"), "double"),
     **{f"phase_{phase}{clock}": "double" for phase in PHASES for clock in ("_s", "_cpu_s")},
     "lp_rebuild": "string",
@@ -51,6 +57,8 @@ SUMMARY = {
     *("lp_rebuilds", "lp_reuse_rate"),
     *("jobs_completed", "jobs_failed", "window", "sim_time_s", "wall_s", "cpu_s", "rounds_per_cpu_s", "peak_rss_mib"),
     *("moves", "lease_extensions", "lease_extension_opportunities", "phases", "phase_coverage"),
+    *("censored", "window_jobs", "window_done", "avg_jct_lower_bound_s", "drift", "offered_load", "compile_s"),
+    *("jobs_refused", "rho", "queue_s_p50", "queue_s_p95", "goodput", "lost_gpu_s", "slo_misses", "cost", "version"),
 }
 
 
@@ -78,7 +86,7 @@ def test_a_finished_run_leaves_these_files_and_no_others(toy: Run) -> None:
 
 def test_the_record_of_a_run_holds_the_resolved_scenario_and_the_summary(toy: Run) -> None:
     record = toy.record
-    assert record["schema"] == 1
+    assert record["schema"] == 2
     assert record["status"] == "complete"
     assert record["scenario"]["workload"]["jobs"] == 12
     assert record["scenario"]["stop"]["window"] is None
@@ -340,7 +348,8 @@ def test_a_solver_that_fails_ends_the_run_and_what_was_computed_is_saved(
     answers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = simulation_module.open_solver
-    monkeypatch.setattr(simulation_module, "open_solver", lambda *chosen: Failing(answers, opened(*chosen).solve))
+    once = lru_cache(lambda: Failing(answers, opened("highs-direct", {}, PhaseTimer()).solve))
+    monkeypatch.setattr(simulation_module, "open_solver", lambda *chosen: once())
     with pytest.raises(RunFailedError, match="nobody could solve this; what was computed is saved in") as told:
         simulate(load_scenario("toy"), tmp_path / "out")
     rounds = told.value.round_index

@@ -124,8 +124,8 @@ def test_a_policy_of_another_distribution_is_found_by_its_entry_point(tmp_path: 
     source = PLUGIN.format(name="Lottery", docstring="Draw lots.", registered="lottery")
     folder = installed_plugin(tmp_path, source, "[phasewise.policies]\nlottery = thirdparty:Lottery\n")
     done = run_python(
-        "from phasewise.sched import registry as r;"
-        "print(r.describe_policies()['lottery'], r.policy('lottery', r.PolicyOptions(seed=7)).seed)",
+        "from phasewise.sched import registry as r; from phasewise.sched.policy_options import PolicyOptions;"
+        "print(r.describe_policies()['lottery'], r.policy('lottery', PolicyOptions(seed=7)).seed)",
         folder,
     )
     assert (done.stdout.strip(), done.stderr) == ("Draw lots. 7", "")

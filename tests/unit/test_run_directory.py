@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,9 @@ from synthetic_run import RunShape, write_run
 from phasewise.profiling.artefacts.tables import parts_folder
 from phasewise.reports.errors import RunDirectoryError
 from phasewise.reports.run_directory import load_run
+from phasewise.reports.viewer.occupancy import read_occupancy
+
+SCHEMA_1 = Path(__file__).resolve().parents[1] / "fixtures" / "run-of-schema-1"
 
 
 def edit_run_json(run: Path, **changes: object) -> None:
@@ -76,10 +80,10 @@ def test_no_opportunity_to_extend_a_lease_means_no_rate(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("{", "is no run.json of schema 1"),
-        ("[]", "is no run.json of schema 1"),
-        ('{"schema": 2}', "schema 2; this version reads schema 1"),
-        ("{}", "schema None; this version reads schema 1"),
+        ("{", "is no run.json of schema 1 and 2"),
+        ("[]", "is no run.json of schema 1 and 2"),
+        ('{"schema": 3}', "schema 3; this version reads schema 1 and 2: a later version wrote it"),
+        ("{}", "schema None; this version reads schema 1 and 2"),
         ('{"schema": 1, "scenario": {}, "status": "asleep"}', "asleep"),
         ('{"schema": 1, "status": "complete"}', "scenario"),
         ('{"schema": 1, "scenario": {}, "status": "complete", "summary": {"rounds": "many"}}', "summary.rounds"),
@@ -123,3 +127,27 @@ def test_missing_and_unusable_columns_are_named(tmp_path: Path) -> None:
         _ = run.rounds
     with pytest.raises(RunDirectoryError, match="column 'job_type' holds string; numbers are expected"):
         run.jobs.numbers("job_type")
+
+
+# -- schema 1: a run directory that an earlier version wrote ---------------------------------------------------------
+
+
+def test_a_run_of_schema_1_is_read_and_what_it_lacks_is_absent() -> None:
+    run = load_run(SCHEMA_1)
+    assert (run.status, run.summary.jobs_completed, run.summary.rounds) == ("complete", 3, 64)
+    assert run.summary.avg_jct_s == pytest.approx(np.mean(run.jobs.numbers("jct_s")))
+    assert run.summary.rho is run.summary.censored is run.summary.queue_s_p95 is None
+    assert np.isnan(run.jobs.numbers("rho")).all()
+    assert run.jobs.strings("user") == [None] * 3
+    assert np.isnan(run.rounds.numbers("end_s")).all()
+
+
+def test_a_run_of_schema_1_can_be_viewed_and_ends_after_its_last_round() -> None:
+    shown = read_occupancy(load_run(SCHEMA_1))
+    assert shown.end_s == pytest.approx(shown.sim_time_s[-1] + 360.0)
+
+
+def test_a_run_that_schema_1_calls_saturated_is_overloaded(tmp_path: Path) -> None:
+    shutil.copytree(SCHEMA_1, tmp_path / "run")
+    edit_run_json(tmp_path / "run", status="saturated")
+    assert load_run(tmp_path / "run").status == "overloaded"

@@ -7,12 +7,15 @@ from pathlib import Path
 import pytest
 
 from phasewise.bench.same_bytes import differing, one_sided
+from phasewise.profiling.artefacts.schemas import Field
 from phasewise.profiling.artefacts.tables import TableSink
 
 
 def write_run(folder: Path, steps: list[float], lines: list[str], **columns: list[float]) -> Path:
     folder.mkdir()
-    table = TableSink(folder / "rounds.parquet", dict.fromkeys(["steps", *columns], "float64"))
+    table = TableSink(
+        folder / "rounds.parquet", [Field(name, "float64", "", "a number") for name in ("steps", *columns)]
+    )
     table.write({"steps": steps, **columns})
     table.close()
     (folder / "lines.log").write_text("".join(line + "\n" for line in lines))

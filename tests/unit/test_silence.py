@@ -24,8 +24,8 @@ import json, sys
 import numpy as np
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers.errors import OptionError, SolveFailedError
-from phasewise.solvers.lexicographic import LexicographicProblem
-from phasewise.solvers.problems import MaxMinProblem
+from phasewise.solvers.families.lexicographic import LexicographicProblem
+from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.session import open_solver
 
 names, options = json.loads(sys.argv[1])

@@ -9,7 +9,8 @@ import pytest
 
 from phasewise.solvers.api import Answer, RebuildReason, Solution, Status
 from phasewise.solvers.certify import Rejection, certify
-from phasewise.solvers.problems import MaxMinProblem
+from phasewise.solvers.families.max_min import MaxMinProblem
+from phasewise.solvers.proofs import Duals
 
 PROBLEM = MaxMinProblem(np.array([[1.0, 2.0], [2.0, 1.0]]), np.ones(2), np.ones(2))
 BEST = np.array([[0.0, 1.0], [1.0, 0.0]])  # both jobs at 2
@@ -17,7 +18,7 @@ WEIGHTS, PRICES = np.array([0.5, 0.5]), np.array([1.0, 1.0])
 
 
 def answer(x: object, **changes: object) -> Answer:
-    fields: dict[str, object] = {"status": Status.OPTIMAL, "capacity_prices": PRICES, "job_weights": WEIGHTS}
+    fields: dict[str, object] = {"status": Status.OPTIMAL, "duals": Duals(PRICES, WEIGHTS)}
     return Answer(x=None if x is None else np.array(x, dtype=np.float64), **{**fields, **changes})  # type: ignore[arg-type]
 
 
@@ -60,14 +61,14 @@ def test_a_small_violation_is_projected_away_and_reported() -> None:
 
 def test_the_certified_x_is_read_only_and_not_the_backends_own() -> None:
     own = np.array(BEST)
-    solution = accepted(Answer(Status.OPTIMAL, own, PRICES, WEIGHTS))
+    solution = accepted(Answer(Status.OPTIMAL, own, Duals(PRICES, WEIGHTS)))
     assert own.flags.writeable
     assert not solution.x.flags.writeable
     assert not np.shares_memory(own, solution.x)
 
 
 def test_an_answer_without_duals_is_judged_by_feasibility_alone() -> None:
-    solution = accepted(answer(0.5 * BEST, capacity_prices=None, job_weights=None))
+    solution = accepted(answer(0.5 * BEST, duals=None))
     assert (solution.bound, solution.gap) == (None, None)
 
 
@@ -77,8 +78,8 @@ def test_an_inaccurate_answer_counts_if_its_figures_are_good() -> None:
 
 def test_duals_of_garbage_cannot_make_a_bound_wrong() -> None:
     for weights in (np.array([np.nan, 1.0]), np.array([-1.0, -1.0]), np.array([np.inf, 1.0])):
-        assert accepted(answer(BEST, job_weights=weights)).bound == 2.0  # the ceiling, which needs no dual
-    assert accepted(answer(BEST, capacity_prices=np.array([-5.0, np.nan]))).bound == 2.0
+        assert accepted(answer(BEST, duals=Duals(PRICES, weights))).bound == 2.0  # the ceiling, which needs no dual
+    assert accepted(answer(BEST, duals=Duals(np.array([-5.0, np.nan]), WEIGHTS))).bound == 2.0
 
 
 @pytest.mark.parametrize(
@@ -100,5 +101,5 @@ def test_an_unusable_answer_is_rejected_with_the_reason(candidate: Answer, reaso
 
 def test_the_gap_is_relative_so_that_tiny_gains_are_judged_as_strictly() -> None:
     tiny = MaxMinProblem(PROBLEM.gain * 1e-12, np.ones(2), np.ones(2))
-    verdict = certify(tiny, answer(0.5 * BEST, capacity_prices=PRICES * 1e-12), "stub")
+    verdict = certify(tiny, answer(0.5 * BEST, duals=Duals(PRICES * 1e-12, WEIGHTS)), "stub")
     assert isinstance(verdict, Rejection)

@@ -15,11 +15,13 @@ from phasewise.profiling.phases import FakeClock, Phase, PhaseTimer
 from phasewise.solvers import registry
 from phasewise.solvers.api import Answer, SolverSession, Status
 from phasewise.solvers.errors import OptionError, ProblemError, SolveFailedError, UnknownBackendError
+from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.instances import random_problem
-from phasewise.solvers.problems import MaxMinProblem, Problem
+from phasewise.solvers.problems import AllocationProblem
+from phasewise.solvers.proofs import Duals
 from phasewise.solvers.session import open_solver
 
-Behaviour = Callable[[Problem], Answer]
+Behaviour = Callable[[AllocationProblem], Answer]
 PROBLEM = random_problem(0, 6, 2)
 
 
@@ -29,7 +31,7 @@ class FakeSession:
     timer: PhaseTimer
     calls: int = 0
 
-    def solve(self, problem: Problem) -> Answer:
+    def solve(self, problem: AllocationProblem) -> Answer:
         self.calls += 1
         with self.timer.phase(Phase.LP_SOLVE):
             return self.behaviour(problem)
@@ -64,7 +66,7 @@ def raises(error: Exception) -> Behaviour:
 def has_a_bug(error: Exception) -> Behaviour:
     """Raise in the backend's own lines."""
 
-    def behave(problem: Problem) -> Answer:
+    def behave(problem: AllocationProblem) -> Answer:
         raise error
 
     return behave
@@ -74,10 +76,10 @@ def claims(status: Status, value: float) -> Behaviour:
     return lambda problem: Answer(status, np.full((problem.jobs, problem.types), value), note="native words")
 
 
-def lies(problem: Problem) -> Answer:
+def lies(problem: AllocationProblem) -> Answer:
     """Claim that doing nothing is optimal, with duals that prove the contrary."""
     nothing = np.zeros((problem.jobs, problem.types))
-    return Answer(Status.OPTIMAL, nothing, np.zeros(problem.types), np.ones(problem.jobs) / problem.jobs)
+    return Answer(Status.OPTIMAL, nothing, Duals(np.zeros(problem.types), np.ones(problem.jobs) / problem.jobs))
 
 
 FAILURES: list[tuple[str, Behaviour, str]] = [
@@ -128,7 +130,7 @@ def test_all_failing_says_every_reason_the_size_and_the_options() -> None:
 def test_a_solver_goes_on_after_a_failure() -> None:
     moods = iter([raises(ValueError("once")), claims(Status.OPTIMAL, 0.0)])
 
-    def moody(problem: Problem) -> Answer:
+    def moody(problem: AllocationProblem) -> Answer:
         return next(moods)(problem)
 
     with registry.registered(Fake("moody", moody)):
@@ -139,7 +141,7 @@ def test_a_solver_goes_on_after_a_failure() -> None:
 
 
 def test_the_first_good_answer_ends_the_chain() -> None:
-    def never(problem: Problem) -> Answer:
+    def never(problem: AllocationProblem) -> Answer:
         raise AssertionError("the chain went on after a certified answer")
 
     with registry.registered(Fake("never", never)):

@@ -7,8 +7,8 @@ import pytest
 from scipy.optimize import linprog
 
 from phasewise.solvers.errors import ProblemError
+from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.instances import Load, churned_rounds, with_switching
-from phasewise.solvers.problems import MaxMinProblem
 
 
 def problem(**changes: object) -> MaxMinProblem:

@@ -98,7 +98,7 @@ import numpy as np
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers import registry
 from phasewise.solvers.errors import UnknownBackendError
-from phasewise.solvers.problems import MaxMinProblem
+from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.session import open_solver
 
 assert "idle" in registry.names(), registry.names()

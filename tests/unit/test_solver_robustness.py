@@ -27,14 +27,16 @@ from phasewise.sched.simulate import Callbacks, build_parts, simulate
 from phasewise.solvers import registry
 from phasewise.solvers.api import Answer, SolverSession, Status
 from phasewise.solvers.errors import ProblemError, UnknownBackendError
+from phasewise.solvers.families.lexicographic import LEXICOGRAPHIC
+from phasewise.solvers.families.max_min import MAX_MIN, MAX_MIN_SWITCHING, MaxMinProblem
 from phasewise.solvers.instances import Trait, random_problem
-from phasewise.solvers.lexicographic import LEXICOGRAPHIC
-from phasewise.solvers.problems import MAX_MIN, MAX_MIN_SWITCHING, MaxMinProblem, Problem
+from phasewise.solvers.problems import AllocationProblem
+from phasewise.solvers.proofs import Duals
 from phasewise.solvers.session import open_solver
 
 SOUND = "highs-direct"
 FIRST_FAILURE = 2  # calls of the policy that go well before
-Behaviour = Callable[[Problem, SolverSession], object]
+Behaviour = Callable[[AllocationProblem, SolverSession], object]
 
 
 class NativeLibraryError(Exception):
@@ -54,7 +56,7 @@ class FailingSession:
     once: bool
     calls: int = 0
 
-    def solve(self, problem: Problem) -> Answer:
+    def solve(self, problem: AllocationProblem) -> Answer:
         self.calls += 1
         due = self.calls == FIRST_FAILURE + 1 if self.once else self.calls > FIRST_FAILURE
         return self.behave(problem, self.sound) if due else self.sound.solve(problem)  # type: ignore[return-value]
@@ -88,7 +90,7 @@ def raises(error: BaseException) -> Behaviour:
 def has_a_bug(error: BaseException) -> Behaviour:
     """Raise in the backend's own lines."""
 
-    def behave(problem: Problem, sound: SolverSession) -> Answer:
+    def behave(problem: AllocationProblem, sound: SolverSession) -> Answer:
         raise error
 
     return behave
@@ -98,24 +100,24 @@ def ends(status: Status) -> Behaviour:
     return lambda problem, sound: Answer(status, np.zeros((problem.jobs, problem.types)), note="says the library")
 
 
-def answers(of: Callable[[Problem, Answer], object]) -> Behaviour:
+def answers(of: Callable[[AllocationProblem, Answer], object]) -> Behaviour:
     return lambda problem, sound: of(problem, sound.solve(problem))
 
 
-def asks_for_a_pebibyte(problem: Problem, sound: SolverSession) -> Answer:
+def asks_for_a_pebibyte(problem: AllocationProblem, sound: SolverSession) -> Answer:
     return Answer(Status.OPTIMAL, np.zeros(1 << 47))
 
 
-def hangs_until_its_limit(problem: Problem, sound: SolverSession) -> Answer:
+def hangs_until_its_limit(problem: AllocationProblem, sound: SolverSession) -> Answer:
     time.sleep(0.005)
     return Answer(Status.TIME_LIMIT, None, note="after 0.005 s")
 
 
-def half_of_it_with_the_optimums_duals(problem: Problem, answer: Answer) -> Answer:
+def half_of_it_with_the_optimums_duals(problem: AllocationProblem, answer: Answer) -> Answer:
     return replace(answer, x=answer.x * 0.5)
 
 
-def noise(problem: Problem) -> np.ndarray:
+def noise(problem: AllocationProblem) -> np.ndarray:
     return np.random.default_rng(0).normal(size=(problem.jobs, problem.types)) * 1e9
 
 
@@ -408,7 +410,7 @@ def test_auto_goes_on_to_another_backend_where_a_library_raises_a_class_of_its_o
 
 def unfounded(values: object) -> Behaviour:
     """Answer rightly, but with these for both kinds of duals."""
-    return answers(lambda _, answer: replace(answer, capacity_prices=values, job_weights=values))
+    return answers(lambda _, answer: replace(answer, duals=Duals(capacity=values, gain=values)))
 
 
 @pytest.mark.parametrize("values", [np.array([np.nan]), np.ones(3), [1.0], "duals", np.array(["a", "b"])])
@@ -430,13 +432,12 @@ def test_no_duals_make_a_poor_answer_look_good(seed: int) -> None:
     problem = random_problem(seed, 12, 3, {Trait.CANONICAL} if seed % 2 else ())
     assert open_solver(SOUND, {}, PhaseTimer()).solve(problem).objective > 0.0
 
-    def poor(problem: Problem, answer: Answer) -> Answer:
+    def poor(problem: AllocationProblem, answer: Answer) -> Answer:
         size = 10.0 ** rng.integers(-6, 6)
         return replace(
             answer,
             x=answer.x * 0.5,
-            capacity_prices=rng.random(problem.types) * size,
-            job_weights=rng.random(problem.jobs) / problem.jobs,
+            duals=Duals(rng.random(problem.types) * size, rng.random(problem.jobs) / problem.jobs),
         )
 
     with registry.registered(Failing(answers(poor))):
@@ -468,7 +469,7 @@ FINE = MaxMinProblem(np.ones((2, 2)), np.ones(2), np.ones(2))
     replace(FINE, previous=np.zeros((2, 2)), move_cost=np.full((2, 1), np.inf)),
 ])  # fmt: skip
 def test_what_would_have_no_optimum_is_refused_before_any_backend_sees_it(spoilt: MaxMinProblem) -> None:
-    def never(problem: Problem, sound: SolverSession) -> Answer:
+    def never(problem: AllocationProblem, sound: SolverSession) -> Answer:
         raise AssertionError("a backend got a malformed problem")
 
     with registry.registered(Failing(never)):

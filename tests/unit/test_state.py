@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from phasewise.sched.cluster.layout import ClusterLayout
-from phasewise.sched.round.state import JobTable
+from phasewise.sched.round.jobs import JobTable
 from phasewise.sched.scenario.config import Cluster
 from phasewise.sched.workload.arrivals import Arrival
 

@@ -8,10 +8,29 @@ import numpy as np
 import pytest
 
 from phasewise.sched.errors import ScenarioError
-from phasewise.sched.round.stopping import Stopper, StopReason, Trend, jct_trend, window_means
+from phasewise.sched.round.stopping import Moment, StopReason
+from phasewise.sched.round.stopping import Stopper as Rules
 from phasewise.sched.scenario.config import Stop
 
 HOUR_S = 3600.0
+
+
+class Stopper:
+    """The rules of a run with its counts."""
+
+    def __init__(self, stop: Stop, total_jobs: int | None) -> None:
+        self.rules = Rules(stop, total_jobs)
+        self.departures = self.rules.begin()
+
+    def observe_completion(self, job_id: int, time_s: float) -> None:
+        self.rules.observe_completion(self.departures, job_id, time_s)
+
+    def observe_gone(self, job_id: int) -> None:
+        self.rules.observe_gone(self.departures, job_id)
+
+    @property
+    def completions_per_hour(self) -> float | None:
+        return self.departures.completions_per_hour
 
 
 def decide(
@@ -23,7 +42,8 @@ def decide(
     utilization: float = 0.5,
     wall_s: float = 0.0,
 ) -> StopReason | None:
-    return stopper.decide(round_index, now_s, active, utilization, wall_s)
+    moment = Moment(round_index, now_s, active, utilization)
+    return stopper.rules.decide(stopper.departures, moment, wall_s)
 
 
 def test_a_run_goes_on_until_all_jobs_are_gone_however_they_went() -> None:
@@ -150,7 +170,7 @@ def test_the_order_of_completions_within_a_round_does_not_matter() -> None:
     [
         (StopReason.ALL_COMPLETE, "complete"),
         (StopReason.WINDOW_COMPLETE, "complete"),
-        (StopReason.SATURATED, "saturated"),
+        (StopReason.SATURATED, "overloaded"),
         (StopReason.STRAGGLERS, "stopped"),
         (StopReason.ROUNDS, "stopped"),
         (StopReason.SIM_TIME, "stopped"),
@@ -189,24 +209,3 @@ def test_memory_does_not_grow_with_completions() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 20_000  # bytes: a hundred numbers, not twenty thousand
-
-
-def test_window_means_leave_out_an_incomplete_window() -> None:
-    assert window_means(np.array([1.0, 3.0, 5.0, 7.0, 100.0]), 2).tolist() == [2.0, 6.0]
-
-
-@pytest.mark.parametrize(
-    ("means_s", "trend"),
-    [
-        ([], Trend.UNDECIDED),
-        ([10.0], Trend.UNDECIDED),
-        ([10.0, 10.9], Trend.CONVERGED),
-        ([10.0, 11.5], Trend.UNDECIDED),
-        ([10.0, 12.5, 16.0], Trend.UNDECIDED),
-        ([10.0, 12.5, 16.0, 20.0], Trend.DIVERGING),
-        ([10.0, 12.5, 16.0, 20.0, 20.1], Trend.CONVERGED),
-        ([10.0, 12.5, 16.0, 18.0, 22.0], Trend.UNDECIDED),
-    ],
-)
-def test_the_trend_follows_the_growth_of_adjacent_windows(means_s: list[float], trend: Trend) -> None:
-    assert jct_trend(means_s) is trend

@@ -13,8 +13,8 @@ from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers.api import Status
 from phasewise.solvers.backends.structured import Structured
 from phasewise.solvers.errors import OptionError, SolveFailedError
+from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.instances import random_problem
-from phasewise.solvers.problems import MaxMinProblem
 from phasewise.solvers.session import open_solver
 
 

@@ -14,11 +14,16 @@ import pytest
 from full_disk import full_disk
 
 from phasewise.profiling.artefacts import tables
+from phasewise.profiling.artefacts.schemas import Field
 from phasewise.profiling.artefacts.tables import TableSink, parts_folder, read_table
 from phasewise.profiling.errors import OutputError, RecordError
 
 LIMIT_BYTES = 4000
-SCHEMA = {"round": "int64", "load": "float64", "rebuild": "string"}
+FIELDS = (
+    Field("round", "int64", "", "a number"),
+    Field("load", "float64", "", "another"),
+    Field("rebuild", "string", "", "a text", null="there is none"),
+)
 
 
 def rows(start: int, end: int) -> dict[str, np.ndarray | list[str | None]]:
@@ -31,7 +36,7 @@ def rows(start: int, end: int) -> dict[str, np.ndarray | list[str | None]]:
 
 
 def written(path: Path, *cuts: int) -> TableSink:
-    sink = TableSink(path, SCHEMA)
+    sink = TableSink(path, FIELDS)
     for start, end in zip((0, *cuts), cuts, strict=False):
         sink.write(rows(start, end))
     return sink
@@ -82,7 +87,7 @@ def test_a_run_killed_after_the_rename_repeats_no_row(path: Path, tmp_path: Path
 
 
 def test_a_run_killed_before_its_first_row_leaves_an_empty_table_with_its_columns(path: Path) -> None:
-    TableSink(path, SCHEMA)
+    TableSink(path, FIELDS)
     assert read_table(path).schema == pa.schema(
         [("round", pa.int64()), ("load", pa.float64()), ("rebuild", pa.string())]
     )
@@ -91,7 +96,7 @@ def test_a_run_killed_before_its_first_row_leaves_an_empty_table_with_its_column
 
 def test_a_table_without_rows_has_its_columns(path: Path) -> None:
     written(path).close()
-    assert pq.read_table(path).column_names == list(SCHEMA)
+    assert pq.read_table(path).column_names == [field.name for field in FIELDS]
     assert rounds(path) == []
 
 
@@ -116,12 +121,19 @@ def test_the_bytes_do_not_depend_on_how_rows_came_in_blocks(tmp_path: Path, monk
 
 
 def test_nan_is_null_only_in_the_columns_that_say_so(path: Path) -> None:
-    sink = TableSink(path, {"a": "float64", "b": "float64"}, nan_as_null=["b"])
+    sink = TableSink(path, [Field("a", "float64", "", "never"), Field("b", "float64", "", "at times", null="none")])
     sink.write({"a": np.array([1.0, np.nan]), "b": np.array([np.nan, 2.0])})
     sink.close()
     table = read_table(path)
     assert table.column("a").null_count == 0
     assert table.column("b").to_pylist() == [None, 2.0]
+
+
+def test_a_column_that_is_not_given_is_null_where_it_may_be(path: Path) -> None:
+    sink = TableSink(path, FIELDS)
+    sink.write({"round": [0, 1], "load": [1.0, 2.0]})
+    sink.close()
+    assert read_table(path).column("rebuild").to_pylist() == [None, None]
 
 
 def test_some_columns_can_be_read_alone(path: Path) -> None:
@@ -136,7 +148,8 @@ def test_some_columns_can_be_read_alone(path: Path) -> None:
 @pytest.mark.parametrize(
     ("columns", "named"),
     [
-        ({"round": [1], "load": [1.0]}, r"missing \['rebuild'\]"),
+        ({"round": [1], "rebuild": ["why"]}, r"missing \['load'\]"),
+        (rows(0, 1) | {"load": [None]}, "column load: 1 nulls, where there are to be none"),
         (rows(0, 1) | {"speed": [1]}, r"unknown \['speed'\]"),
         (rows(0, 2) | {"load": [1.0]}, "unequal length: {'round': 2, 'load': 1, 'rebuild': 2}"),
         (rows(0, 1) | {"round": np.array([0.5])}, r"column round \(int64\)"),
@@ -152,7 +165,7 @@ def test_a_block_that_does_not_fit_is_refused_by_name(columns: dict[str, object]
 
 def test_an_unknown_type_is_refused(path: Path) -> None:
     with pytest.raises(RecordError, match="rational"):
-        TableSink(path, {"a": "rational"})
+        TableSink(path, [Field("a", "rational", "", "no such type")])
 
 
 def test_a_full_disk_is_named_and_the_rows_so_far_are_kept(path: Path) -> None:
@@ -174,7 +187,7 @@ def test_a_disk_that_fills_during_the_merge_keeps_the_parts(path: Path) -> None:
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OutputError, match=r"cannot write .*Not a directory"):
-        TableSink(tmp_path / "file" / "rounds.parquet", SCHEMA)
+        TableSink(tmp_path / "file" / "rounds.parquet", FIELDS)
 
 
 def test_a_table_that_is_not_there_is_named(path: Path) -> None:
@@ -228,13 +241,13 @@ import sys
 from pathlib import Path
 import numpy as np
 from phasewise.profiling.environment import peak_rss_mib, release_memory, rss_mib
+from phasewise.profiling.artefacts.run_columns import PLACEMENTS
 from phasewise.profiling.artefacts.tables import TableSink
-schema = {name: "int64" for name in ("job_id", "node", "gpu", "share_milli", "start_round", "end_round")}
-sink = TableSink(Path(sys.argv[1]) / "placements.parquet", schema)
+sink = TableSink(Path(sys.argv[1]) / "placements.parquet", PLACEMENTS.fields)
 rng = np.random.default_rng(0)
 for part in range(int(sys.argv[2])):
     for _ in range(2):
-        sink.write({name: rng.integers(0, 1 << 20, int(sys.argv[3])) for name in schema})
+        sink.write({field.name: rng.integers(0, 1 << 20, int(sys.argv[3])) for field in PLACEMENTS.fields})
 release_memory()
 Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
 before = rss_mib()

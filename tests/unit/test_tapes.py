@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import zipfile
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import native_library
@@ -16,14 +16,15 @@ from phasewise.profiling.errors import OutputError
 from phasewise.solvers import registry
 from phasewise.solvers.api import Answer, Status
 from phasewise.solvers.errors import TapeError, UnknownBackendError, UnsupportedProblemError
+from phasewise.solvers.families.lexicographic import LexicographicProblem
+from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.instances import churned_rounds, random_problem, with_switching
-from phasewise.solvers.lexicographic import LexicographicProblem
-from phasewise.solvers.problems import MaxMinProblem, Problem
+from phasewise.solvers.problems import AllocationProblem
 from phasewise.solvers.replay import replay
 from phasewise.solvers.tapes import Tape, TapeWriter
 
 
-def stated() -> list[Problem]:
+def stated() -> list[AllocationProblem]:
     """Return problems of every family, masked and not, with and without each term."""
     plain = random_problem(1, 7, 3)
     masked = replace(plain, allowed=plain.gain > 0.5, linear_weight=1e-3)
@@ -32,7 +33,7 @@ def stated() -> list[Problem]:
             plain.capacity)]  # fmt: skip
 
 
-def written(path: Path, problems: list[Problem]) -> Path:
+def written(path: Path, problems: list[AllocationProblem]) -> Path:
     with TapeWriter(path, {"scenario": "made up"}) as tape:
         for problem in problems:
             tape.write(problem)
@@ -47,8 +48,27 @@ def test_what_is_written_is_read_as_often_as_wanted(tmp_path: Path) -> None:
         for ours, theirs in zip(tape, stated(), strict=True):
             assert type(ours) is type(theirs)
             assert ours.family == theirs.family
-            for field in fields(MaxMinProblem):
-                np.testing.assert_array_equal(getattr(ours, field.name), getattr(theirs, field.name))
+            assert ours.stated().keys() == theirs.stated().keys()
+            for name, value in ours.stated().items():
+                np.testing.assert_array_equal(value, theirs.stated()[name])
+
+
+def test_a_tape_of_the_first_version_is_still_read() -> None:
+    tape = Tape(Path(__file__).resolve().parents[1] / "fixtures" / "tapes" / "version-1.tape")
+    for ours, theirs in zip(tape, stated(), strict=True):
+        assert ours.family == theirs.family
+        for name, value in theirs.stated().items():
+            np.testing.assert_array_equal(ours.stated()[name], value)
+
+
+def test_keys_and_teams_are_recorded(tmp_path: Path) -> None:
+    keys, members = np.array([4, 7, 9]), np.array([[4, -1], [7, -1], [4, 7]])
+    teams = MaxMinProblem(
+        np.ones((3, 2)), np.ones(3), np.ones(2), keys=keys, members=members, partner_gain=np.ones((3, 2))
+    )
+    (read,) = Tape(written(tmp_path / "a.tape", [teams]))
+    np.testing.assert_array_equal(read.keys, keys)
+    np.testing.assert_array_equal(read.members, members)
 
 
 def test_the_same_problems_give_the_same_bytes(tmp_path: Path) -> None:
@@ -149,7 +169,7 @@ class Failing:
     def open(self, options: object, timer: object) -> Failing:
         return self
 
-    def solve(self, problem: Problem) -> Answer:
+    def solve(self, problem: AllocationProblem) -> Answer:
         self.calls += 1
         if self.calls % 2:
             native_library.fail(RuntimeError("no"))

@@ -10,7 +10,7 @@ import pytest
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers import registry
 from phasewise.solvers.api import Status
-from phasewise.solvers.problems import MaxMinProblem
+from phasewise.solvers.families.max_min import MaxMinProblem
 
 
 def problem(jobs: int) -> MaxMinProblem:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_runs import Job, Run, plain_rates, run_trace, simulation, trace_scenario
+from small_runs import Job, Run, plain_rates, play, run_trace, simulation, trace_scenario
 
 from phasewise.sched.api import NodeView, Order, Placed
 from phasewise.sched.cluster.layout import ClusterLayout
@@ -16,7 +16,7 @@ from phasewise.sched.placement.strided import Strided
 from phasewise.sched.registry import PlacementOptions
 from phasewise.sched.round.rules import Timing, preferred_types
 from phasewise.sched.scenario.config import Cluster, TimingChoice
-from phasewise.solvers.problems import Problem
+from phasewise.solvers.problems import AllocationProblem
 from phasewise.solvers.session import open_solver
 
 PRESETS = ("gavel", "corrected")
@@ -45,20 +45,20 @@ def test_a_pair_without_progress_is_masked_unless_the_original_is_reproduced(
     jobs = [Job(10 * ROUND_STEPS), Job(10 * ROUND_STEPS, job_type="picky")]
     chosen = under(preset, **{"policy.name": "max_min_fairness"})
     scenario = trace_scenario(tmp_path, jobs, {"k80": 1, "v100": 1}, chosen, rates)
-    problems: list[Problem] = []
+    problems: list[AllocationProblem] = []
     sim = simulation(scenario)
     solver = open_solver("highs-direct", {}, sim.timer)
 
-    def solve(problem: Problem) -> Any:
+    def solve(problem: AllocationProblem, warm: object) -> Any:
         problems.append(problem)
-        return solver.solve(problem)
+        return solver.solve(problem), warm
 
     sim = simulation(scenario, solve=solve)
-    sim.run_round()
+    play(sim)
     assert problems[0].allowed_mask.tolist() == [[True, True], [not masked, True]]
     if masked:
-        assert sim.jobs.x[1, 0] == 0.0
-        assert sim.jobs.x[1, 1] > 0.0
+        assert sim.state.jobs.x[1, 0] == 0.0
+        assert sim.state.jobs.x[1, 1] > 0.0
 
 
 # -- D4: a last micro-task with fewer steps than GPUs ----------------------------------------------------------------
@@ -149,14 +149,13 @@ def test_the_first_account_of_a_run_from_time_0_closes_at_the_second_allocation_
 ) -> None:
     jobs = [Job(10 * ROUND_STEPS), Job(10 * ROUND_STEPS), Job(10 * ROUND_STEPS, 400.0)]
     sim = simulation(trace_scenario(tmp_path, jobs, {"v100": 2}, under(preset)))
-    for _ in range(2):
-        sim.run_round()
-    received_s = sim.jobs.job_time_s.max()
-    sim.run_round()  # the third job has come by now
-    assert len(sim.jobs) == 3
-    assert (sim.clocks.account_opened_s == 720.0) is closed
-    assert bool(sim.jobs.job_time_s.max() < received_s) is closed
-    assert sim.jobs.job_time_s.max() > 180.0
+    play(sim, 2)
+    received_s = sim.state.jobs.job_time_s.max()
+    play(sim)  # the third job has come by now
+    assert len(sim.state.jobs) == 3
+    assert (sim.state.clocks.account_opened_s == 720.0) is closed
+    assert bool(sim.state.jobs.job_time_s.max() < received_s) is closed
+    assert sim.state.jobs.job_time_s.max() > 180.0
 
 
 # -- D6: arrivals and idle GPUs --------------------------------------------------------------------------------------
@@ -276,7 +275,7 @@ class Watching:
         self.strided = Strided(PlacementOptions(ClusterLayout.build(Cluster(gpus={"v100": 2, "k80": 1}))))
 
     def place(self, order: Order, nodes: NodeView) -> Placed:
-        self.sums.append((self.sim.jobs.job_time_s / self.sim.service.worker_time_s).sum(axis=0).tolist())
+        self.sums.append((self.sim.state.jobs.job_time_s / self.sim.state.service.worker_time_s).sum(axis=0).tolist())
         return self.strided.place(order, nodes)
 
 
@@ -287,10 +286,8 @@ def test_shares_of_service_add_up_to_one_when_corrected(preset: str, tmp_path: P
     watching = Watching()
     sim = simulation(trace_scenario(tmp_path, jobs, {"v100": 2, "k80": 1}, chosen), placement=watching)
     watching.sim = sim
-    sim.clocks.now_s = 1.0
-    for _ in range(6):
-        sim.run_round()
-    assert len(sim.jobs) < 3, "a job has departed"
+    play(sim, 6)
+    assert len(sim.state.jobs) < 3, "a job has departed"
     off = np.abs(np.array(watching.sums) - 1.0).max(axis=1)
     assert off[0] < 1e-12
     assert (off < 1e-12).all() if preset == "corrected" else off.max() > 0.01

@@ -12,8 +12,9 @@ from phasewise.solvers import registry
 from phasewise.solvers.api import Solution, Status
 from phasewise.solvers.backends.waterfill import water_level
 from phasewise.solvers.errors import OptionError
+from phasewise.solvers.families.max_min import MAX_MIN, MaxMinProblem
 from phasewise.solvers.instances import Load, Trait, churned_rounds, random_problem
-from phasewise.solvers.problems import MAX_MIN, Floats, MaxMinProblem
+from phasewise.solvers.problems import Floats
 from phasewise.solvers.session import open_solver
 
 HEURISTICS = [

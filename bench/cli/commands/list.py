@@ -20,9 +20,12 @@ def _scenarios() -> list[Record]:
 
 
 def _policies() -> list[Record]:
-    from phasewise.sched.registry import broken_policies, describe_policies
+    from phasewise.sched.registry import broken_policies, describe_policies, policy_options
 
-    return _described(describe_policies(), broken_policies())
+    described = _described(describe_policies(), broken_policies())
+    return [
+        record | {"options": policy_options(record["name"]) if not record["broken"] else []} for record in described
+    ]
 
 
 def _placements() -> list[Record]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from functools import cached_property
+from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 
-from phasewise.solvers.errors import ProblemError
 from phasewise.solvers.hulls import DETOUR, ROUNDING, affordable_level, lower_hulls, priced
-from phasewise.solvers.problems import Bools, Floats, Ints, MaxMinProblem
+from phasewise.solvers.problems import AllocationProblem, Bools, Floats, Ints, check_common, usable_pairs
+from phasewise.solvers.proofs import Duals, Proof
+from phasewise.solvers.rows import Keys
 
 LEXICOGRAPHIC: Final = "lexicographic"
 
@@ -22,33 +25,70 @@ _DUST: Final = 1e-12  # of a job's level: what idle GPUs give at most where they
 _TINY: Final = 1e-300
 
 
-@dataclass(frozen=True, slots=True)
-class LexicographicProblem(MaxMinProblem):
-    """A max-min problem of whose optima the one is sought whose sorted levels are lexicographically largest.
+@dataclass(frozen=True, eq=False)
+class LexicographicProblem(AllocationProblem):
+    """Of all allocations with the largest least level the one whose sorted levels are lexicographically largest.
 
-    Job i's level is sum_j gain_ij x_ij. The optimum's levels are unique (the feasible set is convex); its x need not
-    be. The objective is that of the max-min problem, the least level; `sorted_levels` compares two allocations in
-    full, and `staged_proof` bounds every level, not the least alone. There is no linear and no switching term.
+    Row i's level is sum_j gain_ij x_ij. The optimum's levels are unique (the feasible set is convex); its x need not
+    be. The objective is the least level, as in a max-min problem; `sorted_levels` compares two allocations in full, and
+    `staged_proof` bounds every level, not the least alone. Each row is a job of its own.
 
     Attributes
     ----------
-    gain, scale_factor, capacity, allowed
-        As in `MaxMinProblem`.
+    gain
+        (R, W) a_ij >= 0, finite.
+    scale_factor
+        (R,) s_i > 0, GPUs, may be fractional.
+    capacity
+        (W,) N_j >= 0, GPUs.
+    allowed
+        (R, W) where x may be above 0; None means where gain > 0.
+    keys
+        As in `AllocationProblem`.
     """
 
-    @property
-    def family(self) -> str:
-        """``lexicographic``."""
-        return LEXICOGRAPHIC
+    families: ClassVar[tuple[str, ...]] = (LEXICOGRAPHIC,)
+    forms: ClassVar[str] = "phasewise.solvers.forms.lexicographic"
+
+    gain: Floats
+    scale_factor: Floats
+    capacity: Floats
+    allowed: Bools | None = None
+    keys: Keys | None = None
+
+    @cached_property
+    def allowed_mask(self) -> Bools:
+        """(R, W) where x may be above 0; a type without GPUs is out of the question."""
+        return usable_pairs(self.gain, self.allowed, self.capacity)
+
+    @cached_property
+    def usable_gain(self) -> Floats:
+        """(R, W) gain, 0 where x may not be above 0."""
+        if self.allowed is None and self.capacity.all():
+            return self.gain
+        return np.where(self.allowed_mask, self.gain, 0.0)
 
     def validate(self) -> None:
-        """Check shapes and values as `MaxMinProblem` does; raise `ProblemError` also where a further term is given."""
-        MaxMinProblem.validate(self)
-        if self.linear_weight != 0.0 or self.switching is not None:
-            raise ProblemError(
-                "a lexicographic problem has neither a linear nor a switching term; "
-                f"got linear_weight={self.linear_weight!r}, previous {'given' if self.switching else 'not given'}"
-            )
+        """Check shapes and values in a few vectorised passes; raise `ProblemError` naming the first fault."""
+        check_common(self, "gain", self.gain, self.allowed)
+
+    @classmethod
+    def restated(cls, fields_by_name: Mapping[str, Any]) -> Self:
+        """Return the problem that these fields make; the first version had a linear weight, which was always 0."""
+        return cls(**{name: value for name, value in fields_by_name.items() if name != "linear_weight"})
+
+    def objective(self, x: Floats) -> float:
+        """Return the least level at ``x`` (R, W); 0 without jobs."""
+        return float(np.einsum("ij,ij->i", self.gain, x).min()) if self.rows else 0.0
+
+    def project(self, x: Floats) -> Floats:
+        """Return a feasible (R, W) allocation near ``x``: clipped, masked, then rows and columns scaled down."""
+        return self.packed(x)
+
+    def prove(self, x: Floats, duals: Duals) -> Proof | None:
+        """Return what the prices of the stages prove about every level at ``x`` (R, W), see `staged_proof`."""
+        stages = duals.staged(self.types)
+        return None if stages is None else Proof(*self.staged_proof(x, stages))
 
     def levels(self, x: Floats) -> Floats:
         """Return (J,) every job's level at ``x`` (J, W)."""
@@ -183,3 +223,6 @@ def _largest_gap(levels: Floats, bounds: Floats) -> float:
     if live.all():
         return float((1.0 - levels / bounds).max(initial=0.0))
     return float((1.0 - levels[live] / bounds[live]).max(initial=0.0))
+
+
+FAMILIES: Final = (LexicographicProblem,)

@@ -1,10 +1,11 @@
-"""What the engine tells the recorder: frozen records of what happened.
+"""What a round came to: records of what happened, for whoever observes the run.
 
 Those made every round are named tuples: a frozen dataclass of ten fields takes five times as long to make.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from phasewise.sched.api import Holding
+from phasewise.sched.workload.arrivals import Arrival
 from phasewise.solvers.api import Solution
 
 Floats = npt.NDArray[np.float64]
@@ -43,6 +45,20 @@ class JobRecord(NamedTuple):
         ``complete``, ``failed``, ``refused``, or ``active`` where the run ended first.
     completion_s
         Simulated time of completion, None unless complete.
+    end_s
+        Simulated time at which it left, whatever ended it; None where the run ended first.
+    demand_milli, cpu_milli, memory_mib
+        Thousandths of a GPU in all, thousandths of a core, MiB; None where not known, as all that follows.
+    ideal_s
+        Its steps over its best rate on a worker type of the cluster, seconds.
+    first_start_s
+        Simulated time at which it first held GPUs.
+    run_s, gpu_s
+        Simulated seconds in which it held GPUs, and the same times its GPUs.
+    isolated_s
+        Seconds that what it has done so far would have taken on an isolated share of the cluster.
+    slo_s
+        Seconds from its arrival within which it is to complete.
     """
 
     job_id: int
@@ -55,6 +71,35 @@ class JobRecord(NamedTuple):
     status: str
     rounds_run: int
     moves: int
+    end_s: float | None = None
+    demand_milli: int | None = None
+    cpu_milli: int | None = None
+    memory_mib: int | None = None
+    ideal_s: float | None = None
+    first_start_s: float | None = None
+    run_s: float | None = None
+    gpu_s: float | None = None
+    isolated_s: float | None = None
+    slo_s: float | None = None
+
+    @property
+    def jct_s(self) -> float | None:
+        """Job completion time, seconds; None unless complete."""
+        return None if self.completion_s is None else self.completion_s - self.arrival_s
+
+    @property
+    def queued_s(self) -> float | None:
+        """Seconds from arrival to first start; None where it never started, or that is not known."""
+        return None if self.first_start_s is None else self.first_start_s - self.arrival_s
+
+    @property
+    def rho(self) -> float | None:
+        """Finish-time fairness: JCT over the time on an isolated share; None unless complete and that is known.
+
+        Source: NSDI'20 (Themis) s3; OSDI'20 s4.2.
+        """
+        jct_s = self.jct_s
+        return jct_s / self.isolated_s if jct_s is not None and self.isolated_s else None
 
 
 class MigrationPaid(NamedTuple):
@@ -112,6 +157,52 @@ class ClusterUse(NamedTuple):
 USE: Final = ("frag_rate", "fragmented_gpus", "occupied_nodes", "unallocated_gpus", "pending_gpus", "unplaced")
 
 
+class Refused(NamedTuple):
+    """A job that can never run here, and why."""
+
+    job: Arrival
+    reason: str
+
+
+class LastArrival(NamedTuple):
+    """That no further job will come.
+
+    Attributes
+    ----------
+    now_s
+        Since when, simulated seconds.
+    mean_busy_s
+        Busy seconds of a GPU by then, the mean over all.
+    """
+
+    now_s: float
+    mean_busy_s: float
+
+
+@dataclass(slots=True)
+class News:
+    """What a round began with. It is filled in as the round goes, so that it is known of a round that fails as well.
+
+    Attributes
+    ----------
+    round_index, now_s
+        The round, and when it starts, simulated seconds.
+    refused, arrived
+        Jobs that came, in order of arrival.
+    last_arrival
+        That no further one will, None where one may, or that was said before.
+    allocation
+        What the policy did, None where it was not asked.
+    """
+
+    round_index: int
+    now_s: float
+    refused: Sequence[Refused] = ()
+    arrived: Sequence[Arrival] = ()
+    last_arrival: LastArrival | None = None
+    allocation: AllocationRecord | None = None
+
+
 class RoundOutcome(NamedTuple):
     """One round. J jobs active in it, W worker types.
 
@@ -131,18 +222,24 @@ class RoundOutcome(NamedTuple):
         (J,) thousandths of each of its GPUs that each job held.
     busy_gpu_s
         (W,) GPU-seconds used on each type.
+    busy_s
+        (G,) seconds each GPU was busy since the start of the run.
+    utilization
+        Share of the GPU time of the round that was used, 0 to 1.
     moves
         Jobs that ran in the last round and ran on another set of GPUs now.
     lease_extensions, lease_opportunities
         Jobs of the last round that kept exactly their GPUs, and those that were still active.
-    allocation
-        What the policy did, None where it was not asked.
+    news
+        What it began with: arrivals and the policy's answer.
     over
         The jobs that completed or were dropped in this round.
     use
         How the machines were used.
     migration
         What moving cost.
+    barrier
+        Whether the solvers forget after this round, and observers write what they hold back.
     """
 
     round_index: int
@@ -154,9 +251,12 @@ class RoundOutcome(NamedTuple):
     gpu_milli: Ints
     use: ClusterUse
     busy_gpu_s: Floats
+    busy_s: Floats
+    utilization: float
     moves: int
     lease_extensions: int
     lease_opportunities: int
-    allocation: AllocationRecord | None
+    news: News
     over: tuple[JobRecord, ...]
     migration: MigrationPaid = NOTHING_PAID
+    barrier: bool = False

@@ -1,0 +1,71 @@
+"""What a simulation is made of: rules and models that no round changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from phasewise.sched.api import Ints, NodeAccount, Placement, Policy
+from phasewise.sched.cluster.layout import ClusterLayout
+from phasewise.sched.round.admission import Gate
+from phasewise.sched.round.migration import MigrationModel
+from phasewise.sched.round.rules import Timing
+from phasewise.sched.round.stopping import Stopper
+from phasewise.sched.workload.arrivals import Workload
+from phasewise.solvers.api import Solution
+from phasewise.solvers.problems import AllocationProblem
+
+if TYPE_CHECKING:
+    from phasewise.profiling.jit.kernel import Wanted
+
+WarmSolve = Callable[[AllocationProblem, object], tuple[Solution, object]]
+"""A problem and what the last solve left (None: nothing) -> its certified solution, and what the next starts from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a simulation is made of; see `phasewise.sched.simulate` for who builds each.
+
+    Nothing here remembers a round: any number of states can be stepped with the same parts. (`Gate` keeps answers that
+    depend on nothing else.)
+
+    Attributes
+    ----------
+    seed
+        Of every random stream.
+    type_order
+        Indices of the worker types, the preferred first.
+    check_invariants
+        Whether the state is checked after every phase.
+    checkpoint_rounds
+        Rounds between two barriers, at which the solvers forget and what is held back is written; 0: there is none.
+    migration
+        What moving a job costs; None where moving is free.
+    idle_nodes
+        Makes the account of an idle cluster's nodes, on the placement's stream; None where a job may span nodes.
+    kernels
+        The compiled kernels that running will take, for whoever runs has them ready before.
+    gate
+        Who may come in; follows from the layout, the workload and the placement.
+    """
+
+    layout: ClusterLayout
+    timing: Timing
+    workload: Workload
+    policy: Policy
+    solve: WarmSolve
+    placement: Placement
+    stopper: Stopper
+    seed: int
+    type_order: tuple[int, ...]
+    check_invariants: bool = False
+    checkpoint_rounds: int = 0
+    migration: MigrationModel | None = None
+    idle_nodes: Callable[[Ints], NodeAccount] | None = None
+    kernels: tuple[Wanted, ...] = ()
+    gate: Gate = field(init=False)
+
+    def __post_init__(self) -> None:
+        gate = Gate(self.layout, self.workload.throughputs, spans_nodes=self.placement.spans_nodes)
+        object.__setattr__(self, "gate", gate)

@@ -1,0 +1,123 @@
+"""The tables of builders: a problem's class, and how its problems are written down in one form.
+
+A builder registers itself (``@LP.register(MyProblem)``), in a module that is named by its family and the form:
+``<problem.forms>_lp``, which is imported when the first such problem comes. So a new family edits no table and no
+backend, and nobody loads CVXPY for a family that is solved without it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
+
+from phasewise.solvers import registry
+from phasewise.solvers.errors import UnsupportedProblemError
+from phasewise.solvers.problems import AllocationProblem
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from phasewise.profiling.phases import PhaseTimer
+    from phasewise.solvers.api import Answer
+    from phasewise.solvers.basis import Basis
+    from phasewise.solvers.buckets import Bucket
+    from phasewise.solvers.cvx import CvxProgram
+    from phasewise.solvers.cvx_slots import SlotProgram
+    from phasewise.solvers.lp import LinearProgram
+    from phasewise.solvers.sequences import Found
+    from phasewise.solvers.structured.statement import Statement
+
+Builder = TypeVar("Builder", bound=Callable[..., Any])
+
+
+class Stages(Protocol):
+    """Solves the problems of one family by many small linear programs; owns its native object."""
+
+    def answer(self, problem: Any, timer: PhaseTimer) -> Answer:
+        """Return the answer with its duals; times itself with the phases lp_build and lp_solve."""
+        ...
+
+
+class Forms(Generic[Builder]):
+    """The builders of one form, by the class of the problem.
+
+    Parameters
+    ----------
+    form
+        What the names of the builders' modules end with.
+    words
+        What the form is called in messages.
+    """
+
+    def __init__(self, form: str, words: str) -> None:
+        self._form, self._words = form, words
+        self._builders: dict[type[AllocationProblem], Builder] = {}
+        self._modules: dict[type[AllocationProblem], bool] = {}  # whether the class names one that exists
+
+    def register(self, family: type[AllocationProblem]) -> Callable[[Builder], Builder]:
+        """Return what registers a builder for the problems of a class."""
+
+        def registered(builder: Builder) -> Builder:
+            self._builders[family] = builder
+            return builder
+
+        return registered
+
+    def get(self, family: type[AllocationProblem]) -> Builder | None:
+        """Return the builder for the problems of a class, imported where it must be; None where there is none."""
+        found = self._registered(family)
+        if found is None and self._has_module(family):
+            importlib.import_module(self._module(family))
+            found = self._registered(family)
+        return found
+
+    def of(self, problem: AllocationProblem) -> Builder:
+        """Return the builder for ``problem``; raise `UnsupportedProblemError` where its family has none."""
+        builder = self.get(type(problem))
+        if builder is None:
+            raise UnsupportedProblemError(f"problem family {problem.family!r} has no {self._words} here")
+        return builder
+
+    @property
+    def families(self) -> frozenset[str]:
+        """The names of all families that have this form; imports no builder."""
+        return frozenset(
+            name for name, family in registry.families().items() if self._registered(family) or self._has_module(family)
+        )
+
+    def _registered(self, family: type[AllocationProblem]) -> Builder | None:
+        """Return the builder that is registered for a class, or for what it is a subclass of."""
+        return next((self._builders[each] for each in family.__mro__ if each in self._builders), None)
+
+    def _module(self, family: type[AllocationProblem]) -> str:
+        return f"{family.forms}_{self._form}"
+
+    def _has_module(self, family: type[AllocationProblem]) -> bool:
+        """Return whether the class names a module with its builder; looked up once."""
+        if family not in self._modules:
+            self._modules[family] = bool(family.forms) and importlib.util.find_spec(self._module(family)) is not None
+        return self._modules[family]
+
+
+LP: Final[Forms[Callable[[Any], LinearProgram]]] = Forms("lp", "linear form")
+"""A problem as sparse arrays, see `phasewise.solvers.lp`."""
+
+START: Final[Forms[Callable[[Any, LinearProgram], Basis | None]]] = Forms("start", "starting vertex")
+"""A problem and its linear program: a basis to start the primal simplex method from, None where none is cheap."""
+
+STAGES: Final[Forms[Callable[[], Stages]]] = Forms("stages", "solution by stages")
+"""What makes, once a session, the solver of a family that takes many small linear programs instead of one."""
+
+SEQUENCE: Final[Forms[Callable[[Any, Any, float], Generator[Any, Answer, Found]]]] = Forms("sequence", "sequence")
+"""A problem, what the last one of its family left, and a tolerance: problems of another family, one after another."""
+
+CVX: Final[Forms[Callable[[Any], CvxProgram]]] = Forms("cvx", "CVXPY form")
+"""A problem as a CVXPY program, built anew for each; its module imports CVXPY."""
+
+SLOTS: Final[Forms[Callable[[Bucket], SlotProgram]]] = Forms("slots", "CVXPY form in parameters")
+"""The size of a problem: a CVXPY program in parameters, compiled once and filled for each; its module imports CVXPY."""
+
+STRUCTURED: Final[Forms[Callable[[Any], Statement]]] = Forms("structured", "form for the structured solvers")
+"""A problem as the structured solvers take it; its module imports numba."""
