@@ -60,9 +60,15 @@ class Structured:
 
     def kernels(self, families: frozenset[str]) -> list[Wanted]:
         """Return the kernels that solving these families takes."""
+        from phasewise.solvers import registry
         from phasewise.solvers.structured import solver
 
-        return solver.kernels(switching=MAX_MIN_SWITCHING in families) if families & self.families else []
+        own = [STRUCTURED.get(registry.families()[name]) for name in sorted(families & self.families)]
+        listed = [form.kernels() for form in own if hasattr(form, "kernels")]
+        needed = [each for kernels in listed for each in kernels]
+        if len(listed) < len(own):
+            needed += solver.kernels(switching=MAX_MIN_SWITCHING in families)
+        return needed
 
 
 class StructuredSession:
@@ -93,6 +99,8 @@ class StructuredSession:
         if rebuild is RebuildReason.STALLED and not outcome.way.startswith("sifting"):
             rebuild = RebuildReason.FRESH  # nothing was tried warm: few kinds of jobs, or a cost of moving
         self._reason = RebuildReason.STALLED
+        if outcome.impossible:
+            return Answer(Status.INFEASIBLE, None, outcome.duals, outcome.iterations, rebuild, outcome.way)
         if not (np.isfinite(outcome.x).all() and outcome.gap < np.inf):
             self._reason = RebuildReason.FAILED
             return Answer(Status.FAILED, None, iterations=outcome.iterations, rebuild=rebuild, note=outcome.way)

@@ -238,23 +238,23 @@ def fill_queues(cost: Matrix, order: IntVector, places: Places, paths: Paths) ->
 
 
 @kernel(allocates=False)
-def least_payments(cost: Matrix, first: IntVector, price: Vector) -> float:
-    """Return sum_i min_jk (k c_ij + price of place k of type j), over jobs that may run somewhere.
+def least_payments(cost: Matrix, first: IntVector, price: Vector, least: Vector) -> float:
+    """Write min_jk (k c_ij + price of place k of type j) for each job (J,), 0 where it may run nowhere; return the sum.
 
     ``first`` (W + 1,) says where each type's places begin in ``price`` (P,), at least 0 and of any form.
     """
     total = 0.0
     for i in range(cost.shape[0]):
-        least = np.inf
+        best = np.inf
         for kind in range(cost.shape[1]):
             if cost[i, kind] < np.inf:
                 for place in range(first[kind], first[kind + 1]):
                     payment = (place - first[kind] + 1) * cost[i, kind]
-                    if payment >= least:
+                    if payment >= best:
                         break  # prices are at least 0: further on it is no less
-                    least = min(least, payment + price[place])
-        if least < np.inf:
-            total += least
+                    best = min(best, payment + price[place])
+        least[i] = best if best < np.inf else 0.0
+        total += least[i]
     return total
 
 

@@ -32,6 +32,8 @@ class Queued:
         (J,) its position from the end, 1 for the last; 0 for one that can run nowhere.
     first, price
         (W + 1,) and (P,): ``price[first[j] + k - 1]``, at least 0, is the price of position k of type j.
+    payments
+        (J,) what each job pays at these prices, 0 for one that can run nowhere.
     cost, bound
         The sum of k c_ij over jobs, and what the prices prove: no transport costs less.
     looks
@@ -42,6 +44,7 @@ class Queued:
     rank: IntVector
     first: IntVector
     price: Vector
+    payments: Vector
     cost: float
     bound: float
     looks: int
@@ -82,14 +85,18 @@ def fill(cost: Matrix, gpus: IntVector) -> Queued:
     kind[order] = places.kind[places.spot[order]]
     rank[order] = places.spot[order] - places.first[kind[order]] + 1
     paid = float(np.sum(rank[order] * cost[order, kind[order]]))
-    bound = proven(cost, gpus, places.first, places.price)
-    return Queued(kind, rank, places.first, places.price, paid, bound, looks)
+    bound, payments = proven(cost, gpus, places.first, places.price)
+    return Queued(kind, rank, places.first, places.price, payments, paid, bound, looks)
 
 
-def proven(cost: Matrix, gpus: IntVector, first: IntVector, price: Vector) -> float:
-    """Return what ``price`` (P,), at least 0, proves: no transport of all jobs that can run costs less."""
-    room = np.repeat(gpus, np.diff(first))
-    return least_payments(laid_out(cost), first, laid_out(price)) - float(room @ price)
+def proven(cost: Matrix, gpus: IntVector, first: IntVector, price: Vector) -> tuple[float, Vector]:
+    """Return what ``price`` (P,), at least 0, proves: no transport costs less; and (J,) what each job pays.
+
+    A job pays min_jk (k c_ij + price): its place in the dual of the transport, 0 where it can run nowhere.
+    """
+    places = np.empty(cost.shape[0])
+    paid = least_payments(laid_out(cost), first, laid_out(price), places)
+    return paid - float(np.repeat(gpus, np.diff(first)) @ price), places
 
 
 def _nobody_anywhere(shape: tuple[int, int], waiting: int, gpus: IntVector) -> tuple[Places, Paths]:
