@@ -63,11 +63,10 @@ class Structured:
         from phasewise.solvers import registry
         from phasewise.solvers.structured import solver
 
-        own = [STRUCTURED.get(registry.families()[name]) for name in sorted(families & self.families)]
-        listed = [form.kernels() for form in own if hasattr(form, "kernels")]
-        needed = [each for kernels in listed for each in kernels]
-        if len(listed) < len(own):
-            needed += solver.kernels(switching=MAX_MIN_SWITCHING in families)
+        needed: list[Wanted] = []
+        for name in sorted(families & self.families):
+            own = getattr(STRUCTURED.get(registry.families()[name]), "kernels", None)
+            needed += own() if own is not None else solver.kernels(switching=name == MAX_MIN_SWITCHING)
         return needed
 
 

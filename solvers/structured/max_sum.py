@@ -64,7 +64,8 @@ class Program:
     @property
     def fastest(self) -> Vector:
         """(J,) the largest rate of each job where it may run."""
-        return np.where(self.value > -np.inf, self.rate, 0.0).max(axis=1, initial=0.0)
+        fastest: Vector = np.where(self.value > -np.inf, self.rate, 0.0).max(axis=1, initial=0.0)
+        return fastest
 
     def bound(self, prices: Vector, weights: Vector) -> float:
         """Return what (W,) prices and (J,) weights of needed rates, all at least 0, prove: no answer is worth more."""

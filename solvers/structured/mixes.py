@@ -72,7 +72,7 @@ def share_of(jobs: Jobs, i: int, upper: int, lower: int) -> float:
     if lower == NONE:
         return 1.0
     low = rate_at(jobs, i, lower)
-    return min(1.0, max(0.0, (jobs.need[i] - low) / (rate_at(jobs, i, upper) - low)))
+    return float(min(1.0, max(0.0, (jobs.need[i] - low) / (rate_at(jobs, i, upper) - low))))
 
 
 @loop

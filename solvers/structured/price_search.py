@@ -35,12 +35,12 @@ class Turns(NamedTuple):
 class Nearby(NamedTuple):
     """The jobs that may turn while prices stay around a centre.
 
-    ``jobs`` (J,), of which the first ``count`` (1,) are near; ``centre`` (W,) prices and ``radius`` (1,); ``margin``
+    ``jobs`` (J,), of which the first ``size`` (1,) are near; ``centre`` (W,) prices and ``radius`` (1,); ``margin``
     (J,) of each job; ``base`` (W,) the GPUs that all others take.
     """
 
     jobs: IntVector
-    count: IntVector
+    size: IntVector
     centre: Vector
     radius: Vector
     margin: Vector
@@ -74,7 +74,7 @@ def count_use(jobs: Jobs, mixes: Mixes, state: State) -> None:
     """Write the GPUs of each type that all mixes take."""
     for j in range(state.used.size):
         state.used[j] = state.nearby.base[j]
-    for n in range(state.nearby.count[0]):
+    for n in range(state.nearby.size[0]):
         add_use(jobs, mixes, state.nearby.jobs[n], state.used)
 
 
@@ -93,7 +93,7 @@ def gather(jobs: Jobs, mixes: Mixes, state: State, size: int) -> None:
             near += 1
         else:
             add_use(jobs, mixes, i, nearby.base)
-    nearby.count[0] = near
+    nearby.size[0] = near
 
 
 @inner
@@ -108,7 +108,7 @@ def gather_further(jobs: Jobs, mixes: Mixes, state: State, length: float) -> Non
     """Make more jobs near, around where a search is."""
     for j in range(state.prices.size):
         state.nearby.centre[j] = state.prices[j] + length * state.direction[j]
-    gather(jobs, mixes, state, _GROWTH * max(state.nearby.count[0], 1))
+    gather(jobs, mixes, state, _GROWTH * max(state.nearby.size[0], 1))
 
 
 @loop
@@ -131,7 +131,7 @@ def sift_down(turns: Turns, size: int, start: int) -> None:
 def find_turns(jobs: Jobs, mixes: Mixes, state: State, steepest: float) -> int:
     """Find the next turn along the direction of every job that is near, and return how many have one."""
     turns, size = state.turns, 0
-    for n in range(state.nearby.count[0]):
+    for n in range(state.nearby.size[0]):
         i = state.nearby.jobs[n]
         turns.when[i], turns.point[i], turns.speed[i] = next_turn(
             jobs, mixes, state.prices, state.direction, steepest, i

@@ -22,7 +22,7 @@ class Places(NamedTuple):
     """The places of all queues, P in number, those of a type one after another.
 
     ``first`` (W + 1,) where each type's begin; ``room`` (W,) jobs that fit into each of a type's places; ``open`` (W,)
-    the first place of each type that has room; ``kind`` (P,) the type of each; ``price`` (P,). The ``count`` (P,)
+    the first place of each type that has room; ``kind`` (P,) the type of each; ``price`` (P,). The ``filled`` (P,)
     members of a place, jobs, are listed in ``members`` (M,) from its ``slot`` (P,) on. ``spot`` and ``seat`` (J,) say
     where each job is: its place, and its index among the members; ``best`` (J, W), about where on each type it would
     pay least.
@@ -33,7 +33,7 @@ class Places(NamedTuple):
     open: IntVector
     kind: IntVector
     price: Vector
-    count: IntVector
+    filled: IntVector
     members: IntVector
     slot: IntVector
     spot: IntVector
@@ -171,13 +171,13 @@ def put(places: Places, i: int, place: int) -> None:
     """Make job i a member of a place, leaving the one where it was."""
     old = places.spot[i]
     if old != NOWHERE:
-        places.count[old] -= 1
-        last = places.members[places.slot[old] + places.count[old]]
+        places.filled[old] -= 1
+        last = places.members[places.slot[old] + places.filled[old]]
         places.members[places.slot[old] + places.seat[i]] = last
         places.seat[last] = places.seat[i]
-    places.spot[i], places.seat[i] = place, places.count[place]
-    places.members[places.slot[place] + places.count[place]] = i
-    places.count[place] += 1
+    places.spot[i], places.seat[i] = place, places.filled[place]
+    places.members[places.slot[place] + places.filled[place]] = i
+    places.filled[place] += 1
 
 
 @loop
@@ -190,7 +190,7 @@ def move_along(places: Places, paths: Paths, end: int) -> None:
         put(places, i, place)
         place = before
     kind = places.kind[end]
-    if places.count[end] == places.room[kind]:
+    if places.filled[end] == places.room[kind]:
         places.open[kind] += 1
 
 
@@ -228,7 +228,7 @@ def fill_queues(cost: Matrix, order: IntVector, places: Places, paths: Paths) ->
             kind = places.kind[place]
             ahead = paths.final[place] - places.price[place]
             rank = place - places.first[kind] + 1
-            for n in range(places.slot[place], places.slot[place] + places.count[place]):
+            for n in range(places.slot[place], places.slot[place] + places.filled[place]):
                 other = places.members[n]
                 found = Found(*look_around(places, paths, cost, other, ahead - rank * cost[other, kind], found))
                 looks += 1
