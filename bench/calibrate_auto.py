@@ -26,7 +26,7 @@ from phasewise.solvers.families.max_min import MAX_MIN, MAX_MIN_SWITCHING
 from phasewise.solvers.finish_time_instances import finish_time_rounds
 from phasewise.solvers.instances import Load, churned_rounds, with_switching
 from phasewise.solvers.problems import AllocationProblem, Floats
-from phasewise.solvers.session import Solver, open_solver
+from phasewise.solvers.session import Walk
 
 JOBS = (30, 100, 400, 1700)
 QUICK_JOBS = (30, 100)
@@ -72,16 +72,16 @@ def measure(kind: str, jobs: int, types: int, rounds: int, names: Sequence[str])
     for name in names:
         timer = PhaseTimer()
         try:
-            solver = open_solver(name, {}, timer)
-            cpu_ms[name] = round(median([_cpu_ms(solver, timer, problem) for problem in stated][1:]), 4)
+            walk = Walk.of(name, {}, timer)
+            cpu_ms[name] = round(median([_cpu_ms(walk, timer, problem) for problem in stated][1:]), 4)
         except SolverError as error:
             print(f"{kind} {jobs} x {types}: {name}: {error}", file=sys.stderr)
     return Point(stated[-1].traits, cpu_ms)
 
 
-def _cpu_ms(solver: Solver, timer: PhaseTimer, problem: AllocationProblem) -> float:
+def _cpu_ms(walk: Walk, timer: PhaseTimer, problem: AllocationProblem) -> float:
     timer.take()
-    solver.solve(problem.anew())
+    walk.solve(problem.anew())
     return sum(timer.take().phases_cpu_s.values()) * 1e3
 
 

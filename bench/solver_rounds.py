@@ -24,7 +24,7 @@ from phasewise.solvers.finish_time_instances import finish_time_rounds
 from phasewise.solvers.highs import DEFAULTS
 from phasewise.solvers.instances import Load, churned_rounds, with_switching
 from phasewise.solvers.problems import AllocationProblem, Floats
-from phasewise.solvers.session import open_solver
+from phasewise.solvers.session import Walk
 from phasewise.solvers.silence import new_highs
 
 FORMS: Final = ("plain", "canonical", "switching")
@@ -51,12 +51,12 @@ class Timed:
 
     def __post_init__(self) -> None:
         self._timer = PhaseTimer()
-        self._solver = open_solver(self.name, self.options, self._timer)
+        self._walk = Walk.of(self.name, self.options, self._timer)
 
     def solve(self, problem: AllocationProblem) -> Solution:
         """Return the certified solution, its cost noted."""
         self._timer.take()
-        solution = self._solver.solve(problem.anew())
+        solution = self._walk.solve(problem.anew())
         spent = self._timer.take().phases_cpu_s
         self.build_ms.append(1e3 * spent.get("lp_build", 0.0))
         self.solve_ms.append(1e3 * spent.get("lp_solve", 0.0))
@@ -83,7 +83,7 @@ def problems(
             gain = timed.throughput / timed.steps_remaining[:, None]
             yield timed if form == "finish-times" else MaxMinProblem(gain, timed.scale_factor, timed.capacity)
         return
-    reference = open_solver(mover, {}, PhaseTimer())
+    reference = Walk.of(mover, {}, PhaseTimer())
     x: Floats | None = None
     for churned in churned_rounds(1, jobs, rounds, load=load, types=types, churn=churn):
         problem = with_switching(churned, x) if form == "switching" else churned.problem

@@ -14,7 +14,7 @@ import numpy as np
 from phasewise.reports import figures, palette
 from phasewise.reports.columns import ColumnTable
 from phasewise.reports.figures import Bins, Floats
-from phasewise.reports.quantities import JCT, SOLVE_TIME, count
+from phasewise.reports.quantities import JCT, PLAIN, SOLVE_TIME, count
 from phasewise.reports.run_directory import Run
 
 _HOUR_S = 3600.0
@@ -296,7 +296,7 @@ def solve_time_charts(rounds: ColumnTable, prefix: str) -> list[Chart]:
 
 def jct_charts(run: Run, prefix: str) -> list[Chart]:
     """Return the JCT histogram and its cumulative share, on one logarithmic axis."""
-    hours = figures.counted_jct_s(run) / _HOUR_S
+    hours = figures.counted(run, "jct_s") / _HOUR_S
     if not len(hours):
         return [missing(f"{prefix}jct", "Job completion time", "No job that counts was completed in this run.")]
     edges = figures.log_edges(hours, _histogram_bins(len(hours)))
@@ -327,6 +327,29 @@ def jct_charts(run: Run, prefix: str) -> list[Chart]:
             [Series("share", "blue", 100 * levels, "%")],
             marks=marks,
         ),
+    ]
+
+
+def rho_charts(run: Run, prefix: str) -> list[Chart]:
+    """Return the cumulative share of jobs over finish-time fairness; none where the run does not have it."""
+    rho = figures.counted(run, "rho")
+    if not len(rho):
+        return []
+    edges = figures.log_edges(np.append(rho, 1.0), 1)
+    levels = np.linspace(0.0, 1.0, min(200, len(rho)) if len(rho) > 1 else 2)
+    p99 = float(np.quantile(rho, 0.99))
+    return [
+        Chart(
+            f"{prefix}rho",
+            "Finish-time fairness",
+            "The share of the same jobs that took at most so many times as long as on an isolated share of the "
+            "cluster. Above 1 a job lost by sharing.",
+            Axis("Finish-time fairness ρ (logarithmic)", log=True, low=float(edges[0]), high=float(edges[-1])),
+            Axis("Jobs (%)", low=0.0, high=100.0),
+            np.quantile(rho, levels),
+            [Series("share", "blue", 100 * levels, "%")],
+            marks=sorted({1.0: "isolated share", p99: f"p99 {PLAIN(p99)}"}.items()),
+        )
     ]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from phasewise.profiling.artefacts.run_json import Rho
 from phasewise.reports.changes import Change, change_of
 from phasewise.reports.errors import ComparisonError
 from phasewise.reports.figures import PhaseRow, SolverFigures, phase_order, phase_rows, quantile, solver_figures
@@ -22,6 +23,7 @@ from phasewise.reports.quantities import (
     SOLVE_TIME,
     SPEED,
     THIN_SPACE,
+    WAIT,
     Quantity,
 )
 from phasewise.reports.run_directory import Run, Summary
@@ -185,12 +187,26 @@ def _names(runs: Sequence[Run]) -> tuple[str, ...]:
     return tuple(name if names.count(name) == 1 else str(run.path) for name, run in zip(names, runs, strict=True))
 
 
+def _of_rho(read: Callable[[Rho], float]) -> Callable[[Summary], float | None]:
+    """Return what reads a figure of finish-time fairness from a summary, None where it is not known."""
+    return lambda summary: None if summary.rho is None else read(summary.rho)
+
+
 _METRICS: tuple[tuple[str, Quantity, Callable[[Summary], float | None]], ...] = (
     ("average JCT", JCT, lambda s: s.avg_jct_s),
     ("JCT p50", JCT, lambda s: s.jct_s_p50),
     ("JCT p95", JCT, lambda s: s.jct_s_p95),
+    ("JCT, lower bound", JCT, lambda s: s.avg_jct_lower_bound_s),
+    ("jobs in the mean JCT", PLAIN, lambda s: s.jct_jobs),
+    ("queue wait p50", WAIT, lambda s: s.queue_s_p50),
+    ("queue wait p95", WAIT, lambda s: s.queue_s_p95),
+    ("rho, mean", PLAIN, _of_rho(lambda rho: rho.mean)),
+    ("rho, p99", PLAIN, _of_rho(lambda rho: rho.p99)),
+    ("rho, worst", PLAIN, _of_rho(lambda rho: rho.worst)),
+    ("rho above 1, of jobs", SHARE, _of_rho(lambda rho: rho.share_above_1)),
     ("makespan", MAKESPAN, lambda s: s.makespan_s),
     ("utilisation", SHARE, lambda s: s.utilization),
+    ("goodput", SHARE, lambda s: s.goodput),
     ("rounds", PLAIN, lambda s: s.rounds),
     ("jobs completed", PLAIN, lambda s: s.jobs_completed),
     ("jobs failed", PLAIN, lambda s: s.jobs_failed),
@@ -273,6 +289,12 @@ def _top(key: str) -> str:
     return key.split(".", 1)[0]
 
 
+def _is_partial(run: Run) -> bool:
+    """Return whether jobs that count were left unfinished, as far as a run of schema 1 says so."""
+    censored = run.summary.censored
+    return run.status != "complete" if censored is None else censored
+
+
 def _cautions(
     runs: Sequence[Run], scenario: Sequence[Difference], environment: Sequence[Difference]
 ) -> tuple[str, ...]:
@@ -282,7 +304,7 @@ def _cautions(
     if environment:
         keys = ", ".join(row.key for row in environment)
         cautions.append(f"times are not comparable: the runs were made in other environments (differing: {keys})")
-    if partial := [run.name for run in runs if run.status in {"overloaded", "failed", "interrupted", "stopped"}]:
+    if partial := [run.name for run in runs if _is_partial(run)]:
         cautions.append(
             f"JCT covers finished jobs only (a lower bound) in runs that did not complete: {', '.join(partial)}"
         )

@@ -238,15 +238,15 @@ def solved_rows(rounds: ColumnTable) -> npt.NDArray[np.bool_]:
     return np.asarray(rounds.numbers("lp_solved") > 0)
 
 
-def counted_jct_s(run: Run) -> Floats:
-    """Return (C,) JCT in seconds, ascending, of the completed jobs that count: the window's where there is one."""
-    jct_s = run.jobs.numbers("jct_s")
-    counts = np.isfinite(jct_s) & (jct_s > 0)
+def counted(run: Run, column: str) -> Floats:
+    """Return (C,) a figure of the jobs that count, ascending, above 0 and where it is known: the window's, or all."""
+    values = run.jobs.numbers(column)
+    counts = np.isfinite(values) & (values > 0)
     if run.summary.window is not None:
         first, end = run.summary.window
         job_id = run.jobs.numbers("job_id")
         counts &= (job_id >= first) & (job_id < end)
-    return np.sort(jct_s[counts])
+    return np.sort(values[counts])
 
 
 def log_histogram(values: Floats, edges: Floats) -> Floats:

@@ -174,6 +174,7 @@ def _filters() -> dict[str, Any]:
         "per_round_number": quantities.PER_ROUND.text,
         "solve_time": quantities.SOLVE_TIME,
         "memory": quantities.MEMORY,
+        "wait": quantities.WAIT,
         "colour": palette.phase_colour,
         "quantile": figures.quantile,
     }
@@ -205,7 +206,7 @@ def _sections(run: Run, prefix: str, most: int) -> list[Section]:
     solver = charts.solver_charts(rounds, bins, prefix)
     no_lp = "" if solver else "No LP was solved in this run, so there are no solver figures."
     try:
-        jct = charts.jct_charts(run, prefix)
+        jct = [*charts.jct_charts(run, prefix), *charts.rho_charts(run, prefix)]
     except RunDirectoryError as error:
         jct = [charts.missing(f"{prefix}jct", "Job completion time", str(error))]
     memory = [charts.memory(rounds, bins, prefix)] if len(rounds) else []

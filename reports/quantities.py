@@ -107,6 +107,7 @@ class Quantity:
 PLAIN = Quantity("")
 SHARE = Quantity("%", 100.0, decimals=1)
 JCT = Quantity("h", 1 / 3600)  # as the field quotes it; of the jobs that count
+WAIT = Quantity("h", 1 / 3600)  # from arrival to first start
 MAKESPAN = Quantity("h", 1 / 3600)
 RUN_TIME = Quantity("s")  # of a whole run, CPU or wall
 PHASE_TOTAL = Quantity("ms", 1e3)  # of a phase over a whole run, CPU or wall

@@ -24,6 +24,7 @@ from phasewise.reports.quantities import (
     PHASE_TOTAL,
     RUN_TIME,
     SPEED,
+    WAIT,
     count,
     number,
     percent,
@@ -100,8 +101,9 @@ def _print_summary(run: Run | Summary, console: Console) -> None:
         _say(console, f"[bold]{escape(run.scenario_name)}[/]  [{style}]{run.status}[/]  {_setup(run)}")
         console.print()
     console.print(_facts(summary, isinstance(run, Run) and run.status == "overloaded"))
-    if lost := losses(summary):
-        console.print(_lost_jobs(lost))
+    lost = losses(summary)
+    if lost or summary.censored:
+        console.print(_left_out(summary, lost))
     console.print()
     rows = phase_rows(summary)
     if not rows:
@@ -131,6 +133,8 @@ def _facts(summary: Summary, lower_bound: bool) -> Table:
         ("LP solves", count(summary.lp_solves, _GROUP) + reused),
         ("allocations", count(summary.allocations, _GROUP)),
         ("peak memory", MEMORY(summary.peak_rss_mib, _GROUP)),
+        ("queue p50, p95", f"{WAIT(summary.queue_s_p50, _GROUP)}, {WAIT(summary.queue_s_p95, _GROUP)}"),
+        ("goodput", percent(summary.goodput, group=_GROUP)),
     ]
     failed = f", {count(summary.jobs_failed, _GROUP)} failed" if summary.jobs_failed else ""
     right = [
@@ -140,6 +144,7 @@ def _facts(summary: Summary, lower_bound: bool) -> Table:
         ("makespan", MAKESPAN(summary.makespan_s, _GROUP)),
         ("utilisation", percent(summary.utilization, group=_GROUP)),
         ("moves, leases kept", f"{count(summary.moves, _GROUP)}, {extended}"),
+        *_fairness(summary),
     ]
     if summary.follows_nodes:
         more_left, more_right = _node_facts(summary)
@@ -152,11 +157,26 @@ def _facts(summary: Summary, lower_bound: bool) -> Table:
     return table
 
 
-def _lost_jobs(lost: Sequence[Loss]) -> Table:
-    """Return a row for each kind of jobs that are in no mean, with an example of the reason."""
+def _fairness(summary: Summary) -> list[tuple[str, str]]:
+    """Return finish-time fairness."""
+    rho = summary.rho
+    mean, p99, worst = (None, None, None) if rho is None else (rho.mean, rho.p99, rho.worst)
+    above = None if rho is None else rho.share_above_1
+    return [
+        ("rho mean, p99", f"{number(mean, group=_GROUP)}, {number(p99, group=_GROUP)}"),
+        ("rho worst, above 1", f"{number(worst, group=_GROUP)}, {percent(above, group=_GROUP)}"),
+    ]
+
+
+def _left_out(summary: Summary, lost: Sequence[Loss]) -> Table:
+    """Return a row for each kind of jobs that are in no mean: unfinished ones, or with an example of the reason."""
     table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
     table.add_column(style="dim", no_wrap=True, min_width=18)
     table.add_column(style="yellow", overflow="fold")
+    if summary.censored:
+        bound = JCT(summary.avg_jct_lower_bound_s, _GROUP)
+        told = f"{count(summary.jct_jobs, _GROUP)} of {count(summary.window_jobs, _GROUP)} jobs that count"
+        table.add_row("JCT is over", Text(f"{told}; with the unfinished ones at their age it is at least {bound}"))
     for loss in lost:
         example = f"; for example {loss.example}" if loss.example else ""
         table.add_row(f"jobs {loss.verb}", Text(f"{loss.share}, in no completion time{example}"))

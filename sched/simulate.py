@@ -44,11 +44,11 @@ from phasewise.sched.scenario.workloads import build_workload
 from phasewise.sched.workload.arrivals import Workload
 from phasewise.sched.workload.plausibility import doubts
 from phasewise.solvers import registry as solvers
-from phasewise.solvers.api import Solution
+from phasewise.solvers.api import State
 from phasewise.solvers.errors import SolverError
 from phasewise.solvers.families.max_min import MAX_MIN_SWITCHING
 from phasewise.solvers.problems import AllocationProblem
-from phasewise.solvers.session import Solver, open_solver
+from phasewise.solvers.session import Solved, Solver, open_solver
 
 PROGRESS_ROUNDS = 32  # rounds between two reports of progress
 
@@ -200,7 +200,7 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
         timing=timing,
         workload=workload,
         policy=policy,
-        solve=_warm_solve(scenario, timer),
+        solve=solver.solve,
         placement=placement,
         stopper=Stopper(scenario.stop, workload.total),
         seed=scenario.seed,
@@ -216,18 +216,6 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
 def _solves(policy: type | object) -> bool:
     """Return whether a policy states problems, as far as it says so."""
     return not isinstance(policy, StatesProblems) or bool(policy.families)
-
-
-def _warm_solve(scenario: Scenario, timer: PhaseTimer) -> WarmSolve:
-    """Return the scenario's solver; what it is warm with is its open sessions, and a cold solve opens new ones."""
-
-    def solve(problem: AllocationProblem, warm: object) -> tuple[Solution, object]:
-        solver = warm
-        if not isinstance(solver, Solver):
-            solver = open_solver(scenario.solver.name, scenario.solver.kwargs, timer)
-        return solver.solve(problem), solver
-
-    return solve
 
 
 def _idle_nodes(layout: ClusterLayout, workload: Workload) -> Callable[[Ints], NodeAccount]:
@@ -256,7 +244,7 @@ def _require_families(policy: Policy, solver: Solver) -> None:
 def _watched(solve: WarmSolve, on_problem: Callable[[AllocationProblem], None]) -> WarmSolve:
     """Return ``solve``, telling of each problem first."""
 
-    def watched(problem: AllocationProblem, warm: object) -> tuple[Solution, object]:
+    def watched(problem: AllocationProblem, warm: State) -> Solved:
         on_problem(problem)
         return solve(problem, warm)
 

@@ -2,7 +2,8 @@
 
 A `SolverBackend` is stateless. `open` checks every option and returns a `SolverSession`, which owns the native
 model and every cache. A session returns an `Answer`, the backend's own claim; only `phasewise.solvers.certify`
-turns it into a `Solution`.
+turns it into a `Solution`. What one problem leaves to the next is a value that goes out with the answer and comes in
+with the next problem; the session itself remembers nothing that an answer depends on.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,13 @@ from phasewise.solvers.problems import AllocationProblem
 from phasewise.solvers.proofs import Duals
 
 Floats = npt.NDArray[np.float64]
+
+
+State: TypeAlias = object
+"""What a problem leaves to the next one: None where nothing is, so that the next one starts cold.
+
+Made of arrays, numbers, text, tuples and frozen records of these, by the session that reads it. To everybody else it is
+a value to hand on, or to forget: forgetting costs time and no truth."""
 
 
 class Status(StrEnum):
@@ -163,9 +171,26 @@ class Infeasible:
 class SolverSession(Protocol):
     """A live solver: owns the native model and every cache; not shared between threads."""
 
-    def solve(self, problem: AllocationProblem) -> Answer:
-        """Return the backend's answer; times itself with the phases lp_build and lp_solve."""
+    def solve(self, problem: AllocationProblem, state: State) -> tuple[Answer, State]:
+        """Return the backend's answer and what it leaves; times itself with the phases lp_build and lp_solve.
+
+        The same problem and state give the same x and duals, whatever the session did in between. A state that is
+        None, or that another kind of session made, is a cold start. Where the solve raises, nothing is left.
+        """
         ...
+
+
+def parted(returned: object) -> tuple[Any, State]:
+    """Return what a session said and what it leaves; what is no such pair comes without a state.
+
+    A plug-in's code is not type-checked here: whether the first is an `Answer` is for the certifier to say.
+    """
+    if isinstance(returned, tuple) and len(returned) == _PAIR:
+        return returned[0], returned[1]
+    return returned, None
+
+
+_PAIR: Final = 2
 
 
 class SolverBackend(Protocol):

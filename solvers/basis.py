@@ -3,7 +3,7 @@
 A job owns a gain row, a time row and the columns of its pairs; t and the capacity rows belong to all. So a basis can be
 taken apart by jobs: who stays keeps its part, who leaves takes it along, who arrives gets the part that is best at the
 prices of the last round. What comes of it is nearly optimal after an ordinary round, and often a basis at once; where
-it is none, the solver completes it. Jobs are recognised by their rows: a problem carries no names.
+it is none, the solver completes it. Jobs are known again by the keys of their rows.
 """
 
 from __future__ import annotations
@@ -18,16 +18,13 @@ from phasewise.solvers.crash import StartingPoint
 from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.lp import LinearProgram
 from phasewise.solvers.problems import Bools, Floats, Ints
+from phasewise.solvers.rows import Keys
 
 Codes = npt.NDArray[np.int8]
-Hashes = npt.NDArray[np.uint64]
 
 LOWER: Final = np.int8(0)
 BASIC: Final = np.int8(1)
 UPPER: Final = np.int8(2)
-
-_GONE: Final = -1
-_MIXER: Final = np.uint64(0x9E3779B97F4A7C15)  # odd, and without a pattern in its bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +55,8 @@ class Solved:
     ----------
     family
         The problem's family.
-    jobs
-        (J,) hashes by which jobs are recognised.
+    keys
+        (J,) by which jobs are known again, None where they have none.
     added, kept
         (J, W) codes of the columns of time added and of time kept, UPPER where a pair has no column of time kept.
     gain_rows, time_rows
@@ -73,7 +70,7 @@ class Solved:
     """
 
     family: str
-    jobs: Hashes
+    keys: Keys | None
     added: Codes
     kept: Codes
     gain_rows: Codes
@@ -83,16 +80,14 @@ class Solved:
     prices: Floats
 
 
-def solved(
-    problem: MaxMinProblem, hashes: Hashes, lp: LinearProgram, basis: Basis, level: float, prices: Floats
-) -> Solved:
-    """Return what the optimal ``basis`` of ``problem``, whose `job_hashes` are given, leaves to the next round."""
+def solved(problem: MaxMinProblem, lp: LinearProgram, basis: Basis, level: float, prices: Floats) -> Solved:
+    """Return what the optimal ``basis`` of ``problem`` leaves to the next round."""
     kept = np.full(lp.shape[0] * lp.shape[1], UPPER)
     if "kept" in lp.columns:
         kept[kept_pairs(lp)] = basis.columns[lp.columns["kept"]]
     return Solved(
         problem.family,
-        hashes,
+        problem.keys,
         basis.columns[lp.columns["x"]].reshape(lp.shape),
         kept.reshape(lp.shape),
         basis.rows[lp.rows["gain"]],
@@ -148,33 +143,6 @@ def starting_basis(start: StartingPoint, lp: LinearProgram) -> Basis:
         gain[start.tight_job] = LOWER
         time[start.tight_job] = UPPER
     return Basis(columns, rows)
-
-
-def job_hashes(problem: MaxMinProblem) -> Hashes:
-    """Return (J,) hashes of each job's gains, scale factor and mask: equal for a job that stays as it is.
-
-    Two jobs with one hash cost iterations, not truth.
-    """
-    rows = np.column_stack((problem.usable_gain, problem.scale_factor, problem.allowed_mask))
-    bits = rows.view(np.uint64)
-    hashes = np.zeros(problem.jobs, dtype=np.uint64)
-    for column in range(bits.shape[1]):
-        hashes = (hashes ^ bits[:, column]) * _MIXER
-        hashes ^= hashes >> np.uint64(29)
-    return hashes
-
-
-def came_from(now: Hashes, before: Hashes) -> Ints:
-    """Return (J,) each job's row in ``before``, -1 where it was not there; equal jobs are paired in their order."""
-    order_now, order_before = np.argsort(now, kind="stable"), np.argsort(before, kind="stable")
-    sorted_now, sorted_before = now[order_now], before[order_before]
-    turn = np.arange(now.size) - np.searchsorted(sorted_now, sorted_now)  # 0 for the first of equals, 1 for the next
-    place = np.searchsorted(sorted_before, sorted_now) + turn
-    found = place < before.size
-    found[found] = sorted_before[place[found]] == sorted_now[found]
-    source = np.full(now.size, _GONE, dtype=np.intp)
-    source[order_now[found]] = order_before[place[found]]
-    return source
 
 
 def carried(last: Solved, source: Ints, problem: MaxMinProblem, lp: LinearProgram, rises: bool | None) -> Basis:

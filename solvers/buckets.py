@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from phasewise.solvers.api import RebuildReason
 from phasewise.solvers.problems import Traits
@@ -53,9 +53,59 @@ class Bucket:
         """Pairs of a slot and a type: what the cost of compiling depends on."""
         return self.slots * self.types
 
+    @classmethod
+    def wanted(cls, traits: Traits) -> Bucket:
+        """Return the least bucket for a problem."""
+        return cls(traits.family, traits.linear, traits.types, slots_for(traits.rows))
+
+    def serves(self, wanted: Bucket) -> bool:
+        """Return whether a program for this bucket can solve what ``wanted`` stands for."""
+        same = (self.family, self.linear, self.types) == (wanted.family, wanted.linear, wanted.types)
+        return same and wanted.slots <= self.slots <= _ROOMY * wanted.slots
+
+
+class Choice(NamedTuple):
+    """The bucket for a problem, and why a program has to be compiled for it if there is none."""
+
+    bucket: Bucket
+    reason: RebuildReason
+
+
+def choose(traits: Traits, used: tuple[Bucket, ...], last: Bucket | None) -> Choice:
+    """Return the bucket that serves a problem best of those ``used`` before, or else the least one.
+
+    A bucket with up to twice the slots serves as well, so that a number of jobs that goes down, or up and down across a
+    limit, does not compile again.
+
+    Parameters
+    ----------
+    traits
+        Of the problem.
+    used
+        The buckets of earlier problems.
+    last
+        What the last problem's least bucket was, None where there was no problem.
+    """
+    wanted = Bucket.wanted(traits)
+    fitting = [bucket for bucket in used if bucket.serves(wanted)]
+    if fitting:
+        return Choice(min(fitting, key=lambda each: each.slots), RebuildReason.FAILED)
+    return Choice(wanted, _reason(last, wanted))
+
+
+def _reason(last: Bucket | None, wanted: Bucket) -> RebuildReason:
+    """Return why there is no program, by what is different from the last problem."""
+    if last is None:
+        return RebuildReason.FIRST
+    if last.types != wanted.types:
+        return RebuildReason.TYPES
+    if (last.family, last.linear) != (wanted.family, wanted.linear):
+        return RebuildReason.FAMILY
+    return RebuildReason.SHAPE
+
 
 class ProgramCache(Generic[Program]):
-    """The programs compiled so far, the least recently used one given up first, and why each was compiled.
+    """The programs compiled so far, the least recently used one given up first. No answer depends on which these are.
 
     Parameters
     ----------
@@ -66,32 +116,21 @@ class ProgramCache(Generic[Program]):
     def __init__(self, kept: int) -> None:
         self._kept = kept
         self._programs: OrderedDict[Bucket, Program] = OrderedDict()
-        self._last: Bucket | None = None
-        self._failed = False
         self.solves = 0
         self.hits = 0
 
-    def find(self, traits: Traits) -> tuple[Bucket, Program | None, RebuildReason | None]:
-        """Return the bucket that serves a problem, its program, or None and the reason why there is none.
-
-        A bucket with up to twice the slots serves as well, so that a number of jobs that goes down, or up and down
-        across a limit, does not compile again.
-        """
+    def find(self, bucket: Bucket) -> Program | None:
+        """Return the program of ``bucket``, None where it has to be compiled."""
         self.solves += 1
-        wanted = Bucket(traits.family, traits.linear, traits.types, slots_for(traits.rows))
-        before, self._last = self._last, wanted
-        fitting = [bucket for bucket in self._programs if _serves(bucket, wanted)]
-        if fitting:
-            bucket = min(fitting, key=lambda each: each.slots)
-            self._programs.move_to_end(bucket)
-            self.hits += 1
-            return bucket, self._programs[bucket], None
-        return wanted, None, self._reason(before, wanted)
+        if bucket not in self._programs:
+            return None
+        self._programs.move_to_end(bucket)
+        self.hits += 1
+        return self._programs[bucket]
 
     def keep(self, bucket: Bucket, program: Program) -> None:
         """Keep a program that was compiled."""
         self._programs[bucket] = program
-        self._failed = False
         while len(self._programs) > self._kept:
             self._programs.popitem(last=False)
 
@@ -105,22 +144,3 @@ class ProgramCache(Generic[Program]):
         finally:
             if not whole:
                 self._programs.pop(bucket, None)
-                self._failed = True
-
-    def _reason(self, before: Bucket | None, wanted: Bucket) -> RebuildReason:
-        """Return why there is no program, by what is different from the last problem."""
-        if before is None:
-            return RebuildReason.FIRST
-        if self._failed:
-            return RebuildReason.FAILED
-        if before.types != wanted.types:
-            return RebuildReason.TYPES
-        if (before.family, before.linear) != (wanted.family, wanted.linear):
-            return RebuildReason.FAMILY
-        return RebuildReason.SHAPE
-
-
-def _serves(bucket: Bucket, wanted: Bucket) -> bool:
-    """Return whether a program of ``bucket`` can solve what ``wanted`` stands for."""
-    same = (bucket.family, bucket.linear, bucket.types) == (wanted.family, wanted.linear, wanted.types)
-    return same and wanted.slots <= bucket.slots <= _ROOMY * wanted.slots

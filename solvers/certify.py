@@ -13,7 +13,7 @@ from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
-from phasewise.solvers.api import Answer, Fallback, Floats, Infeasible, Solution, Status
+from phasewise.solvers.api import Answer, Fallback, Floats, Infeasible, Solution, State, Status
 from phasewise.solvers.problems import AllocationProblem
 from phasewise.solvers.proofs import Duals, Proof
 
@@ -92,8 +92,8 @@ class Judge:
 class PickingSession(Protocol):
     """A session that asks other backends: it judges their answers as they come, so that nothing is judged twice."""
 
-    def pick(self, problem: AllocationProblem, judge: Judge) -> Verdict:
-        """Return a verdict of ``judge`` on an answer of another backend, or why there is none."""
+    def pick(self, problem: AllocationProblem, judge: Judge, state: State) -> tuple[Verdict, State]:
+        """Return a verdict of ``judge`` on an answer of another backend, or why there is none, and what is left."""
         ...
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers import native_options
@@ -30,6 +31,11 @@ _STATUSES: Final[Mapping[str, Status]] = {
     "unbounded": Status.UNBOUNDED,
     "unbounded_inaccurate": Status.UNBOUNDED,
 }
+_HIGHS_SOLUTION: Final = ("col_value", "col_dual", "row_value", "row_dual")
+
+Start: TypeAlias = tuple[npt.NDArray[np.float64], ...]
+"""A solution to start from, as arrays; which ones depends on the native solver."""
+
 _TIME_WORDS: Final = ("kTimeLimit", "MaxTime", "time_limit")  # HiGHS, CLARABEL, SCS
 
 
@@ -95,28 +101,62 @@ class NativeSolver:
         probe = MaxMinProblem(np.array([[1.0, 2.0], [2.0, 1.0]]), np.ones(2), np.ones(2))
         try:
             with silenced():
-                opened(PhaseTimer()).solve(probe)
+                opened(PhaseTimer()).solve(probe, None)
         except (TypeError, ValueError, AttributeError) as error:
             why = str(error).strip()
             raise OptionError(f"{backend}: {self.name} does not take the options {dict(options)}: {why}") from error
 
-    def run(self, chain: Any, program: Any, compiled: Any, options: Mapping[str, object], *, warm: bool) -> Any:
+    def run(self, chain: Any, compiled: Any, options: Mapping[str, object], start: Start | None = None) -> Any:
         """Return what the solver makes of a compiled program, as ``chain`` hands it over; see CVXPY's `SolvingChain`.
 
         Parameters
         ----------
-        chain, program, compiled
-            CVXPY's chain of reductions, the program, and what the one made of the other.
+        chain, compiled
+            CVXPY's chain of reductions, and what it made of the program.
         options
             Native options.
-        warm
-            Whether to start from the last solution.
+        start
+            The solution to start from, as `left` returned it; None for a cold start.
         """
+        last = _Last({} if start is None else {self.name: _native_start(self.name, start)})
         if self.name == "HIGHS":
             native_options.claim_highs_threads(options.get("threads"))
         with silenced(errors=False) if self.speaks else nullcontext():
             # every call gets its own copy of the options: CVXPY takes entries out
-            return chain.solve_via_data(program, compiled, warm, verbose=False, solver_opts=dict(options))
+            return chain.solve_via_data(last, compiled, start is not None, verbose=False, solver_opts=dict(options))
+
+    def left(self, raw: Any) -> Start | None:
+        """Return the solution in the solver's own result ``raw``, for the next solve to start from; None without one.
+
+        Only of a solver that can start warm.
+        """
+        if self.name == "SCS":
+            solved = raw["info"]["status"] == "solved"
+            return tuple(np.array(raw[name]) for name in ("x", "y", "s")) if solved else None
+        solution = raw["solution"]
+        if not solution.value_valid:
+            return None
+        return tuple(np.array(getattr(solution, name)) for name in _HIGHS_SOLUTION)
+
+
+@dataclass(frozen=True, slots=True)
+class _Last:
+    """What stands for a program where CVXPY looks up the last solution; each solve has one of its own."""
+
+    _solver_cache: dict[str, Any]
+
+
+def _native_start(name: str, start: Start) -> Any:
+    """Return the solution ``start`` as CVXPY's interface to the solver expects to find it."""
+    if name == "SCS":
+        return dict(zip(("x", "y", "s"), start, strict=True))
+    import highspy
+
+    solution = highspy.HighsSolution()
+    for field_name, values in zip(_HIGHS_SOLUTION, start, strict=True):
+        setattr(solution, field_name, values.tolist())
+    solution.value_valid = solution.dual_valid = True
+    return None, None, {"model_status": "kOptimal", "solution": solution}
 
 
 def status_of(solution: Any, raw: Any) -> Status:

@@ -53,8 +53,11 @@ class InfeasibleError(SolverError):
         The certified result, with the duals that prove it.
     """
 
-    def __init__(self, family: str, outcome: Infeasible) -> None:
-        super().__init__(f"problem family {family!r}: the constraints contradict each other (by {outcome.margin:.3g})")
+    def __init__(self, outcome: Infeasible) -> None:
+        super().__init__(
+            f"nothing is feasible: the constraints contradict each other (by {outcome.margin:.3g}, proven by "
+            f"{outcome.backend})"
+        )
         self.outcome = outcome
 
 

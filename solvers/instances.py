@@ -122,7 +122,7 @@ class ChurnedRound(NamedTuple):
     Attributes
     ----------
     problem
-        Without a switching term; see `with_switching`.
+        Without a switching term; see `with_switching`. Its keys are the jobs' ids.
     came_from
         (J,) each job's row in the round before, -1 for one that has just arrived.
     migration
@@ -180,16 +180,17 @@ def churned_rounds(
         return gain, scale_factor, rng.uniform(0.02, 0.3, size=count)
 
     present = arrivals(jobs)
-    came_from = np.full(jobs, -1, dtype=np.intp)
+    came_from, keys = np.full(jobs, -1, dtype=np.intp), np.arange(jobs)
     for _ in range(rounds):
         gain, scale_factor, migration = present
-        yield ChurnedRound(MaxMinProblem(gain, scale_factor, capacity.copy()), came_from, migration)
+        yield ChurnedRound(MaxMinProblem(gain, scale_factor, capacity.copy(), keys=keys), came_from, migration)
         stay = np.sort(rng.permutation(jobs)[churn:])
         gain, scale_factor, migration = (
             np.concatenate((old[stay], new)) for old, new in zip(present, arrivals(jobs - stay.size), strict=True)
         )
         present = gain, scale_factor, migration
         came_from = np.concatenate((stay, np.full(jobs - stay.size, -1, dtype=np.intp)))
+        keys = np.concatenate((keys[stay], keys.max(initial=-1) + 1 + np.arange(jobs - stay.size)))
 
 
 def with_switching(churned: ChurnedRound, x_before: Floats | None, *, weight: float = 1.0) -> MaxMinProblem:

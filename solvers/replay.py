@@ -16,7 +16,7 @@ from phasewise.solvers import registry
 from phasewise.solvers.api import Infeasible, Solution
 from phasewise.solvers.errors import ReplayFailedError, SolverError, UnsupportedProblemError
 from phasewise.solvers.problems import AllocationProblem, Sense
-from phasewise.solvers.session import Solver, open_solver
+from phasewise.solvers.session import Solver, Walk
 
 MILLISECONDS = 1e3
 
@@ -114,7 +114,7 @@ def replay(
     done: Callable[[int], None] = lambda _: None,
     notify: Callable[[str], None] = lambda _: None,
 ) -> list[Record]:
-    """Return what each of ``solvers`` did with ``problems``, each in one live session, problem by problem in turn.
+    """Return what each of ``solvers`` did with ``problems``, each in one walk, problem by problem in turn.
 
     In turn, so that whatever disturbs the machine disturbs all alike, and each a copy: what a problem computes once and
     keeps is paid for by everybody. An answer is certified outside the timed phases.
@@ -139,10 +139,10 @@ def replay(
     ReplayFailedError
         Where a solver raises what is no native solver's failure: a defect.
     """
-    opened: list[tuple[Record, PhaseTimer, Solver]] = []
+    opened: list[tuple[Record, PhaseTimer, Walk]] = []
     for name in solvers:
         timer = PhaseTimer()
-        opened.append((Record(name), timer, open_solver(name, {}, timer)))
+        opened.append((Record(name), timer, Walk.of(name, {}, timer)))
     families, prepared = {name: _families(name) for name in solvers}, set[str]()
     for index, problem in enumerate(islice(problems, rounds)):
         solutions: list[tuple[Record, Solution]] = []
@@ -150,10 +150,10 @@ def replay(
             _require_support(record.solver, families, problem)
         if problem.family not in prepared:
             prepared.add(problem.family)
-            _prepare([solver for _, _, solver in opened], problem.family, notify)
-        for record, timer, solver in opened:
+            _prepare([walk.solver for _, _, walk in opened], problem.family, notify)
+        for record, timer, walk in opened:
             timer.take()
-            solution = _answer(solver, problem.anew(), record, index)
+            solution = _answer(walk, problem.anew(), record, index)
             if isinstance(solution, Infeasible):
                 record.infeasible += 1
             elif solution is not None:
@@ -173,10 +173,10 @@ def _prepare(solvers: Sequence[Solver], family: str, notify: Callable[[str], Non
         prepare(needed, notify)
 
 
-def _answer(solver: Solver, problem: AllocationProblem, record: Record, index: int) -> Solution | Infeasible | None:
+def _answer(walk: Walk, problem: AllocationProblem, record: Record, index: int) -> Solution | Infeasible | None:
     """Return the certified result; None, and a note of why, where there is none."""
     try:
-        return solver.outcome(problem)
+        return walk.outcome(problem)
     except SolverError as error:
         record.failures.append(str(error))
         return None

@@ -77,6 +77,18 @@ def origin(now: Keys, before: Keys) -> Ints:
     return np.where(before[source] == now, source, NOBODY)
 
 
+def known_again(now: Keys | None, rows: int, before: Keys | None, rows_before: int) -> Ints:
+    """Return (R,) the place of each of ``rows`` rows among ``rows_before`` earlier ones, -1 for one that is new.
+
+    By their keys. Where neither problem has any, rows are the same by their place if there are as many; where one of
+    them has none, nothing is known again.
+    """
+    if now is not None and before is not None:
+        return origin(now, before)
+    same = now is None and before is None and rows == rows_before
+    return np.arange(rows) if same else np.full(rows, NOBODY, dtype=np.intp)
+
+
 def check_rows(rows: int, keys: Keys | None, members: Keys | None) -> None:
     """Raise `ProblemError` where keys or members are not what ``rows`` rows can have."""
     if keys is not None:

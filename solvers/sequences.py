@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any, NamedTuple, TypeVar
 
-from phasewise.solvers.api import Answer
+from phasewise.solvers.api import Answer, State
 from phasewise.solvers.forms.tables import SEQUENCE
 from phasewise.solvers.problems import AllocationProblem
 
 Step = TypeVar("Step", bound=AllocationProblem)
+SolveStep = Callable[[AllocationProblem, State], tuple[Answer, State]]
 
 
 class Found(NamedTuple):
@@ -45,8 +46,26 @@ def carried_out(steps: Generator[Step, Answer, Found], solve: Callable[[Step], A
         return found
 
 
+class Left(NamedTuple):
+    """What a sequence of a session leaves for the next one.
+
+    Attributes
+    ----------
+    family
+        Of the problem that it came to an end for.
+    found
+        As `Found.left`.
+    step
+        The session's own state after the last step.
+    """
+
+    family: str
+    found: Any
+    step: State
+
+
 class Sequences:
-    """What the sequences of a session leave for the next ones.
+    """How a session answers families that are solved by a sequence of others.
 
     Parameters
     ----------
@@ -58,16 +77,28 @@ class Sequences:
 
     def __init__(self, tolerance: float, *, remembers: bool) -> None:
         self._tolerance, self._remembers = tolerance, remembers
-        self._left: dict[type[AllocationProblem], Any] = {}
 
     def takes(self, problem: AllocationProblem) -> bool:
         """Return whether ``problem`` is of a family that is solved by a sequence of others."""
         return SEQUENCE.get(type(problem)) is not None
 
-    def answer(self, problem: AllocationProblem, solve: Callable[[AllocationProblem], Answer]) -> Answer:
-        """Return the answer to ``problem``, of which ``solve`` answers each step."""
-        left = self._left.pop(type(problem), None)  # whatever interrupts this solve, the next one starts afresh
-        found = carried_out(SEQUENCE.of(problem)(problem, left, self._tolerance), solve)
-        if self._remembers:
-            self._left[type(problem)] = found.left
-        return found.answer
+    def answer(self, problem: AllocationProblem, state: State, solve: SolveStep) -> tuple[Answer, State]:
+        """Return the answer to ``problem``, of which ``solve`` answers each step, and what it leaves.
+
+        Parameters
+        ----------
+        state
+            What the session's last problem left; of another family it is not looked at.
+        solve
+            The session's own ``solve``.
+        """
+        last = state if isinstance(state, Left) and state.family == problem.family else Left("", None, None)
+        own = last.step
+
+        def answered(step: AllocationProblem) -> Answer:
+            nonlocal own
+            answer, own = solve(step, own)
+            return answer
+
+        found = carried_out(SEQUENCE.of(problem)(problem, last.found, self._tolerance), answered)
+        return found.answer, Left(problem.family, found.left, own) if self._remembers else None

@@ -1,4 +1,8 @@
-"""`open_solver`: one backend or a chain of them behind one call that returns certified answers only."""
+"""`open_solver`: one backend or a chain of them behind one call that returns certified results only.
+
+What a problem leaves to the next is a value: a `Solver` takes it and returns it, a `Walk` holds it for a caller who
+goes through problems in their order.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,13 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers import registry
-from phasewise.solvers.api import Fallback, Infeasible, Solution, SolverBackend, SolverSession, Status
+from phasewise.solvers.api import Fallback, Infeasible, Solution, SolverBackend, SolverSession, State, Status, parted
 from phasewise.solvers.certify import GAP_LIMIT, Judge, PickingSession, Rejection, Verdict
 from phasewise.solvers.errors import InfeasibleError, OptionError, SolveFailedError, SolverError, UnknownBackendError
 from phasewise.solvers.native import is_native
@@ -37,8 +41,30 @@ class _Link:
         return self.backend.name
 
 
+class Solved(NamedTuple):
+    """A certified result, and what it leaves to the next problem.
+
+    Attributes
+    ----------
+    outcome
+        A solution, or the proof that there is none.
+    state
+        To be handed to the next `Solver.solve`, or forgotten.
+    """
+
+    outcome: Solution | Infeasible
+    state: State
+
+    @property
+    def solution(self) -> Solution:
+        """The solution, for a caller that takes nothing else; raises `InfeasibleError` where there is none."""
+        if isinstance(self.outcome, Infeasible):
+            raise InfeasibleError(self.outcome)
+        return self.outcome
+
+
 class Solver:
-    """An open chain of backends; `solve` returns certified solutions only. Not to be shared between threads.
+    """An open chain of backends; `solve` returns certified results only. Not to be shared between threads.
 
     Attributes
     ----------
@@ -59,27 +85,19 @@ class Solver:
         """Return the compiled kernels that the chain may need to solve these families."""
         return [each for link in self._links for each in registry.kernels(link.backend, families)]
 
-    def solve(self, problem: AllocationProblem) -> Solution:
-        """Return the solution of `outcome`, for a caller that takes none but a solution.
-
-        Raises
-        ------
-        InfeasibleError
-            Where it is proven that nothing is feasible.
-        ProblemError, SolveFailedError
-            As `outcome`.
-        """
-        outcome = self.outcome(problem)
-        if isinstance(outcome, Infeasible):
-            raise InfeasibleError(problem.family, outcome)
-        return outcome
-
-    def outcome(self, problem: AllocationProblem) -> Solution | Infeasible:
-        """Return the first certified result of the chain, with what went wrong before it.
+    def solve(self, problem: AllocationProblem, state: State = None) -> Solved:
+        """Return the first certified result of the chain, with what went wrong before it, and what it leaves.
 
         That nothing is feasible is a result where it is proven: no other backend is asked then. Where every backend
         falls short of the certifier's limit, the best of the answers that are proven within
         `phasewise.solvers.certify.LESSER_GAP_LIMIT` stands, marked as `Solution.less_accurate`.
+
+        Parameters
+        ----------
+        problem
+            Of any family.
+        state
+            What the last problem left, or None for a cold start.
 
         Raises
         ------
@@ -90,13 +108,15 @@ class Solver:
         """
         problem.validate()
         if (idle := _nothing_to_do(problem, self._links[0].name)) is not None:
-            return idle
+            return Solved(idle, state)
+        left = list(state) if isinstance(state, tuple) and len(state) == len(self._links) else [None] * len(self._links)
         fallbacks: list[Fallback] = []
         lesser: list[tuple[int, Solution]] = []  # after how many others
-        for link in self._links:
-            outcome = _attempt(link, problem)
+        for index, link in enumerate(self._links):
+            outcome, left[index] = _attempt(link, problem, left[index])
             if not isinstance(outcome, Rejection):
-                return replace(outcome, fallbacks=(*fallbacks, *outcome.fallbacks)) if fallbacks else outcome
+                passed = (*fallbacks, *outcome.fallbacks)
+                return Solved(replace(outcome, fallbacks=passed) if fallbacks else outcome, tuple(left))
             if outcome.lesser is not None:
                 lesser.append((len(fallbacks), outcome.lesser))
             fallbacks.append(Fallback(link.name, outcome.reason))
@@ -104,7 +124,7 @@ class Solver:
             raise SolveFailedError(self._all_failed(problem, fallbacks))
         at, best = min(lesser, key=lambda each: each[1].gap or 0.0)
         others = fallbacks[:at] + fallbacks[at + 1 :]  # the one that stands has not given way
-        return replace(best, fallbacks=(*others, *best.fallbacks))
+        return Solved(replace(best, fallbacks=(*others, *best.fallbacks)), tuple(left))
 
     def _all_failed(self, problem: AllocationProblem, fallbacks: list[Fallback]) -> str:
         """Return the message that says what every backend did."""
@@ -114,6 +134,41 @@ class Solver:
         )
         size = f"{problem.rows} {'jobs' if problem.members is None else 'rows'} x {problem.types} worker types"
         return f"no certified answer to {problem.family} with {size}: {reasons}"
+
+
+class Walk:
+    """Goes through problems in their order, each from what the last one left.
+
+    Parameters
+    ----------
+    solver
+        What solves them.
+
+    Attributes
+    ----------
+    state
+        What the last problem left; set to None, the next one starts cold.
+    """
+
+    def __init__(self, solver: Solver) -> None:
+        self.solver = solver
+        self.state: State = None
+
+    @classmethod
+    def of(cls, spec: str, options: Mapping[str, object], timer: PhaseTimer) -> Walk:
+        """Return a walk of the solver that `open_solver` returns."""
+        return cls(open_solver(spec, options, timer))
+
+    def outcome(self, problem: AllocationProblem) -> Solution | Infeasible:
+        """Return the certified result; raises as `Solver.solve`, and then the next problem starts cold."""
+        state, self.state = self.state, None
+        outcome, self.state = self.solver.solve(problem, state)
+        return outcome
+
+    def solve(self, problem: AllocationProblem) -> Solution:
+        """Return the certified solution; raises as `Solver.solve`, and where there is none `InfeasibleError`."""
+        outcome = self.outcome(problem)
+        return Solved(outcome, self.state).solution
 
 
 def open_solver(spec: str, options: Mapping[str, object], timer: PhaseTimer) -> Solver:
@@ -174,22 +229,23 @@ def _options_of(part: str, name: str, parts: list[str], options: Mapping[str, ob
     return own if isinstance(own, Mapping) else {}
 
 
-def _attempt(link: _Link, problem: AllocationProblem) -> Verdict:
-    """Return one backend's certified result, or why there is none."""
+def _attempt(link: _Link, problem: AllocationProblem, state: State) -> tuple[Verdict, State]:
+    """Return one backend's certified result, or why there is none, and what it leaves; nothing where it raises."""
     if (refusal := link.scope.refusal(problem.traits)) is not None:
-        return Rejection(refusal)
+        return Rejection(refusal), state
     judge = Judge(problem, link.name, GAP_LIMIT if link.exact else math.inf)
     try:
         if isinstance(link.session, PickingSession):
-            return judge.own(link.session.pick(problem, judge))
-        answer = link.session.solve(problem)
+            picked, left = parted(link.session.pick(problem, judge, state))
+            return judge.own(picked), left
+        answer, left = parted(link.session.solve(problem, state))
     except SolverError as error:
-        return Rejection(str(error))
+        return Rejection(str(error)), None
     except BaseException as error:
         if not is_native(error, link.backend, link.session):
             raise
-        return Rejection(f"raised {type(error).__name__}: {error}")
-    return judge(answer)
+        return Rejection(f"raised {type(error).__name__}: {error}"), None
+    return judge(answer), left
 
 
 def _nothing_to_do(problem: AllocationProblem, backend: str) -> Solution | None:

@@ -16,7 +16,7 @@ from phasewise.solvers.api import Solution
 from phasewise.solvers.families.lexicographic import LexicographicProblem
 from phasewise.solvers.families.max_min import MAX_MIN, MaxMinProblem
 from phasewise.solvers.problems import AllocationProblem, narrowed
-from phasewise.solvers.session import open_solver
+from phasewise.solvers.session import Walk
 from phasewise.solvers.tapes import Tape
 
 # The largest gap that a walk may show: what each method promises with its default tolerances.
@@ -31,7 +31,7 @@ PROBLEMS: Final[Mapping[Scale, Mapping[str, int]]] = {
         "highs-direct": 60,
         "highs-warm": 60,
         "structured": 60,
-        "waterfill": 60,
+        "single-type": 60,
         "water-filling": 40,
         "cvxpy-dpp:CLARABEL": 20,
         "cvxpy-dpp:ECOS": 20,
@@ -47,7 +47,7 @@ PROBLEMS: Final[Mapping[Scale, Mapping[str, int]]] = {
         "highs-direct": 4,
         "highs-warm": 20,
         "structured": 50,
-        "waterfill": 50,
+        "single-type": 50,
         "water-filling": 10,
         "cvxpy-fresh:CLARABEL": 2,
         "cvxpy-fresh:ECOS": 3,
@@ -74,10 +74,10 @@ class TapeSubject:
 
     def prepare(self) -> Callable[[], list[Solution]]:
         """Return the walk over the problems, in a fresh session."""
-        solver = open_solver(self.solver, {}, PhaseTimer())
-        prepare(solver.kernels(frozenset(problem.family for problem in self.problems)))
+        walk = Walk.of(self.solver, {}, PhaseTimer())
+        prepare(walk.solver.kernels(frozenset(problem.family for problem in self.problems)))
         problems = [problem.anew() for problem in self.problems]
-        return lambda: [solver.solve(problem) for problem in problems]
+        return lambda: [walk.solve(problem) for problem in problems]
 
     def check(self, answer: list[Solution]) -> None:
         """Check that each problem has an answer, and how good it is proven to be."""

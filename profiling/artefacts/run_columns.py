@@ -8,7 +8,6 @@ from phasewise.profiling.artefacts.schemas import Field, Record
 
 _SPANS = "jobs may span nodes"
 _NO_SOLVE = "nothing was solved"
-_UNKNOWN = "not known"
 _OPEN = "the run ended first"
 _LATER = "always: not recorded yet"
 
@@ -23,12 +22,10 @@ JOBS: Final = Record(
         Field("class", "string", "", "class of service", _LATER, 2),
         Field("arrival_s", "float64", "s", "when it came", needed=True),
         Field("scale_factor", "float64", "GPUs", "GPUs it needs at once; below 1 of a job that shares one"),
-        Field(
-            "demand_milli", "int64", "GPU/1000", "the same in thousandths of a GPU, all its GPUs together", _UNKNOWN, 2
-        ),
+        Field("demand_milli", "int64", "GPU/1000", "the same in thousandths of a GPU, all its GPUs together", since=2),
         Field("gpu_milli", "int64", "GPU/1000", "`demand_milli` by its name of schema 1"),
-        Field("cpu_milli", "int64", "core/1000", "CPU it needs on its node; 0 where it asks for none", _UNKNOWN, 2),
-        Field("memory_mib", "int64", "MiB", "memory it needs on its node; 0 where it asks for none", _UNKNOWN, 2),
+        Field("cpu_milli", "int64", "core/1000", "CPU it needs on its node; 0 where it asks for none", since=2),
+        Field("memory_mib", "int64", "MiB", "memory it needs on its node; 0 where it asks for none", since=2),
         Field("priority_weight", "float64", "", "1 is normal"),
         Field("total_steps", "float64", "steps", "mini-batches to do"),
         Field("slo_s", "float64", "s", "time from its arrival within which it is to complete", "it has no SLO", 2),
@@ -37,22 +34,22 @@ JOBS: Final = Record(
             "float64",
             "s",
             "simulated time at which it first held GPUs",
-            "it never did, or not known",
+            "it never did",
             2,
         ),
         Field("completion_s", "float64", "s", "simulated time at which it completed", "not complete"),
         Field("end_s", "float64", "s", "simulated time at which it left, whatever ended it", _OPEN, 2),
         Field("jct_s", "float64", "s", "`completion_s - arrival_s`", "not complete", needed=True),
-        Field("queued_s", "float64", "s", "`first_start_s - arrival_s`", "it never started, or not known", 2),
-        Field("run_s", "float64", "s", "simulated time in which it held GPUs", _UNKNOWN, 2),
-        Field("gpu_s", "float64", "GPU s", "the same times its GPUs", _UNKNOWN, 2),
-        Field("ideal_s", "float64", "s", "its steps over its best rate on a worker type of this cluster", _UNKNOWN, 2),
+        Field("queued_s", "float64", "s", "`first_start_s - arrival_s`", "it never started", 2),
+        Field("run_s", "float64", "s", "simulated time in which its tasks ran or it moved", since=2),
+        Field("gpu_s", "float64", "GPU s", "GPU time that it held, in each round to its end", since=2),
+        Field("ideal_s", "float64", "s", "its steps over its best rate on a worker type of this cluster", "refused", 2),
         Field(
             "rho",
             "float64",
             "",
             "finish-time fairness: `jct_s` over its time under an isolated share, as in the summary",
-            "not complete, or not known",
+            "not complete",
             2,
         ),
         Field("cost", "float64", "", "what its GPU time costs", _LATER, 2),

@@ -109,15 +109,15 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         told(
             "finish-time fairness (Themis) over the jobs that count and completed: JCT over the job's time under an "
             "isolated share of the cluster; see below",
-            null="none of them completed, or their isolated times are not known",
+            null=_NO_MEAN,
             since=2,
         ),
     ] = None
     queue_s_p50: Annotated[
         float | None,
-        told("median wait from arrival to first start, of the jobs of `jct_jobs`", "s", null="not known", since=2),
+        told("median wait from arrival to first start, of the jobs of `jct_jobs`", "s", null=_NO_MEAN, since=2),
     ] = None
-    queue_s_p95: Annotated[float | None, told("95th percentile of the same", "s", null="not known", since=2)] = None
+    queue_s_p95: Annotated[float | None, told("95th percentile of the same", "s", null=_NO_MEAN, since=2)] = None
     makespan_s: Annotated[float | None, told("simulated time at the end", "s")] = None
     utilization: Annotated[
         float | None,

@@ -166,6 +166,9 @@
 
   // ---- reading a GPU
 
+  // Finish-time fairness of a job that will complete, where the run has it.
+  const fairness = (milli) => (milli ? `; in the end ρ ${(milli / 1000).toPrecision(3)}` : "");
+
   function lines(panel, group, index) {
     const { frames, map } = panel, { jobs, run } = frames, { node, gpu } = map.nodeOf(group, index);
     const head = `${group.name}, node ${node}, GPU ${gpu}`;
@@ -174,7 +177,7 @@
       const job = frames.job[slot], since = frames.since[slot], since_s = run.sim_time_s[since];
       return {
         job, share: frames.share[slot], name: `job ${jobs.id[job]}`, type: run.jobTypes[jobs.type[job]],
-        since: `since round ${count(since)} (${hours(since_s)}), for ${span(Math.max(0, now_s - since_s))}`,
+        since: `since round ${count(since)} (${hours(since_s)}), for ${span(Math.max(0, now_s - since_s))}${fairness(jobs.rhoMilli[job])}`,
       };
     });
     return { head, stays };

@@ -64,9 +64,9 @@ const viewerFrames = (() => {
     }
 
     async open() {
-      const [gpusPerNode, slotsPerGpu, jobId, type, kind, arrival_s, firstRound, endRound, milli, heldMilli, waitingByKind, waitingMilli] = await unpack(`${this.run.key}-base`);
+      const [gpusPerNode, slotsPerGpu, jobId, type, kind, arrival_s, firstRound, endRound, milli, rhoMilli, heldMilli, waitingByKind, waitingMilli] = await unpack(`${this.run.key}-base`);
       this.gpusPerNode = gpusPerNode;
-      this.jobs = { id: sums(jobId, 0), type, kind, arrival_s, firstRound, endRound, milli };
+      this.jobs = { id: sums(jobId, 0), type, kind, arrival_s, firstRound, endRound, milli, rhoMilli };
       this.counts = { heldMilli, waitingByKind, waitingMilli }; // of each round, by worker type, by kind of job, in all
       this.firstSlot = new Uint32Array(slotsPerGpu.length + 1);
       slotsPerGpu.forEach((count, gpu) => { this.firstSlot[gpu + 1] = this.firstSlot[gpu] + count; });

@@ -50,6 +50,8 @@ class Jobs:
         (J,) first round in which it is in the system, and first in which it no longer is.
     gpu_milli
         (J,) thousandths of a GPU that it asks for in all.
+    rho_milli
+        (J,) finish-time fairness in thousandths, 0 where it is not known.
     """
 
     job_id: Ints
@@ -59,6 +61,7 @@ class Jobs:
     first_round: Ints
     end_round: Ints
     gpu_milli: Ints
+    rho_milli: Ints
 
 
 def read_jobs(run: Run, held: Ints, stays: Stays, sim_time_s: Floats) -> Jobs:
@@ -96,6 +99,7 @@ def read_jobs(run: Run, held: Ints, stays: Stays, sim_time_s: Floats) -> Jobs:
         first_round=np.searchsorted(sim_time_s, arrival_s, "left"),
         end_round=_end_rounds(table, last_held, sim_time_s),
         gpu_milli=np.clip(table.numbers("gpu_milli", 1000.0), 0, _NEVER).astype(np.int64),
+        rho_milli=np.clip(np.rint(1000.0 * table.numbers("rho", 0.0)), 0, _NEVER).astype(np.int64),
     )
 
 

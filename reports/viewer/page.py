@@ -164,6 +164,7 @@ def _base(occupancy: Occupancy, kind_index: npt.NDArray[np.int64], kinds: int) -
             jobs.first_round,
             jobs.end_round,
             jobs.gpu_milli,
+            jobs.rho_milli,
             counts.held_milli.ravel(),
             counts.waiting.ravel(),
             counts.waiting_milli,

@@ -240,7 +240,7 @@ def _whose(runs: Sequence[Run]) -> str:
 
 def _jct_hours(run: Run) -> Floats:
     try:
-        return figures.counted_jct_s(run) / 3600.0
+        return figures.counted(run, "jct_s") / 3600.0
     except RunDirectoryError:  # a run that was killed may not have a table of jobs: nothing of it is completed
         return np.empty(0)
 

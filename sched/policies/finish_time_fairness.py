@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -14,9 +13,8 @@ from phasewise.sched.statements import even_throughput, isolated_share, possible
 from phasewise.solvers.families.finish_time import FINISH_TIME, FinishTimeProblem
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class IsolatedTime:
-    """What each job would have had so far in isolation: read-only, in order of job id.
+class IsolatedTime(NamedTuple):
+    """What each job would have had so far in isolation: read-only, in order of job id. Any tuple of the four will do.
 
     Attributes
     ----------
@@ -82,9 +80,9 @@ def _seconds(job_id: Ints, steps: Floats, memory: object) -> Floats:
     """Return (J,) the seconds in isolation of the jobs ``job_id``, ascending."""
     if memory is None:
         return np.zeros(job_id.size)
-    if not isinstance(memory, IsolatedTime):
+    if not isinstance(memory, tuple) or len(memory) != len(IsolatedTime._fields):
         raise TypeError(f"finish-time fairness was given the memory of another policy: {type(memory).__name__}")
-    return memory.until(job_id, steps)
+    return IsolatedTime(*memory).until(job_id, steps)
 
 
 def _remembered(job_id: Ints, seconds: Floats, steps: Floats, rate: Floats) -> IsolatedTime:

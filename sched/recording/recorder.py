@@ -84,7 +84,7 @@ class Recorder:
     def begun(self, news: News) -> None:
         """Note what a round began with; of a round that ends, `round` does so."""
         for job, reason in news.refused:
-            self._refused(news.round_index, job, reason)
+            self._refused(news, job, reason)
         for job in news.arrived:
             self._arrived(news.round_index, job)
         if news.last_arrival is not None:
@@ -107,28 +107,18 @@ class Recorder:
             arrival_s=job.arrival_s,
         )
 
-    def _refused(self, round_index: int, job: Arrival, reason: str) -> None:
+    def _refused(self, news: News, job: Arrival, reason: str) -> None:
         """Note that a job can never run here."""
         self.totals.arrived(job.job_id, job.arrival_s)
+        needs = job.needs
         record = JobRecord(
-            job_id=job.job_id,
-            job_type=job.job_type,
-            arrival_s=job.arrival_s,
-            scale_factor=job.scale_factor,
-            priority_weight=job.priority_weight,
-            total_steps=job.total_steps,
-            completion_s=None,
-            status="refused",
-            rounds_run=0,
-            moves=0,
-            end_s=max(job.arrival_s, self.totals.now_s),  # before the first round time is that of the first arrival
-            demand_milli=job.needs.demand_milli,
-            cpu_milli=job.needs.cpu_milli,
-            memory_mib=job.needs.memory_mib,
-        )
+            job.job_id, job.job_type, job.arrival_s, job.scale_factor, job.priority_weight, job.total_steps,
+            None, "refused", 0, 0, end_s=news.now_s,
+            demand_milli=needs.demand_milli, cpu_milli=needs.cpu_milli, memory_mib=needs.memory_mib,
+        )  # fmt: skip
         self.totals.over(record, reason)
         self._jobs.append(record)
-        self._event("job_refused", round=round_index, job_id=job.job_id, job_type=job.job_type, reason=reason)
+        self._event("job_refused", round=news.round_index, job_id=job.job_id, job_type=job.job_type, reason=reason)
 
     def _allocated(self, round_index: int, now_s: float, record: AllocationRecord) -> None:
         """Note a call of the policy."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -16,6 +18,24 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
+class Ground(NamedTuple):
+    """Where jobs are placed.
+
+    Attributes
+    ----------
+    last
+        What each job held in the last round.
+    nodes
+        What is left on every node, None where the placement is not bound to nodes.
+    stream
+        (2,) the placement's random stream.
+    """
+
+    last: Holding
+    nodes: NodeAccount | None
+    stream: Ints
+
+
 class Assigner:
     """Chooses jobs and has them placed.
 
@@ -26,49 +46,34 @@ class Assigner:
     ----------
     positive_only
         Whether jobs of priority 0 wait even where GPUs are free.
-    state
-        What is left on every node, None where the placement is not bound to nodes.
-    stream
-        (2,) the placement's random stream.
     """
 
-    def __init__(
-        self,
-        layout: ClusterLayout,
-        placement: Placement,
-        state: NodeAccount | None,
-        stream: Ints,
-        *,
-        positive_only: bool,
-    ) -> None:
+    def __init__(self, layout: ClusterLayout, placement: Placement, *, positive_only: bool) -> None:
         self._layout = layout
         self._placement = placement
-        self._state = state
-        self._stream = stream
         self._positive_only = positive_only
         self._capacity_milli = layout.capacity * WHOLE_MILLI
 
-    def assign(self, jobs: JobTable, priority: Floats, type_order: Ints, last: Holding) -> Assignment:
-        """Return who runs where, given the (J, W) priorities and what each job held in the last round."""
+    def assign(self, jobs: JobTable, priority: Floats, type_order: Ints, ground: Ground) -> Assignment:
+        """Return who runs where, given the (J, W) priorities."""
         order = self._select(jobs, priority, type_order, self._capacity_milli, jobs.throughput)
-        placed = self._place(order, self._view(jobs, Placed(last, jobs.worker_type)))
-        unplaced = 0
-        if self._state is not None:
-            placed, unplaced = self._fill(jobs, priority, type_order, self._state, order, placed)
+        placed = self._place(order, self._view(jobs, ground, Placed(ground.last, jobs.worker_type)))
+        placed, unplaced = self._fill(jobs, priority, type_order, ground, order, placed)
         moved = np.empty(len(jobs), np.bool_)
-        leases = lease_kernels.count_leases(*last, *placed.holding, moved)
+        leases = lease_kernels.count_leases(*ground.last, *placed.holding, moved)
         return Assignment(placed.holding, placed.worker_type, moved, *leases, unplaced)
 
     def _fill(
-        self, jobs: JobTable, priority: Floats, type_order: Ints, state: NodeAccount, order: Order, placed: Placed
+        self, jobs: JobTable, priority: Floats, type_order: Ints, ground: Ground, order: Order, placed: Placed
     ) -> tuple[Placed, int]:
         """Return what is placed once others were tried for those without room, and for how many there was none.
 
         It ends where a further choice brought nobody onto a node, so no placement can hold it up.
         """
-        short, running = _short(order, placed), -1
-        if not short.size:
+        nodes = ground.nodes
+        if nodes is None or not (short := _short(order, placed)).size:
             return placed, 0
+        running = -1
         offered_milli = self._capacity_milli - self._idle_milli(jobs, order)
         missed = np.zeros(len(jobs), np.bool_)
         while short.size:
@@ -76,7 +81,7 @@ class Assigner:
             kept = np.flatnonzero(placed.worker_type >= 0)
             waiting = np.flatnonzero((placed.worker_type < 0) & order.placeable)
             speed = np.zeros_like(jobs.throughput)
-            speed[waiting] = np.where(state.types_with_room(jobs.request[waiting]), jobs.throughput[waiting], 0.0)
+            speed[waiting] = np.where(nodes.types_with_room(jobs.request[waiting]), jobs.throughput[waiting], 0.0)
             if len(kept) <= running or not speed.any():
                 break
             running = len(kept)
@@ -86,7 +91,7 @@ class Assigner:
                 row=np.concatenate((kept, more.row)),
                 worker_type=np.concatenate((placed.worker_type[kept], more.worker_type)),
             )
-            placed = self._place(order, self._view(jobs, placed))
+            placed = self._place(order, self._view(jobs, ground, placed))
             short = _short(order, placed)
         return placed, int(np.count_nonzero(missed & (placed.worker_type < 0)))
 
@@ -110,7 +115,7 @@ class Assigner:
             jobs, priority, type_order, capacity_milli, selection.Rules(speed, positive_only=self._positive_only)
         )
 
-    def _view(self, jobs: JobTable, placed: Placed) -> NodeView:
+    def _view(self, jobs: JobTable, ground: Ground, placed: Placed) -> NodeView:
         return NodeView(
             self._layout,
             placed.holding,
@@ -120,8 +125,8 @@ class Assigner:
             jobs.cpu_milli,
             jobs.memory_mib,
             jobs.request,
-            self._state,
-            self._stream,
+            ground.nodes,
+            ground.stream,
         )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from itertools import starmap
+
 import numpy as np
 
 from phasewise.sched.api import Assignment, Floats, Holding, Ints
 from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.errors import StalledError
-from phasewise.sched.round import lease_kernels, progress
+from phasewise.sched.round import isolation, lease_kernels, progress
 from phasewise.sched.round.migration import paid
 from phasewise.sched.round.outcome import NOTHING_PAID, ClusterUse, JobRecord, News, RoundOutcome
 from phasewise.sched.round.parts import Parts
@@ -35,7 +38,7 @@ def advance(state: SimulationState, parts: Parts, assignment: Assignment, news: 
         clocks.round_end_s = clocks.now_s = flight.latest_s
     landing = progress.settle(jobs, flight, clocks.round_start_s, state.service.worker_time_s, parts.timing)
     lease_kernels.credit_gpus(*state.holding, jobs.gpu_milli, landing.executed_s, state.service.busy_s)
-    jobs.rounds_run += assignment.worker_type >= 0
+    progress.book_time(jobs, flight)
     job_id, holding, gpu_milli, use = jobs.job_id.copy(), state.holding, jobs.gpu_milli.copy(), _use(state, assignment)
     over = _retire(state, parts, landing, flight) if landing.completed.size or landing.failed.size else ()
     if not flight.running:
@@ -79,16 +82,17 @@ def _retire(
     """Remove the jobs that completed, and those whose micro-tasks failed too often."""
     state.due = True
     dropped = landing.failed[state.jobs.failures[landing.failed] >= MAX_FAILURES]
-    over = _records(state, parts, landing.completed, "complete", flight.finish_s)
-    over += _records(state, parts, dropped, "failed")
-    if not over:
+    gone = np.concatenate((landing.completed, dropped))
+    if not gone.size:
         return ()
+    isolation.settle(state.jobs, parts.layout.gpus)
+    over = _records(state, parts, landing.completed, "complete", flight.finish_s)
+    over += _records(state, parts, dropped, "failed", flight.finish_s)
     for record in over:
         if record.completion_s is not None:
             parts.stopper.observe_completion(state.departures, record.job_id, record.completion_s)
         else:
             parts.stopper.observe_gone(state.departures, record.job_id)
-    gone = np.concatenate((landing.completed, dropped))
     if state.nodes is not None:
         state.nodes.release(gone, state.holding, state.jobs.request)
     new_row = state.jobs.remove(gone)
@@ -112,24 +116,42 @@ def _use(state: SimulationState, assignment: Assignment) -> ClusterUse:
 def _records(
     state: SimulationState, parts: Parts, rows: Ints, status: str, finish_s: Floats | None = None
 ) -> tuple[JobRecord, ...]:
-    if not len(rows):
+    """Return the records of rows; ``finish_s`` (J,) says when each was over, None where they are not."""
+    if not rows.size:
         return ()
-    jobs, names = state.jobs, parts.workload.throughputs.names
-    done_s: list[float | None] = [None] * len(rows) if finish_s is None else finish_s[rows].tolist()
-    end_s = [state.clocks.now_s] * len(rows) if status == "failed" else done_s
-    demand_milli = jobs.demand_milli[rows].astype(np.int64).tolist()
-    ideal_s = (jobs.total_steps[rows] / jobs.throughput[rows].max(axis=1)).tolist()
-    asked = (jobs.job_id, jobs.type_index, jobs.arrival_s, jobs.scale_factor, jobs.priority_weight, jobs.total_steps)
-    columns = (*asked, jobs.rounds_run, jobs.moves, jobs.cpu_milli, jobs.memory_mib)
-    listed = zip(*(column[rows].tolist() for column in columns), strict=True)
-    return tuple(
-        JobRecord(
-            job_id, names[index], arrival_s, scale, weight, steps, done, status, rounds_run, moves,
-            left, demand, cpu_milli, memory_mib, ideal,
-        )
-        for (job_id, index, arrival_s, scale, weight, steps, rounds_run, moves, cpu_milli, memory_mib),
-            done, left, demand, ideal in zip(listed, done_s, end_s, demand_milli, ideal_s, strict=True)
-    )  # fmt: skip
+    jobs, names, nothing = state.jobs, parts.workload.throughputs.names, [None] * len(rows)
+    row = jobs.listed(rows)
+    end_s = nothing if finish_s is None else finish_s[rows].tolist()
+    best = zip(row["total_steps"], row["demand_milli"], jobs.throughput[rows].tolist(), strict=True)
+    room_milli = (parts.layout.capacity * WHOLE_MILLI).tolist()
+    listed = zip(
+        row["job_id"],
+        [names[index] for index in row["type_index"]],
+        row["arrival_s"],
+        row["scale_factor"],
+        row["priority_weight"],
+        row["total_steps"],
+        end_s if status == "complete" else nothing,
+        [status] * len(rows),
+        row["rounds_run"],
+        row["moves"],
+        end_s,
+        [None if math.isnan(start_s) else start_s for start_s in row["first_start_s"]],
+        row["run_s"],
+        row["gpu_s"],
+        [steps / _best_rate(demand_milli, rates, room_milli) for steps, demand_milli, rates in best],
+        isolation.account_s(jobs, parts.layout.gpus)[rows].tolist(),
+        map(int, row["demand_milli"]),
+        row["cpu_milli"],
+        row["memory_mib"],
+        strict=True,
+    )
+    return tuple(starmap(JobRecord, listed))
+
+
+def _best_rate(demand_milli: float, rates: list[float], room_milli: list[float]) -> float:
+    """Return the steps/s of a job on the fastest worker type (W,) that has room for it at all."""
+    return max(rate for rate, room in zip(rates, room_milli, strict=True) if demand_milli <= room)
 
 
 def _wait_for_arrival(state: SimulationState, parts: Parts) -> None:

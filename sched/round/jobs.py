@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,12 @@ _FLOATS = (
     "arrival_s",
     "migration_due_s",
     "demand_milli",
+    "pooled_throughput",
+    "isolated_s",
+    "steps_settled",
+    "first_start_s",
+    "run_s",
+    "gpu_s",
 )
 _INTS = (
     "job_id", "type_index", "failures", "rounds_run", "moves", "worker_type", "has_allocation",
@@ -45,6 +51,14 @@ class JobTable:
         (J,) float64: seconds of its last start that a job has still to pay; 0 unless moving costs.
     demand_milli
         (J,) float64: thousandths of a GPU in all, a whole number.
+    pooled_throughput
+        (J,) float64: steps/s x GPUs, the throughputs weighted by how many GPUs of each type there are.
+    isolated_s, steps_settled
+        (J,) float64: the account of `phasewise.sched.round.isolation`, seconds, and the steps that are booked in it.
+    first_start_s
+        (J,) float64: when the job first ran, simulated seconds; NaN before.
+    run_s, gpu_s
+        (J,) float64: seconds in which its micro-tasks ran, and GPU-seconds that it held, to the end of its rounds.
     gpus, gpu_milli, cpu_milli, memory_mib
         (J,) int64: number of GPUs, thousandths of each, thousandths of a core, MiB.
     request
@@ -76,6 +90,12 @@ class JobTable:
     arrival_s: Floats
     migration_due_s: Floats
     demand_milli: Floats
+    pooled_throughput: Floats
+    isolated_s: Floats
+    steps_settled: Floats
+    first_start_s: Floats
+    run_s: Floats
+    gpu_s: Floats
     gpus: Ints
     gpu_milli: Ints
     cpu_milli: Ints
@@ -143,6 +163,8 @@ class JobTable:
             self.total_steps[row] = job.total_steps
             self.arrival_s[row] = job.arrival_s
         self.throughput[first:count] = throughput
+        self.pooled_throughput[first:count] = throughput @ self._layout.capacity
+        self.first_start_s[first:count] = np.nan
         self.job_time_s[first:count] = prior_s
         self.worker_type[first:count] = -1
 
@@ -160,6 +182,11 @@ class JobTable:
             block[:, rows] = block.take(moved, axis=1)  # a fifth of the time of block[:, moved]
         self._resize(len(kept))
         return new_row
+
+    def listed(self, rows: Ints) -> dict[str, list[Any]]:
+        """Return the vectors of some rows as lists, by name."""
+        blocks = (*self._floats.take(rows, axis=1).tolist(), *self._ints.take(rows, axis=1).tolist())
+        return dict(zip((*_FLOATS, *_INTS), blocks, strict=True))
 
     def written(self) -> dict[str, Leaf]:
         """Return a copy of every column by name."""

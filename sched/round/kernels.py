@@ -246,4 +246,50 @@ def settle(
     return events
 
 
-KERNELS: Final = (fill_priorities, select_jobs, launch, settle)
+@kernel()
+def book_time(
+    start_s: float,
+    end_s: float,
+    worker_type: IntVector,
+    scale_factor: Vector,
+    finish_s: Vector,
+    rounds_run: IntVector,
+    first_start_s: Vector,
+    run_s: Vector,
+    gpu_s: Vector,
+) -> None:
+    """Count a round, from ``start_s`` to ``end_s``, for every running job (J,).
+
+    Its GPUs are its own until the round ends, when its micro-task may long be done.
+    """
+    for i in range(len(worker_type)):
+        if worker_type[i] < 0:
+            continue
+        if rounds_run[i] == 0:
+            first_start_s[i] = start_s
+        rounds_run[i] += 1
+        run_s[i] += finish_s[i] - start_s
+        gpu_s[i] += (end_s - start_s) * scale_factor[i]
+
+
+@kernel()
+def book_isolated(
+    gpus: float,
+    scale_factor: Vector,
+    pooled_throughput: Vector,
+    steps_done: Vector,
+    steps_settled: Vector,
+    isolated_s: Vector,
+    account_s: Vector,
+) -> None:
+    """Write into ``account_s`` (J,) what is booked in ``isolated_s`` and the time of the steps since; see `isolation`.
+
+    Both may be the same array. ``gpus`` is the number of all GPUs.
+    """
+    jobs = len(scale_factor)
+    for i in range(jobs):
+        share = max(scale_factor[i] * jobs, gpus)
+        account_s[i] = isolated_s[i] + (steps_done[i] - steps_settled[i]) * share / pooled_throughput[i]
+
+
+KERNELS: Final = (fill_priorities, select_jobs, launch, settle, book_time, book_isolated)

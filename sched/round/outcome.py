@@ -46,19 +46,21 @@ class JobRecord(NamedTuple):
     completion_s
         Simulated time of completion, None unless complete.
     end_s
-        Simulated time at which it left, whatever ended it; None where the run ended first.
-    demand_milli, cpu_milli, memory_mib
-        Thousandths of a GPU in all, thousandths of a core, MiB; None where not known, as all that follows.
-    ideal_s
-        Its steps over its best rate on a worker type of the cluster, seconds.
+        Simulated time at which it was over, however it ended; None where it is not.
     first_start_s
-        Simulated time at which it first held GPUs.
-    run_s, gpu_s
-        Simulated seconds in which it held GPUs, and the same times its GPUs.
+        When it first ran, None where it never did.
+    run_s
+        Seconds in which its micro-tasks ran, those of moving included.
+    gpu_s
+        GPU-seconds that it held: to the end of each round, also where its micro-task ended before.
+    ideal_s
+        Its steps over its best rate on this cluster, seconds; None where it can never run.
     isolated_s
-        Seconds that what it has done so far would have taken on an isolated share of the cluster.
+        What its steps so far would have taken alone on its share of the cluster (`phasewise.sched.round.isolation`).
+    demand_milli, cpu_milli, memory_mib
+        Thousandths of a GPU in all, thousandths of a core, MiB.
     slo_s
-        Seconds from its arrival within which it is to complete.
+        The duration that it was promised, None without a promise.
     """
 
     job_id: int
@@ -72,14 +74,14 @@ class JobRecord(NamedTuple):
     rounds_run: int
     moves: int
     end_s: float | None = None
+    first_start_s: float | None = None
+    run_s: float = 0.0
+    gpu_s: float = 0.0
+    ideal_s: float | None = None
+    isolated_s: float | None = None
     demand_milli: int | None = None
     cpu_milli: int | None = None
     memory_mib: int | None = None
-    ideal_s: float | None = None
-    first_start_s: float | None = None
-    run_s: float | None = None
-    gpu_s: float | None = None
-    isolated_s: float | None = None
     slo_s: float | None = None
 
     @property

@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING
 from phasewise.sched.api import Ints, NodeAccount, Placement, Policy
 from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.round.admission import Gate
+from phasewise.sched.round.assignment import Assigner
 from phasewise.sched.round.migration import MigrationModel
 from phasewise.sched.round.rules import Timing
 from phasewise.sched.round.stopping import Stopper
 from phasewise.sched.workload.arrivals import Workload
-from phasewise.solvers.api import Solution
+from phasewise.solvers.api import State
 from phasewise.solvers.problems import AllocationProblem
+from phasewise.solvers.session import Solved
 
 if TYPE_CHECKING:
     from phasewise.profiling.jit.kernel import Wanted
 
-WarmSolve = Callable[[AllocationProblem, object], tuple[Solution, object]]
-"""A problem and what the last solve left (None: nothing) -> its certified solution, and what the next starts from."""
+WarmSolve = Callable[[AllocationProblem, State], Solved]
+"""A problem and what the last solve left (None: nothing) -> its certified result, and what the next starts from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,8 @@ class Parts:
         Makes the account of an idle cluster's nodes, on the placement's stream; None where a job may span nodes.
     kernels
         The compiled kernels that running will take, for whoever runs has them ready before.
-    gate
-        Who may come in; follows from the layout, the workload and the placement.
+    gate, assigner
+        Who may come in, and who runs where; both follow from the others.
     """
 
     layout: ClusterLayout
@@ -65,7 +67,10 @@ class Parts:
     idle_nodes: Callable[[Ints], NodeAccount] | None = None
     kernels: tuple[Wanted, ...] = ()
     gate: Gate = field(init=False)
+    assigner: Assigner = field(init=False)
 
     def __post_init__(self) -> None:
         gate = Gate(self.layout, self.workload.throughputs, spans_nodes=self.placement.spans_nodes)
+        assigner = Assigner(self.layout, self.placement, positive_only=self.policy.needs_positive_priority)
         object.__setattr__(self, "gate", gate)
+        object.__setattr__(self, "assigner", assigner)

@@ -10,8 +10,8 @@ import numpy as np
 
 from phasewise.sched.api import Allocation, Assignment, ClusterView, Floats, TypeOrder
 from phasewise.sched.errors import SchedulingError
-from phasewise.sched.round import priorities
-from phasewise.sched.round.assignment import Assigner
+from phasewise.sched.round import isolation, priorities
+from phasewise.sched.round.assignment import Ground
 from phasewise.sched.round.outcome import AllocationRecord, LastArrival, News
 from phasewise.sched.round.parts import Parts
 from phasewise.sched.round.state import SimulationState
@@ -33,6 +33,7 @@ def admit(state: SimulationState, parts: Parts, news: News) -> None:
         parts.stopper.observe_gone(state.departures, job.job_id)
     if admission.jobs:
         nodes = state.nodes
+        isolation.settle(state.jobs, parts.layout.gpus)
         requests = [-1 if nodes is None else nodes.register(job.needs) for job in admission.jobs]
         state.jobs.admit(admission.jobs, admission.throughput, parts.timing.prior_s, requests)
         state.holding = state.holding.extended(len(state.jobs))
@@ -56,9 +57,10 @@ def allocate(state: SimulationState, parts: Parts, news: News) -> None:
     solutions: list[Solution] = []
 
     def solve(problem: AllocationProblem) -> Solution:
-        solution, state.warm = parts.solve(problem, state.warm)
-        solutions.append(solution)
-        return solution
+        solved = parts.solve(problem, state.warm)
+        state.warm = solved.state
+        solutions.append(solved.solution)
+        return solved.solution
 
     allocation = parts.policy.allocate(view, solve, state.memory)
     _require_valid(allocation, view, parts.policy.name)
@@ -112,17 +114,11 @@ def prioritise(state: SimulationState, parts: Parts) -> Floats:
 
 def assign(state: SimulationState, parts: Parts, priority: Floats) -> Assignment:
     """Choose jobs by their priorities (J, W), have them placed, and return who runs where."""
-    jobs, policy, types = state.jobs, parts.policy, list(parts.type_order)
-    if policy.type_order is TypeOrder.SHUFFLED:
+    jobs, types = state.jobs, list(parts.type_order)
+    if parts.policy.type_order is TypeOrder.SHUFFLED:
         state.streams.types.shuffle(types)
-    assigner = Assigner(
-        parts.layout,
-        parts.placement,
-        state.nodes,
-        state.streams.placement,
-        positive_only=policy.needs_positive_priority,
-    )
-    assignment = assigner.assign(jobs, priority, np.array(types, np.int64), state.holding)
+    ground = Ground(state.holding, state.nodes, state.streams.placement)
+    assignment = parts.assigner.assign(jobs, priority, np.array(types, np.int64), ground)
     if parts.migration is not None:
         assignment = assignment._replace(starts=parts.migration.begin(jobs, assignment))
     jobs.worker_type[:] = assignment.worker_type

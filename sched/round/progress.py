@@ -104,6 +104,21 @@ def _after_moving(flight: Flight, jobs: JobTable, assignment: Assignment, timing
     return flight._replace(latest_s=latest_s, moving=moving)
 
 
+def book_time(jobs: JobTable, flight: Flight) -> None:
+    """Count the round for every running job, in place: rounds, seconds run, GPU-seconds held, its first start."""
+    kernels.book_time(
+        flight.start_s,
+        flight.latest_s,
+        jobs.worker_type,
+        jobs.scale_factor,
+        flight.finish_s,
+        jobs.rounds_run,
+        jobs.first_start_s,
+        jobs.run_s,
+        jobs.gpu_s,
+    )
+
+
 def settle(jobs: JobTable, flight: Flight, round_start_s: float, worker_time_s: Floats, timing: Timing) -> Landing:
     """Credit the micro-tasks to ``jobs`` and ``worker_time_s`` (W,), in place; return what they came to."""
     executed_s, outcome = np.empty(len(jobs)), np.empty(len(jobs), np.int64)

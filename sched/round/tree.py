@@ -67,12 +67,14 @@ def restored(leaves: Mapping[str, Leaf], parts: Parts) -> SimulationState:
 
 
 def copied(state: SimulationState, parts: Parts) -> SimulationState:
-    """Return a state on which a round can be tried without touching ``state``; its solvers start cold."""
+    """Return a state on which a round can be tried without touching ``state``; its solvers are as warm."""
     warm, state.warm = state.warm, None
     try:
-        return restored(written(state), parts)
+        copy = restored(written(state), parts)
     finally:
         state.warm = warm
+    copy.warm = warm  # a value that nobody changes
+    return copy
 
 
 def _names(state: SimulationState) -> list[str]:

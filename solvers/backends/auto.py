@@ -15,11 +15,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers import registry
-from phasewise.solvers.api import Answer, Fallback, Infeasible, Solution, SolverBackend, SolverSession, Status
+from phasewise.solvers.api import (
+    Answer,
+    Fallback,
+    Infeasible,
+    Solution,
+    SolverBackend,
+    SolverSession,
+    State,
+    Status,
+    parted,
+)
 from phasewise.solvers.certify import Judge, Rejection, Verdict
 from phasewise.solvers.errors import OptionError, SolverError, UnknownBackendError, UnsupportedProblemError
 from phasewise.solvers.native import is_native
@@ -135,6 +145,24 @@ class Auto:
         return [each for backend in exact_backends().values() for each in registry.kernels(backend, families)]
 
 
+class Left(NamedTuple):
+    """What a problem leaves to the next.
+
+    Attributes
+    ----------
+    present
+        The backend in use, by family.
+    ahead
+        Problems in a row for which another one was ahead.
+    inner
+        What each backend left that was ever asked, by its name.
+    """
+
+    present: tuple[tuple[str, str], ...] = ()
+    ahead: int = 0
+    inner: tuple[tuple[str, State], ...] = ()
+
+
 class AutoSession:
     """One session of each backend that was ever picked.
 
@@ -149,30 +177,32 @@ class AutoSession:
     def __init__(self, timer: PhaseTimer, table: tuple[Point, ...]) -> None:
         self._timer, self._table = timer, table
         self._sessions: dict[str, SolverSession] = {}
-        self._present: dict[str, str] = {}  # the backend in use, by family
-        self._ahead = 0  # problems in a row for which another was ahead
         among = choices()  # looked up once: it asks the file system what is installed
         self._ranking = lru_cache(maxsize=64)(lambda traits: ranking(traits, table, among))
 
-    def pick(self, problem: AllocationProblem, judge: Judge) -> Verdict:
+    def pick(self, problem: AllocationProblem, judge: Judge, state: State = None) -> tuple[Verdict, State]:
         """Return the result of the backend that is picked; where ``judge`` refuses its answer, of the next.
 
         An answer that calls itself inaccurate and comes without a proof stands where no other is proven. Of answers
         that are refused, the one nearest to being accepted counts, once `FURTHER` more backends did no better.
         """
-        return self._pick(problem, judge)[0]
+        verdict, _, left = self._pick(problem, judge, state)
+        return verdict, left
 
-    def solve(self, problem: AllocationProblem) -> Answer:
+    def solve(self, problem: AllocationProblem, state: State = None) -> tuple[Answer, State]:
         """Return the answer that `pick` takes, or the last that it had."""
-        return self._pick(problem, Judge(problem, Auto.name))[1]
+        _, answer, left = self._pick(problem, Judge(problem, Auto.name), state)
+        return answer, left
 
-    def _pick(self, problem: AllocationProblem, judge: Judge) -> tuple[Verdict, Answer]:
-        """Return the verdict that counts, and the answer that it is on."""
+    def _pick(self, problem: AllocationProblem, judge: Judge, state: State) -> tuple[Verdict, Answer, Left]:
+        """Return the verdict that counts, the answer that it is on, and what is left."""
         ranked = self._ranking(problem.traits)
         if not ranked:
             pairs = " with rows of two jobs" if problem.traits.pairs else ""
             raise UnsupportedProblemError(f"no installed backend takes problem family {problem.family!r}{pairs}")
-        first = self._settle(problem.family, ranked)
+        last = state if isinstance(state, Left) else Left()
+        first, present, ahead = _settled(problem.family, ranked, last)
+        inner = dict(last.inner)
         passed: list[Fallback] = []
         best: tuple[Verdict, Answer, int] | None = None
         further = 0
@@ -181,42 +211,29 @@ class AutoSession:
                 further += 1
                 if further > FURTHER:
                     break
-            answer = replace(self._answer(name, problem), fallbacks=tuple(passed))
+            said, inner[name] = self._answer(name, problem, inner.get(name))
+            answer = replace(said, fallbacks=tuple(passed))
             verdict = judge(answer)
-            if isinstance(verdict, Infeasible) or (
-                isinstance(verdict, Solution) and (answer.status is Status.OPTIMAL or verdict.gap is not None)
-            ):
-                return verdict, answer
+            if _is_proven(verdict, answer):
+                return verdict, answer, Left(present, ahead, tuple(inner.items()))
             if best is None or _nearness(verdict) < _nearness(best[0]):
                 best = verdict, answer, len(passed)
             passed.append(Fallback(name, _reason(verdict)))
         assert best is not None  # as there are backends to ask
-        return _standing(judge, *best, passed)
+        return *_standing(judge, *best, passed), Left(present, ahead, tuple(inner.items()))
 
-    def _settle(self, family: str, ranked: Mapping[str, float]) -> str:
-        """Return the backend to use, which is the present one unless another has been ahead for long enough."""
-        best = next(iter(ranked))
-        present = self._present.get(family)
-        if present is None or present not in ranked:
-            self._ahead = PATIENCE
-        elif best != present and ranked[best] < ADVANTAGE * ranked[present]:
-            self._ahead += 1
-        else:
-            self._ahead = 0
-        if self._ahead >= PATIENCE:
-            self._present[family], self._ahead = best, 0
-        return self._present[family]
+    def _answer(self, name: str, problem: AllocationProblem, state: State) -> tuple[Answer, State]:
+        """Return the answer of one backend, marked with its name, and what it leaves; nothing where it raises.
 
-    def _answer(self, name: str, problem: AllocationProblem) -> Answer:
-        """Return the answer of one backend, marked with its name; a native solver that raises has failed.
-
-        A defect, which is what anything else is that it raises, is let through: another backend's answer would hide it.
+        A native solver that raises has failed. A defect, which is what anything else is that it raises, is let through:
+        another backend's answer would hide it.
         """
         backend = registry.get(name)
+        left: State = None
         try:
             if name not in self._sessions:
                 self._sessions[name] = self._opened(backend)
-            answer = self._sessions[name].solve(problem)
+            answer, left = parted(self._sessions[name].solve(problem, state))
         except SolverError as error:
             answer = Answer(Status.FAILED, None, note=str(error))
         except BaseException as error:
@@ -225,13 +242,38 @@ class AutoSession:
             answer = Answer(Status.FAILED, None, note=f"raised {type(error).__name__}: {error}")
         if not isinstance(answer, Answer):  # a plug-in's code is not type-checked here
             answer = Answer(Status.FAILED, None, note=f"returned {type(answer).__name__}, not an Answer")
-        return replace(answer, solved_by=answer.solved_by or name)
+        return replace(answer, solved_by=answer.solved_by or name), left
 
     def _opened(self, backend: SolverBackend) -> SolverSession:
         try:
             return backend.open({}, self._timer)
         except (ImportError, OSError) as error:  # the native library cannot be loaded
             raise UnknownBackendError(f"cannot be opened: {type(error).__name__}: {error}") from error
+
+
+def _settled(family: str, ranked: Mapping[str, float], last: Left) -> tuple[str, tuple[tuple[str, str], ...], int]:
+    """Return the backend to use, the present one of each family from now on, and how long another has been ahead.
+
+    It is the present one unless another has been ahead for long enough.
+    """
+    present, ahead = dict(last.present), last.ahead
+    best, own = next(iter(ranked)), present.get(family)
+    if own is None or own not in ranked:
+        ahead = PATIENCE
+    elif best != own and ranked[best] < ADVANTAGE * ranked[own]:
+        ahead += 1
+    else:
+        ahead = 0
+    if ahead >= PATIENCE:
+        present[family], ahead = best, 0
+    return present[family], tuple(present.items()), ahead
+
+
+def _is_proven(verdict: Verdict, answer: Answer) -> bool:
+    """Return whether nobody else need be asked."""
+    if isinstance(verdict, Solution):
+        return answer.status is Status.OPTIMAL or verdict.gap is not None
+    return isinstance(verdict, Infeasible)
 
 
 def _standing(

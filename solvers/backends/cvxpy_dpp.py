@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 from phasewise.profiling.phases import Phase, PhaseTimer
-from phasewise.solvers.api import Answer, RebuildReason, Status
-from phasewise.solvers.basis import Hashes, came_from, job_hashes
-from phasewise.solvers.buckets import LEAST, Bucket, ProgramCache
-from phasewise.solvers.cvx_native import NATIVE_SOLVERS, NativeSolver, iterations_of, status_of, verdict_of
+from phasewise.solvers.api import Answer, RebuildReason, State, Status
+from phasewise.solvers.buckets import LEAST, Bucket, ProgramCache, choose
+from phasewise.solvers.cvx_native import NATIVE_SOLVERS, NativeSolver, Start, iterations_of, status_of, verdict_of
 from phasewise.solvers.errors import OptionError, UnsupportedProblemError
-from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.forms.tables import SEQUENCE, SLOTS
-from phasewise.solvers.problems import AllocationProblem, Ints, narrowed, refuse_pairs
+from phasewise.solvers.problems import AllocationProblem, Ints, refuse_pairs
+from phasewise.solvers.rows import Keys, known_again
 from phasewise.solvers.sequences import Sequences
 
 if TYPE_CHECKING:
@@ -120,8 +119,47 @@ def _own_options(backend: CvxpyDpp, options: Mapping[str, object]) -> OwnOptions
     return OwnOptions(most, warm)
 
 
+class Left(NamedTuple):
+    """What a round leaves to the next.
+
+    Attributes
+    ----------
+    used
+        The buckets of earlier rounds, the latest last.
+    wanted
+        The least bucket of this one.
+    seats
+        Who sat where, for a warm start; None without one.
+    """
+
+    used: tuple[Bucket, ...]
+    wanted: Bucket
+    seats: Seats | None = None
+
+
+class Seats(NamedTuple):
+    """Which row was in which slot of a bucket, and the solution there.
+
+    Attributes
+    ----------
+    bucket
+        Whose slots these are.
+    keys
+        (R,) of the rows, None where they have none.
+    slots
+        (R,) the slot of each.
+    start
+        Arrays of the native solver, None where it had no solution.
+    """
+
+    bucket: Bucket
+    keys: Keys | None
+    slots: Ints
+    start: Start | None
+
+
 class CvxpyDppSession:
-    """The programs compiled so far, and which job was in which slot."""
+    """The programs compiled so far: whichever these are, the state says for which size a problem is padded."""
 
     def __init__(
         self, backend: CvxpyDpp, native_options: Mapping[str, object], own: OwnOptions, timer: PhaseTimer
@@ -134,10 +172,9 @@ class CvxpyDppSession:
         self._options = dict(native_options)
         self._programs: ProgramCache[SlotProgram] = ProgramCache(_KEPT_PROGRAMS)
         self._sequences = Sequences(backend.native.tolerance, remembers=True)
-        self._seats: dict[Bucket, tuple[Hashes, Ints]] = {}
 
-    def solve(self, problem: AllocationProblem) -> Answer:
-        """Return the native solver's answer with its duals.
+    def solve(self, problem: AllocationProblem, state: State = None) -> tuple[Answer, State]:
+        """Return the native solver's answer with its duals, and the sizes so far.
 
         Raises
         ------
@@ -146,61 +183,67 @@ class CvxpyDppSession:
         """
         refuse_pairs(problem)
         if self._sequences.takes(problem) and (SLOTS.get(type(problem)) is None or not self._backend.native.cones):
-            return self._sequences.answer(problem, self.solve)
-        bucket, program, rebuild = self._programs.find(problem.traits)
+            return self._sequences.answer(problem, state, self.solve)
+        last = state if isinstance(state, Left) else None
+        bucket, reason = choose(problem.traits, last.used if last else (), last.wanted if last else None)
+        program = self._programs.find(bucket)
         if program is None:
             self._guard(problem, bucket)
+        used = (*(each for each in (last.used if last else ()) if each != bucket), bucket)[-_KEPT_PROGRAMS:]
+        left = Left(used, Bucket.wanted(problem.traits))
+        seats = self._seats(problem, bucket, last.seats if last else None)
+        rebuild = reason if program is None else None
         try:
             with self._programs.lent(bucket):
-                return self._solve(problem, bucket, program, rebuild)
+                answer, start = self._solve(problem, seats, program, rebuild)
         except self._solver_error as error:
-            return Answer(Status.FAILED, None, rebuild=rebuild, note=f"{self._solver} through CVXPY: {error}")
+            failed = Answer(Status.FAILED, None, rebuild=rebuild, note=f"{self._solver} through CVXPY: {error}")
+            return failed, left
+        return answer, left._replace(seats=seats._replace(start=start)) if self._own.warm_start else left
 
     def _solve(
-        self, problem: AllocationProblem, bucket: Bucket, program: SlotProgram | None, rebuild: RebuildReason | None
-    ) -> Answer:
+        self, problem: AllocationProblem, seats: Seats, program: SlotProgram | None, rebuild: RebuildReason | None
+    ) -> tuple[Answer, Start | None]:
         """Fill the program, compile it where it is new, and solve it, each under its phase."""
+        native, slots = self._backend.native, seats.slots
         with self._timer.phase(Phase.LP_BUILD):
-            program = program or SLOTS.of(problem)(bucket)
-            slots = self._slots(problem, bucket)
+            program = program or SLOTS.of(problem)(seats.bucket)
             scale = program.fill(problem, slots)
             # every call gets its own copy of the options: CVXPY takes entries out
             compiled, chain, inverse = program.program.get_problem_data(self._solver, solver_opts=dict(self._options))
-            self._programs.keep(bucket, program)
+            self._programs.keep(seats.bucket, program)
         with self._timer.phase(Phase.LP_SOLVE):
-            raw = self._backend.native.run(chain, program.program, compiled, self._options, warm=self._own.warm_start)
+            raw = native.run(chain, compiled, self._options, seats.start)
+        start = native.left(raw) if self._own.warm_start else None
         solution = chain.invert(raw, inverse)
         status, iterations, verdict = status_of(solution, raw), iterations_of(solution), verdict_of(solution, raw)
         note = f"{self._solver} through CVXPY: {verdict}; {self._programs.hits} hits of {self._programs.solves}"
         if not solution.primal_vars:
-            return Answer(status, None, iterations=iterations, rebuild=rebuild, note=note)
+            return Answer(status, None, iterations=iterations, rebuild=rebuild, note=note), start
         x = program.x(solution.primal_vars, problem, slots)
-        return Answer(status, x, program.duals(solution.dual_vars, slots, scale), iterations, rebuild, note)
+        duals = program.duals(solution.dual_vars, slots, scale)
+        return Answer(status, x, duals, iterations, rebuild, note), start
 
     def _guard(self, problem: AllocationProblem, bucket: Bucket) -> None:
         """Raise `UnsupportedProblemError` where compiling for this bucket would take too much time and memory."""
         if bucket.entries > self._own.max_entries:
             raise UnsupportedProblemError(
-                f"{problem.jobs} jobs x {problem.types} worker types need {bucket.slots} slots, {bucket.entries} "
+                f"{problem.rows} jobs x {problem.types} worker types need {bucket.slots} slots, {bucket.entries} "
                 f"entries; compiling takes time and memory by their square, so at most {self._own.max_entries} are "
                 "allowed; raise option max_entries, or choose cvxpy-fresh"
             )
 
-    def _slots(self, problem: AllocationProblem, bucket: Bucket) -> Ints:
-        """Return (J,) the slot of each job: its row, or for a warm start where it was before."""
-        slots = np.arange(problem.jobs)
-        if not self._own.warm_start:
-            return slots
-        jobs = job_hashes(narrowed(problem, MaxMinProblem))
-        if bucket in self._seats:
-            jobs_before, slots_before = self._seats[bucket]
-            source = came_from(jobs, jobs_before)
-            stays = source >= 0
-            slots = np.where(stays, slots_before[source], -1)
-            free = np.setdiff1d(np.arange(bucket.slots), slots[stays])
-            slots[~stays] = free[: problem.jobs - int(stays.sum())]
-        self._seats[bucket] = jobs, slots
-        return slots
+    def _seats(self, problem: AllocationProblem, bucket: Bucket, last: Seats | None) -> Seats:
+        """Return the slot of each row: its place, or for a warm start where it was before."""
+        slots = np.arange(problem.rows)
+        if not self._own.warm_start or last is None or last.bucket != bucket:
+            return Seats(bucket, problem.keys, slots, None)
+        source = known_again(problem.keys, problem.rows, last.keys, last.slots.size)
+        stays = source >= 0
+        slots = np.where(stays, last.slots[source], -1)
+        free = np.setdiff1d(np.arange(bucket.slots), slots[stays])
+        slots[~stays] = free[: problem.rows - int(stays.sum())]
+        return Seats(bucket, problem.keys, slots, last.start)
 
 
 BACKENDS: Final = tuple(CvxpyDpp(native) for native in NATIVE_SOLVERS)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from phasewise.profiling.phases import Phase, PhaseTimer
-from phasewise.solvers.api import Answer, RebuildReason, Status
+from phasewise.solvers.api import Answer, RebuildReason, State, Status
 from phasewise.solvers.cvx_native import NATIVE_SOLVERS, NativeSolver, iterations_of, status_of, verdict_of
 from phasewise.solvers.forms.tables import CVX, SEQUENCE
 from phasewise.solvers.problems import AllocationProblem, refuse_pairs
@@ -83,16 +83,17 @@ class CvxpyFreshSession:
         self._sequences = Sequences(native.tolerance, remembers=False)
         self._timer = timer
 
-    def solve(self, problem: AllocationProblem) -> Answer:
-        """Return the native solver's answer with its duals; where CVXPY gives up, an answer that says so."""
+    def solve(self, problem: AllocationProblem, state: State = None) -> tuple[Answer, State]:
+        """Return the native solver's answer with its duals, or one that says that CVXPY gave up; and no state."""
         refuse_pairs(problem)
         if self._sequences.takes(problem) and (CVX.get(type(problem)) is None or not self._native.cones):
-            return self._sequences.answer(problem, self.solve)
+            return self._sequences.answer(problem, state, self.solve)
+        del state
         try:
-            return self._solve(problem)
+            return self._solve(problem), None
         except self._solver_error as error:
             note = f"{self._solver} through CVXPY: {error}"
-            return Answer(Status.FAILED, None, rebuild=RebuildReason.FRESH, note=note)
+            return Answer(Status.FAILED, None, rebuild=RebuildReason.FRESH, note=note), None
 
     def _solve(self, problem: AllocationProblem) -> Answer:
         """Build, compile and solve, each under its phase."""
@@ -101,7 +102,7 @@ class CvxpyFreshSession:
             # every call gets its own copy of the options: CVXPY takes entries out
             compiled, chain, inverse = cvx.program.get_problem_data(self._solver, solver_opts=dict(self._options))
         with self._timer.phase(Phase.LP_SOLVE):
-            raw = self._native.run(chain, cvx.program, compiled, self._options, warm=False)
+            raw = self._native.run(chain, compiled, self._options)
         return _answer(cvx, chain.invert(raw, inverse), raw, self._solver)
 
 

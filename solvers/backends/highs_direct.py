@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar, Final
 
 from phasewise.profiling.phases import Phase, PhaseTimer
-from phasewise.solvers.api import Answer, RebuildReason
+from phasewise.solvers.api import Answer, RebuildReason, State
 from phasewise.solvers.forms.tables import LP, SEQUENCE, STAGES, START, Stages
 from phasewise.solvers.highs import HighsModel
 from phasewise.solvers.lp import to_lp
@@ -49,15 +49,16 @@ class HighsDirectSession:
         self._sequences = Sequences(HighsDirect.tolerance, remembers=False)
         self._timer = timer
 
-    def solve(self, problem: AllocationProblem) -> Answer:
-        """Return HiGHS' answer with its duals; some families take several LPs instead of one."""
+    def solve(self, problem: AllocationProblem, state: State = None) -> tuple[Answer, State]:
+        """Return HiGHS' answer with its duals, and no state; some families take several LPs instead of one."""
         if self._sequences.takes(problem):
-            return self._sequences.answer(problem, self.solve)
+            return self._sequences.answer(problem, state, self.solve)
+        del state
         family = type(problem)
         if (by_stages := STAGES.get(family)) is not None:
             if family not in self._stages:
                 self._stages[family] = by_stages()
-            return self._stages[family].answer(problem, self._timer)
+            return self._stages[family].answer(problem, self._timer), None
         with self._timer.phase(Phase.LP_BUILD):
             lp = to_lp(problem)
             self._model.load(lp)
@@ -67,7 +68,7 @@ class HighsDirectSession:
                 self._model.start_from(basis)
         with self._timer.phase(Phase.LP_SOLVE):
             self._model.run()
-        return self._model.outcome().answer(lp, RebuildReason.FRESH)
+        return self._model.outcome().answer(lp, RebuildReason.FRESH), None
 
 
 BACKENDS: Final = (HighsDirect(),)

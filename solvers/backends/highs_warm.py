@@ -16,16 +16,13 @@ from typing import ClassVar, Final, NamedTuple
 import numpy as np
 
 from phasewise.profiling.phases import Phase, PhaseTimer
-from phasewise.solvers.api import Answer, RebuildReason, Status
+from phasewise.solvers.api import Answer, RebuildReason, State, Status
 from phasewise.solvers.basis import (
     LOWER,
     Basis,
-    Hashes,
     Solved,
     basis_of,
-    came_from,
     carried,
-    job_hashes,
     level_rises,
     solved,
     starting_basis,
@@ -37,6 +34,7 @@ from phasewise.solvers.forms.tables import SEQUENCE
 from phasewise.solvers.highs import HighsModel, Outcome
 from phasewise.solvers.lp import LinearProgram, reduced_gains, restrict, to_lp
 from phasewise.solvers.problems import AllocationProblem, Bools, Floats, Ints, narrowed
+from phasewise.solvers.rows import known_again
 from phasewise.solvers.sequences import Sequences
 
 _PRIMAL: Final = 4
@@ -109,7 +107,7 @@ class _Found:
     basis
         Of the whole program, None where there is no optimum.
     near
-        As `_Memory` has it.
+        As `Left` has it.
     """
 
     program: LinearProgram
@@ -119,23 +117,23 @@ class _Found:
     near: Bools | None = None
 
 
-class _Memory(NamedTuple):
+class Left(NamedTuple):
     """What a round leaves to the next.
 
     Attributes
     ----------
     solved
-        Its basis.
+        Its basis, None where it found no optimum.
     near
         (J, W) the pairs that were worth, or nearly worth, what they cost; None where the model is small.
     """
 
-    solved: Solved
-    near: Bools | None
+    solved: Solved | None
+    near: Bools | None = None
 
 
 class HighsWarmSession:
-    """One live HiGHS object and what the last round left.
+    """One live HiGHS object, to which each round's model and basis are handed over whole.
 
     An option ``simplex_strategy`` holds for every solve. Without it a fresh start, which is primal feasible, is solved
     by the primal method and a carried basis by the dual one.
@@ -153,18 +151,15 @@ class HighsWarmSession:
         self._most_iterations = int(str(self._model.option("simplex_iteration_limit")))
         self._timer = timer
         self._sequences = Sequences(HighsWarm.tolerance, remembers=True)
-        self._last: _Memory | None = None
-        self._doubt = RebuildReason.FIRST
 
-    def solve(self, problem: AllocationProblem) -> Answer:
-        """Return HiGHS' answer with its duals; where the last basis leads nowhere, that of a fresh start."""
+    def solve(self, problem: AllocationProblem, state: State = None) -> tuple[Answer, State]:
+        """Return HiGHS' answer with its duals, and its basis; where the last one leads nowhere, it starts afresh."""
         if self._sequences.takes(problem):
-            return self._sequences.answer(problem, self.solve)
+            return self._sequences.answer(problem, state, self.solve)
         problem = narrowed(problem, MaxMinProblem)
-        last, self._last = self._last, None  # whatever interrupts this solve, the next one starts afresh
         with self._timer.phase(Phase.LP_BUILD):
-            lp, hashes = to_lp(problem), job_hashes(problem)
-            starts = self._starts(problem, hashes, lp, last)
+            lp = to_lp(problem)
+            starts = _starts(problem, lp, state if isinstance(state, Left) else None)
         wasted = 0
         while True:
             with self._timer.phase(Phase.LP_BUILD):
@@ -175,13 +170,11 @@ class HighsWarmSession:
                 break
             wasted += found.outcome.iterations
         answer = found.outcome.answer(found.program, start.rebuild, wasted)
-        self._doubt = RebuildReason.FAILED
         columns, prices = found.outcome.columns, answer.duals.capacity if answer.duals is not None else None
-        if columns is not None and found.basis is not None and prices is not None:
-            level = float(columns[found.program.columns["level"]][0]) * lp.scale
-            basis = solved(problem, hashes, lp, found.basis, level, prices)
-            self._last = _Memory(basis, found.near)
-        return answer
+        if columns is None or found.basis is None or prices is None:
+            return answer, Left(None)
+        level = float(columns[found.program.columns["level"]][0]) * lp.scale
+        return answer, Left(solved(problem, lp, found.basis, level, prices), found.near)
 
     def _attempt(self, lp: LinearProgram, start: _Start) -> _Found:
         """Return what ``start`` leads to; columns that were left out join where the prices say that they are missed."""
@@ -221,21 +214,6 @@ class HighsWarmSession:
             whole[place] = own.columns[program.columns[name]]
         return Basis(whole, own.rows)
 
-    def _starts(
-        self, problem: MaxMinProblem, hashes: Hashes, lp: LinearProgram, last: _Memory | None
-    ) -> Iterator[_Start]:
-        """Yield where to start from, the most promising first, until one leads to the optimum."""
-        rebuild: RebuildReason | None = self._doubt
-        if last is not None:
-            source = came_from(hashes, last.solved.jobs)
-            rebuild = _unlike(last.solved, source, problem)
-            if rebuild is None:
-                near = None if last.near is None else last.near[source] | (source < 0)[:, None]
-                yield from _carried_starts(last.solved, source, problem, lp, near)
-                rebuild = RebuildReason.STALLED
-        point = starting_point(problem)
-        yield _Start(None if point is None else starting_basis(point, lp), _PRIMAL, rebuild=rebuild)
-
     def _prepare(self, program: LinearProgram, basis: Basis | None, strategy: int, cap: int | None) -> None:
         """Hand over the model, the basis and the limits."""
         self._model.load(program)
@@ -263,13 +241,27 @@ def _places(lp: LinearProgram, program: LinearProgram) -> dict[str, Ints]:
     return {**places, "x": places["x"][program.pairs["x"]]}
 
 
+def _starts(problem: MaxMinProblem, lp: LinearProgram, last: Left | None) -> Iterator[_Start]:
+    """Yield where to start from, the most promising first, until one leads to the optimum."""
+    rebuild: RebuildReason | None = RebuildReason.FIRST if last is None else RebuildReason.FAILED
+    if last is not None and last.solved is not None:
+        source = known_again(problem.keys, problem.rows, last.solved.keys, last.solved.gain_rows.size)
+        rebuild = _unlike(last.solved, source, problem)
+        if rebuild is None:
+            near = None if last.near is None else last.near[source] | (source < 0)[:, None]
+            yield from _carried_starts(last.solved, source, problem, lp, near)
+            rebuild = RebuildReason.STALLED
+    point = starting_point(problem)
+    yield _Start(None if point is None else starting_basis(point, lp), _PRIMAL, rebuild=rebuild)
+
+
 def _unlike(last: Solved, source: Ints, problem: AllocationProblem) -> RebuildReason | None:
     """Return why the last basis is of no use to ``problem``, or None where it is."""
     if last.prices.size != problem.types:
         return RebuildReason.TYPES
     if last.family != problem.family:
         return RebuildReason.FAMILY
-    if (source >= 0).sum() < _LEAST_SHARE * max(problem.jobs, last.jobs.size):
+    if (source >= 0).sum() < _LEAST_SHARE * max(problem.rows, last.gain_rows.size):
         return RebuildReason.CHANGED
     return None
 

@@ -8,13 +8,13 @@ that its own duals prove is within the tolerance; otherwise it says so, and a ch
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 import numpy as np
 
 from phasewise.profiling.phases import Phase, PhaseTimer
 from phasewise.solvers import native_options
-from phasewise.solvers.api import Answer, RebuildReason, Status
+from phasewise.solvers.api import Answer, RebuildReason, State, Status
 from phasewise.solvers.families.max_min import MAX_MIN_SWITCHING
 from phasewise.solvers.forms.tables import STRUCTURED
 from phasewise.solvers.problems import AllocationProblem, refuse_pairs
@@ -70,8 +70,23 @@ class Structured:
         return needed
 
 
+class Left(NamedTuple):
+    """What a round leaves to the next.
+
+    Attributes
+    ----------
+    prices
+        Its prices: they belong to worker types, so that jobs may come and go; None where it has none.
+    doubt
+        Why the next one is cold, should it not get along with them.
+    """
+
+    prices: Prices | None
+    doubt: RebuildReason
+
+
 class StructuredSession:
-    """Remembers the last round's prices: they belong to worker types, so that jobs may come and go."""
+    """Solves each problem from the prices that the last one left."""
 
     def __init__(self, options: Mapping[str, object], timer: PhaseTimer) -> None:
         from phasewise.solvers.structured import solver
@@ -82,31 +97,29 @@ class StructuredSession:
             self._tolerance, int(str(limit)), remembers=mode == "auto", sifts=mode != "interior_point"
         )
         self._timer = timer
-        self._last: Prices | None = None
-        self._reason: RebuildReason | None = RebuildReason.FIRST
 
-    def solve(self, problem: AllocationProblem) -> Answer:
-        """Return the optimum with the duals that prove it; `Status.INACCURATE` where they prove less."""
+    def solve(self, problem: AllocationProblem, state: State = None) -> tuple[Answer, State]:
+        """Return the optimum, with duals that prove it or else `Status.INACCURATE`, and prices for the next problem."""
         refuse_pairs(problem)
-        last, self._last = self._last, None  # whatever interrupts this solve, the next one starts afresh
+        last = state if isinstance(state, Left) else Left(None, RebuildReason.FIRST)
         with self._timer.phase(Phase.LP_BUILD):
             stated = STRUCTURED.of(problem)(problem)
         with self._timer.phase(Phase.LP_SOLVE):
-            outcome = stated.solve(self._solver, last)
-        self._last = outcome.left
-        rebuild = self._reason if outcome.cold else None
+            outcome = stated.solve(self._solver, last.prices)
+        rebuild = last.doubt if outcome.cold else None
         if rebuild is RebuildReason.STALLED and not outcome.way.startswith("sifting"):
             rebuild = RebuildReason.FRESH  # nothing was tried warm: few kinds of jobs, or a cost of moving
-        self._reason = RebuildReason.STALLED
         if outcome.impossible:
-            return Answer(Status.INFEASIBLE, None, outcome.duals, outcome.iterations, rebuild, outcome.way)
+            refuted = Answer(Status.INFEASIBLE, None, outcome.duals, outcome.iterations, rebuild, outcome.way)
+            return refuted, Left(outcome.left, RebuildReason.STALLED)
         if not (np.isfinite(outcome.x).all() and outcome.gap < np.inf):
-            self._reason = RebuildReason.FAILED
-            return Answer(Status.FAILED, None, iterations=outcome.iterations, rebuild=rebuild, note=outcome.way)
+            failed = Answer(Status.FAILED, None, iterations=outcome.iterations, rebuild=rebuild, note=outcome.way)
+            return failed, Left(None, RebuildReason.FAILED)
         proven = outcome.gap <= self._tolerance
         note = outcome.way if proven else f"{outcome.way}: proven to {outcome.gap:.2g} only"
         status = Status.OPTIMAL if proven else Status.INACCURATE
-        return Answer(status, outcome.x, outcome.duals, outcome.iterations, rebuild, note)
+        answer = Answer(status, outcome.x, outcome.duals, outcome.iterations, rebuild, note)
+        return answer, Left(outcome.left, RebuildReason.STALLED)
 
 
 BACKENDS: Final = (Structured(),)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from phasewise.profiling.phases import PhaseTimer
-from phasewise.solvers.api import Answer
+from phasewise.solvers.api import Answer, State
 from phasewise.solvers.errors import OptionError
 from phasewise.solvers.families.lexicographic import LEXICOGRAPHIC, LexicographicProblem
 from phasewise.solvers.filling import WaterFiller
@@ -50,9 +50,10 @@ class WaterFillingSession:
         self._timer = timer
         self._filler = WaterFiller()
 
-    def solve(self, problem: AllocationProblem) -> Answer:
-        """Return the allocation with the prices that prove every level."""
-        return self._filler.answer(narrowed(problem, LexicographicProblem), self._timer)
+    def solve(self, problem: AllocationProblem, state: State = None) -> tuple[Answer, State]:
+        """Return the allocation with the prices that prove every level, and no state."""
+        del state
+        return self._filler.answer(narrowed(problem, LexicographicProblem), self._timer), None
 
 
 BACKENDS: Final = (WaterFilling(),)

@@ -17,7 +17,7 @@ from phasewise.solvers import registry
 from phasewise.solvers.api import RebuildReason, Solution, Status
 from phasewise.solvers.families.max_min import MAX_MIN, MAX_MIN_SWITCHING, MaxMinProblem
 from phasewise.solvers.instances import SWITCHING, Trait, random_problem
-from phasewise.solvers.session import Solver, open_solver
+from phasewise.solvers.session import Walk
 
 BACKENDS = [
     name
@@ -46,8 +46,8 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def solver(backend: str) -> Solver:
-    return open_solver(backend, {}, PhaseTimer())
+def solver(backend: str) -> Walk:
+    return Walk.of(backend, {}, PhaseTimer())
 
 
 @pytest.fixture(scope="module", params=[name for name in BACKENDS if MAX_MIN_SWITCHING in registry.get(name).families])
@@ -56,8 +56,8 @@ def switching_backend(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def switching_solver(switching_backend: str) -> Solver:
-    return open_solver(switching_backend, {}, PhaseTimer())
+def switching_solver(switching_backend: str) -> Walk:
+    return Walk.of(switching_backend, {}, PhaseTimer())
 
 
 def check(problem: MaxMinProblem, solution: Solution, tolerance: float) -> None:
@@ -76,7 +76,7 @@ def check(problem: MaxMinProblem, solution: Solution, tolerance: float) -> None:
     assert 0.0 <= solution.utilization <= 1.0 + 1e-12
 
 
-def test_any_valid_instance_is_solved_within_the_backends_tolerance(backend: str, solver: Solver) -> None:
+def test_any_valid_instance_is_solved_within_the_backends_tolerance(backend: str, solver: Walk) -> None:
     @hypothesis_settings(max_examples=per_backend(backend))
     @given(seed=st.integers(0, 2**32 - 1), shape=SHAPES, traits=TRAITS)
     def is_solved(seed: int, shape: tuple[int, int], traits: set[Trait]) -> None:
@@ -89,7 +89,7 @@ def test_any_valid_instance_is_solved_within_the_backends_tolerance(backend: str
 
 
 def test_any_instance_with_a_switching_term_is_solved_within_the_backends_tolerance(
-    switching_backend: str, switching_solver: Solver
+    switching_backend: str, switching_solver: Walk
 ) -> None:
     # half as many: a part of the plain test's instances have this term as well
     @hypothesis_settings(max_examples=per_backend(switching_backend) // 2)
@@ -104,14 +104,14 @@ def test_any_instance_with_a_switching_term_is_solved_within_the_backends_tolera
 
 
 @pytest.mark.parametrize("trait", sorted(set(Trait) - SWITCHING))
-def test_each_difficulty_alone_is_mastered(backend: str, solver: Solver, trait: Trait) -> None:
+def test_each_difficulty_alone_is_mastered(backend: str, solver: Walk, trait: Trait) -> None:
     problem = random_problem(11, 16, 3, {trait})
     check(problem, solver.solve(problem), registry.get(backend).tolerance)
 
 
 @pytest.mark.parametrize("trait", list(Trait))
 def test_each_difficulty_is_mastered_with_a_switching_term(
-    switching_backend: str, switching_solver: Solver, trait: Trait
+    switching_backend: str, switching_solver: Walk, trait: Trait
 ) -> None:
     problem = random_problem(11, 16, 3, {trait, Trait.SWITCHING_BY_PAIR})
     check(problem, switching_solver.solve(problem), registry.get(switching_backend).tolerance)
@@ -119,7 +119,7 @@ def test_each_difficulty_is_mastered_with_a_switching_term(
 
 @pytest.mark.parametrize(("jobs", "types"), [(0, 3), (1, 1), (1, 4), (7, 1)])
 def test_the_smallest_instances_may_have_a_switching_term(
-    switching_backend: str, switching_solver: Solver, jobs: int, types: int
+    switching_backend: str, switching_solver: Walk, jobs: int, types: int
 ) -> None:
     problem = random_problem(2, jobs, types, {Trait.SWITCHING})
     check(problem, switching_solver.solve(problem), registry.get(switching_backend).tolerance)
@@ -140,14 +140,14 @@ def two_alike(move_cost: float, previous: list[list[float]]) -> MaxMinProblem:
     ],
 )
 def test_jobs_move_exactly_where_it_pays(
-    switching_solver: Solver, move_cost: float, x: list[list[float]], objective: float
+    switching_solver: Walk, move_cost: float, x: list[list[float]], objective: float
 ) -> None:
     solution = switching_solver.solve(two_alike(move_cost, [[1.0, 0.0], [0.0, 1.0]]))
     assert solution.objective == pytest.approx(objective, rel=1e-6)
     np.testing.assert_allclose(solution.x, x, atol=1e-4)
 
 
-def test_a_job_on_a_pair_that_is_no_longer_allowed_moves_whatever_it_costs(switching_solver: Solver) -> None:
+def test_a_job_on_a_pair_that_is_no_longer_allowed_moves_whatever_it_costs(switching_solver: Walk) -> None:
     allowed = np.array([[True, False], [True, True]])
     problem = MaxMinProblem(
         np.ones((2, 2)), np.ones(2), np.ones(2), allowed, 0.0, np.array([[0.0, 1.0], [0.0, 0.0]]), np.full((2, 1), 5.0)
@@ -158,12 +158,12 @@ def test_a_job_on_a_pair_that_is_no_longer_allowed_moves_whatever_it_costs(switc
 
 
 @pytest.mark.parametrize(("jobs", "types"), [(0, 3), (1, 1), (1, 4), (7, 1)])
-def test_the_smallest_instances_are_ordinary(backend: str, solver: Solver, jobs: int, types: int) -> None:
+def test_the_smallest_instances_are_ordinary(backend: str, solver: Walk, jobs: int, types: int) -> None:
     problem = random_problem(2, jobs, types)
     check(problem, solver.solve(problem), registry.get(backend).tolerance)
 
 
-def test_a_known_optimum_is_found(backend: str, solver: Solver) -> None:
+def test_a_known_optimum_is_found(backend: str, solver: Walk) -> None:
     # two jobs that are twice as fast on different types, one GPU each
     problem = MaxMinProblem(np.array([[1.0, 2.0], [2.0, 1.0]]), np.ones(2), np.ones(2))
     solution = solver.solve(problem)
@@ -171,29 +171,29 @@ def test_a_known_optimum_is_found(backend: str, solver: Solver) -> None:
     np.testing.assert_allclose(solution.x, [[0.0, 1.0], [1.0, 0.0]], atol=1e-6)
 
 
-def test_a_cluster_without_gpus_gives_nothing_to_anybody(backend: str, solver: Solver) -> None:
+def test_a_cluster_without_gpus_gives_nothing_to_anybody(backend: str, solver: Walk) -> None:
     solution = solver.solve(MaxMinProblem(np.ones((3, 2)), np.ones(3), np.zeros(2)))
     assert solution.objective == 0.0
     assert not solution.x.any()
     assert solution.utilization == 0.0
 
 
-def test_a_job_gets_no_time_where_it_is_not_allowed(backend: str, solver: Solver) -> None:
+def test_a_job_gets_no_time_where_it_is_not_allowed(backend: str, solver: Walk) -> None:
     allowed = np.array([[True, False], [True, True]])
     solution = solver.solve(MaxMinProblem(np.ones((2, 2)), np.ones(2), np.ones(2), allowed))
     assert solution.x[0, 1] == 0.0
     assert solution.objective == pytest.approx(1.0, rel=1e-6)
 
 
-def test_the_linear_term_fills_what_the_least_gain_leaves_free(backend: str, solver: Solver) -> None:
+def test_the_linear_term_fills_what_the_least_gain_leaves_free(backend: str, solver: Walk) -> None:
     gain = np.array([[1.0, 1.0], [5.0, 5.0]])  # job 0's ceiling is 1, job 1 may have up to 5
     solution = solver.solve(MaxMinProblem(gain, np.ones(2), np.ones(2), None, 1e-3))
     assert solution.x.sum() == pytest.approx(2.0, abs=1e-4)
 
 
-def test_sessions_share_nothing_and_remember_nothing(backend: str, solver: Solver) -> None:
+def test_sessions_share_nothing_and_remember_nothing(backend: str, solver: Walk) -> None:
     problem = random_problem(4, 9, 3)
-    alone = open_solver(backend, {}, PhaseTimer()).solve(problem)
+    alone = Walk.of(backend, {}, PhaseTimer()).solve(problem)
     solver.solve(random_problem(5, 12, 3))
     after_another = solver.solve(problem)
     if alone.rebuild is RebuildReason.FRESH:  # nothing is carried over by design: the very same x
@@ -203,7 +203,7 @@ def test_sessions_share_nothing_and_remember_nothing(backend: str, solver: Solve
 
 def test_build_and_solve_are_timed_apart_and_nothing_else_is(backend: str) -> None:
     timer = PhaseTimer()
-    solver = open_solver(backend, {}, timer)
+    solver = Walk.of(backend, {}, timer)
     timer.take()
     solver.solve(random_problem(6, 10, 3))
     phases = timer.take().phases_s
@@ -211,7 +211,7 @@ def test_build_and_solve_are_timed_apart_and_nothing_else_is(backend: str) -> No
     assert min(phases.values()) > 0.0
 
 
-def test_what_a_problem_states_is_not_written_to(backend: str, solver: Solver) -> None:
+def test_what_a_problem_states_is_not_written_to(backend: str, solver: Walk) -> None:
     problem = random_problem(7, 6, 3, {Trait.MASKED, Trait.ZEROS})
     assert problem.allowed is not None
     for array in (problem.gain, problem.scale_factor, problem.capacity, problem.allowed):
@@ -219,7 +219,7 @@ def test_what_a_problem_states_is_not_written_to(backend: str, solver: Solver) -
     solver.solve(problem)
 
 
-def test_how_the_arrays_of_a_problem_lie_in_memory_does_not_matter(solver: Solver) -> None:
+def test_how_the_arrays_of_a_problem_lie_in_memory_does_not_matter(solver: Walk) -> None:
     problem = random_problem(8, 9, 3, {Trait.MASKED, Trait.ZEROS, Trait.GANGS})
     assert problem.allowed is not None
     spread = np.zeros((2 * problem.jobs, 2 * problem.types))

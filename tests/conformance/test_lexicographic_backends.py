@@ -18,7 +18,7 @@ from phasewise.solvers.api import Solution, Status
 from phasewise.solvers.families.lexicographic import LEXICOGRAPHIC, LexicographicProblem
 from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.instances import SWITCHING, Trait, random_problem
-from phasewise.solvers.session import Solver, open_solver
+from phasewise.solvers.session import Walk
 
 BACKENDS = [
     name
@@ -35,14 +35,14 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def solver(backend: str) -> Solver:
-    return open_solver(backend, {}, PhaseTimer())
+def solver(backend: str) -> Walk:
+    return Walk.of(backend, {}, PhaseTimer())
 
 
 @pytest.fixture(scope="module")
-def least() -> Solver:
+def least() -> Walk:
     """Return a solver of the plain problem, whose optimum is the least level."""
-    return open_solver("highs-direct", {}, PhaseTimer())
+    return Walk.of("highs-direct", {}, PhaseTimer())
 
 
 def lexicographic(problem: MaxMinProblem) -> LexicographicProblem:
@@ -63,7 +63,7 @@ def check(problem: LexicographicProblem, solution: Solution, tolerance: float) -
 @hypothesis_settings(max_examples=PER_BACKEND)
 @given(seed=st.integers(0, 2**32 - 1), shape=SHAPES, traits=st.sets(st.sampled_from(SUITED), max_size=4))
 def test_any_valid_instance_is_filled_up_to_the_optimum_of_the_plain_problem_and_beyond(
-    backend: str, solver: Solver, least: Solver, seed: int, shape: tuple[int, int], traits: set[Trait]
+    backend: str, solver: Walk, least: Walk, seed: int, shape: tuple[int, int], traits: set[Trait]
 ) -> None:
     note(f"random_problem({seed}, *{shape}, {sorted(traits)})")
     stated = random_problem(seed, *shape, traits)
@@ -75,18 +75,18 @@ def test_any_valid_instance_is_filled_up_to_the_optimum_of_the_plain_problem_and
 
 
 @pytest.mark.parametrize("trait", SUITED)
-def test_each_difficulty_alone_is_mastered(backend: str, solver: Solver, trait: Trait) -> None:
+def test_each_difficulty_alone_is_mastered(backend: str, solver: Walk, trait: Trait) -> None:
     problem = lexicographic(random_problem(11, 16, 3, {trait}))
     check(problem, solver.solve(problem), registry.get(backend).tolerance)
 
 
 @pytest.mark.parametrize(("jobs", "types"), [(0, 3), (1, 1), (1, 4), (7, 1)])
-def test_the_smallest_instances_are_ordinary(backend: str, solver: Solver, jobs: int, types: int) -> None:
+def test_the_smallest_instances_are_ordinary(backend: str, solver: Walk, jobs: int, types: int) -> None:
     problem = lexicographic(random_problem(2, jobs, types))
     check(problem, solver.solve(problem), registry.get(backend).tolerance)
 
 
-def test_known_levels_are_found(solver: Solver) -> None:
+def test_known_levels_are_found(solver: Walk) -> None:
     # one GPU of each type: job 0 is stuck at its ceiling, job 1 alone can use type 1, the others share type 0
     gain = np.array([[0.2, 0.0], [1.0, 3.0], [1.0, 0.0], [1.0, 0.0]])
     problem = LexicographicProblem(gain, np.array([0.2, 1.0, 1.0, 1.0]), np.ones(2))
@@ -94,13 +94,13 @@ def test_known_levels_are_found(solver: Solver) -> None:
     np.testing.assert_allclose(problem.levels(solution.x), [0.2, 3.0, 0.4, 0.4], rtol=1e-9)
 
 
-def test_a_cluster_without_gpus_gives_nothing_to_anybody(solver: Solver) -> None:
+def test_a_cluster_without_gpus_gives_nothing_to_anybody(solver: Walk) -> None:
     solution = solver.solve(LexicographicProblem(np.ones((3, 2)), np.ones(3), np.zeros(2)))
     assert solution.objective == 0.0
     assert not solution.x.any()
 
 
-def test_a_job_gets_no_time_where_it_is_not_allowed(solver: Solver) -> None:
+def test_a_job_gets_no_time_where_it_is_not_allowed(solver: Walk) -> None:
     allowed = np.array([[True, False], [True, True]])
     problem = LexicographicProblem(np.ones((2, 2)), np.ones(2), np.ones(2), allowed)
     solution = solver.solve(problem)
@@ -108,7 +108,7 @@ def test_a_job_gets_no_time_where_it_is_not_allowed(solver: Solver) -> None:
     np.testing.assert_allclose(problem.levels(solution.x), [1.0, 1.0], rtol=1e-9)
 
 
-def test_a_problem_is_not_written_to_and_not_remembered(solver: Solver) -> None:
+def test_a_problem_is_not_written_to_and_not_remembered(solver: Walk) -> None:
     problem = lexicographic(random_problem(7, 9, 3, {Trait.MASKED, Trait.ZEROS}))
     assert problem.allowed is not None
     for array in (problem.gain, problem.scale_factor, problem.capacity, problem.allowed):
@@ -118,7 +118,7 @@ def test_a_problem_is_not_written_to_and_not_remembered(solver: Solver) -> None:
     np.testing.assert_allclose(problem.levels(solver.solve(problem).x), before, rtol=1e-9, atol=1e-12)
 
 
-def test_how_the_arrays_of_a_problem_lie_in_memory_does_not_matter(solver: Solver) -> None:
+def test_how_the_arrays_of_a_problem_lie_in_memory_does_not_matter(solver: Walk) -> None:
     problem = lexicographic(random_problem(8, 9, 3, {Trait.MASKED, Trait.ZEROS}))
     elsewhere = LexicographicProblem(
         np.asfortranarray(problem.gain),

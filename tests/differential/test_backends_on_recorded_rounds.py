@@ -14,7 +14,7 @@ from phasewise.sched.scenario.loading import load_scenario
 from phasewise.solvers import registry
 from phasewise.solvers.families.lexicographic import LEXICOGRAPHIC, LexicographicProblem
 from phasewise.solvers.families.max_min import MAX_MIN, MAX_MIN_SWITCHING
-from phasewise.solvers.session import open_solver
+from phasewise.solvers.session import Walk
 from phasewise.solvers.tapes import Tape
 
 OWN = ("structured", "highs-warm", "highs-direct")
@@ -45,7 +45,7 @@ def tape_of(run: str, folder: Path, overrides: Mapping[str, object] | None = Non
 @pytest.mark.parametrize("run", [pytest.param(run, marks=TIER[RUNS[run][0]]) for run in RUNS])
 def test_warm_sessions_prove_the_same_optimum_of_every_recorded_round(run: str, tmp_path: Path) -> None:
     tape = tape_of(run, tmp_path)
-    solvers = [open_solver(name, {}, PhaseTimer()) for name in OWN]
+    solvers = [Walk.of(name, {}, PhaseTimer()) for name in OWN]
     problems = list(tape)
     assert len(problems) >= min(6, RUNS[run][1])
     assert {problem.family for problem in problems} == {MAX_MIN_SWITCHING if "moving" in run else MAX_MIN}
@@ -65,7 +65,7 @@ def test_warm_sessions_prove_the_same_optimum_of_every_recorded_round(run: str, 
 @pytest.mark.parametrize("run", ["philly", "alibaba"])
 def test_every_lexicographic_backend_fills_recorded_rounds_with_a_certificate(run: str, tmp_path: Path) -> None:
     names = [name for name in registry.names() if LEXICOGRAPHIC in registry.get(name).families]
-    solvers = [open_solver(name, {}, PhaseTimer()) for name in names]
+    solvers = [Walk.of(name, {}, PhaseTimer()) for name in names]
     filling = {"policy.name": "max_min_fairness_water_filling_perf", "policy.canonical": False, "solver.name": "auto"}
     problems = list(tape_of(run, tmp_path, {**filling, "stop.rounds": 3}))
     assert problems

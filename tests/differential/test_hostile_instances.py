@@ -22,7 +22,7 @@ from phasewise.solvers.api import Solution
 from phasewise.solvers.certify import GAP_LIMIT, LESSER_GAP_LIMIT
 from phasewise.solvers.errors import SolveFailedError
 from phasewise.solvers.families.max_min import MaxMinProblem
-from phasewise.solvers.session import Solver, open_solver
+from phasewise.solvers.session import Walk
 
 pytestmark = pytest.mark.thorough
 
@@ -31,7 +31,7 @@ Floats = npt.NDArray[np.float64]
 CHUNK: Final = 50
 IN_CI: Final = 500
 NIGHTLY: Final = 10_000
-OWN: Final = ("auto", "structured", "highs-direct", "highs-warm", "water-filling", "waterfill")
+OWN: Final = ("auto", "structured", "highs-direct", "highs-warm", "water-filling", "single-type")
 OTHERS: Final = tuple(sorted(set(registry.names()) - set(OWN)))
 """Those that go through CVXPY take ten times as long: each instance is solved by one of them, by turns."""
 
@@ -43,9 +43,9 @@ RISEN: Final = 1e-5
 
 
 @cache
-def solver(name: str) -> Solver:
+def solver(name: str) -> Walk:
     """Return the one session of a backend: what it keeps of one instance must not spoil the next."""
-    return open_solver(name, {}, PhaseTimer())
+    return Walk.of(name, {}, PhaseTimer())
 
 
 @dataclass(frozen=True)

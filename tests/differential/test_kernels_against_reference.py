@@ -205,6 +205,42 @@ def test_micro_tasks_are_credited_latest_first(seed: int) -> None:
         assert same_bits(array, expected[name]), name
 
 
+@many
+@given(SEEDS)
+def test_a_round_counts_for_the_jobs_that_run_in_it(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    jobs, (start_s, end_s) = jobs_in(rng), np.sort(rng.uniform(0.0, 1e6, 2)).tolist()
+    worker_type, scale = rng.integers(-1, 3, jobs), some(rng, (0.25, *SCALES), jobs)
+    finish_s, rounds_run = start_s + some(rng, FEW, jobs, high=360.0), rng.integers(0, 3, jobs)
+    first_start_s = np.where(rounds_run, 5.0, np.nan)
+    booked = {"first_start_s": first_start_s, "run_s": some(rng, FEW, jobs), "gpu_s": some(rng, FEW, jobs)}
+    expected, rounds = {name: column.tolist() for name, column in booked.items()}, rounds_run.tolist()
+    for i in np.flatnonzero(worker_type >= 0).tolist():
+        if not rounds[i]:
+            expected["first_start_s"][i] = start_s
+        rounds[i] += 1
+        expected["run_s"][i] += float(finish_s[i]) - start_s
+        expected["gpu_s"][i] += (end_s - start_s) * float(scale[i])
+    kernels.book_time(start_s, end_s, worker_type, scale, finish_s, rounds_run, *booked.values())
+    assert rounds_run.tolist() == rounds
+    for name, column in booked.items():
+        assert same_bits(column, np.array(expected[name], float)), name
+
+
+@many
+@given(SEEDS, st.booleans())
+def test_the_account_of_isolation_grows_by_the_steps_over_the_rate_on_a_share(seed: int, in_place: bool) -> None:
+    rng = np.random.default_rng(seed)
+    jobs, gpus = jobs_in(rng), float(rng.integers(1, 40))
+    scale, pooled = some(rng, (0.25, *SCALES), jobs), rng.uniform(0.1, 1e3, jobs)
+    settled = some(rng, FEW, jobs, high=1e5)
+    done, isolated_s = settled + some(rng, FEW, jobs, high=1e5), some(rng, FEW, jobs, high=1e6)
+    expected = [isolated_s[i] + (done[i] - settled[i]) * max(scale[i] * jobs, gpus) / pooled[i] for i in range(jobs)]
+    account_s = isolated_s if in_place else np.full(jobs, np.nan)
+    kernels.book_isolated(gpus, scale, pooled, done, settled, isolated_s, account_s)
+    assert same_bits(account_s, np.array(expected, float))
+
+
 # -- compilation ---------------------------------------------------------------------------------------------------
 
 COMPILED_IN_THE_LOOP = """

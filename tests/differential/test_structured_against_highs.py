@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from answers import Answers
 from hypothesis import given, note
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -14,11 +15,11 @@ from instance_counts import PER_BACKEND
 
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers.api import RebuildReason, Status
-from phasewise.solvers.backends.structured import Structured, StructuredSession
+from phasewise.solvers.backends.structured import Structured
 from phasewise.solvers.certify import certify
 from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.instances import Load, Trait, churned_rounds, random_problem, with_switching
-from phasewise.solvers.session import Solver, open_solver
+from phasewise.solvers.session import Walk
 
 EXACT = 1e-9  # relative gap
 REFERENCE = {
@@ -30,13 +31,13 @@ REFERENCE = {
 
 
 @cache
-def session(mode: str) -> StructuredSession:
-    return Structured().open({"mode": mode}, PhaseTimer())
+def session(mode: str) -> Answers:
+    return Answers(Structured().open({"mode": mode}, PhaseTimer()))
 
 
 @cache
-def reference() -> Solver:
-    return open_solver("highs-direct", REFERENCE, PhaseTimer())
+def reference() -> Walk:
+    return Walk.of("highs-direct", REFERENCE, PhaseTimer())
 
 
 def check(problem: MaxMinProblem, mode: str) -> str:
@@ -85,7 +86,7 @@ def test_the_objective_is_that_of_the_simplex_method(seed: int, jobs: int, types
 @pytest.mark.parametrize("linear_weight", [0.0, 1e-3])
 @pytest.mark.parametrize("jobs", [100, 1700])
 def test_rounds_of_a_busy_cluster_are_sifted(load: Load, linear_weight: float, jobs: int) -> None:
-    live = Structured().open({}, PhaseTimer())
+    live = Answers(Structured().open({}, PhaseTimer()))
     sifted = 0
     for churned in churned_rounds(4, jobs, 8, load=load, churn=max(1, jobs // 170)):
         problem = replace(churned.problem, linear_weight=linear_weight)
@@ -119,7 +120,7 @@ def test_equal_jobs_share_alike_and_cost_no_time() -> None:
 
 
 def test_prices_are_kept_while_the_number_of_types_stays() -> None:
-    live = Structured().open({}, PhaseTimer())
+    live = Answers(Structured().open({}, PhaseTimer()))
     rounds = [churned.problem for churned in churned_rounds(1, 200, 3, churn=2)]
     assert [live.solve(problem).rebuild for problem in rounds] == [RebuildReason.FIRST, None, None]
     other = live.solve(random_problem(1, 200, 3))
@@ -128,7 +129,7 @@ def test_prices_are_kept_while_the_number_of_types_stays() -> None:
 
 
 def test_a_jump_of_capacity_is_survived_by_a_fresh_start() -> None:
-    live = Structured().open({}, PhaseTimer())
+    live = Answers(Structured().open({}, PhaseTimer()))
     problem = next(iter(churned_rounds(1, 300, 1))).problem
     live.solve(problem)
     for factor in (0.01, 30.0, 0.5):

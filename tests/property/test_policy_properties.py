@@ -14,13 +14,13 @@ from phasewise.sched.policies.fifo import FifoMemory
 from phasewise.sched.policy_options import PolicyOptions
 from phasewise.solvers.api import Solution
 from phasewise.solvers.problems import AllocationProblem
-from phasewise.solvers.session import open_solver
+from phasewise.solvers.session import Walk
 
 SLACK = 1e-9
 STEPS_PER_S = (0.0, 0.25, 1.0, 3.0, 7.5, 180.0)
 CLOSED_FORM = ("fifo", "fifo_perf", "isolated")
 SOLVED = ("max_min_fairness", "max_min_fairness_perf")
-SOLVER = open_solver("highs-direct", {}, PhaseTimer())
+SOLVER = Walk.of("highs-direct", {}, PhaseTimer())
 
 
 @st.composite

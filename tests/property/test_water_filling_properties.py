@@ -20,7 +20,7 @@ from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.filling import WaterFiller
 from phasewise.solvers.instances import Load, Trait, churned_rounds, random_problem
 from phasewise.solvers.problems import Floats
-from phasewise.solvers.session import Solver, open_solver
+from phasewise.solvers.session import Walk
 
 EASY = [
     Trait.ZEROS, Trait.STUCK, Trait.TIES, Trait.DUPLICATES, Trait.FRACTIONAL, Trait.GANGS, Trait.AMPLE, Trait.SCARCE,
@@ -31,8 +31,8 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 
 @cache
-def solver() -> Solver:
-    return open_solver("water-filling", {}, PhaseTimer())
+def solver() -> Walk:
+    return Walk.of("water-filling", {}, PhaseTimer())
 
 
 def lexicographic(problem: MaxMinProblem) -> LexicographicProblem:

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from answers import Answers
 
 from phasewise.bench.calibrate_auto import calibrate, render
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.sched.scenario.loading import BUILTIN
 from phasewise.solvers import registry
-from phasewise.solvers.api import Answer, SolverSession, Status
+from phasewise.solvers.api import Answer, SolverSession, State, Status
 from phasewise.solvers.backends.auto import (
     TABLE,
     AutoSession,
@@ -28,7 +29,7 @@ from phasewise.solvers.families.lexicographic import LexicographicProblem
 from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.instances import random_problem
 from phasewise.solvers.problems import AllocationProblem, Traits
-from phasewise.solvers.session import open_solver
+from phasewise.solvers.session import Walk
 
 SMALL = Traits("max_min", linear=False, gangs=False, rows=10, types=3)
 LARGE = Traits("max_min", linear=False, gangs=False, rows=1000, types=3)
@@ -55,17 +56,17 @@ class Scripted:
         self.opened += 1
         return self
 
-    def solve(self, problem: AllocationProblem) -> Answer:
-        return Answer(self._status, np.zeros((problem.jobs, problem.types)))
+    def solve(self, problem: AllocationProblem, state: State) -> tuple[Answer, State]:
+        return Answer(self._status, np.zeros((problem.rows, problem.types))), None
 
 
-def picks(session: AutoSession, jobs: int, times: int) -> list[str]:
+def picks(session: Answers, jobs: int, times: int) -> list[str]:
     problem = MaxMinProblem(np.ones((jobs, 3)), np.ones(jobs), np.ones(3))
     return [session.solve(problem).solved_by for _ in range(times)]
 
 
 def test_the_solution_says_what_was_picked() -> None:
-    solution = open_solver("auto", {}, PhaseTimer()).solve(random_problem(1, 20, 3))
+    solution = Walk.of("auto", {}, PhaseTimer()).solve(random_problem(1, 20, 3))
     name, _, picked = solution.backend.partition(":")
     assert name == "auto"
     assert registry.is_exact(registry.get(picked))
@@ -76,7 +77,7 @@ def test_the_solution_says_what_was_picked() -> None:
 def test_each_family_gets_a_backend_that_takes_it() -> None:
     plain = random_problem(1, 9, 3)
     stated = LexicographicProblem(plain.gain, plain.scale_factor, plain.capacity)
-    assert open_solver("auto", {}, PhaseTimer()).solve(stated).gap == pytest.approx(0.0, abs=1e-9)
+    assert Walk.of("auto", {}, PhaseTimer()).solve(stated).gap == pytest.approx(0.0, abs=1e-9)
 
 
 def test_the_nearest_point_ranks_and_the_unmeasured_come_last() -> None:
@@ -89,7 +90,7 @@ def test_the_nearest_point_ranks_and_the_unmeasured_come_last() -> None:
 
 
 def test_heuristics_and_unknown_backends_are_passed_over() -> None:
-    table = (point(SMALL, waterfill=0.01, no_such_backend=0.001, highs_direct=1.0),)
+    table = (point(SMALL, single_type=0.01, no_such_backend=0.001, highs_direct=1.0),)
     assert next(iter(ranking(SMALL, table, choices()))) == "highs-direct"
 
 
@@ -97,7 +98,7 @@ def test_a_change_of_backend_needs_patience_and_sessions_are_kept() -> None:
     slow, quick = Scripted("slow"), Scripted("quick")
     table = (point(SMALL, slow=1.0, quick=9.0), point(LARGE, slow=9.0, quick=1.0))
     with registry.registered(slow), registry.registered(quick):
-        session = AutoSession(PhaseTimer(), table)
+        session = Answers(AutoSession(PhaseTimer(), table))
         assert picks(session, 10, 2) == ["slow", "slow"]
         assert picks(session, 1000, 1) == ["slow"]  # once ahead is not enough
         assert picks(session, 10, 1) == ["slow"]
@@ -110,19 +111,19 @@ def test_a_small_advantage_is_not_worth_a_change() -> None:
     first, second = Scripted("first"), Scripted("second")
     table = (point(SMALL, first=1.0, second=9.0), point(LARGE, first=1.0, second=0.9))
     with registry.registered(first), registry.registered(second):
-        session = AutoSession(PhaseTimer(), table)
+        session = Answers(AutoSession(PhaseTimer(), table))
         assert picks(session, 10, 1) + picks(session, 1000, 9) == ["first"] * 10
 
 
 def test_where_the_pick_fails_the_next_one_answers() -> None:
     with registry.registered(Scripted("broken", Status.FAILED)):
-        session = AutoSession(PhaseTimer(), (point(SMALL, broken=0.1, highs_direct=1.0),))
+        session = Answers(AutoSession(PhaseTimer(), (point(SMALL, broken=0.1, highs_direct=1.0),)))
         assert picks(session, 10, 1) == ["highs-direct"]
 
 
 def test_where_the_pick_is_inaccurate_the_next_one_answers() -> None:
     with registry.registered(Scripted("rough", Status.INACCURATE)):
-        session = AutoSession(PhaseTimer(), (point(SMALL, rough=0.1, highs_direct=1.0),))
+        session = Answers(AutoSession(PhaseTimer(), (point(SMALL, rough=0.1, highs_direct=1.0),)))
         assert picks(session, 10, 1) == ["highs-direct"]
 
 
@@ -131,19 +132,19 @@ def test_an_inaccurate_pick_stands_where_no_other_does_better(monkeypatch: pytes
     monkeypatch.setattr("phasewise.solvers.backends.auto.choices", lambda: {"rough": family, "failing": family})
     rough, failing = Scripted("rough", Status.INACCURATE), Scripted("failing", Status.FAILED)
     with registry.registered(rough), registry.registered(failing):
-        session = AutoSession(PhaseTimer(), (point(SMALL, rough=0.1, failing=0.2),))
+        session = Answers(AutoSession(PhaseTimer(), (point(SMALL, rough=0.1, failing=0.2),)))
         assert picks(session, 10, 1) == ["rough"]
 
 
 def test_a_pick_that_raises_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = Scripted("broken")
 
-    def raising(problem: AllocationProblem) -> Answer:
+    def raising(problem: AllocationProblem, state: State) -> tuple[Answer, State]:
         raise MemoryError("no room")
 
     monkeypatch.setattr(broken, "solve", raising)
     with registry.registered(broken):
-        session = AutoSession(PhaseTimer(), (point(SMALL, broken=0.1, highs_direct=1.0),))
+        session = Answers(AutoSession(PhaseTimer(), (point(SMALL, broken=0.1, highs_direct=1.0),)))
         assert picks(session, 10, 1) == ["highs-direct"]
 
 
@@ -162,7 +163,7 @@ def test_a_wrong_table_is_one_message_that_says_how_to_make_it_anew(content: str
 
 def test_options_are_refused_in_words_that_name_the_fix() -> None:
     with pytest.raises(OptionError, match=r"takes no options.*max_iters=3.*--solver NAME"):
-        open_solver("auto", {"max_iters": 3}, PhaseTimer())
+        Walk.of("auto", {"max_iters": 3}, PhaseTimer())
 
 
 def test_a_scenario_whose_options_are_for_another_backend_is_refused_and_mended_as_told(

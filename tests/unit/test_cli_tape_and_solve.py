@@ -41,7 +41,7 @@ def test_the_same_run_gives_the_same_tape(phasewise: Callable[..., Any], tape: P
 
 def test_a_tape_is_replayed_on_several_solvers(phasewise: Callable[..., Any], tape: Path) -> None:
     figures = tape.with_name("figures.json")
-    said = phasewise("solve", tape, "--solver", "highs-direct", "--solver", "waterfill", "--json", figures)
+    said = phasewise("solve", tape, "--solver", "highs-direct", "--solver", "single-type", "--json", figures)
     assert said.code == 0, said.err
     assert "highs-direct" in said.out
     exact, heuristic = json.loads(figures.read_text())
@@ -56,7 +56,7 @@ def test_what_a_heuristic_gives_up_is_told_against_the_best_bound_of_all(
     phasewise: Callable[..., Any], tape: Path
 ) -> None:
     figures = tape.with_name("figures.json")
-    said = phasewise("solve", tape, "--solver", "waterfill", "--solver", "highs-direct", "--json", figures)
+    said = phasewise("solve", tape, "--solver", "single-type", "--solver", "highs-direct", "--json", figures)
     head = next(line for line in said.out.splitlines() if line.strip().startswith("solver"))
     assert "lost" in head
     assert "unused" in head
@@ -70,7 +70,7 @@ def test_what_a_heuristic_gives_up_is_told_against_the_best_bound_of_all(
 
 def test_alone_a_heuristic_is_told_to_lose_what_its_own_bound_says(phasewise: Callable[..., Any], tape: Path) -> None:
     figures = tape.with_name("figures.json")
-    assert phasewise("solve", tape, "--solver", "waterfill", "--json", figures).code == 0
+    assert phasewise("solve", tape, "--solver", "single-type", "--json", figures).code == 0
     (alone,) = json.loads(figures.read_text())
     assert alone["objective_lost_max"] == pytest.approx(alone["max_gap"], rel=1e-12)
 

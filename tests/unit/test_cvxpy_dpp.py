@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
+from answers import Answers
 
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers import registry
@@ -15,7 +16,7 @@ from phasewise.solvers.errors import OptionError, SolveFailedError
 from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.instances import Load, Trait, churned_rounds, random_problem, with_switching
 from phasewise.solvers.problems import Floats
-from phasewise.solvers.session import open_solver
+from phasewise.solvers.session import Walk
 
 BACKENDS = [name for name in registry.names() if name.startswith("cvxpy-dpp:")]
 EXACT = "cvxpy-dpp:HIGHS"
@@ -30,7 +31,7 @@ def first_jobs(problem: MaxMinProblem, jobs: int) -> MaxMinProblem:
 @pytest.mark.parametrize("kind", ["plain", "canonical", "switching"])
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_sixty_churned_rounds_on_one_live_session_are_certified_and_compiled_once(backend: str, kind: str) -> None:
-    solver, reference = open_solver(backend, {}, PhaseTimer()), open_solver("highs-direct", {}, PhaseTimer())
+    solver, reference = Walk.of(backend, {}, PhaseTimer()), Walk.of("highs-direct", {}, PhaseTimer())
     rebuilds, x = [], None
     for churned in churned_rounds(5, 30, 60, load=Load.CONTENDED, types=3, churn=2):
         problem = with_switching(churned, x) if kind == "switching" else churned.problem
@@ -45,7 +46,7 @@ def test_sixty_churned_rounds_on_one_live_session_are_certified_and_compiled_onc
 
 @pytest.mark.parametrize("traits", [set(), {Trait.CANONICAL, Trait.ZEROS}, {Trait.MASKED, Trait.NO_CAPACITY}])
 def test_empty_slots_do_not_change_the_optimum(traits: set[Trait]) -> None:
-    solver, reference = open_solver(EXACT, {}, PhaseTimer()), open_solver("highs-direct", {}, PhaseTimer())
+    solver, reference = Walk.of(EXACT, {}, PhaseTimer()), Walk.of("highs-direct", {}, PhaseTimer())
     pool = replace(random_problem(7, 24, 3, traits), allowed=None)
     for jobs in (24, 23, 17, 12, 13, 24):
         problem = first_jobs(pool, jobs)
@@ -54,7 +55,7 @@ def test_empty_slots_do_not_change_the_optimum(traits: set[Trait]) -> None:
 
 def test_the_number_of_jobs_crosses_bucket_limits_and_a_size_seen_before_is_a_hit() -> None:
     pool = random_problem(3, 100, 3)
-    solver = open_solver(EXACT, {}, PhaseTimer())
+    solver = Walk.of(EXACT, {}, PhaseTimer())
     rebuilds = {}
     for turn, jobs in enumerate((20, 24, 60, 70, 59, 33, 20, 90, 70, 8)):
         rebuilds[turn, jobs] = solver.solve(first_jobs(pool, jobs)).rebuild
@@ -65,7 +66,7 @@ def test_the_number_of_jobs_crosses_bucket_limits_and_a_size_seen_before_is_a_hi
 
 
 def test_every_rebuild_says_why() -> None:
-    solver = open_solver(EXACT, {}, PhaseTimer())
+    solver = Walk.of(EXACT, {}, PhaseTimer())
     problems = [
         random_problem(1, 10, 3),
         random_problem(2, 10, 3),
@@ -87,7 +88,7 @@ def test_every_rebuild_says_why() -> None:
 
 
 def test_a_solve_that_breaks_off_leaves_the_session_usable() -> None:
-    session = registry.get(EXACT).open({}, PhaseTimer())
+    session = Answers(registry.get(EXACT).open({}, PhaseTimer()))
     problem = random_problem(1, 10, 3, {Trait.SWITCHING})
     assert problem.previous is not None
     assert session.solve(problem).status is Status.OPTIMAL
@@ -99,7 +100,7 @@ def test_a_solve_that_breaks_off_leaves_the_session_usable() -> None:
 
 
 def test_a_solve_without_an_answer_leaves_the_program_in_place() -> None:
-    solver = open_solver("cvxpy-dpp:CLARABEL", {"max_iter": 8}, PhaseTimer())
+    solver = Walk.of("cvxpy-dpp:CLARABEL", {"max_iter": 8}, PhaseTimer())
     easy = random_problem(2, 11, 2, {Trait.AMPLE})
     solver.solve(easy)
     with pytest.raises(SolveFailedError, match="no certified answer"):
@@ -108,7 +109,7 @@ def test_a_solve_without_an_answer_leaves_the_program_in_place() -> None:
 
 
 def test_a_problem_above_the_size_guard_is_refused_in_words_that_help() -> None:
-    solver = open_solver(EXACT, {"max_entries": 30}, PhaseTimer())
+    solver = Walk.of(EXACT, {"max_entries": 30}, PhaseTimer())
     assert solver.solve(random_problem(1, 10, 3)).rebuild is RebuildReason.FIRST
     with pytest.raises(
         SolveFailedError, match=r"11 jobs x 3 worker types need 12 slots, 36 entries.*at most 30.*max_entries"
@@ -118,14 +119,14 @@ def test_a_problem_above_the_size_guard_is_refused_in_words_that_help() -> None:
 
 @pytest.mark.parametrize("entries", [8, 15])
 def test_a_guard_that_lets_through_one_type_alone_opens_and_solves_it(entries: int) -> None:
-    solver = open_solver(EXACT, {"max_entries": entries}, PhaseTimer())
+    solver = Walk.of(EXACT, {"max_entries": entries}, PhaseTimer())
     assert solver.solve(random_problem(1, 8, 1)).rebuild is RebuildReason.FIRST
     with pytest.raises(SolveFailedError, match=f"16 entries.*at most {entries}"):
         solver.solve(random_problem(1, 8, 2))
 
 
 def test_the_next_backend_of_a_chain_solves_what_the_size_guard_refuses() -> None:
-    solver = open_solver(f"{EXACT},highs-direct", {EXACT: {"max_entries": 30}}, PhaseTimer())
+    solver = Walk.of(f"{EXACT},highs-direct", {EXACT: {"max_entries": 30}}, PhaseTimer())
     solution = solver.solve(random_problem(1, 40, 3))
     assert solution.backend == "highs-direct"
     assert "max_entries" in solution.fallbacks[0].reason
@@ -146,7 +147,7 @@ def test_the_next_backend_of_a_chain_solves_what_the_size_guard_refuses() -> Non
 )
 def test_a_wrong_option_fails_when_the_session_opens(backend: str, options: Mapping[str, object], message: str) -> None:
     with pytest.raises(OptionError, match=message):
-        open_solver(backend, options, PhaseTimer())
+        Walk.of(backend, options, PhaseTimer())
 
 
 def test_a_warm_start_saves_scs_iterations_and_is_off_unless_asked_for() -> None:
@@ -154,7 +155,7 @@ def test_a_warm_start_saves_scs_iterations_and_is_off_unless_asked_for() -> None
         """Return the iterations of two series of problems: of one alone, some versions of SCS save nothing."""
         total = 0
         for seed in (5, 6):
-            solver = open_solver("cvxpy-dpp:SCS", options, PhaseTimer())
+            solver = Walk.of("cvxpy-dpp:SCS", options, PhaseTimer())
             rounds = churned_rounds(seed, 30, 8, types=3, churn=1)
             total += sum(solver.solve(churned.problem).iterations for churned in rounds)
         return total

@@ -18,6 +18,7 @@ import native_library
 import numpy as np
 import pytest
 import small_lists
+from answers import Answers
 from small_runs import Run
 
 from phasewise.bench.cli.boundary import guarded
@@ -31,11 +32,11 @@ from phasewise.sched.policies.max_min_fairness import MaxMinFairnessPerf
 from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.simulate import simulate
 from phasewise.solvers import registry
-from phasewise.solvers.api import Answer, SolverSession
+from phasewise.solvers.api import Answer, SolverSession, State
 from phasewise.solvers.backends.auto import AutoSession, Point
 from phasewise.solvers.instances import random_problem
 from phasewise.solvers.problems import AllocationProblem
-from phasewise.solvers.session import open_solver
+from phasewise.solvers.session import Walk
 
 SOUND = "highs-direct"
 GOOD_CALLS = 2
@@ -95,11 +96,11 @@ class BuggySession:
     sound: SolverSession
     calls: int = 0
 
-    def solve(self, problem: AllocationProblem) -> Answer:
+    def solve(self, problem: AllocationProblem, state: State) -> tuple[Answer, State]:
         self.calls += 1
         if self.calls > GOOD_CALLS:
             self.bug()
-        return self.sound.solve(problem)
+        return self.sound.solve(problem, state)
 
 
 @dataclass(frozen=True)
@@ -206,7 +207,7 @@ def test_a_bug_behind_auto_is_not_hidden_by_the_next_backend(kind: str) -> None:
     problem = random_problem(1, 10, 3)
     table = (Point(problem.traits, {"buggy": 0.1, SOUND: 1.0}),)
     with registry.registered(Buggy(bug)):
-        session = AutoSession(PhaseTimer(), table)
+        session = Answers(AutoSession(PhaseTimer(), table))
         for _ in range(GOOD_CALLS):
             assert session.solve(problem).solved_by == "buggy"
         assert raised_by(lambda: session.solve(problem)) == kind
@@ -215,10 +216,10 @@ def test_a_bug_behind_auto_is_not_hidden_by_the_next_backend(kind: str) -> None:
 def test_a_bug_in_a_built_in_backend_behind_auto_ends_the_run(
     tmp_path: Path, phasewise: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    picked = open_solver("auto", {}, PhaseTimer()).solve(random_problem(1, 4, 3)).backend.removeprefix("auto:")
+    picked = Walk.of("auto", {}, PhaseTimer()).solve(random_problem(1, 4, 3)).backend.removeprefix("auto:")
     module = sys.modules[type(registry.get(picked)).__module__]
     session = type(registry.get(picked).open({}, PhaseTimer()))
-    source = "def solve(self, problem):\n    return problem.no_such_attribute\n"
+    source = "def solve(self, problem, state):\n    return problem.no_such_attribute\n"
     made: dict[str, Any] = {"__name__": module.__name__}
     exec(compile(source, str(module.__file__), "exec"), made)  # as if it stood in the backend's own file
     monkeypatch.setattr(session, "solve", made["solve"])
@@ -456,9 +457,9 @@ def test_a_policy_of_a_package_answers_for_all_its_modules(tmp_path: Path) -> No
 def test_what_auto_passes_over_is_an_event_and_counted(
     tmp_path: Path, phasewise: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    picked = open_solver("auto", {}, PhaseTimer()).solve(random_problem(1, 4, 3)).backend.removeprefix("auto:")
+    picked = Walk.of("auto", {}, PhaseTimer()).solve(random_problem(1, 4, 3)).backend.removeprefix("auto:")
     session = type(registry.get(picked).open({}, PhaseTimer()))
-    monkeypatch.setattr(session, "solve", lambda self, problem: native_library.fail(RuntimeError("singular")))
+    monkeypatch.setattr(session, "solve", lambda self, problem, state: native_library.fail(RuntimeError("singular")))
     out = tmp_path / "out"
     assert phasewise("run", "toy", "-q", *ROUNDS, "--solver", "auto", "--out", out).code == 0
     run = Run(out, "stopped")
@@ -478,7 +479,7 @@ def test_where_all_that_auto_asks_fail_each_says_why(monkeypatch: pytest.MonkeyP
     with ExitStack() as stack:
         for name in ("one", "two"):
             stack.enter_context(registry.registered(Buggy(lambda: native_library.fail(MemoryError("full")), name)))
-        session = AutoSession(PhaseTimer(), table)
+        session = Answers(AutoSession(PhaseTimer(), table))
         answers = [session.solve(problem) for _ in range(GOOD_CALLS + 1)]
         session.solve(problem)
         last = session.solve(problem)

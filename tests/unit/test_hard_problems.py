@@ -11,21 +11,21 @@ import pytest
 
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers import registry
-from phasewise.solvers.api import Answer, Solution, SolverSession, Status
+from phasewise.solvers.api import Answer, Solution, SolverSession, State, Status
 from phasewise.solvers.backends.auto import FURTHER, AutoSession, Point
-from phasewise.solvers.certify import Judge, Rejection
+from phasewise.solvers.certify import Judge, Rejection, Verdict
 from phasewise.solvers.errors import ProblemError, SolveFailedError
 from phasewise.solvers.families.lexicographic import LexicographicProblem
 from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.instances import Trait, random_problem
 from phasewise.solvers.problems import AllocationProblem, Floats, Traits
-from phasewise.solvers.session import open_solver
+from phasewise.solvers.session import Walk
 
 EXACT = ("auto", "structured", "highs-direct", "highs-warm")
 
 
 def solved(name: str, problem: AllocationProblem) -> Solution:
-    return open_solver(name, {}, PhaseTimer()).solve(problem)
+    return Walk.of(name, {}, PhaseTimer()).solve(problem)
 
 
 # -- a job with a weight a hundred thousand times another's ----------------------------------------------------------
@@ -41,7 +41,7 @@ def one_of_great_weight(jobs: int, weight: float, seed: int) -> MaxMinProblem:
 @pytest.mark.parametrize(("jobs", "weight"), [(66, 1e5), (70, 1e5), (70, 1e6)])
 def test_no_answer_called_optimal_has_negative_time(jobs: int, weight: float, seed: int) -> None:
     problem = one_of_great_weight(jobs, weight, seed)
-    answer = registry.get("structured").open({}, PhaseTimer()).solve(problem)
+    answer, _ = registry.get("structured").open({}, PhaseTimer()).solve(problem, None)
     assert answer.x is not None
     assert problem.violation(answer.x) <= 1e-9
     best = solved("highs-direct", problem).objective
@@ -71,7 +71,7 @@ def test_ties_up_to_rounding_are_filled_where_demand_is_all_there_is(name: str) 
 @pytest.mark.parametrize("apart", [0.0, 1e-16, 1e-14, 1e-12, 1e-10, 1e-8])
 def test_any_near_ties_are_filled_and_certified(apart: float) -> None:
     rng = np.random.default_rng(0)
-    filler = open_solver("water-filling", {}, PhaseTimer())
+    filler = Walk.of("water-filling", {}, PhaseTimer())
     for _ in range(60):
         jobs, types = int(rng.integers(2, 12)), int(rng.integers(2, 5))
         gain = 1.0 + apart * rng.standard_normal((jobs, types))
@@ -219,11 +219,11 @@ class Scripted:
     def open(self, options: object, timer: PhaseTimer) -> SolverSession:
         return self
 
-    def solve(self, problem: AllocationProblem) -> Answer:
+    def solve(self, problem: AllocationProblem, state: State) -> tuple[Answer, State]:
         self.asked += 1
-        answer = registry.get("highs-direct").open({}, PhaseTimer()).solve(problem)
+        answer, _ = registry.get("highs-direct").open({}, PhaseTimer()).solve(problem, state)
         assert answer.x is not None
-        return replace(answer, x=answer.x * self.times, status=self.status)
+        return replace(answer, x=answer.x * self.times, status=self.status), None
 
 
 def asked(*backends: Scripted) -> tuple[Solution | Rejection, list[int]]:
@@ -231,7 +231,7 @@ def asked(*backends: Scripted) -> tuple[Solution | Rejection, list[int]]:
     table = (Point(SMALL, {each.name: float(n + 1) for n, each in enumerate(backends)}),)
     problem = MaxMinProblem(np.exp(np.random.default_rng(0).standard_normal((10, 3))), np.ones(10), np.ones(3))
     session = AutoSession(PhaseTimer(), table)
-    return session.pick(problem, Judge(problem, "auto")), [each.asked for each in backends]
+    return session.pick(problem, Judge(problem, "auto"))[0], [each.asked for each in backends]
 
 
 @pytest.fixture
@@ -276,7 +276,6 @@ def test_once_something_stands_at_need_few_others_are_asked(scripted: list[Scrip
 class Counted(MaxMinProblem):
     """A problem that counts how often an answer to it is judged."""
 
-    __slots__ = ()
     judged: list[int] = []  # noqa: RUF012
 
     def violation(self, x: Floats) -> float:
@@ -286,7 +285,7 @@ class Counted(MaxMinProblem):
 
 def test_an_answer_that_auto_passes_on_is_judged_once() -> None:
     stated = random_problem(2, 20, 3)
-    solver = open_solver("auto", {}, PhaseTimer())
+    solver = Walk.of("auto", {}, PhaseTimer())
     Counted.judged.clear()
     solution = solver.solve(Counted(stated.gain, stated.scale_factor, stated.capacity))
     assert solution.backend.startswith("auto:")
@@ -296,10 +295,10 @@ def test_an_answer_that_auto_passes_on_is_judged_once() -> None:
 class Forger(Scripted):
     """A backend that hands over a solution of its own making."""
 
-    def pick(self, problem: AllocationProblem, judge: Judge) -> Solution | Rejection:
+    def pick(self, problem: AllocationProblem, judge: Judge, state: State) -> tuple[Verdict, State]:
         x = np.full((problem.jobs, problem.types), 9.0)
         made = Solution(self.name, Status.OPTIMAL, x, 9.0, 9.0, 0.0, 0.0, 1.0, 0, None)
-        return Rejection("hardly", made) if self.times else made
+        return Rejection("hardly", made) if self.times else made, None
 
 
 @pytest.mark.parametrize("times", [0.0, 1.0])

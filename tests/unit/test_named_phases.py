@@ -14,7 +14,7 @@ from phasewise.profiling.phases import ACCOUNTS, MOST_ACCOUNTS, OTHER, FakeClock
 from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.simulate import simulate
 from phasewise.solvers import registry
-from phasewise.solvers.api import Answer, SolverSession
+from phasewise.solvers.api import Answer, SolverSession, State
 from phasewise.solvers.problems import AllocationProblem
 
 LATE = "[bold]late" + "r" * 60  # markup of a terminal's library, and longer than a column
@@ -28,10 +28,10 @@ class NamingSession:
         self._timer, self._sound, self._names = timer, sound, names
         self._calls = count()
 
-    def solve(self, problem: AllocationProblem) -> Answer:
+    def solve(self, problem: AllocationProblem, state: State) -> tuple[Answer, State]:
         with self._timer.phase(self._names(next(self._calls))):
             sum(range(2000))
-        return self._sound.solve(problem)
+        return self._sound.solve(problem, state)
 
 
 class Naming:

@@ -28,7 +28,7 @@ from phasewise.solvers.problems import AllocationProblem, Bools, Floats, check_c
 from phasewise.solvers.proofs import Duals, Infeasibility, Proof
 from phasewise.solvers.replay import replay
 from phasewise.solvers.rows import Keys
-from phasewise.solvers.session import open_solver
+from phasewise.solvers.session import Walk
 from phasewise.solvers.tapes import Tape, TapeWriter
 
 
@@ -141,7 +141,7 @@ def optimum(problem: PromisedSum) -> float | None:
 @pytest.mark.parametrize("seed", range(5))
 def test_it_is_solved_and_proven(spec: str, seed: int) -> None:
     problem = stated(seed, 0.4)
-    solution = open_solver(spec, {}, PhaseTimer()).solve(problem)
+    solution = Walk.of(spec, {}, PhaseTimer()).solve(problem)
     assert solution.objective == pytest.approx(optimum(problem), rel=1e-9)
     assert solution.gap is not None
     assert solution.gap <= 1e-9
@@ -150,14 +150,14 @@ def test_it_is_solved_and_proven(spec: str, seed: int) -> None:
 
 
 def test_a_backend_that_does_not_take_it_says_so_and_the_chain_goes_on() -> None:
-    solver = open_solver("structured,waterfill,highs-warm,water-filling,highs-direct", {}, PhaseTimer())
+    solver = Walk.of("structured,single-type,highs-warm,water-filling,highs-direct", {}, PhaseTimer())
     passed = solver.solve(stated(1, 0.4)).fallbacks
     assert len(passed) == 4
     assert {each.reason for each in passed} == {"does not solve problem family 'promised_sum'"}
-    for name in ("structured", "waterfill", "highs-warm", "water-filling", "cvxpy-fresh:HIGHS", "cvxpy-dpp:HIGHS"):
+    for name in ("structured", "single-type", "highs-warm", "water-filling", "cvxpy-fresh:HIGHS", "cvxpy-dpp:HIGHS"):
         session = registry.get(name).open({}, PhaseTimer())
         with pytest.raises(UnsupportedProblemError, match="promised_sum"):
-            session.solve(stated(1, 0.4))
+            session.solve(stated(1, 0.4), None)
 
 
 @pytest.mark.parametrize("spec", ["highs-direct", "auto", "highs-direct,auto"])
@@ -165,7 +165,7 @@ def test_that_nothing_is_feasible_is_a_result_where_it_is_proven(spec: str) -> N
     problem = stated(2, 1.0)
     problem = replace(problem, capacity=problem.capacity * 0.1)
     assert optimum(problem) is None
-    solver = open_solver(spec, {}, PhaseTimer())
+    solver = Walk.of(spec, {}, PhaseTimer())
     outcome = solver.outcome(problem)
     assert isinstance(outcome, Infeasible)
     assert outcome.margin > 0.1
@@ -199,7 +199,7 @@ def test_that_nothing_is_feasible_is_not_believed_without_a_proof(duals: Duals |
 
 def test_an_allocation_that_cannot_be_made_feasible_is_refused() -> None:
     problem = stated(3, 0.4)
-    x = open_solver("highs-direct", {}, PhaseTimer()).solve(problem).x.copy()
+    x = Walk.of("highs-direct", {}, PhaseTimer()).solve(problem).x.copy()
     x[0] *= 1.0 - 5e-7  # short of what is promised by less than a tolerance, and nothing lifts it again
     verdict = certify(problem, Answer(Status.OPTIMAL, x), "stub")
     assert isinstance(verdict, Rejection)
@@ -208,7 +208,7 @@ def test_an_allocation_that_cannot_be_made_feasible_is_refused() -> None:
 
 def test_a_chain_without_a_backend_for_it_says_why() -> None:
     with pytest.raises(SolveFailedError, match="structured: does not solve problem family 'promised_sum'"):
-        open_solver("structured", {}, PhaseTimer()).solve(stated(1, 0.4))
+        Walk.of("structured", {}, PhaseTimer()).solve(stated(1, 0.4))
 
 
 def test_it_is_taped_and_replayed(tmp_path: Path) -> None:

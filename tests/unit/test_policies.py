@@ -16,7 +16,7 @@ from phasewise.sched.policy_options import MaxMinOptions, PolicyOptions
 from phasewise.sched.statements import proportional_throughput
 from phasewise.solvers.api import Solution
 from phasewise.solvers.problems import AllocationProblem
-from phasewise.solvers.session import open_solver
+from phasewise.solvers.session import Walk
 
 K80, P100, V100 = 0, 1, 2
 
@@ -62,7 +62,7 @@ class Recorder:
     """Solves, and keeps what was asked and answered."""
 
     def __init__(self) -> None:
-        self.solver = open_solver("highs-direct", {}, PhaseTimer())
+        self.solver = Walk.of("highs-direct", {}, PhaseTimer())
         self.problems: list[AllocationProblem] = []
         self.solutions: list[Solution] = []
 

@@ -102,7 +102,7 @@ def test_the_text_has_a_row_for_every_phase_size_and_backend(text: str) -> None:
     assert "1.333 (1.325 to 1.342)" in text  # half the share, twice as fast
     assert "2.00 (1.96 to 2.04)" in text  # half the share, free
     assert "| `cvxpy-fresh:ECOS` | 20.0 (19.6 to 20.4) | 5.00 (4.90 to 5.10) |" in text
-    assert "`waterfill` (heuristic)" in text
+    assert "`single-type` (heuristic)" in text
     assert (
         "at about 200 jobs from highs-direct to structured, which takes 0.50 of its time at 400 jobs by the table"
         in text

@@ -124,7 +124,7 @@ def test_the_summary_says_how_often_a_model_was_reused_and_why_not(solver: str, 
 def test_each_round_says_what_a_heuristic_gives_up(tmp_path: Path) -> None:
     heuristic, exact = (
         perform(load_scenario("toy", {"solver.name": name, "output.trace": False}), tmp_path / name).table("rounds")
-        for name in ("waterfill", "highs-direct")
+        for name in ("single-type", "highs-direct")
     )
     solved = [round_ for round_, count in enumerate(heuristic["lp_solved"]) if count]
     assert all(heuristic["lp_gap"][each] >= 0.0 for each in solved)
@@ -336,11 +336,11 @@ class Failing:
         """Return nothing: it compiles nothing."""
         return []
 
-    def solve(self, problem: Any) -> Any:
+    def solve(self, problem: Any, state: Any) -> Any:
         self.left -= 1
         if self.left < 0:
             raise SolveFailedError("nobody could solve this")
-        return self.answer(problem)
+        return self.answer(problem, state)
 
 
 @pytest.mark.parametrize("answers", [0, 3])

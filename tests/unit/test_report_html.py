@@ -84,6 +84,26 @@ def test_a_page_shows_fragmentation_where_jobs_are_bound_to_nodes(tmp_path: Path
     assert "Nodes used, mean" in pages["best_fit"]
 
 
+def test_a_page_draws_finish_time_fairness_of_the_jobs_that_count(tmp_path: Path) -> None:
+    charts = charts_of(page_of(tmp_path))
+    rho = load_run(tmp_path / "run").jobs.numbers("rho")
+    chart = charts["r0-rho"]
+    assert chart["xAxis"]["title"].startswith("Finish-time fairness")
+    assert (chart["x"][0], chart["x"][-1]) == (
+        pytest.approx(np.nanmin(rho), rel=1e-3),
+        pytest.approx(np.nanmax(rho), rel=1e-3),
+    )
+    assert (1.0, "isolated share") in [tuple(mark) for mark in chart["marks"]]
+
+
+def test_a_page_of_a_run_without_fairness_draws_none(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "run", RunShape(rounds=20, jobs=5))
+    pq.write_table(pq.read_table(path / "jobs.parquet").drop_columns(["rho"]), path / "jobs.parquet")
+    page = write_report([load_run(path)], tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "r0-jct" in charts_of(page)
+    assert "r0-rho" not in charts_of(page)
+
+
 def test_a_run_without_a_completed_job_says_so(tmp_path: Path) -> None:
     path = write_run(tmp_path / "run", RunShape(rounds=20, jobs=5, status="stopped"))
     pq.write_table(pq.read_table(path / "jobs.parquet").slice(0, 0), path / "jobs.parquet")

@@ -147,6 +147,14 @@ def test_a_run_of_schema_1_can_be_viewed_and_ends_after_its_last_round() -> None
     assert shown.end_s == pytest.approx(shown.sim_time_s[-1] + 360.0)
 
 
+def test_the_viewer_knows_the_fairness_of_the_jobs_that_have_it(tmp_path: Path) -> None:
+    run = load_run(write_run(tmp_path / "run", RunShape(rounds=20, jobs=12)))
+    rho = np.nan_to_num(run.jobs.numbers("rho"))
+    assert rho.any()
+    np.testing.assert_allclose(read_occupancy(run).jobs.rho_milli / 1000.0, rho, atol=5e-4)
+    assert not read_occupancy(load_run(SCHEMA_1)).jobs.rho_milli.any()
+
+
 def test_a_run_that_schema_1_calls_saturated_is_overloaded(tmp_path: Path) -> None:
     shutil.copytree(SCHEMA_1, tmp_path / "run")
     edit_run_json(tmp_path / "run", status="saturated")

@@ -26,7 +26,10 @@ FIGURES = {
     "cpu_s": ("0.492 s", 0.4921),
     "wall_s": ("5 000 s", 5_000.0),
     "utilization": ("5.0 %", 0.0504),
+    "goodput": ("97.1 %", 0.9712),
+    "queue_s_p95": ("2.50 h", 9_000.0),
 }
+RHO = {"mean": 1.234, "p99": 5.6789, "worst": 9.8765, "share_above_1": 0.2345, "jobs": 38}
 # The most wall time is not the most CPU time: the first waited.
 PHASES = {
     "telemetry": {"wall_s": 4.0, "cpu_s": 0.1, "calls": 120},
@@ -52,7 +55,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = write_run(tmp_path_factory.mktemp("same") / "run", RunShape(rounds=120, jobs=40))
     content = json.loads((folder / "run.json").read_text())
     content["summary"] |= {name: value for name, (_, value) in FIGURES.items()}
-    content["summary"]["phases"] = PHASES
+    content["summary"] |= {"phases": PHASES, "rho": RHO}
     (folder / "run.json").write_text(json.dumps(content))
     return load_run(folder)
 
@@ -91,6 +94,8 @@ def test_a_figure_of_a_run_reads_the_same_in_its_summary_and_in_its_report(name:
         ("CPU time", "cpu_s"),
         ("wall time", "wall_s"),
         ("utilisation", "utilization"),
+        ("goodput", "goodput"),
+        ("queue wait p95", "queue_s_p95"),
     ],
 )
 def test_a_figure_of_a_run_reads_the_same_beside_another_run(label: str, name: str, told: Told) -> None:
@@ -99,6 +104,20 @@ def test_a_figure_of_a_run_reads_the_same_beside_another_run(label: str, name: s
     cells = re.search(rf'<th scope="row">{label} <i>{unit}</i></th>\s*(.*?)</tr>', told.report_of_two, re.DOTALL)
     assert cells is not None
     assert re.findall(r'<td class="n">(.*?)</td>', cells[1]) == [figure, figure]
+
+
+def test_finish_time_fairness_reads_the_same_everywhere(told: Told) -> None:
+    assert re.search(r"rho mean, p99 +1\.23, 5\.68 *\n", told.summary)
+    assert re.search(r"rho worst, above 1 +9\.88, 23\.4 % *\n", told.summary)
+    for label, figure in (("mean", "1.23"), ("p99", "5.68"), ("worst", "9.88"), ("above 1, of jobs", "23.4")):
+        assert figure in row(
+            told.comparison, f"rho, {label}" if label != "above 1, of jobs" else "rho above 1, of jobs"
+        )
+    facts = re.search(r"<dt>Finish-time fairness ρ, mean</dt><dd>(.*?)</dd>", told.report)
+    assert facts is not None
+    assert facts[1].startswith("1.23<small>")
+    assert "of 38 jobs, 23.4 % are above 1" in facts[1]
+    assert "<dt>ρ p99 / worst</dt><dd>5.68 / 9.88</dd>" in told.report
 
 
 def test_phases_stand_in_the_order_of_their_cpu_time_everywhere(told: Told) -> None:

@@ -15,7 +15,7 @@ import pytest
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers import registry
 from phasewise.solvers.errors import OptionError
-from phasewise.solvers.session import open_solver
+from phasewise.solvers.session import Walk
 
 pytestmark = pytest.mark.thorough
 
@@ -26,13 +26,13 @@ from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers.errors import OptionError, SolveFailedError
 from phasewise.solvers.families.lexicographic import LexicographicProblem
 from phasewise.solvers.families.max_min import MaxMinProblem
-from phasewise.solvers.session import open_solver
+from phasewise.solvers.session import Walk
 
 names, options = json.loads(sys.argv[1])
 solved = []
 for name in names:
     try:
-        solver = open_solver(name, options, PhaseTimer())
+        solver = Walk.of(name, options, PhaseTimer())
     except OptionError:
         assert options
         continue
@@ -105,7 +105,7 @@ def test_a_solver_that_gives_up_or_writes_a_file_says_nothing_either(name: str, 
 @pytest.mark.parametrize("name", ["highs-direct", "highs-warm", "cvxpy-fresh:HIGHS", "cvxpy-dpp:HIGHS"])
 def test_highs_is_not_let_onto_the_console_by_an_option(name: str) -> None:
     with pytest.raises(OptionError, match=r"log_to_console=True.*log_file"):
-        open_solver(name, {"log_to_console": True}, PhaseTimer())
+        Walk.of(name, {"log_to_console": True}, PhaseTimer())
 
 
 @pytest.mark.parametrize("name", ["highs-direct", "cvxpy-fresh:HIGHS"])

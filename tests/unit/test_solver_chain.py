@@ -13,13 +13,13 @@ import pytest
 
 from phasewise.profiling.phases import FakeClock, Phase, PhaseTimer
 from phasewise.solvers import registry
-from phasewise.solvers.api import Answer, SolverSession, Status
+from phasewise.solvers.api import Answer, SolverSession, State, Status
 from phasewise.solvers.errors import OptionError, ProblemError, SolveFailedError, UnknownBackendError
 from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.instances import random_problem
 from phasewise.solvers.problems import AllocationProblem
 from phasewise.solvers.proofs import Duals
-from phasewise.solvers.session import open_solver
+from phasewise.solvers.session import Walk
 
 Behaviour = Callable[[AllocationProblem], Answer]
 PROBLEM = random_problem(0, 6, 2)
@@ -31,10 +31,10 @@ class FakeSession:
     timer: PhaseTimer
     calls: int = 0
 
-    def solve(self, problem: AllocationProblem) -> Answer:
+    def solve(self, problem: AllocationProblem, state: State) -> tuple[Answer, State]:
         self.calls += 1
         with self.timer.phase(Phase.LP_SOLVE):
-            return self.behaviour(problem)
+            return self.behaviour(problem), None
 
 
 @dataclass(frozen=True)
@@ -110,14 +110,14 @@ def _fakes() -> Iterator[None]:
 
 @pytest.mark.parametrize(("name", "behaviour", "reason"), FAILURES, ids=[name for name, _, _ in FAILURES])
 def test_the_chain_goes_on_where_a_backend_fails(name: str, behaviour: Behaviour, reason: str) -> None:
-    solution = open_solver(f"{name},highs-direct", {}, PhaseTimer()).solve(PROBLEM)
+    solution = Walk.of(f"{name},highs-direct", {}, PhaseTimer()).solve(PROBLEM)
     assert solution.backend == "highs-direct"
     assert [fallback.backend for fallback in solution.fallbacks] == [name]
     assert re.search(reason, solution.fallbacks[0].reason)
 
 
 def test_all_failing_says_every_reason_the_size_and_the_options() -> None:
-    solver = open_solver("nan,raising,limited", {"raising": {"depth": 3}}, PhaseTimer())
+    solver = Walk.of("nan,raising,limited", {"raising": {"depth": 3}}, PhaseTimer())
     with pytest.raises(SolveFailedError) as caught:
         solver.solve(PROBLEM)
     message = str(caught.value)
@@ -134,7 +134,7 @@ def test_a_solver_goes_on_after_a_failure() -> None:
         return next(moods)(problem)
 
     with registry.registered(Fake("moody", moody)):
-        solver = open_solver("moody", {}, PhaseTimer())
+        solver = Walk.of("moody", {}, PhaseTimer())
         with pytest.raises(SolveFailedError, match="once"):
             solver.solve(PROBLEM)
         assert solver.solve(PROBLEM).objective == 0.0
@@ -145,26 +145,26 @@ def test_the_first_good_answer_ends_the_chain() -> None:
         raise AssertionError("the chain went on after a certified answer")
 
     with registry.registered(Fake("never", never)):
-        solver = open_solver("highs-direct,never", {}, PhaseTimer())
-        assert solver.name == "highs-direct,never"
+        solver = Walk.of("highs-direct,never", {}, PhaseTimer())
+        assert solver.solver.name == "highs-direct,never"
         assert solver.solve(PROBLEM).fallbacks == ()
 
 
 def test_a_family_that_a_backend_does_not_know_is_a_reason_like_any_other() -> None:
-    solution = open_solver("elsewhere,highs-direct", {}, PhaseTimer()).solve(PROBLEM)
+    solution = Walk.of("elsewhere,highs-direct", {}, PhaseTimer()).solve(PROBLEM)
     assert "does not solve problem family 'max_min'" in solution.fallbacks[0].reason
 
 
 def test_a_bug_in_a_backend_is_not_hidden_by_the_chain() -> None:
     with registry.registered(Fake("buggy", has_a_bug(AssertionError("a bug")))):
-        solver = open_solver("buggy,highs-direct", {}, PhaseTimer())
+        solver = Walk.of("buggy,highs-direct", {}, PhaseTimer())
         with pytest.raises(AssertionError, match="a bug"):
             solver.solve(PROBLEM)
 
 
 def test_phases_are_closed_when_a_backend_raises() -> None:
     timer = PhaseTimer(FakeClock())
-    solver = open_solver("raising,nan", {}, timer)
+    solver = Walk.of("raising,nan", {}, timer)
     with pytest.raises(SolveFailedError):
         solver.solve(PROBLEM)
     with timer.phase(Phase.TELEMETRY):
@@ -173,35 +173,33 @@ def test_phases_are_closed_when_a_backend_raises() -> None:
 
 
 def test_a_malformed_problem_is_the_callers_fault_and_no_backend_sees_it() -> None:
-    solver = open_solver("raising", {}, PhaseTimer())
+    solver = Walk.of("raising", {}, PhaseTimer())
     with pytest.raises(ProblemError, match="capacity"):
         solver.solve(MaxMinProblem(PROBLEM.gain, PROBLEM.scale_factor, np.array([1.0, -1.0])))
 
 
 @pytest.mark.parametrize("jobs", [0, 3])
 def test_no_jobs_or_no_usable_pair_needs_no_backend(jobs: int) -> None:
-    solution = open_solver("raising", {}, PhaseTimer()).solve(
-        MaxMinProblem(np.zeros((jobs, 2)), np.ones(jobs), np.ones(2))
-    )
+    solution = Walk.of("raising", {}, PhaseTimer()).solve(MaxMinProblem(np.zeros((jobs, 2)), np.ones(jobs), np.ones(2)))
     assert solution.x.shape == (jobs, 2)
     assert (solution.objective, solution.gap, solution.violation) == (0.0, 0.0, 0.0)
 
 
 def test_options_of_a_chain_are_given_by_backend_and_checked_at_once() -> None:
     with pytest.raises(OptionError, match=r"given by backend, as \{\"nan\": \{\}, \"raising\": \{\}\}; got depth=3"):
-        open_solver("nan,raising", {"depth": 3}, PhaseTimer())
+        Walk.of("nan,raising", {"depth": 3}, PhaseTimer())
     with pytest.raises(OptionError, match="raising: no option 'wrong'"):
-        open_solver("nan,raising", {"raising": {"wrong": 1}}, PhaseTimer())
+        Walk.of("nan,raising", {"raising": {"wrong": 1}}, PhaseTimer())
     with pytest.raises(OptionError, match="no option 'wrong'"):
-        open_solver("nan", {"nan": {"wrong": 1}}, PhaseTimer())
+        Walk.of("nan", {"nan": {"wrong": 1}}, PhaseTimer())
 
 
 @pytest.mark.parametrize("spec", ["", "highs-direct,", "highs-direct,unheard-of"])
 def test_every_part_of_a_chain_must_be_a_known_backend(spec: str) -> None:
     with pytest.raises(UnknownBackendError, match="choose one of"):
-        open_solver(spec, {}, PhaseTimer())
+        Walk.of(spec, {}, PhaseTimer())
 
 
 def test_a_chain_does_not_name_a_backend_twice() -> None:
     with pytest.raises(OptionError, match="twice"):
-        open_solver("ecos,cvxpy-fresh:ECOS", {}, PhaseTimer())
+        Walk.of("ecos,cvxpy-fresh:ECOS", {}, PhaseTimer())

@@ -8,7 +8,7 @@ import pytest
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers.errors import OptionError, SolverError
 from phasewise.solvers.instances import random_problem
-from phasewise.solvers.session import open_solver
+from phasewise.solvers.session import Walk
 
 WRONG = [
     ("highs-direct", {"solvr": "ipm"}, r"highs-direct: HiGHS has no option 'solvr' .* did you mean solver"),
@@ -34,7 +34,7 @@ WRONG = [
 @pytest.mark.parametrize(("spec", "options", "message"), WRONG)
 def test_a_wrong_option_fails_when_the_session_opens(spec: str, options: dict[str, object], message: str) -> None:
     with pytest.raises(OptionError, match=message) as caught:
-        open_solver(spec, options, PhaseTimer())
+        Walk.of(spec, options, PhaseTimer())
     assert "\n" not in str(caught.value)
 
 
@@ -52,7 +52,7 @@ def test_a_wrong_option_fails_when_the_session_opens(spec: str, options: dict[st
 def test_a_right_option_reaches_the_solver_and_the_answer_stays_certified(
     spec: str, options: dict[str, object]
 ) -> None:
-    solution = open_solver(spec, options, PhaseTimer()).solve(random_problem(1, 8, 3))
+    solution = Walk.of(spec, options, PhaseTimer()).solve(random_problem(1, 8, 3))
     assert solution.gap is not None
     assert solution.gap < 1e-6
 
@@ -70,7 +70,7 @@ def test_a_right_option_reaches_the_solver_and_the_answer_stays_certified(
 def test_options_change_what_the_solver_does_and_its_failure_is_a_message(
     spec: str, options: dict[str, object], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    solver = open_solver(spec, options, PhaseTimer())
+    solver = Walk.of(spec, options, PhaseTimer())
     with pytest.raises(SolverError, match=r"20 jobs x 3 worker types: .*options \{"):
         solver.solve(random_problem(3, 20, 3))
     assert capfd.readouterr() == ("", "")
@@ -79,9 +79,9 @@ def test_options_change_what_the_solver_does_and_its_failure_is_a_message(
 def test_sessions_with_different_numbers_of_highs_threads_do_not_disturb_each_other() -> None:
     stated = random_problem(5, 10, 3)
     solvers = [
-        open_solver("highs-direct", {"threads": 2}, PhaseTimer()),
-        open_solver("highs-direct", {}, PhaseTimer()),
-        open_solver("highs", {"threads": 2}, PhaseTimer()),
+        Walk.of("highs-direct", {"threads": 2}, PhaseTimer()),
+        Walk.of("highs-direct", {}, PhaseTimer()),
+        Walk.of("highs", {"threads": 2}, PhaseTimer()),
     ]
     objectives = [solver.solve(stated).objective for _ in range(2) for solver in solvers]
     np.testing.assert_allclose(objectives, objectives[0], rtol=1e-9)
@@ -92,7 +92,7 @@ def test_a_time_limit_holds_for_each_solve_and_not_for_the_session() -> None:
     limit_s = 0.2
     stated = random_problem(8, 60, 3)
     timer = PhaseTimer()
-    solver = open_solver("highs-direct", {"time_limit": limit_s}, timer)
+    solver = Walk.of("highs-direct", {"time_limit": limit_s}, timer)
     spent_s = 0.0
     while spent_s < 1.5 * limit_s:
         assert solver.solve(stated).gap is not None

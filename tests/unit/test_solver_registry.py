@@ -15,7 +15,7 @@ from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers import registry
 from phasewise.solvers.api import SolverSession
 from phasewise.solvers.errors import UnknownBackendError
-from phasewise.solvers.session import open_solver
+from phasewise.solvers.session import Walk
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def test_a_missing_solver_says_what_to_install() -> None:
         assert "absent" in registry.names(installed=False)
         assert "absent" not in registry.names()
         with pytest.raises(UnknownBackendError, match=r"'gone' is not installed: pip install phasewise\[absent\]"):
-            open_solver("gone", {}, PhaseTimer())
+            Walk.of("gone", {}, PhaseTimer())
         described = {each.name: each for each in registry.describe()}["absent"]
         assert not described.installed
         assert described.missing == ("phasewise[absent]",)
@@ -90,8 +90,8 @@ class Idle:
     tolerance = 1.0
     def open(self, options, timer):
         return self
-    def solve(self, problem):
-        return Answer(Status.OPTIMAL, np.zeros((problem.jobs, problem.types)))
+    def solve(self, problem, state):
+        return Answer(Status.OPTIMAL, np.zeros((problem.rows, problem.types))), None
 """
 USE = """
 import numpy as np
@@ -99,10 +99,10 @@ from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers import registry
 from phasewise.solvers.errors import UnknownBackendError
 from phasewise.solvers.families.max_min import MaxMinProblem
-from phasewise.solvers.session import open_solver
+from phasewise.solvers.session import Walk
 
 assert "idle" in registry.names(), registry.names()
-solution = open_solver("idle", {}, PhaseTimer()).solve(MaxMinProblem(np.ones((2, 1)), np.ones(2), np.ones(1)))
+solution = Walk.of("idle", {}, PhaseTimer()).solve(MaxMinProblem(np.ones((2, 1)), np.ones(2), np.ones(1)))
 print(solution.backend, solution.objective)
 try:
     registry.get("torn")

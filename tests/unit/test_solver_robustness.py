@@ -25,14 +25,14 @@ from phasewise.sched.errors import DefectError, RunFailedError, ScenarioError
 from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.simulate import Callbacks, build_parts, simulate
 from phasewise.solvers import registry
-from phasewise.solvers.api import Answer, SolverSession, Status
+from phasewise.solvers.api import Answer, SolverSession, State, Status
 from phasewise.solvers.errors import ProblemError, UnknownBackendError
 from phasewise.solvers.families.lexicographic import LEXICOGRAPHIC
 from phasewise.solvers.families.max_min import MAX_MIN, MAX_MIN_SWITCHING, MaxMinProblem
 from phasewise.solvers.instances import Trait, random_problem
 from phasewise.solvers.problems import AllocationProblem
 from phasewise.solvers.proofs import Duals
-from phasewise.solvers.session import open_solver
+from phasewise.solvers.session import Walk
 
 SOUND = "highs-direct"
 FIRST_FAILURE = 2  # calls of the policy that go well before
@@ -56,10 +56,12 @@ class FailingSession:
     once: bool
     calls: int = 0
 
-    def solve(self, problem: AllocationProblem) -> Answer:
+    def solve(self, problem: AllocationProblem, state: State) -> tuple[Answer, State]:
         self.calls += 1
         due = self.calls == FIRST_FAILURE + 1 if self.once else self.calls > FIRST_FAILURE
-        return self.behave(problem, self.sound) if due else self.sound.solve(problem)  # type: ignore[return-value]
+        if due:
+            return self.behave(problem, self.sound), None  # type: ignore[return-value]
+        return self.sound.solve(problem, state)
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def ends(status: Status) -> Behaviour:
 
 
 def answers(of: Callable[[AllocationProblem, Answer], object]) -> Behaviour:
-    return lambda problem, sound: of(problem, sound.solve(problem))
+    return lambda problem, sound: of(problem, sound.solve(problem, None)[0])
 
 
 def asks_for_a_pebibyte(problem: AllocationProblem, sound: SolverSession) -> Answer:
@@ -275,7 +277,7 @@ class Hungry:
     name, aliases, families, requires, limits, tolerance = "hungry", (), frozenset({"max_min"}), {}, "eats", 1e-6
     def open(self, options, timer):
         return self
-    def solve(self, problem):
+    def solve(self, problem, state):
         return np.ones(1 << 28).sum()
 
 overrides = {"solver.name": "hungry,highs-direct", "output.trace": False}
@@ -362,7 +364,7 @@ def test_a_defect_keeps_its_traceback_and_the_run_what_was_computed(tmp_path: Pa
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1)])
 def test_a_wish_to_end_is_no_failure_of_the_backend(error: BaseException) -> None:
     with registry.registered(Failing(raises(error))):
-        solver = open_solver(f"bad,{SOUND}", {}, PhaseTimer())
+        solver = Walk.of(f"bad,{SOUND}", {}, PhaseTimer())
         for _ in range(FIRST_FAILURE):
             solver.solve(random_problem(1, 4, 2))
         with pytest.raises(type(error)):
@@ -377,7 +379,7 @@ def test_a_library_that_cannot_be_loaded_is_bad_input(error: Exception, tmp_path
 
     with registry.registered(Unloadable(raises(error))):
         with pytest.raises(UnknownBackendError, match="'bad' cannot be opened"):
-            open_solver("bad", {}, PhaseTimer())
+            Walk.of("bad", {}, PhaseTimer())
         said = phasewise("run", "toy", "-q", "--solver", f"bad,{SOUND}", "--out", tmp_path / "out")
     assert said.code == 2
     assert str(error) in said.err
@@ -389,7 +391,7 @@ def test_auto_goes_on_to_another_backend_where_a_library_raises_a_class_of_its_o
     error: BaseException,
 ) -> None:
     problem = random_problem(1, 6, 3)
-    solver = open_solver("auto", {}, PhaseTimer())
+    solver = Walk.of("auto", {}, PhaseTimer())
     picked = solver.solve(problem).backend.removeprefix("auto:")
 
     class Broken(Failing):
@@ -397,7 +399,7 @@ def test_auto_goes_on_to_another_backend_where_a_library_raises_a_class_of_its_o
             native_library.fail(error)
 
     with registry.registered(Broken(raises(error), name=picked)):
-        solution = open_solver("auto", {}, PhaseTimer()).solve(problem)
+        solution = Walk.of("auto", {}, PhaseTimer()).solve(problem)
     assert solution.backend.startswith("auto:")
     assert solution.backend != f"auto:{picked}"
     ((passed_over, reason),) = [(each.backend, each.reason) for each in solution.fallbacks]
@@ -416,9 +418,9 @@ def unfounded(values: object) -> Behaviour:
 @pytest.mark.parametrize("values", [np.array([np.nan]), np.ones(3), [1.0], "duals", np.array(["a", "b"])])
 def test_duals_that_prove_nothing_do_not_spoil_a_right_answer(values: object) -> None:
     problem = random_problem(3, 8, 2)
-    best = open_solver(SOUND, {}, PhaseTimer()).solve(problem)
+    best = Walk.of(SOUND, {}, PhaseTimer()).solve(problem)
     with registry.registered(Failing(unfounded(values))):
-        solver = open_solver("bad", {}, PhaseTimer())
+        solver = Walk.of("bad", {}, PhaseTimer())
         solution = [solver.solve(problem) for _ in range(FIRST_FAILURE + 1)][-1]
     assert solution.backend == "bad"
     assert solution.bound is None
@@ -430,7 +432,7 @@ def test_no_duals_make_a_poor_answer_look_good(seed: int) -> None:
     # weak duality: whatever the duals, the bound is not below the optimum, so half of it is always found out
     rng = np.random.default_rng(seed)
     problem = random_problem(seed, 12, 3, {Trait.CANONICAL} if seed % 2 else ())
-    assert open_solver(SOUND, {}, PhaseTimer()).solve(problem).objective > 0.0
+    assert Walk.of(SOUND, {}, PhaseTimer()).solve(problem).objective > 0.0
 
     def poor(problem: AllocationProblem, answer: Answer) -> Answer:
         size = 10.0 ** rng.integers(-6, 6)
@@ -441,7 +443,7 @@ def test_no_duals_make_a_poor_answer_look_good(seed: int) -> None:
         )
 
     with registry.registered(Failing(answers(poor))):
-        solver = open_solver(f"bad,{SOUND}", {}, PhaseTimer())
+        solver = Walk.of(f"bad,{SOUND}", {}, PhaseTimer())
         solution = [solver.solve(problem) for _ in range(FIRST_FAILURE + 1)][-1]
     assert solution.backend == SOUND
     assert "short of the proven bound" in solution.fallbacks[0].reason
@@ -473,7 +475,7 @@ def test_what_would_have_no_optimum_is_refused_before_any_backend_sees_it(spoilt
         raise AssertionError("a backend got a malformed problem")
 
     with registry.registered(Failing(never)):
-        solver = open_solver("bad", {}, PhaseTimer())
+        solver = Walk.of("bad", {}, PhaseTimer())
         for _ in range(FIRST_FAILURE + 1):
             with pytest.raises(ProblemError, match="expected"):
                 solver.solve(spoilt)

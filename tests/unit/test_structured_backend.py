@@ -15,7 +15,7 @@ from phasewise.solvers.backends.structured import Structured
 from phasewise.solvers.errors import OptionError, SolveFailedError
 from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.instances import random_problem
-from phasewise.solvers.session import open_solver
+from phasewise.solvers.session import Walk
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_a_wrong_option_is_refused_when_the_session_opens(option: str, value: ob
 
 def test_an_answer_that_is_not_proven_says_so() -> None:
     live = Structured().open({"max_iterations": 3}, PhaseTimer())
-    answer = live.solve(random_problem(1, 30, 4))
+    answer, _ = live.solve(random_problem(1, 30, 4))
     assert answer.status is not Status.OPTIMAL
     assert "interior point" in answer.note
 
@@ -37,16 +37,16 @@ def test_an_answer_that_is_not_proven_says_so() -> None:
 def test_a_chain_goes_on_where_nothing_is_proven() -> None:
     problem = random_problem(1, 30, 4)
     options = {"structured": {"max_iterations": 2}, "highs-direct": {}}
-    solution = open_solver("structured,highs-direct", options, PhaseTimer()).solve(problem)
+    solution = Walk.of("structured,highs-direct", options, PhaseTimer()).solve(problem)
     assert solution.backend == "highs-direct"
     assert [failed.backend for failed in solution.fallbacks] == ["structured"]
     with pytest.raises(SolveFailedError, match="structured"):
-        open_solver("structured", {"max_iterations": 2}, PhaseTimer()).solve(problem)
+        Walk.of("structured", {"max_iterations": 2}, PhaseTimer()).solve(problem)
 
 
 def test_jobs_that_can_run_nowhere_do_not_keep_the_others_from_running() -> None:
     problem = MaxMinProblem(np.array([[1.0, 2.0], [0.0, 0.0], [3.0, 1.0]]), np.ones(3), np.array([1.0, 1.0]))
-    answer = Structured().open({}, PhaseTimer()).solve(problem)
+    answer, _ = Structured().open({}, PhaseTimer()).solve(problem)
     assert answer.status is Status.OPTIMAL
     assert answer.x is not None
     np.testing.assert_allclose(answer.x, [[0.0, 1.0], [0.0, 0.0], [1.0, 0.0]], atol=0.4)

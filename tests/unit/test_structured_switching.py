@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from answers import Answers
 
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers.api import Answer, Status
@@ -13,7 +14,7 @@ from phasewise.solvers.backends.structured import Structured
 from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.instances import Load, churned_rounds, with_switching
 from phasewise.solvers.problems import Floats
-from phasewise.solvers.session import open_solver
+from phasewise.solvers.session import Walk
 from phasewise.solvers.structured.switching_kernels import respond
 from phasewise.solvers.structured.switching_walk import FREE, SHORT, Edges, Movers, exchanged, worth_at
 
@@ -22,7 +23,7 @@ WEIGHTS = np.linspace(0.0, 20.0, 401)  # of a job's gain, among which the best o
 
 def rounds(load: Load, jobs: int, count: int) -> Iterator[tuple[MaxMinProblem, Answer]]:
     """Yield consecutive rounds, each with the answer of one warm session, which is what is in force in the next."""
-    live = Structured().open({}, PhaseTimer())
+    live = Answers(Structured().open({}, PhaseTimer()))
     before: Floats | None = None
     for churned in churned_rounds(11, jobs, count, load=load):
         problem = with_switching(churned, before)
@@ -48,7 +49,7 @@ def test_consecutive_rounds_are_proven_by_sifting_alone(load: Load) -> None:
 
 
 def test_the_optimum_is_that_of_the_interior_point() -> None:
-    plain = open_solver("structured", {"mode": "interior_point"}, PhaseTimer())
+    plain = Walk.of("structured", {"mode": "interior_point"}, PhaseTimer())
     for problem, answer in rounds(Load.CONTENDED, 300, 5):
         assert answer.x is not None
         expected = plain.solve(problem).objective

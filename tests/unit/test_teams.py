@@ -16,7 +16,7 @@ from phasewise.solvers.errors import ProblemError, SolveFailedError, Unsupported
 from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.problems import Floats
 from phasewise.solvers.rows import origin
-from phasewise.solvers.session import open_solver
+from phasewise.solvers.session import Walk
 
 
 def packed(seed: int, jobs: int, types: int, *, linear: float = 0.0, moving: bool = False) -> MaxMinProblem:
@@ -90,7 +90,7 @@ def scipys(problem: MaxMinProblem) -> float:
 @pytest.mark.parametrize("linear", [0.0, 0.1])
 @pytest.mark.parametrize("moving", [False, True])
 def test_the_optimum_is_scipys_and_proven(spec: str, linear: float, moving: bool) -> None:
-    solver = open_solver(spec, {}, PhaseTimer())
+    solver = Walk.of(spec, {}, PhaseTimer())
     for seed in range(6):
         problem = packed(seed, 2 + seed, 2, linear=linear, moving=moving)
         solution = solver.solve(problem)
@@ -108,7 +108,7 @@ def test_two_jobs_that_do_not_disturb_each_other_share_all_gpus() -> None:
         members=np.array([[7, -1], [9, -1], [7, 9]]),
         partner_gain=np.ones((3, 1)),
     )
-    solution = open_solver("highs-direct", {}, PhaseTimer()).solve(problem)
+    solution = Walk.of("highs-direct", {}, PhaseTimer()).solve(problem)
     np.testing.assert_allclose(solution.x, [[0.0], [0.0], [1.0]], atol=1e-9)
     assert solution.objective == pytest.approx(1.0)
     assert problem.jobs == 2
@@ -141,12 +141,12 @@ def test_no_duals_prove_less_than_an_allocation_reaches(seed: int, jobs: int, mo
 def test_a_backend_for_single_jobs_refuses_in_words(name: str) -> None:
     if "max_min" in registry.get(name).families:
         with pytest.raises(SolveFailedError, match="does not take rows of two jobs"):
-            open_solver(name, {}, PhaseTimer()).solve(packed(1, 3, 2))
+            Walk.of(name, {}, PhaseTimer()).solve(packed(1, 3, 2))
         with pytest.raises(UnsupportedProblemError, match="does not take rows of two jobs"):
-            registry.get(name).open({}, PhaseTimer()).solve(packed(1, 3, 2))
+            registry.get(name).open({}, PhaseTimer()).solve(packed(1, 3, 2), None)
     else:
         with pytest.raises(UnsupportedProblemError, match="does not solve problem family 'max_min'"):
-            registry.get(name).open({}, PhaseTimer()).solve(packed(1, 3, 2))
+            registry.get(name).open({}, PhaseTimer()).solve(packed(1, 3, 2), None)
 
 
 @pytest.mark.parametrize(

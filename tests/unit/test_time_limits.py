@@ -28,18 +28,18 @@ def problem(jobs: int) -> MaxMinProblem:
     ],
 )
 def test_a_solver_that_runs_out_of_time_says_so(backend: str, options: dict[str, float], jobs: int) -> None:
-    answer = registry.get(backend).open(options, PhaseTimer()).solve(problem(jobs))
+    answer, _ = registry.get(backend).open(options, PhaseTimer()).solve(problem(jobs), None)
     assert answer.status is Status.TIME_LIMIT
 
 
 def test_a_first_order_solver_that_runs_out_of_time_has_a_rough_answer_and_says_so() -> None:
-    answer = registry.get("scs").open({"time_limit_secs": 1e-3}, PhaseTimer()).solve(problem(1000))
+    answer, _ = registry.get("scs").open({"time_limit_secs": 1e-3}, PhaseTimer()).solve(problem(1000), None)
     assert answer.status is Status.INACCURATE
     assert "time limit" in answer.note
 
 
 def test_another_limit_is_not_called_one_of_time() -> None:
-    answer = registry.get("clarabel").open({"max_iter": 2}, PhaseTimer()).solve(problem(200))
+    answer, _ = registry.get("clarabel").open({"max_iter": 2}, PhaseTimer()).solve(problem(200), None)
     assert answer.status is Status.ITERATION_LIMIT
     assert "time" not in answer.note
 

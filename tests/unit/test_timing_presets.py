@@ -16,8 +16,9 @@ from phasewise.sched.placement.strided import Strided
 from phasewise.sched.registry import PlacementOptions
 from phasewise.sched.round.rules import Timing, preferred_types
 from phasewise.sched.scenario.config import Cluster, TimingChoice
+from phasewise.solvers.api import State
 from phasewise.solvers.problems import AllocationProblem
-from phasewise.solvers.session import open_solver
+from phasewise.solvers.session import Solved, open_solver
 
 PRESETS = ("gavel", "corrected")
 ROUND_STEPS = 7200.0  # what "plain" does in 360 s on one V100
@@ -49,9 +50,9 @@ def test_a_pair_without_progress_is_masked_unless_the_original_is_reproduced(
     sim = simulation(scenario)
     solver = open_solver("highs-direct", {}, sim.timer)
 
-    def solve(problem: AllocationProblem, warm: object) -> Any:
+    def solve(problem: AllocationProblem, state: State) -> Solved:
         problems.append(problem)
-        return solver.solve(problem), warm
+        return solver.solve(problem, state)
 
     sim = simulation(scenario, solve=solve)
     play(sim)

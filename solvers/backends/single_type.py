@@ -1,4 +1,4 @@
-"""`waterfill`: every job on one type, every type filled like a vessel. No LP: a heuristic that says what it gives up.
+"""`single-type`: every job on one type, every type filled like a vessel. No LP: a heuristic that says what it gives up.
 
 A job goes where a unit of level costs it least, s_i p_j / a_ij, at prices that rise where a type is crowded. Where
 moving costs, a type other than the job's present one counts for less by the share of a round that the move loses: one
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from phasewise.profiling.phases import Phase, PhaseTimer
-from phasewise.solvers.api import Answer, Floats, RebuildReason, Status
+from phasewise.solvers.api import Answer, Floats, RebuildReason, State, Status
 from phasewise.solvers.errors import OptionError
 from phasewise.solvers.families.max_min import MAX_MIN, MAX_MIN_SWITCHING, MaxMinProblem
 from phasewise.solvers.families.moving import Switching
@@ -30,32 +30,33 @@ _CLOSE: Final = 0.999  # of the bound: more is not worth a turn
 _PRESENT: Final = 0.5  # least share of its time that a job spends on a type that is called its own
 
 
-class Waterfill:
+class SingleType:
     """One type a job, one level a type."""
 
-    name: ClassVar[str] = "waterfill"
-    aliases: ClassVar[tuple[str, ...]] = ()
+    name: ClassVar[str] = "single-type"
+    aliases: ClassVar[tuple[str, ...]] = ("waterfill",)
     families: ClassVar[frozenset[str]] = frozenset({MAX_MIN, MAX_MIN_SWITCHING})
     requires: ClassVar[Mapping[str, str]] = {}
     limits: ClassVar[str] = "heuristic, O(k log k) a type: feasible, not optimal; the gap is what it gives up at most"
     tolerance: ClassVar[float] = float("inf")
     exact: ClassVar[bool] = False
 
-    def open(self, options: Mapping[str, object], timer: PhaseTimer) -> WaterfillSession:
+    def open(self, options: Mapping[str, object], timer: PhaseTimer) -> SingleTypeSession:
         """Return a session; raise `OptionError` for any option, as there are none."""
         if options:
             raise OptionError(f"{self.name}: takes no options; got {dict(options)}")
-        return WaterfillSession(timer)
+        return SingleTypeSession(timer)
 
 
-class WaterfillSession:
+class SingleTypeSession:
     """Keeps nothing between problems."""
 
     def __init__(self, timer: PhaseTimer) -> None:
         self._timer = timer
 
-    def solve(self, problem: AllocationProblem) -> Answer:
-        """Return a feasible allocation and the prices that bound the optimum."""
+    def solve(self, problem: AllocationProblem, state: State = None) -> tuple[Answer, State]:
+        """Return a feasible allocation and the prices that bound the optimum, and no state."""
+        del state
         problem = narrowed(problem, MaxMinProblem)
         with self._timer.phase(Phase.LP_BUILD):
             gain = problem.usable_gain
@@ -65,7 +66,8 @@ class WaterfillSession:
             x = _fill(kind, gain, problem.scale_factor, problem.capacity)
             weights = _least_costs(gain, problem.scale_factor, prices)
         duals = Duals(capacity=prices, gain=weights)
-        return Answer(Status.INACCURATE, x, duals, _TURNS, RebuildReason.FRESH, "a heuristic: feasible, not optimal")
+        note = "a heuristic: feasible, not optimal"
+        return Answer(Status.INACCURATE, x, duals, _TURNS, RebuildReason.FRESH, note), None
 
 
 def water_level(gain: Floats, scale_factor: Floats, capacity: float) -> float:
@@ -189,4 +191,4 @@ def _fill(kind: npt.NDArray[np.intp], gain: Floats, scale_factor: Floats, capaci
     return x
 
 
-BACKENDS: Final = (Waterfill(),)
+BACKENDS: Final = (SingleType(),)

@@ -1,4 +1,4 @@
-"""The waterfill heuristic: how a type is filled, when a job stays, and what it says it gives up."""
+"""The single-type heuristic: how a type is filled, when a job stays, and what it says it gives up."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers import registry
 from phasewise.solvers.api import Solution, Status
-from phasewise.solvers.backends.waterfill import water_level
+from phasewise.solvers.backends.single_type import water_level
 from phasewise.solvers.errors import OptionError
 from phasewise.solvers.families.max_min import MAX_MIN, MaxMinProblem
 from phasewise.solvers.instances import Load, Trait, churned_rounds, random_problem
 from phasewise.solvers.problems import Floats
-from phasewise.solvers.session import open_solver
+from phasewise.solvers.session import Walk
 
 HEURISTICS = [
     name
@@ -24,8 +24,8 @@ HEURISTICS = [
 ]
 
 
-def solved(problem: MaxMinProblem, backend: str = "waterfill") -> Solution:
-    return open_solver(backend, {}, PhaseTimer()).solve(problem)
+def solved(problem: MaxMinProblem, backend: str = "single-type") -> Solution:
+    return Walk.of(backend, {}, PhaseTimer()).solve(problem)
 
 
 def level_by_bisection(gain: Floats, scale_factor: Floats, capacity: float) -> float:
@@ -108,4 +108,8 @@ def test_at_scale_it_gives_up_little_and_says_how_much() -> None:
 
 def test_it_takes_no_options() -> None:
     with pytest.raises(OptionError, match="takes no options"):
-        registry.get("waterfill").open({"turns": 3}, PhaseTimer())
+        registry.get("single-type").open({"turns": 3}, PhaseTimer())
+
+
+def test_it_answers_to_its_earlier_name() -> None:
+    assert registry.get("waterfill") is registry.get("single-type")
