@@ -38,7 +38,7 @@ def advance(state: SimulationState, parts: Parts, assignment: Assignment, news: 
         clocks.round_end_s = clocks.now_s = flight.latest_s
     landing = progress.settle(jobs, flight, clocks.round_start_s, state.service.worker_time_s, parts.timing)
     lease_kernels.credit_gpus(*state.holding, jobs.gpu_milli, landing.executed_s, state.service.busy_s)
-    progress.book_time(jobs, flight)
+    progress.book_time(jobs, flight, parts.gpu_hour_price)
     job_id, holding, gpu_milli, use = jobs.job_id.copy(), state.holding, jobs.gpu_milli.copy(), _use(state, assignment)
     over = _retire(state, parts, landing, flight) if landing.completed.size or landing.failed.size else ()
     if not flight.running:
@@ -144,6 +144,8 @@ def _records(
         map(int, row["demand_milli"]),
         row["cpu_milli"],
         row["memory_mib"],
+        [None if math.isnan(slo_s) else slo_s for slo_s in row["slo_s"]],
+        nothing if parts.gpu_hour_price is None else row["cost"],
         strict=True,
     )
     return tuple(starmap(JobRecord, listed))

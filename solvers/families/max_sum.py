@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from phasewise.solvers.errors import ProblemError
 from phasewise.solvers.problems import AllocationProblem, Bools, Floats, check_common, check_values, usable_pairs
 from phasewise.solvers.proofs import Duals, Infeasibility, Proof
 from phasewise.solvers.rows import Keys
+
+if TYPE_CHECKING:
+    from phasewise.profiling.jit.kernel import Wanted
 
 MAX_SUM: Final = "max_sum"
 MAX_SUM_SLO: Final = "max_sum_slo"
@@ -55,6 +58,14 @@ class MaxSumProblem(AllocationProblem):
     promised: Floats | None = None
     allowed: Bools | None = None
     keys: Keys | None = None
+
+    @classmethod
+    def kernels(cls) -> list[Wanted]:
+        """Return the kernels that tell which promises can be kept (`phasewise.solvers.promises`)."""
+        from phasewise.profiling.jit.kernel import wanted
+        from phasewise.solvers.structured.max_sum import KERNELS
+
+        return [each for kernel in KERNELS for each in wanted(kernel)]
 
     @property
     def family(self) -> str:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from phasewise.profiling.jit.kernel import Wanted, wanted
-from phasewise.profiling.jit.layouts import laid_out
 from phasewise.solvers.families.max_sum import MaxSumProblem
 from phasewise.solvers.forms.tables import STRUCTURED
 from phasewise.solvers.problems import Floats
+from phasewise.solvers.promises import program_of
 from phasewise.solvers.proofs import Duals, relative_gap
-from phasewise.solvers.structured.max_sum import KERNELS, Best, OutOfReach, Program, maximise
+from phasewise.solvers.structured.max_sum import KERNELS, Best, OutOfReach, maximise
 from phasewise.solvers.structured.sifting import Prices
 from phasewise.solvers.structured.solver import StructuredSolver
 from phasewise.solvers.structured.statement import Outcome
@@ -36,12 +36,7 @@ class LargestSum:
         """Return the optimum, or what proves that promises cannot all be kept."""
         problem = self.problem
         start = self._start(last) if solver.remembers else None
-        value = np.where(problem.allowed_mask, problem.value, -np.inf)
-        program = Program(
-            laid_out(value), laid_out(problem.rate), laid_out(problem.need), laid_out(problem.scale_factor),
-            laid_out(problem.capacity),
-        )  # fmt: skip
-        found = maximise(program, start)
+        found = maximise(program_of(problem), start)
         cold = start is None
         if isinstance(found, Best):
             duals = Duals(capacity=found.prices, slo=found.weights)
