@@ -73,6 +73,19 @@ class MaxMinOptions(PolicyOptions, frozen=True, kw_only=True):
     canonical: bool = False
 
 
+class MaxSumOptions(PolicyOptions, frozen=True, kw_only=True):
+    """Options of the policies that add up throughputs.
+
+    Attributes
+    ----------
+    normalised
+        Whether each job's throughput is divided by its own under an equal share, so that the steps of different models
+        are not added up as if they were alike.
+    """
+
+    normalised: bool = False
+
+
 def options_of(cls: Any) -> type[PolicyOptions]:
     """Return the struct that a class of policies names as its ``options``.
 
