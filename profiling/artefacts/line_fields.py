@@ -104,7 +104,7 @@ EVENT_FIELDS: Final = (
     Field("gap", "float", "fraction", "relative gap to the proven bound"),
     Field("allowed", "float", "fraction", "what it should have come within"),
     Field("limit", "float", "fraction", "what it must come within"),
-    Field("slo_s", "float", "s", "the duration that the job is promised; left out where it is promised none"),
+    Field("slo_s", "float", "s", "the duration, from its arrival, that the job is promised", "it is promised none"),
     Field("passed", "list", "jobs", "ids of jobs whose SLO is given up as its time is up"),
     Field("alone", "list", "jobs", "ids of those that could not meet it with the cluster for themselves"),
     Field("together", "list", "jobs", "ids of those whose SLO went, in this order, so that the others can be met"),

@@ -44,10 +44,11 @@ class _MaxSum:
 
     def __init__(self, options: MaxSumOptions) -> None:
         self._options = options
-        if self.per_cost and not options.gpu_hour_prices and options.worker_types:
+        if self.per_cost and not options.gpu_hour_prices:
+            of = ", ".join(options.worker_types) or "every worker type"
             raise ScenarioError(
                 f"policy {self.name} weighs what GPUs cost, but cluster.gpu_hour_prices is empty: give the price of a "
-                f"GPU-hour of {', '.join(options.worker_types)}, in any currency"
+                f"GPU-hour of {of}, in any currency"
             )
 
     def allocate(self, view: ClusterView, solve: Solve, memory: object) -> Allocation:

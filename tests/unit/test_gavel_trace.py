@@ -133,7 +133,7 @@ def test_a_listed_workload_gives_each_job_once_and_then_no_more(trace: Path) -> 
     assert workload.until(5.0) == []
     assert workload.next_arrival_s() == 9.0
     (last,) = workload.until(100.0)
-    assert workload.throughputs.rows[last.type_index].tolist() == VIEW.row("A3C", 1).tolist()
+    assert workload.workload.throughputs.rows[last.type_index].tolist() == VIEW.row("A3C", 1).tolist()
     assert workload.next_arrival_s() is None
 
 
