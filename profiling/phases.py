@@ -149,11 +149,6 @@ class PhaseProfile(NamedTuple):
         """Wall seconds in all: exactly ``sum(phases_s.values()) + other_s``, the same floats added in that order."""
         return sum(self.phases_s.values()) + self.other_s
 
-    @property
-    def total_cpu_s(self) -> float:
-        """CPU seconds in all: exactly ``sum(phases_cpu_s.values()) + other_cpu_s``."""
-        return sum(self.phases_cpu_s.values()) + self.other_cpu_s
-
     def _open(self) -> list[int]:
         """Return the accounts of phases that were open: entered now, or before the last take and not yet left."""
         times = zip(self.entries, self.wall_ns, self.cpu_ns, strict=True)

@@ -138,19 +138,6 @@ def ratio_interval(
     return Interval(low, float(above.sum() / below.sum()), high)
 
 
-def mean_ratio_interval(
-    head: Samples, base: Samples, rng: np.random.Generator, level: float = LEVEL, resamples: int = RESAMPLES
-) -> Interval:
-    """Return the mean of (n,) head over the mean of (m,) base, and its percentile bootstrap interval.
-
-    For samples that are no pairs: the sides are resampled apart. Raises `SampleError` as `ratio_interval`.
-    """
-    above, below = _checked(head, "head"), _positive(base, "base")
-    means = above[_resampled(above.size, rng, level, resamples)].mean(axis=1)
-    low, high = _central(means / below[_resampled(below.size, rng, level, resamples)].mean(axis=1), level)
-    return Interval(low, float(above.mean() / below.mean()), high)
-
-
 def block_means(samples: Samples, blocks: int) -> Floats:
     """Return the means of (n,) samples over so many stretches of neighbours, as equal in length as can be.
 

@@ -196,7 +196,6 @@ _METRICS: tuple[tuple[str, Quantity, Callable[[Summary], float | None]], ...] = 
     ("average JCT", JCT, lambda s: s.avg_jct_s),
     ("JCT p50", JCT, lambda s: s.jct_s_p50),
     ("JCT p95", JCT, lambda s: s.jct_s_p95),
-    ("JCT, lower bound", JCT, lambda s: s.avg_jct_lower_bound_s),
     ("jobs in the mean JCT", PLAIN, lambda s: s.jct_jobs),
     ("queue wait p50", WAIT, lambda s: s.queue_s_p50),
     ("queue wait p95", WAIT, lambda s: s.queue_s_p95),
@@ -230,6 +229,12 @@ _NODES: tuple[tuple[str, Quantity, Callable[[Summary], float | None]], ...] = (
     ("unplaced jobs, mean", PLAIN, lambda s: s.unplaced_mean),
 )
 
+# Of runs in which jobs that count were left unfinished.
+_CENSORED: tuple[tuple[str, Quantity, Callable[[Summary], float | None]], ...] = (
+    ("JCT, lower bound", JCT, lambda s: s.avg_jct_lower_bound_s),
+    ("jobs that count", PLAIN, lambda s: s.window_jobs),
+)
+
 _GAP = "worst gap"
 _SOLVER: tuple[tuple[str, Quantity, Callable[[SolverFigures], float | None]], ...] = (
     ("rounds with a solve", PLAIN, lambda s: s.solves),
@@ -244,7 +249,11 @@ _SOLVER: tuple[tuple[str, Quantity, Callable[[SolverFigures], float | None]], ..
 
 
 def _metrics(summaries: Sequence[Summary]) -> tuple[Row, ...]:
-    asked = (*_METRICS, *_NODES) if any(summary.follows_nodes for summary in summaries) else _METRICS
+    asked = [*_METRICS]
+    if any(summary.follows_nodes for summary in summaries):
+        asked += _NODES
+    if any(summary.censored for summary in summaries):
+        asked += _CENSORED
     return tuple(
         Row(label, quantity, tuple(quantity.of(read(summary)) for summary in summaries))
         for label, quantity, read in asked

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -96,6 +96,24 @@ class Answer:
     note: str = ""
     solved_by: str = ""
     fallbacks: tuple[Fallback, ...] = ()
+
+
+class Found(NamedTuple):
+    """What a family came to that is solved by a sequence of problems of another, see `phasewise.solvers.sequences`.
+
+    Attributes
+    ----------
+    answer
+        To the problem.
+    left
+        What it leaves for the next one to start from, None where that is nothing.
+    gap
+        What the answer's duals prove; infinite where that is nothing.
+    """
+
+    answer: Answer
+    left: Any
+    gap: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from phasewise.solvers.api import Infeasible
+    from phasewise.solvers.api import Infeasible, State
 
 __all__ = [
     "InfeasibleError",
@@ -41,7 +41,17 @@ class UnsupportedProblemError(SolverError):
 
 
 class SolveFailedError(SolverError):
-    """No backend of the chain delivered an answer that passes the certifier."""
+    """No backend of the chain delivered an answer that passes the certifier.
+
+    Attributes
+    ----------
+    state
+        What the failed solves leave to the next problem, for a caller who goes on.
+    """
+
+    def __init__(self, message: str, state: State = None) -> None:
+        super().__init__(message)
+        self.state = state
 
 
 class InfeasibleError(SolverError):

@@ -14,12 +14,11 @@ from typing import Final
 
 import numpy as np
 
-from phasewise.solvers.api import Answer, Status
+from phasewise.solvers.api import Answer, Found, Status
 from phasewise.solvers.families.finish_time import FinishTimeProblem, Step
 from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.problems import Floats
 from phasewise.solvers.proofs import Duals, relative_gap
-from phasewise.solvers.sequences import Found
 
 MOST_PROBLEMS: Final = 12
 _USABLE: Final = frozenset({Status.OPTIMAL, Status.INACCURATE})

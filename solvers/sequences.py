@@ -9,30 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any, NamedTuple, TypeVar
 
-from phasewise.solvers.api import Answer, State
+from phasewise.solvers.api import Answer, Found, State
 from phasewise.solvers.forms.tables import SEQUENCE
 from phasewise.solvers.problems import AllocationProblem
 
 Step = TypeVar("Step", bound=AllocationProblem)
 SolveStep = Callable[[AllocationProblem, State], tuple[Answer, State]]
-
-
-class Found(NamedTuple):
-    """What a sequence came to.
-
-    Attributes
-    ----------
-    answer
-        To the problem.
-    left
-        What it leaves for the next one to start from, None where that is nothing.
-    gap
-        What the answer's duals prove; infinite where that is nothing.
-    """
-
-    answer: Answer
-    left: Any
-    gap: float
 
 
 def carried_out(steps: Generator[Step, Answer, Found], solve: Callable[[Step], Answer]) -> Found:

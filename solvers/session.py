@@ -121,7 +121,7 @@ class Solver:
                 lesser.append((len(fallbacks), outcome.lesser))
             fallbacks.append(Fallback(link.name, outcome.reason))
         if not lesser:
-            raise SolveFailedError(self._all_failed(problem, fallbacks))
+            raise SolveFailedError(self._all_failed(problem, fallbacks), tuple(left))
         at, best = min(lesser, key=lambda each: each[1].gap or 0.0)
         others = fallbacks[:at] + fallbacks[at + 1 :]  # the one that stands has not given way
         return Solved(replace(best, fallbacks=(*others, *best.fallbacks)), tuple(left))
@@ -160,9 +160,13 @@ class Walk:
         return cls(open_solver(spec, options, timer))
 
     def outcome(self, problem: AllocationProblem) -> Solution | Infeasible:
-        """Return the certified result; raises as `Solver.solve`, and then the next problem starts cold."""
-        state, self.state = self.state, None
-        outcome, self.state = self.solver.solve(problem, state)
+        """Return the certified result; raises as `Solver.solve`, and then goes on from what the failed solves left."""
+        state, self.state = self.state, None  # whatever else interrupts this solve, the next one starts cold
+        try:
+            outcome, self.state = self.solver.solve(problem, state)
+        except SolveFailedError as failed:
+            self.state = failed.state
+            raise
         return outcome
 
     def solve(self, problem: AllocationProblem) -> Solution:

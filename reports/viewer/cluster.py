@@ -57,13 +57,6 @@ class ClusterShape:
         """Return the number of GPUs."""
         return int(self.gpus_per_node.sum())
 
-    @property
-    def gpus_per_type(self) -> list[int]:
-        """Return (W,) GPUs of each type."""
-        starts = np.concatenate(([0], np.cumsum(self.gpus_per_node)))
-        edges = np.concatenate(([0], np.cumsum(self.nodes_per_type)))
-        return [int(count) for count in np.diff(starts[edges])]
-
     def gpu_of(self, node: Ints, gpu: Ints, table: Path) -> Ints:
         """Return (R,) the GPU's number over the whole cluster for rows of ``table``.
 

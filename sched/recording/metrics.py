@@ -92,22 +92,6 @@ def worker_utilization(busy_s: Floats, elapsed_s: float) -> float:
     return float((busy_s / elapsed_s).mean())
 
 
-def gpu_utilization(busy_gpu_s: Floats, gpus: Floats, elapsed_s: float) -> Floats:
-    """Return the share of each worker type's GPU time that jobs held, (W,), 0 for a type without GPUs.
-
-    Parameters
-    ----------
-    busy_gpu_s
-        (W,) GPU-seconds that jobs held: a job's seconds times its scale factor.
-    gpus
-        (W,) GPUs of each type.
-    elapsed_s
-        Simulated seconds that count.
-    """
-    offered = np.asarray(gpus, dtype=np.float64) * elapsed_s
-    return np.divide(busy_gpu_s, offered, out=np.zeros(offered.size), where=offered > 0)
-
-
 def percentiles(values: Floats, *levels: float) -> tuple[float | None, ...]:
     """Return linearly interpolated percentiles of the values that are known (not NaN); None each where none is."""
     known = values[~np.isnan(values)]

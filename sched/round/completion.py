@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from itertools import starmap
 
 import numpy as np
 
-from phasewise.sched.api import Assignment, Floats, Holding, Ints
+from phasewise.sched.api import Assignment, Floats, Holding
 from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.errors import StalledError
 from phasewise.sched.round import isolation, lease_kernels, progress
@@ -68,7 +67,10 @@ def advance(state: SimulationState, parts: Parts, assignment: Assignment, news: 
 
 def active_jobs(state: SimulationState, parts: Parts) -> tuple[JobRecord, ...]:
     """Return a record of every job that is still active."""
-    return _records(state, parts, np.arange(len(state.jobs)), "active")
+    account_s = isolation.account_s(state.jobs, parts.layout.gpus).tolist()
+    return tuple(
+        _record(state, parts, row, "active")._replace(isolated_s=isolated_s) for row, isolated_s in enumerate(account_s)
+    )
 
 
 def _utilization(busy_gpu_s: Floats, offered_s: float, gpus: int) -> float:
@@ -82,12 +84,13 @@ def _retire(
     """Remove the jobs that completed, and those whose micro-tasks failed too often."""
     state.due = True
     dropped = landing.failed[state.jobs.failures[landing.failed] >= MAX_FAILURES]
-    gone = np.concatenate((landing.completed, dropped))
+    gone = np.concatenate((landing.completed, dropped)) if dropped.size else landing.completed
     if not gone.size:
         return ()
     isolation.settle(state.jobs, parts.layout.gpus)
-    over = _records(state, parts, landing.completed, "complete", flight.finish_s)
-    over += _records(state, parts, dropped, "failed", flight.finish_s)
+    finish_s = flight.finish_s[gone].tolist()
+    ends = zip(gone.tolist(), ["complete"] * len(landing.completed) + ["failed"] * len(dropped), finish_s, strict=True)
+    over = tuple(_record(state, parts, row, status, end_s) for row, status, end_s in ends)
     for record in over:
         if record.completion_s is not None:
             parts.stopper.observe_completion(state.departures, record.job_id, record.completion_s)
@@ -113,47 +116,38 @@ def _use(state: SimulationState, assignment: Assignment) -> ClusterUse:
     return ClusterUse(unallocated, pending, assignment.unplaced, now.fragmented_milli / WHOLE_MILLI, now.occupied_nodes)
 
 
-def _records(
-    state: SimulationState, parts: Parts, rows: Ints, status: str, finish_s: Floats | None = None
-) -> tuple[JobRecord, ...]:
-    """Return the records of rows; ``finish_s`` (J,) says when each was over, None where they are not."""
-    if not rows.size:
-        return ()
-    jobs, names, nothing = state.jobs, parts.workload.throughputs.names, [None] * len(rows)
-    row = jobs.listed(rows)
-    end_s = nothing if finish_s is None else finish_s[rows].tolist()
-    best = zip(row["total_steps"], row["demand_milli"], jobs.throughput[rows].tolist(), strict=True)
-    room_milli = (parts.layout.capacity * WHOLE_MILLI).tolist()
-    listed = zip(
-        row["job_id"],
-        [names[index] for index in row["type_index"]],
-        row["arrival_s"],
-        row["scale_factor"],
-        row["priority_weight"],
-        row["total_steps"],
-        end_s if status == "complete" else nothing,
-        [status] * len(rows),
-        row["rounds_run"],
-        row["moves"],
+def _record(state: SimulationState, parts: Parts, row: int, status: str, end_s: float | None = None) -> JobRecord:
+    """Return the record of a row whose account of isolation is settled; ``end_s`` is None where it is not over."""
+    job, start_s = state.jobs.row(row), float(state.jobs.first_start_s[row])
+    best_rate = _best_rate(job["demand_milli"], state.jobs.throughput[row].tolist(), parts.layout.capacity.tolist())
+    return JobRecord(
+        job["job_id"],
+        parts.workload.throughputs.names[job["type_index"]],
+        job["arrival_s"],
+        job["scale_factor"],
+        job["priority_weight"],
+        job["total_steps"],
+        end_s if status == "complete" else None,
+        status,
+        job["rounds_run"],
+        job["moves"],
         end_s,
-        [None if math.isnan(start_s) else start_s for start_s in row["first_start_s"]],
-        row["run_s"],
-        row["gpu_s"],
-        [steps / _best_rate(demand_milli, rates, room_milli) for steps, demand_milli, rates in best],
-        isolation.account_s(jobs, parts.layout.gpus)[rows].tolist(),
-        map(int, row["demand_milli"]),
-        row["cpu_milli"],
-        row["memory_mib"],
-        [None if math.isnan(slo_s) else slo_s for slo_s in row["slo_s"]],
-        nothing if parts.gpu_hour_price is None else row["cost"],
-        strict=True,
+        None if math.isnan(start_s) else start_s,
+        job["run_s"],
+        job["gpu_s"],
+        job["total_steps"] / best_rate,
+        job["isolated_s"],
+        int(job["demand_milli"]),
+        job["cpu_milli"],
+        job["memory_mib"],
+        None if math.isnan(job["slo_s"]) else job["slo_s"],
+        None if parts.gpu_hour_price is None else job["cost"],
     )
-    return tuple(starmap(JobRecord, listed))
 
 
-def _best_rate(demand_milli: float, rates: list[float], room_milli: list[float]) -> float:
+def _best_rate(demand_milli: float, rates: list[float], capacity: list[float]) -> float:
     """Return the steps/s of a job on the fastest worker type (W,) that has room for it at all."""
-    return max(rate for rate, room in zip(rates, room_milli, strict=True) if demand_milli <= room)
+    return max(rate for rate, gpus in zip(rates, capacity, strict=True) if demand_milli <= gpus * WHOLE_MILLI)
 
 
 def _wait_for_arrival(state: SimulationState, parts: Parts) -> None:

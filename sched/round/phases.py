@@ -58,9 +58,9 @@ def allocate(state: SimulationState, parts: Parts, news: News) -> None:
 
     def solve(problem: AllocationProblem) -> Solution:
         solved = parts.solve(problem, state.warm)
-        state.warm = solved.state
-        solutions.append(solved.solution)
-        return solved.solution
+        state.warm, solution = solved.state, solved.solution
+        solutions.append(solution)
+        return solution
 
     allocation = parts.policy.allocate(view, solve, state.memory)
     _require_valid(allocation, view, parts.policy.name)

@@ -17,6 +17,7 @@ from phasewise.sched.round.parts import Parts
 from phasewise.sched.round.stopping import Departures
 from phasewise.sched.streams import Streams
 from phasewise.sched.workload.arrivals import Position
+from phasewise.solvers.api import State
 
 
 @dataclass(slots=True)
@@ -64,7 +65,7 @@ class SimulationState:
     due: bool = False
     at_once: bool = False
     memory: object = None
-    warm: object = None
+    warm: State = None
 
 
 def begin(parts: Parts) -> SimulationState:

@@ -185,6 +185,8 @@ class CvxpyDppSession:
         if self._sequences.takes(problem) and (SLOTS.get(type(problem)) is None or not self._backend.native.cones):
             return self._sequences.answer(problem, state, self.solve)
         last = state if isinstance(state, Left) else None
+        if last is None:
+            self._programs = ProgramCache(_KEPT_PROGRAMS)  # a cold start compiles, whatever was compiled before
         bucket, reason = choose(problem.traits, last.used if last else (), last.wanted if last else None)
         program = self._programs.find(bucket)
         if program is None:

@@ -18,7 +18,7 @@ from phasewise.solvers import registry
 from phasewise.solvers.families.finish_time import FINISH_TIME, FinishTimeProblem
 from phasewise.solvers.finish_time_instances import Age, finish_time_rounds, random_finish_times
 from phasewise.solvers.instances import Load, Trait
-from phasewise.solvers.session import Solver, open_solver
+from phasewise.solvers.session import Walk
 
 BACKENDS = [name for name in registry.names() if FINISH_TIME in registry.get(name).families]
 OWN_FIRST = [
@@ -29,8 +29,8 @@ WITHIN = 1e-6
 
 
 @cache
-def solver_of(backend: str) -> Solver:
-    return open_solver(backend, {}, PhaseTimer())
+def solver_of(backend: str) -> Walk:
+    return Walk.of(backend, {}, PhaseTimer())
 
 
 def test_all_exact_backends_but_the_lexicographic_ones_take_finish_time_problems() -> None:
@@ -101,7 +101,7 @@ def test_every_recorded_allocation_is_within_a_millionth_of_the_true_optimum(bac
 @pytest.mark.parametrize("load", Load)
 @pytest.mark.parametrize("backend", ["structured", "highs-warm", "auto"])
 def test_rounds_of_a_busy_cluster_are_proven_one_after_another(backend: str, load: Load) -> None:
-    solver = open_solver(backend, {}, PhaseTimer())
+    solver = Walk.of(backend, {}, PhaseTimer())
     for problem in finish_time_rounds(3, 150, 8, load=load):
         solution = solver.solve(problem)
         assert solution.gap is not None
@@ -110,7 +110,7 @@ def test_rounds_of_a_busy_cluster_are_proven_one_after_another(backend: str, loa
 
 
 def test_a_session_that_remembers_prices_goes_through_cluster_that_changes() -> None:
-    solver = open_solver("structured", {}, PhaseTimer())
+    solver = Walk.of("structured", {}, PhaseTimer())
     for types, traits in ((3, ()), (3, (Trait.NO_CAPACITY,)), (2, ()), (4, (Trait.ZEROS,)), (4, (Trait.NO_CAPACITY,))):
         solution = solver.solve(random_finish_times(types, 80, types, traits))
         assert solution.gap is not None

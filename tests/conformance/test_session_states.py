@@ -13,8 +13,10 @@ from answers import Answers
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers import registry
 from phasewise.solvers.api import Answer, SolverSession, State
+from phasewise.solvers.families.finish_time import FINISH_TIME
 from phasewise.solvers.families.lexicographic import LexicographicProblem
 from phasewise.solvers.families.max_min import MAX_MIN, MAX_MIN_SWITCHING
+from phasewise.solvers.finish_time_instances import finish_time_rounds
 from phasewise.solvers.instances import churned_rounds, with_switching
 from phasewise.solvers.problems import AllocationProblem
 from phasewise.solvers.session import Walk, open_solver
@@ -25,10 +27,11 @@ NATIVE = ("highs-warm", "structured", "auto")  # these have ways of their own fo
 
 
 def sequence(backend: str, seed: int, jobs: int, rounds: int = 4, types: int = 3) -> list[AllocationProblem]:
-    """Return consecutive rounds as a backend takes them; in every other one moving costs, where it takes that."""
+    """Return consecutive rounds of all the families that a backend takes; in every other one moving costs."""
     families = registry.get(backend).families
     stated: list[AllocationProblem] = []
     before = None
+    timed = finish_time_rounds(seed, jobs, rounds, types=types, churn=2) if FINISH_TIME in families else None
     for turn, churned in enumerate(churned_rounds(seed, jobs, rounds, types=types, churn=2)):
         plain = churned.problem
         if MAX_MIN not in families:
@@ -38,6 +41,8 @@ def sequence(backend: str, seed: int, jobs: int, rounds: int = 4, types: int = 3
         else:
             stated.append(replace(plain, linear_weight=1e-3 * (seed % 2)))
         before = plain.project(np.full(plain.gain.shape, 0.5 / types))
+        if timed is not None and turn >= rounds - 2:  # two families by turns, and one twice in a row
+            stated[-1] = next(timed)
     return stated
 
 
@@ -94,10 +99,12 @@ def test_a_state_can_be_taken_up_again(backend: str, options: dict[str, object])
 @pytest.mark.parametrize(("backend", "options"), BACKENDS, ids=str)
 def test_a_foreign_state_is_a_cold_start(backend: str, options: dict[str, object]) -> None:
     problems, session = sequence(backend, 4, 10, 3), opened(backend, options)
-    expected = content(opened(backend, options).solve(problems[1], None)[0])
+    expected, _ = opened(backend, options).solve(problems[1], None)
     Answers(session).solve(problems[0])
     for foreign in (None, "what somebody else left", (1.0, 2.0), {"a": 1}):
-        assert content(session.solve(problems[1], foreign)[0]) == expected
+        answer, _ = session.solve(problems[1], foreign)
+        assert content(answer) == content(expected)
+        assert answer.rebuild == expected.rebuild  # a run that was taken up again writes what one without a stop wrote
 
 
 def plain_values(state: object) -> bool:

@@ -17,7 +17,7 @@ from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers.families.finish_time import FinishTimeProblem
 from phasewise.solvers.finish_time_instances import Age, random_finish_times
 from phasewise.solvers.instances import SWITCHING, Trait
-from phasewise.solvers.session import Solver, open_solver
+from phasewise.solvers.session import Walk
 
 OF_REFERENCE = 1e-8  # relative: what the reference may be off
 EXACT = 1e-9
@@ -25,8 +25,8 @@ TRAITS = sorted(set(Trait) - SWITCHING - {Trait.CANONICAL})
 
 
 @cache
-def solver_of(backend: str) -> Solver:
-    return open_solver(backend, {}, PhaseTimer())
+def solver_of(backend: str) -> Walk:
+    return Walk.of(backend, {}, PhaseTimer())
 
 
 @st.composite

@@ -16,7 +16,7 @@ from phasewise.solvers.errors import ProblemError
 from phasewise.solvers.families.finish_time import FinishTimeProblem
 from phasewise.solvers.hulls import lower_hulls
 from phasewise.solvers.proofs import Duals
-from phasewise.solvers.session import Solver, open_solver
+from phasewise.solvers.session import Walk
 
 
 def problem_of(throughput: list[list[float]], capacity: list[float], **others: Any) -> FinishTimeProblem:
@@ -35,8 +35,8 @@ def problem_of(throughput: list[list[float]], capacity: list[float], **others: A
 
 
 @pytest.fixture(params=["structured", "highs-direct"])
-def solver(request: pytest.FixtureRequest) -> Solver:
-    return open_solver(request.param, {}, PhaseTimer())
+def solver(request: pytest.FixtureRequest) -> Walk:
+    return Walk.of(request.param, {}, PhaseTimer())
 
 
 def test_a_ratio_is_the_time_in_the_system_over_that_in_isolation() -> None:
@@ -46,20 +46,20 @@ def test_a_ratio_is_the_time_in_the_system_over_that_in_isolation() -> None:
     assert problem.objective(x) == 10.5
 
 
-def test_one_job_alone_gets_its_fastest_type_all_of_the_time(solver: Solver) -> None:
+def test_one_job_alone_gets_its_fastest_type_all_of_the_time(solver: Walk) -> None:
     solution = solver.solve(problem_of([[2, 5, 1]], [1, 1, 1]))
     assert solution.objective == pytest.approx(100 / 5 / 100)
     assert solution.x[0].tolist() == pytest.approx([0, 1, 0], abs=1e-8)
 
 
-def test_equal_jobs_share_equally(solver: Solver) -> None:
+def test_equal_jobs_share_equally(solver: Walk) -> None:
     solution = solver.solve(problem_of([[1], [1], [1], [1]], [1]))
     assert solution.objective == pytest.approx(4.0)
     assert solution.bound == pytest.approx(4.0)
     assert solution.x.ravel().tolist() == pytest.approx([0.25] * 4)
 
 
-def test_a_job_that_is_late_gets_more(solver: Solver) -> None:
+def test_a_job_that_is_late_gets_more(solver: Walk) -> None:
     # 150 s late of 100 s each: rho = 3.5 / 1 with (250 + 100 / x) / 100 = (100 / (1 - x)) / 100 solved by hand
     solution = solver.solve(problem_of([[1], [1]], [1], since_arrival=[250, 0]))
     late, fresh = solution.x.ravel()
@@ -67,50 +67,50 @@ def test_a_job_that_is_late_gets_more(solver: Solver) -> None:
     assert 2.5 + 1 / late == pytest.approx(1 / fresh)
 
 
-def test_a_job_that_has_done_better_than_its_ratio_may_wait_but_does_not_starve(solver: Solver) -> None:
+def test_a_job_that_has_done_better_than_its_ratio_may_wait_but_does_not_starve(solver: Walk) -> None:
     solution = solver.solve(problem_of([[1], [1]], [1], isolated=[1e6, 100.0]))
     assert solution.x[0, 0] > 0
     assert solution.gap is not None
     assert solution.gap <= 1e-9
 
 
-def test_a_job_without_steps_is_given_nothing_and_its_age_counts(solver: Solver) -> None:
+def test_a_job_without_steps_is_given_nothing_and_its_age_counts(solver: Walk) -> None:
     problem = problem_of([[1], [1]], [1], steps_remaining=[0, 100], since_arrival=[700, 0])
     solution = solver.solve(problem)
     assert solution.objective == solution.bound == 7.0
     assert solution.x[0, 0] == 0.0
 
 
-def test_where_nobody_has_steps_left_nothing_is_solved(solver: Solver) -> None:
+def test_where_nobody_has_steps_left_nothing_is_solved(solver: Walk) -> None:
     solution = solver.solve(problem_of([[1], [1]], [1], steps_remaining=[0, 0], since_arrival=[700, 200]))
     assert (solution.objective, solution.gap) == (7.0, 0.0)
     assert not solution.x.any()
 
 
-def test_a_job_that_can_run_nowhere_is_in_nobodys_way(solver: Solver) -> None:
+def test_a_job_that_can_run_nowhere_is_in_nobodys_way(solver: Walk) -> None:
     alone = solver.solve(problem_of([[2, 1]], [1, 1])).objective
     assert solver.solve(problem_of([[2, 1], [0, 0]], [1, 1])).objective == pytest.approx(alone)
 
 
-def test_a_type_without_gpus_is_out_of_the_question(solver: Solver) -> None:
+def test_a_type_without_gpus_is_out_of_the_question(solver: Walk) -> None:
     solution = solver.solve(problem_of([[100, 1], [100, 1]], [0, 1]))
     assert solution.objective == pytest.approx(2.0)
     assert not solution.x[:, 0].any()
 
 
-def test_a_pair_that_is_not_allowed_stays_at_0(solver: Solver) -> None:
+def test_a_pair_that_is_not_allowed_stays_at_0(solver: Walk) -> None:
     allowed = np.array([[True, False], [True, True]])
     solution = solver.solve(problem_of([[1, 9], [1, 9]], [1, 1], allowed=allowed))
     assert solution.x[0, 1] == 0.0
     assert solution.objective == pytest.approx(1.0)
 
 
-def test_without_jobs_there_is_no_ratio(solver: Solver) -> None:
+def test_without_jobs_there_is_no_ratio(solver: Walk) -> None:
     assert solver.solve(problem_of([], [1])).objective == 0.0
 
 
 @pytest.mark.parametrize("left_s", [1e-6, 1e-3, 1.0])
-def test_a_very_old_job_with_next_to_nothing_to_do_takes_next_to_nothing(solver: Solver, left_s: float) -> None:
+def test_a_very_old_job_with_next_to_nothing_to_do_takes_next_to_nothing(solver: Walk, left_s: float) -> None:
     # what is left to it of its time is a difference of figures that are a billion times as large
     problem = problem_of(
         [[1], [1], [1]], [1], steps_remaining=[left_s, 1000, 5000], since_arrival=[1e6, 0, 0], isolated=[1e6, 400, 2000]

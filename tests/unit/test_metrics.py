@@ -9,7 +9,6 @@ from oracle import GAVEL, names, read, replay, replays
 from phasewise.profiling.artefacts.run_json import Rho
 from phasewise.sched.recording.metrics import (
     JctStatistics,
-    gpu_utilization,
     in_window,
     jct_statistics,
     percentiles,
@@ -46,11 +45,6 @@ def test_worker_utilization_is_the_mean_over_gpus_of_the_whole_run() -> None:
 def test_nothing_is_utilised_before_time_passes() -> None:
     assert worker_utilization(np.zeros(4), 0.0) == 0.0
     assert worker_utilization(np.zeros(0), 10.0) == 0.0
-
-
-def test_gpu_utilization_is_per_type_and_zero_where_there_are_no_gpus() -> None:
-    shares = gpu_utilization(np.array([100.0, 0.0, 300.0]), np.array([2.0, 0.0, 3.0]), 100.0)
-    assert shares.tolist() == [0.5, 0.0, 1.0]
 
 
 def test_rho_is_judged_over_the_jobs_of_which_it_is_known() -> None:

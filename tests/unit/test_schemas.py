@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from small_runs import Job, Run, perform, run_trace
@@ -158,6 +159,32 @@ def test_rho_is_the_jct_over_the_time_on_an_isolated_share() -> None:
     assert (job.jct_s, job.rho, job.queued_s) == (300.0, 1.5, 30.0)
     assert job._replace(isolated_s=None).rho is job._replace(completion_s=None).rho is None
     assert job._replace(first_start_s=None).queued_s is None
+
+
+def test_one_job_after_the_other_is_fair_to_the_first_and_not_to_the_second(tmp_path: Path) -> None:
+    run = run_trace(tmp_path, [Job(V100_ROUND), Job(V100_ROUND)], {"v100": 1})
+    # The first is done in 360 s, which half the GPU would have taken 720 s for; the second then is alone.
+    assert [run.jobs[job]["rho"] for job in range(2)] == pytest.approx([0.5, 2.0])
+    assert [run.jobs[job]["queued_s"] for job in range(2)] == [0.0, 360.0]
+    assert [run.jobs[job]["run_s"] for job in range(2)] == [360.0, 360.0]
+    assert run.summary["rho"] == pytest.approx(
+        {"mean": 1.25, "p99": 1.985, "worst": 2.0, "share_above_1": 0.5, "jobs": 2}
+    )
+    assert (run.summary["queue_s_p50"], run.summary["queue_s_p95"]) == (180.0, 342.0)
+
+
+@pytest.mark.parametrize("policy", ["isolated", "fifo", "max_min_fairness_perf", "max_min_fairness_water_filling_perf"])
+def test_the_summary_has_the_fairness_of_the_window_under_every_policy(policy: str, tmp_path: Path) -> None:
+    overrides = {"policy.name": policy, "stop.window": [2, 9], "workload.jobs": 12, "output.trace": False}
+    run = perform(load_scenario("toy", overrides), tmp_path / "out")
+    rho = np.array([run.jobs[job]["rho"] for job in range(2, 9)])
+    told = run.summary["rho"]
+    assert told["jobs"] == run.summary["jct_jobs"] == 7
+    assert told["mean"] == pytest.approx(rho.mean())
+    assert told["p99"] == pytest.approx(np.percentile(rho, 99))
+    assert (told["worst"], told["share_above_1"]) == (rho.max(), (rho > 1).mean())
+    waits = [run.jobs[job]["queued_s"] for job in range(2, 9)]
+    assert run.summary["queue_s_p95"] == pytest.approx(np.percentile(waits, 95))
 
 
 # -- where GPU time went ---------------------------------------------------------------------------------------------

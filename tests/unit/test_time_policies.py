@@ -19,7 +19,7 @@ from phasewise.solvers.api import Solution
 from phasewise.solvers.families.finish_time import FinishTimeProblem
 from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.problems import AllocationProblem
-from phasewise.solvers.session import open_solver
+from phasewise.solvers.session import Walk
 
 BOTH_FAIR = ("finish_time_fairness", "finish_time_fairness_perf")
 BOTH_QUICK = ("min_total_duration", "min_total_duration_perf")
@@ -47,7 +47,7 @@ class Recorder:
     """Solves, and keeps what was asked."""
 
     def __init__(self) -> None:
-        self.solver = open_solver("structured", {}, PhaseTimer())
+        self.solver = Walk.of("structured", {}, PhaseTimer())
         self.problems: list[AllocationProblem] = []
         self.solutions: list[Solution] = []
 

@@ -60,7 +60,6 @@ def test_the_recorded_layout_names_every_gpu(folder: Path) -> None:
     assert cluster.worker_types == ["a10", "g2"]
     assert cluster.nodes_per_type == [2, 4]
     assert cluster.gpus_per_node.tolist() == [4, 4, 2, 2, 2, 1]
-    assert cluster.gpus_per_type == [8, 7]
 
 
 def test_without_a_layout_the_scenario_says_how_many_gpus_a_type_has(folder: Path) -> None:
