@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import cvxpy as cp
 import numpy as np
 from scipy import sparse
@@ -13,14 +15,39 @@ from phasewise.solvers.forms.tables import CVX
 from phasewise.solvers.proofs import Duals
 
 
+WELL_SCALED: Final = (1e-2, 1e3)
+"""Values of a job's best type that a solver's absolute tolerances suit as they are."""
+
+
 @CVX.register(MaxSumProblem)
 def to_cvx(problem: MaxSumProblem) -> CvxProgram:
-    """Return the problem with values and rates near 1, and impossible pairs left out."""
+    """Return the problem as the original states it where that suits the solver, otherwise scaled and masked."""
+    scale = value_scale(problem)
+    if problem.allows_all and problem.promised is None and scale == np.clip(scale, *WELL_SCALED):
+        return _as_the_original(problem)
+    return _scaled(problem, scale)
+
+
+def _as_the_original(problem: MaxSumProblem) -> CvxProgram:
+    """Return the problem stated term by term as the original states it, so that ECOS ends where it did."""
+    jobs, types = problem.value.shape
+    x = cp.Variable((jobs, types))
+    capacity_rows = cp.sum(cp.multiply(problem.scale_factor[:, None], x), axis=0) <= problem.capacity
+    objective = cp.Maximize(cp.sum(cp.sum(cp.multiply(problem.value, x))))
+    program = cp.Problem(objective, [x >= 0, capacity_rows, cp.sum(x, axis=1) <= 1])
+
+    def to_duals(duals: RowDuals) -> Duals:
+        return Duals(capacity=vector(duals, capacity_rows.id))
+
+    return CvxProgram(program, x.id, np.arange(jobs * types), (jobs, types), to_duals)
+
+
+def _scaled(problem: MaxSumProblem, scale: float) -> CvxProgram:
+    """Return any problem of the family with values and rates near 1, and impossible pairs left out."""
     shape = (jobs, types) = (problem.rows, problem.types)
     pairs = np.flatnonzero(problem.allowed_mask)
     entries = np.arange(pairs.size)
     job, kind = np.divmod(pairs, types)
-    scale = value_scale(problem)
     time = sparse.csr_array((np.ones(pairs.size), (job, entries)), shape=(jobs, pairs.size))
     gpus = sparse.csr_array((problem.scale_factor[job], (kind, entries)), shape=(types, pairs.size))
     asks = np.flatnonzero(problem.need > 0.0)
