@@ -14,7 +14,6 @@ from phasewise.solvers.forms.max_sum_lp import value_scale
 from phasewise.solvers.forms.tables import CVX
 from phasewise.solvers.proofs import Duals
 
-
 WELL_SCALED: Final = (1e-2, 1e3)
 """Values of a job's best type that a solver's absolute tolerances suit as they are."""
 
