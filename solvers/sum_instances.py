@@ -34,7 +34,7 @@ def sum_rounds(rounds: Iterable[ChurnedRound], promised: float = 0.0) -> Iterato
     for churned in rounds:
         rate, came_from = churned.problem.gain, churned.came_from
         jobs, types = rate.shape
-        fresh = rng.uniform(0.0, promised, jobs) * (rng.random(jobs) < 0.5)
+        fresh = np.where(rng.random(jobs) < 0.5, rng.uniform(0.0, promised, jobs), 0.0)
         part = np.where(came_from >= 0, part[came_from] * _AGEING, fresh) if part.size else fresh
         rates = (rate, part * rate.max(axis=1)) if promised else (None, None)
         value = rate / np.array(PRICES[:types])
