@@ -184,16 +184,7 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
     workload = build_workload(scenario, layout.worker_types)
     if scenario.workload.trace:
         require_memory(estimate(scenario, layout.nodes, solves=solves, jobs=workload.total))
-    prices = scenario.cluster.gpu_hour_prices
-    told = PolicyOptions(
-        mask_impossible=timing.mask_impossible,
-        reference_speeds=timing.reference_speeds,
-        slos_all_or_none=timing.slos_all_or_none,
-        gpu_hour_prices=tuple(prices[name] for name in layout.worker_types) if prices else (),
-        move_weight=scenario.migration.weight / timing.round_s if scenario.migration.enabled else 0.0,
-        seed=scenario.seed,
-        worker_types=layout.worker_types,
-    )
+    told = _told(scenario, timing, layout)
     policy = registry.policy(scenario.policy.name, told, policy_section.chosen(scenario))
     solver = open_solver(scenario.solver.name, scenario.solver.kwargs, timer)
     _require_families(policy, solver)
@@ -215,9 +206,23 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
         check_invariants=scenario.output.check_invariants,
         checkpoint_rounds=scenario.output.checkpoint_rounds,
         migration=MigrationModel.build(scenario.migration, workload.throughputs.names),
-        gpu_hour_price=np.array(told.gpu_hour_prices) if prices else None,
+        gpu_hour_price=np.array(told.gpu_hour_prices) if told.gpu_hour_prices else None,
         idle_nodes=None if placement.spans_nodes else _idle_nodes(layout, workload),
         kernels=_kernels(policy, solver, placement),
+    )
+
+
+def _told(scenario: Scenario, timing: Timing, layout: ClusterLayout) -> PolicyOptions:
+    """Return what the run tells every policy."""
+    prices = scenario.cluster.gpu_hour_prices
+    return PolicyOptions(
+        mask_impossible=timing.mask_impossible,
+        reference_speeds=timing.reference_speeds,
+        slos_all_or_none=timing.slos_all_or_none,
+        gpu_hour_prices=tuple(prices[name] for name in layout.worker_types) if prices else (),
+        move_weight=scenario.migration.weight / timing.round_s if scenario.migration.enabled else 0.0,
+        seed=scenario.seed,
+        worker_types=layout.worker_types,
     )
 
 

@@ -202,9 +202,7 @@ class Totals:
             lost_gpu_s=LostGpuTime(
                 migration=self.migration_gpu_s, round_end=self.round_end_gpu_s, fragmented=None, no_work=None
             ),
-            slo_misses=self.slo_misses + sum(due_s < self.now_s for due_s in self._due_s.values())
-            if self.promised
-            else None,
+            slo_misses=self._missed,
             cost=self.cost,
             rounds=self.rounds,
             allocations=self.allocations,
@@ -254,6 +252,12 @@ class Totals:
             "queue_s_p50": queue_s_p50,
             "queue_s_p95": queue_s_p95,
         }
+
+    @property
+    def _missed(self) -> int | None:
+        """Jobs that did not complete within their SLO, those that are late already among them; None without SLOs."""
+        late = sum(due_s < self.now_s for due_s in self._due_s.values())
+        return self.slo_misses + late if self.promised else None
 
     @property
     def _goodput(self) -> float | None:

@@ -18,8 +18,8 @@ import numpy as np
 
 from phasewise.solvers.families.max_sum import MaxSumProblem
 from phasewise.solvers.forms.tables import LP
-from phasewise.solvers.lp import INFINITE, LinearProgram
-from phasewise.solvers.problems import Floats
+from phasewise.solvers.lp import INFINITE, Int32s, LinearProgram
+from phasewise.solvers.problems import Floats, Ints
 from phasewise.solvers.proofs import Duals
 
 
@@ -30,16 +30,7 @@ def to_lp(problem: MaxSumProblem) -> LinearProgram:
     asks = np.flatnonzero(problem.need > 0.0)
     fastest = problem.rate[asks].max(axis=1)
     fastest[fastest == 0.0] = 1.0  # a promise that is out of reach altogether
-    entries = np.full(jobs, 2)
-    entries[asks] = 3
-    start = np.zeros(jobs * types + 1, dtype=np.int32)
-    np.cumsum(np.repeat(entries, types), out=start[1:])
-    first = start[:-1].reshape(jobs, types)
-    index, value = np.empty(start[-1], dtype=np.int32), np.empty(start[-1])
-    index[first], value[first] = np.arange(jobs)[:, None], 1.0
-    index[first + 1], value[first + 1] = jobs + np.arange(types), problem.scale_factor[:, None]
-    index[first[asks] + 2] = jobs + types + np.arange(asks.size)[:, None]
-    value[first[asks] + 2] = problem.rate[asks] / fastest[:, None]
+    start, index, value = _matrix(problem, asks, fastest)
     scale = value_scale(problem)
     rows = jobs + types + asks.size
     lower, upper = (
@@ -70,6 +61,22 @@ def to_lp(problem: MaxSumProblem) -> LinearProgram:
         to_duals,
         scale,
     )
+
+
+def _matrix(problem: MaxSumProblem, asks: Ints, fastest: Floats) -> tuple[Int32s, Int32s, Floats]:
+    """Return the matrix by columns; ``asks`` (Q,) are the jobs with a promise, ``fastest`` (Q,) their largest rates."""
+    jobs, types = problem.rows, problem.types
+    entries = np.full(jobs, 2)
+    entries[asks] = 3
+    start = np.zeros(jobs * types + 1, dtype=np.int32)
+    np.cumsum(np.repeat(entries, types), out=start[1:])
+    first = start[:-1].reshape(jobs, types)
+    index, value = np.empty(start[-1], dtype=np.int32), np.empty(start[-1])
+    index[first], value[first] = np.arange(jobs)[:, None], 1.0
+    index[first + 1], value[first + 1] = jobs + np.arange(types), problem.scale_factor[:, None]
+    index[first[asks] + 2] = jobs + types + np.arange(asks.size)[:, None]
+    value[first[asks] + 2] = problem.rate[asks] / fastest[:, None]
+    return start, index, value
 
 
 def value_scale(problem: MaxSumProblem) -> float:
