@@ -72,7 +72,7 @@ types: $(DEV_STAMP)  ## Static types, strict.
 	$(BIN)/mypy
 
 layers: $(DEV_STAMP)  ## Who may import whom.
-	@cd .namespace && ../$(BIN)/lint-imports --config ../pyproject.toml --cache-dir ../.import_linter_cache  # as one package
+	@cd .namespace && ../$(BIN)/lint-imports ../pyproject.toml --cache-dir ../.import_linter_cache  # as one package
 
 kernels: $(DEV_STAMP)  ## Compile every kernel ahead of time; otherwise each is compiled when it is first needed.
 	@$(BIN)/python -P -m phasewise.bench.precompile

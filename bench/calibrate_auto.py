@@ -23,10 +23,13 @@ from phasewise.solvers.errors import SolverError
 from phasewise.solvers.families.finish_time import FINISH_TIME
 from phasewise.solvers.families.lexicographic import LEXICOGRAPHIC, LexicographicProblem
 from phasewise.solvers.families.max_min import MAX_MIN, MAX_MIN_SWITCHING
+from phasewise.solvers.families.max_sum import MAX_SUM, MAX_SUM_SLO
+from phasewise.solvers.families.transport import TRANSPORT
 from phasewise.solvers.finish_time_instances import finish_time_rounds
 from phasewise.solvers.instances import Load, churned_rounds, with_switching
 from phasewise.solvers.problems import AllocationProblem, Floats
 from phasewise.solvers.session import Walk
+from phasewise.solvers.sum_instances import queue_rounds, sum_rounds
 
 JOBS = (30, 100, 400, 1700)
 QUICK_JOBS = (30, 100)
@@ -37,11 +40,15 @@ KINDS = {
     "switching": MAX_MIN_SWITCHING,
     "lexicographic": LEXICOGRAPHIC,
     "finish_time": FINISH_TIME,
+    "sum": MAX_SUM,
+    "sum with promises": MAX_SUM_SLO,
+    "queues": TRANSPORT,
 }
 """The kinds of problems that are measured, and the family of each."""
 
 LIMIT_MS = 400.0
 LINEAR_WEIGHT = 1e-3
+PROMISED = 0.5  # of its best rate, at most, to half of the jobs
 
 
 def problems(kind: str, jobs: int, types: int, rounds: int) -> Iterator[AllocationProblem]:
@@ -50,8 +57,15 @@ def problems(kind: str, jobs: int, types: int, rounds: int) -> Iterator[Allocati
     if kind == "finish_time":
         yield from finish_time_rounds(1, jobs, rounds, load=Load.CONTENDED, types=types, churn=churn)
         return
+    churned_ones = churned_rounds(1, jobs, rounds, load=Load.CONTENDED, types=types, churn=churn)
+    if kind in ("sum", "sum with promises"):
+        yield from sum_rounds(churned_ones, PROMISED if kind == "sum with promises" else 0.0)
+        return
+    if kind == "queues":
+        yield from queue_rounds(churned_ones, (jobs // 10 + 1,) * types)
+        return
     before: Floats | None = None
-    for churned in churned_rounds(1, jobs, rounds, load=Load.CONTENDED, types=types, churn=churn):
+    for churned in churned_ones:
         plain = churned.problem
         if kind == "linear":
             yield replace(plain, linear_weight=LINEAR_WEIGHT)

@@ -235,6 +235,12 @@ _CENSORED: tuple[tuple[str, Quantity, Callable[[Summary], float | None]], ...] =
     ("jobs that count", PLAIN, lambda s: s.window_jobs),
 )
 
+# Of runs whose GPUs have prices, and of runs with jobs that were promised a duration.
+_COST: tuple[tuple[str, Quantity, Callable[[Summary], float | None]], ...] = (("cost", PLAIN, lambda s: s.cost),)
+_SLOS: tuple[tuple[str, Quantity, Callable[[Summary], float | None]], ...] = (
+    ("SLOs missed", PLAIN, lambda s: s.slo_misses),
+)
+
 _GAP = "worst gap"
 _SOLVER: tuple[tuple[str, Quantity, Callable[[SolverFigures], float | None]], ...] = (
     ("rounds with a solve", PLAIN, lambda s: s.solves),
@@ -254,6 +260,10 @@ def _metrics(summaries: Sequence[Summary]) -> tuple[Row, ...]:
         asked += _NODES
     if any(summary.censored for summary in summaries):
         asked += _CENSORED
+    if any(summary.cost is not None for summary in summaries):
+        asked += _COST
+    if any(summary.slo_misses is not None for summary in summaries):
+        asked += _SLOS
     return tuple(
         Row(label, quantity, tuple(quantity.of(read(summary)) for summary in summaries))
         for label, quantity, read in asked

@@ -149,6 +149,9 @@ def _facts(summary: Summary, lower_bound: bool) -> Table:
     if summary.follows_nodes:
         more_left, more_right = _node_facts(summary)
         left, right = left + more_left, right + more_right
+    if summary.cost is not None or summary.slo_misses is not None:
+        left = [*left, ("cost", number(summary.cost, group=_GROUP))]
+        right = [*right, ("SLOs missed", "–" if summary.slo_misses is None else count(summary.slo_misses, _GROUP))]
     table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
     for style in ("dim", "bold", "dim", "bold"):
         table.add_column(style=style, no_wrap=True, min_width=18 if style == "dim" else 16)

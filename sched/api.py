@@ -58,6 +58,8 @@ class ClusterView:
         (J,) steps to go.
     since_arrival_s
         (J,) seconds since arrival.
+    slo_s
+        (J,) seconds from its arrival that each job is promised, NaN without a promise; None where nobody has one.
     previous
         (J, W) the allocation in force, rows of 0 for new jobs; None where moving is free.
     migration_s
@@ -74,16 +76,46 @@ class ClusterView:
     throughput: Floats
     steps_remaining: Floats
     since_arrival_s: Floats
+    slo_s: Floats | None = None
     previous: Floats | None = None
     migration_s: Floats | None = None
 
 
+class GivenUp(NamedTuple):
+    """The SLOs that a policy does not try to meet any more, by the ids of their jobs, ascending but for the last.
+
+    Attributes
+    ----------
+    passed
+        Those whose time is up.
+    alone
+        Those that the job could not meet if it had the cluster for itself.
+    together
+        Those that went because not all could be met together, in the order in which they went.
+    """
+
+    passed: tuple[int, ...]
+    alone: tuple[int, ...]
+    together: tuple[int, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """A policy's answer: X (J, W) in the view's row order, and what the policy remembers for its next call."""
+    """A policy's answer.
+
+    Attributes
+    ----------
+    x
+        X (J, W) in the view's row order.
+    memory
+        What the policy remembers for its next call.
+    given_up
+        The SLOs that it has given up since that changed last; None where it has not.
+    """
 
     x: Floats
     memory: object = None
+    given_up: GivenUp | None = None
 
 
 class Policy(Protocol):

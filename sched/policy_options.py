@@ -26,6 +26,10 @@ class PolicyOptions(msgspec.Struct, frozen=True, kw_only=True):
     reference_speeds
         Whether a policy that does not know how fast types are takes the speed of a reference type for that of all; the
         original does (D2).
+    slos_all_or_none
+        Whether all SLOs are given up where they cannot all be met; the original does so (D23).
+    gpu_hour_prices
+        What an hour of a GPU of each of ``worker_types`` costs; empty where no prices are given.
     move_weight
         What a second of migration of one job, out of J, weighs in a max-min objective, times J: the scenario's weight
         over the round's length, 1/s; 0 leaves the cost of moving out of the objective.
@@ -37,6 +41,8 @@ class PolicyOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     mask_impossible: bool = True
     reference_speeds: bool = False
+    slos_all_or_none: bool = False
+    gpu_hour_prices: tuple[float, ...] = ()
     move_weight: float = 0.0
     seed: int = 0
     worker_types: tuple[str, ...] = ()
@@ -65,6 +71,19 @@ class MaxMinOptions(PolicyOptions, frozen=True, kw_only=True):
     """
 
     canonical: bool = False
+
+
+class MaxSumOptions(PolicyOptions, frozen=True, kw_only=True):
+    """Options of the policies that add up throughputs.
+
+    Attributes
+    ----------
+    normalised
+        Whether each job's throughput is divided by its own under an equal share, so that the steps of different models
+        are not added up as if they were alike.
+    """
+
+    normalised: bool = False
 
 
 def options_of(cls: Any) -> type[PolicyOptions]:

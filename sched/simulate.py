@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from phasewise.profiling.artefacts.sinks import NullSink, Sink
 from phasewise.profiling.defects import said
 from phasewise.profiling.errors import OutputError, ProfilingError
@@ -24,6 +26,7 @@ from phasewise.sched import registry
 from phasewise.sched.api import Ints, NodeAccount, Placement, Policy, Ruled, StatesProblems
 from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.cluster.node_lists import build_layout, node_count
+from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.defects import defect
 from phasewise.sched.engine import Report, Simulation
 from phasewise.sched.errors import RunFailedError, ScenarioError, SchedulingError
@@ -181,16 +184,11 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
     workload = build_workload(scenario, layout.worker_types)
     if scenario.workload.trace:
         require_memory(estimate(scenario, layout.nodes, solves=solves, jobs=workload.total))
-    told = PolicyOptions(
-        mask_impossible=timing.mask_impossible,
-        reference_speeds=timing.reference_speeds,
-        move_weight=scenario.migration.weight / timing.round_s if scenario.migration.enabled else 0.0,
-        seed=scenario.seed,
-        worker_types=layout.worker_types,
-    )
+    told = _told(scenario, timing, layout)
     policy = registry.policy(scenario.policy.name, told, policy_section.chosen(scenario))
     solver = open_solver(scenario.solver.name, scenario.solver.kwargs, timer)
     _require_families(policy, solver)
+    _require_single_gpus(policy, workload)
     placement = registry.placement(
         scenario.placement.name,
         registry.PlacementOptions(layout, whole_gpus=not (layout.limited or scenario.workload.pods)),
@@ -208,8 +206,23 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
         check_invariants=scenario.output.check_invariants,
         checkpoint_rounds=scenario.output.checkpoint_rounds,
         migration=MigrationModel.build(scenario.migration, workload.throughputs.names),
+        gpu_hour_price=np.array(told.gpu_hour_prices) if told.gpu_hour_prices else None,
         idle_nodes=None if placement.spans_nodes else _idle_nodes(layout, workload),
         kernels=_kernels(policy, solver, placement),
+    )
+
+
+def _told(scenario: Scenario, timing: Timing, layout: ClusterLayout) -> PolicyOptions:
+    """Return what the run tells every policy."""
+    prices = scenario.cluster.gpu_hour_prices
+    return PolicyOptions(
+        mask_impossible=timing.mask_impossible,
+        reference_speeds=timing.reference_speeds,
+        slos_all_or_none=timing.slos_all_or_none,
+        gpu_hour_prices=tuple(prices[name] for name in layout.worker_types) if prices else (),
+        move_weight=scenario.migration.weight / timing.round_s if scenario.migration.enabled else 0.0,
+        seed=scenario.seed,
+        worker_types=layout.worker_types,
     )
 
 
@@ -239,6 +252,19 @@ def _require_families(policy: Policy, solver: Solver) -> None:
                 f"solver {name} does not take problem family {family}, which policy {policy.name} states{cause}; "
                 f"choose a solver that does: {', '.join(able)}"
             )
+
+
+def _require_single_gpus(policy: Policy, workload: Workload) -> None:
+    """Raise `ScenarioError` where a policy is for jobs of one whole GPU alone, and others may come."""
+    if not getattr(policy, "single_gpus_only", False):
+        return
+    others = [request for request in workload.requests() if (request.gpus, request.gpu_milli) != (1, WHOLE_MILLI)]
+    if others:
+        gpus = ", ".join(f"{demand:g}" for demand in sorted({each.demand_milli / WHOLE_MILLI for each in others})[:8])
+        raise ScenarioError(
+            f"policy {policy.name} is for jobs of one whole GPU each, but jobs of {gpus} GPUs may come; choose another "
+            "policy, or a workload of such jobs, as the generator's with workload.scale_factors = single and no pods"
+        )
 
 
 def _watched(solve: WarmSolve, on_problem: Callable[[AllocationProblem], None]) -> WarmSolve:

@@ -20,6 +20,7 @@ Ints = npt.NDArray[np.int64]
 JOBS_OFFSET: Final = 2
 GAPS_OFFSET: Final = 3
 TYPES_OFFSET: Final = 5
+SLOS_OFFSET: Final = 6
 PLACEMENT_KEY: Final = 5  # beside the seed, in a SeedSequence: apart from the others
 
 # The placement's stream is two multiplicative generators whose difference has a period of 2.3e18 (L'Ecuyer 1988);
@@ -36,6 +37,8 @@ class Streams:
     ----------
     jobs, gaps
         What generated jobs are, and the time between two of them.
+    slos
+        What duration each generated job is promised, where they are.
     types
         The order of worker types, for policies that have it shuffled.
     placement
@@ -44,6 +47,7 @@ class Streams:
 
     jobs: random.Random
     gaps: random.Random
+    slos: random.Random
     types: random.Random
     placement: Ints
 
@@ -53,6 +57,7 @@ class Streams:
         return cls(
             jobs=random.Random(seed + JOBS_OFFSET),
             gaps=random.Random(seed + GAPS_OFFSET),
+            slos=random.Random(seed + SLOS_OFFSET),
             types=random.Random(seed + TYPES_OFFSET),
             placement=placement_stream(seed),
         )

@@ -117,8 +117,7 @@ def basis_of(lp: LinearProgram, basic: npt.NDArray[np.integer], columns: Floats)
         (n,) values of the columns, which tell the bound at which each of the others is.
     """
     column_codes = np.where(columns > 0.5 * lp.col_upper, UPPER, LOWER)  # a column fixed at 0 is at its lower bound
-    row_codes = np.full(lp.row_lower.size, UPPER)
-    row_codes[lp.rows["gain"]] = LOWER
+    row_codes = np.where(np.isinf(lp.row_upper), LOWER, UPPER)
     column_codes[basic[basic >= 0]] = BASIC
     row_codes[-1 - basic[basic < 0]] = BASIC
     return Basis(column_codes, row_codes)

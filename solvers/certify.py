@@ -162,7 +162,9 @@ def certify(
 def _judged(problem: AllocationProblem, answer: Answer, x: Floats) -> tuple[Floats, float, Proof | None]:
     """Return ``x`` (R, W), read-only from now on, its objective, and what the answer's duals prove about it."""
     x.flags.writeable = False
-    return x, problem.objective(x), problem.prove(x, _duals(answer))
+    proof = problem.prove(x, _duals(answer))
+    known = None if proof is None else proof.objective
+    return x, problem.objective(x) if known is None else known, proof
 
 
 def _mended(

@@ -99,10 +99,15 @@ class HighsModel:
         self._highs.setOptionValue(name, value)
 
     def run(self) -> None:
-        """Solve the model that is loaded; where it is infeasible, once more in a way that tells why."""
+        """Solve the model that is loaded; once more by the dual simplex where that tells why it is infeasible.
+
+        So it is where the method that was asked for gives up without a verdict, as the primal simplex was seen to do on
+        programs of a few rows that are not feasible at the start.
+        """
         self._before = 0
         self._run()
-        if self.status is Status.INFEASIBLE and self._ray() is None:
+        gave_up = self.status is Status.FAILED and not self._failed
+        if gave_up or (self.status is Status.INFEASIBLE and self._ray() is None):
             self._before = self.iterations
             own = {name: self.option(name) for name in _TELLS_RAY}
             for name, value in _TELLS_RAY.items():

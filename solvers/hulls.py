@@ -71,17 +71,6 @@ class Hulls:
         costs: Floats = self.cost[rows, at] + slope * (need - self.level[rows, at])
         return costs
 
-    def mixes(self, need: Floats, types: int) -> Floats:
-        """Return (J, ``types``) the time fractions that reach each ``need`` (J,) most cheaply."""
-        rows = np.arange(need.size)
-        at = self.segment(need)
-        low, high = self.level[rows, at], self.level[rows, at + 1]
-        share = np.divide(need - low, high - low, out=np.zeros(need.size), where=high > low)
-        x = np.zeros((need.size, types + 1))  # the last column, index -1, is idling
-        x[rows, self.kind[rows, at + 1]] = share
-        x[rows, self.kind[rows, at]] += 1.0 - share
-        return x[:, :types]
-
     def detours(self, need: Floats, gain: Floats, offered: Floats) -> Floats:
         """Return (J, W) how far each type's (gain, cost) point lies above the line that gives ``need`` (J,) its cost.
 

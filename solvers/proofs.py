@@ -76,10 +76,13 @@ class Proof:
     gap
         Relative distance of the allocation from the best one, at most; None where the duals bound the objective alone,
         and the family asks for more than that.
+    objective
+        The allocation's, where the family had to compute it; None where it had not.
     """
 
     bound: float
     gap: float | None
+    objective: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

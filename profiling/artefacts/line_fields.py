@@ -104,6 +104,10 @@ EVENT_FIELDS: Final = (
     Field("gap", "float", "fraction", "relative gap to the proven bound"),
     Field("allowed", "float", "fraction", "what it should have come within"),
     Field("limit", "float", "fraction", "what it must come within"),
+    Field("slo_s", "float", "s", "the duration, from its arrival, that the job is promised", "it is promised none"),
+    Field("passed", "list", "jobs", "ids of jobs whose SLO is given up as its time is up"),
+    Field("alone", "list", "jobs", "ids of those that could not meet it with the cluster for themselves"),
+    Field("together", "list", "jobs", "ids of those whose SLO went, in this order, so that the others can be met"),
     Field("running", "int", "jobs", "jobs that held GPUs"),
     Field("moves", "int", "jobs", "jobs that ran in the last round and now run on other GPUs"),
     Field("lease_extensions", "int", "jobs", "jobs of the last round that kept exactly their GPUs"),
@@ -125,12 +129,17 @@ EVENTS: Final[Mapping[str, Record]] = dict(
             "job_arrival",
             "a job was admitted",
             "round job_id job_type scale_factor gpu_milli cpu_milli memory_mib gpu_spec priority_weight "
-            "total_steps arrival_s",
+            "total_steps arrival_s slo_s",
         ),
         _event(
             "job_refused",
             "a job that no pool can ever hold, or whose speed is 0 on every worker type",
             "round job_id job_type reason",
+        ),
+        _event(
+            "slos_given_up",
+            "the policy tries to meet other SLOs than before: all that it has given up for now",
+            "round sim_time_s passed alone together",
         ),
         _event("allocation", "the policy was asked", "round sim_time_s jobs solves solver objective utilization"),
         _event(

@@ -52,7 +52,7 @@ JOBS: Final = Record(
             "not complete",
             2,
         ),
-        Field("cost", "float64", "", "what its GPU time costs", _LATER, 2),
+        Field("cost", "float64", "as `cluster.gpu_hour_prices`", "what its GPU time costs", "no prices are given", 2),
         Field(
             "status",
             "string",

@@ -143,8 +143,24 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
             since=2,
         ),
     ] = None
-    slo_misses: Annotated[int | None, told("jobs that ended after `slo_s`", "jobs", null=_LATER, since=2)] = None
-    cost: Annotated[float | None, told("what the GPU time held costs, by worker type", null=_LATER, since=2)] = None
+    slo_misses: Annotated[
+        int | None,
+        told(
+            "jobs that did not complete within `slo_s`, those among them that are late already",
+            "jobs",
+            null="no job has an SLO",
+            since=2,
+        ),
+    ] = None
+    cost: Annotated[
+        float | None,
+        told(
+            "what the GPU time that jobs held costs",
+            "as `cluster.gpu_hour_prices`",
+            null="no prices are given",
+            since=2,
+        ),
+    ] = None
     rounds: Annotated[
         int, told("rounds that were run; the last, empty scheduling call of preset `gavel` does not count", "rounds")
     ] = 0

@@ -82,7 +82,8 @@ class Record:
         return frozenset(each.name for each in self.fields)
 
     @cached_property
-    def _always(self) -> frozenset[str]:
+    def always(self) -> frozenset[str]:
+        """Names of the fields that are never null."""
         return frozenset(each.name for each in self.fields if not each.null)
 
     @cached_property
@@ -118,11 +119,11 @@ class Record:
         keys = tuple(record)
         if keys in self._passed:  # nearly every line of a run: a third of the time of looking at each key
             return
-        if self._always <= record.keys() <= self._all:
+        if self.always <= record.keys() <= self._all:
             self._passed.add(keys)
             return
         unknown = sorted(record.keys() - self._all)
-        missing = sorted(self._always - record.keys())
+        missing = sorted(self.always - record.keys())
         raise RecordError(f"{self.name}: keys that are not described: {unknown}; keys that are missing: {missing}")
 
 

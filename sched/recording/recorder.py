@@ -94,7 +94,7 @@ class Recorder:
 
     def _arrived(self, round_index: int, job: Arrival) -> None:
         """Note that a job was admitted."""
-        self.totals.arrived(job.job_id, job.arrival_s)
+        self.totals.arrived(job.job_id, job.arrival_s, job.slo_s)
         self._event(
             "job_arrival",
             round=round_index,
@@ -105,16 +105,18 @@ class Recorder:
             priority_weight=job.priority_weight,
             total_steps=job.total_steps,
             arrival_s=job.arrival_s,
+            **({} if job.slo_s is None else {"slo_s": job.slo_s}),
         )
 
     def _refused(self, news: News, job: Arrival, reason: str) -> None:
         """Note that a job can never run here."""
-        self.totals.arrived(job.job_id, job.arrival_s)
+        self.totals.arrived(job.job_id, job.arrival_s, job.slo_s)
         needs = job.needs
         record = JobRecord(
             job.job_id, job.job_type, job.arrival_s, job.scale_factor, job.priority_weight, job.total_steps,
             None, "refused", 0, 0, end_s=news.now_s,
-            demand_milli=needs.demand_milli, cpu_milli=needs.cpu_milli, memory_mib=needs.memory_mib,
+            demand_milli=needs.demand_milli, cpu_milli=needs.cpu_milli, memory_mib=needs.memory_mib, slo_s=job.slo_s,
+            cost=0.0 if self.scenario.cluster.gpu_hour_prices else None,
         )  # fmt: skip
         self.totals.over(record, reason)
         self._jobs.append(record)
@@ -146,6 +148,9 @@ class Recorder:
                 )
             self._solver, self._rebuild = solution.backend, solution.rebuild
             self._iterations += solution.iterations
+        if record.given_up is not None:
+            lists = {name: list(ids) for name, ids in record.given_up._asdict().items()}
+            self._event("slos_given_up", round=round_index, sim_time_s=now_s, **lists)
         last = record.solutions[-1] if record.solutions else None
         self._event(
             "allocation",
@@ -222,6 +227,8 @@ class Recorder:
     def leave(self, jobs: Sequence[JobRecord]) -> None:
         """Note the jobs that the end of the run leaves behind."""
         self._jobs.extend(jobs)
+        for job in jobs:
+            self.totals.spent(job)
 
     # -- writing -------------------------------------------------------------------------------------------------
 

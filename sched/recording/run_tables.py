@@ -9,7 +9,6 @@ from typing import Any, Protocol
 from phasewise.profiling import trace
 from phasewise.profiling.artefacts.run_columns import JOBS, PLACEMENTS, ROUNDS
 from phasewise.profiling.phases import PHASES
-from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.recording import rounds
 from phasewise.sched.round.outcome import JobRecord
 
@@ -60,11 +59,12 @@ class RunTables:
             sink.close()
 
 
-def _job_columns(jobs: Sequence[JobRecord]) -> dict[str, list[Any]]:
-    columns: dict[str, list[Any]] = {
-        name: [getattr(job, name) for job in jobs] for name in JobRecord._fields if name != "isolated_s"
-    }
-    columns["gpu_milli"] = [round(job.scale_factor * WHOLE_MILLI) for job in jobs]
+def _job_columns(jobs: Sequence[JobRecord]) -> dict[str, Sequence[Any]]:
+    if not jobs:
+        return dict.fromkeys(JOBS.always, ())
+    columns: dict[str, Sequence[Any]] = dict(zip(JobRecord._fields, zip(*jobs, strict=True), strict=True))
+    del columns["isolated_s"]
+    columns["gpu_milli"] = columns["demand_milli"]
     columns["jct_s"] = [job.jct_s for job in jobs]
     columns["queued_s"] = [job.queued_s for job in jobs]
     columns["rho"] = [job.rho for job in jobs]

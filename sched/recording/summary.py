@@ -58,6 +58,10 @@ class Totals:
         GPU-seconds in which jobs ran or moved, and those that they held besides, until the end of a round.
     migrations, migration_s, migration_gpu_s
         Starts at a cost, and the seconds and GPU-seconds they took in which no step was made; 0 where moving is free.
+    cost
+        What the GPU time costs that jobs held which are over, or that the run left behind; None without prices.
+    promised, slo_misses
+        Jobs that count and were promised a duration, and those of them that ended without completing within it.
     compile_s
         Wall seconds of compiling, before the loop and within it; in no other figure.
     last_arrival_s, busy_until_last_arrival_s
@@ -91,6 +95,9 @@ class Totals:
     migration_gpu_s: float = 0.0
     lease_extensions: int = 0
     lease_opportunities: int = 0
+    cost: float | None = None
+    promised: int = 0
+    slo_misses: int = 0
     compile_s: float = 0.0
     last_arrival_s: float | None = None
     busy_until_last_arrival_s: float = 0.0
@@ -100,16 +107,20 @@ class Totals:
     _completed_queued_s: array[float] = field(default_factory=lambda: array("d"))  # NaN where not known
     _completed_rho: array[float] = field(default_factory=lambda: array("d"))  # likewise
     _present: dict[int, float] = field(default_factory=dict)  # jobs that count and are active: id -> arrival, seconds
+    _due_s: dict[int, float] = field(default_factory=dict)  # of these with an SLO: id -> when it will have been missed
 
     def counts(self, job_id: int) -> bool:
         """Return whether a job counts: it is of the window, or there is none."""
         return self.window is None or self.window[0] <= job_id < self.window[1]
 
-    def arrived(self, job_id: int, arrival_s: float) -> None:
+    def arrived(self, job_id: int, arrival_s: float, slo_s: float | None = None) -> None:
         """Count a job that came in."""
         self.jobs_arrived += 1
         if self.counts(job_id):
             self._present[job_id] = arrival_s
+            if slo_s is not None:
+                self.promised += 1
+                self._due_s[job_id] = arrival_s + slo_s
 
     def allocated(self, record: AllocationRecord) -> None:
         """Count one call of the policy."""
@@ -157,6 +168,9 @@ class Totals:
         if self.counts(job.job_id):
             self.done += 1
             self._present.pop(job.job_id, None)
+            self._due_s.pop(job.job_id, None)
+            self.slo_misses += job.missed
+        self.spent(job)
         jct_s = job.jct_s
         if jct_s is None:
             example = f"job {job.job_id} ({job.job_type}) {reason}"
@@ -172,6 +186,11 @@ class Totals:
         self._completed_jct_s.append(jct_s)
         self._completed_queued_s.append(_NOT_KNOWN if job.queued_s is None else job.queued_s)
         self._completed_rho.append(_NOT_KNOWN if job.rho is None else job.rho)
+
+    def spent(self, job: JobRecord) -> None:
+        """Add what a job's GPU time costs, which is over or left behind."""
+        if job.cost is not None:
+            self.cost = (self.cost or 0.0) + job.cost
 
     def summary(self, busy_s: Floats) -> Summary:
         """Return the summary of `run.json`; ``busy_s`` (G,) is the busy time of every GPU."""
@@ -190,6 +209,8 @@ class Totals:
             lost_gpu_s=LostGpuTime(
                 migration=self.migration_gpu_s, round_end=self.round_end_gpu_s, fragmented=None, no_work=None
             ),
+            slo_misses=self._missed,
+            cost=self.cost,
             rounds=self.rounds,
             allocations=self.allocations,
             lp_solves=self.lp_solves,
@@ -238,6 +259,12 @@ class Totals:
             "queue_s_p50": queue_s_p50,
             "queue_s_p95": queue_s_p95,
         }
+
+    @property
+    def _missed(self) -> int | None:
+        """Jobs that did not complete within their SLO, those that are late already among them; None without SLOs."""
+        late = sum(due_s < self.now_s for due_s in self._due_s.values())
+        return self.slo_misses + late if self.promised else None
 
     @property
     def _goodput(self) -> float | None:

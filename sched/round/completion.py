@@ -37,7 +37,7 @@ def advance(state: SimulationState, parts: Parts, assignment: Assignment, news: 
         clocks.round_end_s = clocks.now_s = flight.latest_s
     landing = progress.settle(jobs, flight, clocks.round_start_s, state.service.worker_time_s, parts.timing)
     lease_kernels.credit_gpus(*state.holding, jobs.gpu_milli, landing.executed_s, state.service.busy_s)
-    progress.book_time(jobs, flight)
+    progress.book_time(jobs, flight, parts.gpu_hour_price)
     job_id, holding, gpu_milli, use = jobs.job_id.copy(), state.holding, jobs.gpu_milli.copy(), _use(state, assignment)
     over = _retire(state, parts, landing, flight) if landing.completed.size or landing.failed.size else ()
     if not flight.running:
@@ -140,6 +140,8 @@ def _record(state: SimulationState, parts: Parts, row: int, status: str, end_s: 
         int(job["demand_milli"]),
         job["cpu_milli"],
         job["memory_mib"],
+        None if math.isnan(job["slo_s"]) else job["slo_s"],
+        None if parts.gpu_hour_price is None else job["cost"],
     )
 
 

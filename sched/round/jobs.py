@@ -29,6 +29,8 @@ _FLOATS = (
     "first_start_s",
     "run_s",
     "gpu_s",
+    "slo_s",
+    "cost",
 )
 _INTS = (
     "job_id", "type_index", "failures", "rounds_run", "moves", "worker_type", "has_allocation",
@@ -60,6 +62,10 @@ class JobTable:
         (J,) float64: when the job first ran, simulated seconds; NaN before.
     run_s, gpu_s
         (J,) float64: seconds in which its micro-tasks ran, and GPU-seconds that it held, to the end of its rounds.
+    slo_s
+        (J,) float64: the duration that a job is promised, seconds; NaN without a promise.
+    cost
+        (J,) float64: what the GPU time costs that it held; 0 where no prices are given.
     gpus, gpu_milli, cpu_milli, memory_mib
         (J,) int64: number of GPUs, thousandths of each, thousandths of a core, MiB.
     request
@@ -97,6 +103,8 @@ class JobTable:
     first_start_s: Floats
     run_s: Floats
     gpu_s: Floats
+    slo_s: Floats
+    cost: Floats
     gpus: Ints
     gpu_milli: Ints
     cpu_milli: Ints
@@ -163,6 +171,7 @@ class JobTable:
             self.priority_weight[row] = job.priority_weight
             self.total_steps[row] = job.total_steps
             self.arrival_s[row] = job.arrival_s
+            self.slo_s[row] = np.nan if job.slo_s is None else job.slo_s
         self.throughput[first:count] = throughput
         self.pooled_throughput[first:count] = throughput @ self._layout.capacity
         self.first_start_s[first:count] = np.nan
@@ -216,6 +225,7 @@ class JobTable:
             throughput=_frozen(self.throughput.copy()),
             steps_remaining=_frozen(self.total_steps - self.steps_done),
             since_arrival_s=_frozen(now_s - self.arrival_s),
+            slo_s=_frozen(self.slo_s.copy()),
             previous=None if migration_s is None else _frozen(self.x.copy()),
             migration_s=None if migration_s is None else _frozen(migration_s),
         )

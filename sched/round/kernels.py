@@ -14,6 +14,7 @@ from phasewise.profiling.jit.kernel import inner, kernel
 from phasewise.profiling.jit.layouts import IntVector, Matrix, Vector
 
 RUNS, COMPLETED, TASK_FAILED = 0, 1, 2
+HOUR_S: Final = 3600.0
 
 
 @inner
@@ -257,10 +258,13 @@ def book_time(
     first_start_s: Vector,
     run_s: Vector,
     gpu_s: Vector,
+    gpu_hour_price: Vector,
+    cost: Vector,
 ) -> None:
     """Count a round, from ``start_s`` to ``end_s``, for every running job (J,).
 
-    Its GPUs are its own until the round ends, when its micro-task may long be done.
+    Its GPUs are its own until the round ends, when its micro-task may long be done. ``gpu_hour_price`` (W,) is empty
+    where nothing has a price.
     """
     for i in range(len(worker_type)):
         if worker_type[i] < 0:
@@ -270,6 +274,8 @@ def book_time(
         rounds_run[i] += 1
         run_s[i] += finish_s[i] - start_s
         gpu_s[i] += (end_s - start_s) * scale_factor[i]
+        if gpu_hour_price.size:
+            cost[i] += (end_s - start_s) * scale_factor[i] / HOUR_S * gpu_hour_price[worker_type[i]]
 
 
 @kernel()

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.sched.api import Holding
+from phasewise.sched.api import GivenUp, Holding
 from phasewise.sched.workload.arrivals import Arrival
 from phasewise.solvers.api import Solution
 
@@ -31,10 +31,13 @@ class AllocationRecord:
         Active jobs the policy saw.
     solutions
         Certified solutions of the problems it stated, in order; empty where it states none.
+    given_up
+        The SLOs that it has given up, where that has changed.
     """
 
     jobs: int
     solutions: tuple[Solution, ...]
+    given_up: GivenUp | None = None
 
 
 class JobRecord(NamedTuple):
@@ -62,6 +65,8 @@ class JobRecord(NamedTuple):
         Thousandths of a GPU in all, thousandths of a core, MiB.
     slo_s
         The duration that it was promised, None without a promise.
+    cost
+        What the GPU time that it held costs, None where no prices are given.
     """
 
     job_id: int
@@ -84,11 +89,18 @@ class JobRecord(NamedTuple):
     cpu_milli: int | None = None
     memory_mib: int | None = None
     slo_s: float | None = None
+    cost: float | None = None
 
     @property
     def jct_s(self) -> float | None:
         """Job completion time, seconds; None unless complete."""
         return None if self.completion_s is None else self.completion_s - self.arrival_s
+
+    @property
+    def missed(self) -> bool:
+        """Whether it ended, however, without completing within what it was promised."""
+        jct_s = self.jct_s
+        return self.slo_s is not None and self.end_s is not None and (jct_s is None or jct_s > self.slo_s)
 
     @property
     def queued_s(self) -> float | None:

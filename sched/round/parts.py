@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from phasewise.sched.api import Ints, NodeAccount, Placement, Policy
+from phasewise.sched.api import Floats, Ints, NodeAccount, Placement, Policy
 from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.round.admission import Gate
 from phasewise.sched.round.assignment import Assigner
@@ -42,6 +42,8 @@ class Parts:
         Whether the state is checked after every phase.
     checkpoint_rounds
         Rounds between two barriers, at which the solvers forget and what is held back is written; 0: there is none.
+    gpu_hour_price
+        (W,) what an hour of a GPU of each worker type costs; None where no prices are given.
     migration
         What moving a job costs; None where moving is free.
     idle_nodes
@@ -63,6 +65,7 @@ class Parts:
     type_order: tuple[int, ...]
     check_invariants: bool = False
     checkpoint_rounds: int = 0
+    gpu_hour_price: Floats | None = None
     migration: MigrationModel | None = None
     idle_nodes: Callable[[Ints], NodeAccount] | None = None
     kernels: tuple[Wanted, ...] = ()

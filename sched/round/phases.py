@@ -69,7 +69,7 @@ def allocate(state: SimulationState, parts: Parts, news: News) -> None:
     jobs.has_allocation[:] = 1
     state.due = state.at_once = False
     clocks.allocated_s = timing.instant(clocks.now_s)
-    news.allocation = AllocationRecord(len(jobs), tuple(solutions))
+    news.allocation = AllocationRecord(len(jobs), tuple(solutions), allocation.given_up)
 
 
 def _settle_account(state: SimulationState, parts: Parts, since_s: float) -> None:

@@ -5,7 +5,7 @@ A micro-task is one job's work in one round: as many whole steps as fit into the
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,8 @@ from phasewise.sched.round.rules import Timing
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+
+_NOTHING: Final = np.zeros(0)
 
 
 class Flight(NamedTuple):
@@ -104,8 +106,11 @@ def _after_moving(flight: Flight, jobs: JobTable, assignment: Assignment, timing
     return flight._replace(latest_s=latest_s, moving=moving)
 
 
-def book_time(jobs: JobTable, flight: Flight) -> None:
-    """Count the round for every running job, in place: rounds, seconds run, GPU-seconds held, its first start."""
+def book_time(jobs: JobTable, flight: Flight, gpu_hour_price: Floats | None) -> None:
+    """Count the round for every running job, in place: rounds, seconds run, GPU-seconds held, its first start.
+
+    With a price (W,) of an hour of a GPU of each type, also what that time costs.
+    """
     kernels.book_time(
         flight.start_s,
         flight.latest_s,
@@ -116,6 +121,8 @@ def book_time(jobs: JobTable, flight: Flight) -> None:
         jobs.first_start_s,
         jobs.run_s,
         jobs.gpu_s,
+        _NOTHING if gpu_hour_price is None else gpu_hour_price,
+        jobs.cost,
     )
 
 

@@ -43,6 +43,8 @@ class Timing:
         Whether an allocation is kept at 0 where a job makes no progress (D3).
     reference_speeds
         Whether policies that do not know how fast types are take each for as fast as the reference type (D2).
+    slos_all_or_none
+        Whether a policy gives up all SLOs where they cannot all be met, even for one alone (D23).
     gavel_types_only
         Whether only v100, p100 and k80 exist, in this order of preference (D8).
     final_call
@@ -60,6 +62,7 @@ class Timing:
     departed_time_counts: bool
     mask_impossible: bool
     reference_speeds: bool
+    slos_all_or_none: bool
     gavel_types_only: bool
     final_call: bool
     zero_is_never: bool
@@ -85,6 +88,7 @@ class Timing:
             departed_time_counts=original,
             mask_impossible=not original,
             reference_speeds=original,
+            slos_all_or_none=original,
             gavel_types_only=original,
             final_call=original,
             zero_is_never=original,

@@ -26,6 +26,7 @@ def consistency_faults(scenario: Scenario) -> list[Told]:
     told = list(_node_list(cluster) if cluster.nodes else _counts(cluster))
     if not told:
         told += _fitting(scenario)
+        told += _prices(cluster)
     return [*told, *_files(scenario), *_jobs(scenario), *_draws(scenario)]
 
 
@@ -78,6 +79,20 @@ def _counts(cluster: Cluster) -> Iterator[Told]:
         yield (
             "cluster.gpus_per_node",
             f"names {', '.join(strangers)}, which the cluster does not have; allowed: {', '.join(gpus)}",
+        )
+
+
+def _prices(cluster: Cluster) -> Iterator[Told]:
+    """Say which worker types have no price, or which prices no worker type."""
+    gpus = listed_gpus(cluster) if cluster.nodes else cluster.gpus
+    present = [name for name, count in gpus.items() if count]
+    prices = cluster.gpu_hour_prices
+    if prices and (without := [name for name in present if name not in prices]):
+        yield "cluster.gpu_hour_prices", f"has no price of {', '.join(without)}; allowed: one of every type, or none"
+    if strangers := [name for name in prices if name not in gpus]:
+        yield (
+            "cluster.gpu_hour_prices",
+            f"names {', '.join(strangers)}, which the cluster does not have; allowed: {', '.join(present)}",
         )
 
 

@@ -46,12 +46,17 @@ class Cluster(Section, frozen=True):
         no limit of CPU and memory. With ``nodes`` it is not given; the resolved scenario holds what they add up to.
     gpus_per_node
         GPUs of one node of each type; 1 where a type is not named. A remainder makes a smaller last node.
+    gpu_hour_prices
+        What an hour of one GPU of each worker type costs, for example ``{ v100 = 2.48, k80 = 0.45 }``, in any currency:
+        none is built in. Of every type of the cluster, or empty; then nothing is told of cost, and policies that weigh
+        it are refused.
     """
 
     nodes: str = ""
     copies: Some = 1
     gpus: dict[Name, Count] = {}
     gpus_per_node: dict[Name, Some] = {}
+    gpu_hour_prices: dict[Name, Positive] = {}
 
 
 class Workload(Section, frozen=True):
@@ -82,8 +87,11 @@ class Workload(Section, frozen=True):
         Upper limit of the drawn scale factor; 0 means none. Without ``pods`` only.
     priorities
         Whether one job in five gets priority weight 5.
+    slos
+        Whether each job is promised a duration: 1.2, 2 or 10 times the one that was drawn, each of a third of them.
     reference_type
-        Worker type whose throughput turns a drawn duration into steps.
+        Worker type whose throughput turns a drawn duration into steps; in a trace, a job's steps into the duration that
+        its SLO is a multiple of.
     """
 
     trace: str = ""
@@ -95,6 +103,7 @@ class Workload(Section, frozen=True):
     scale_factors: Literal["single", "gavel"] = "single"
     scale_factor_cap: Natural = 0
     priorities: bool = False
+    slos: bool = False
     reference_type: Name = "v100"
 
 

@@ -32,7 +32,9 @@ def build_workload(scenario: Scenario, worker_types: tuple[str, ...]) -> Workloa
     workload: Workload
     if chosen.trace:
         throughputs = table.for_types(worker_types)
-        workload = ListedWorkload(read_trace(Path(chosen.trace), throughputs, chosen.jobs), throughputs)
+        known = chosen.reference_type in table.worker_types
+        reference = table.for_types((chosen.reference_type,)) if known else None
+        workload = ListedWorkload(read_trace(Path(chosen.trace), throughputs, chosen.jobs, reference), throughputs)
     else:
         workload = GeneratedWorkload(recipe(scenario), table, worker_types)
     window = scenario.stop.window
@@ -57,6 +59,7 @@ def recipe(scenario: Scenario) -> Recipe:
         multi_gpu=chosen.scale_factors == "gavel",
         scale_factor_cap=chosen.scale_factor_cap,
         priorities=chosen.priorities,
+        slos=chosen.slos,
         reference_type=chosen.reference_type,
         pods=read_pod_mix(chosen.pods) if chosen.pods else (),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -35,6 +35,10 @@ class Arrival:
         Seconds since the start of the simulation.
     request
         What it needs on its node; None means whole GPUs and nothing else (`needs`).
+    slo
+        What it is promised: how many times its duration it may take, from its arrival; None without a promise.
+    slo_s
+        The same in seconds.
     """
 
     job_id: int
@@ -45,6 +49,8 @@ class Arrival:
     total_steps: float
     arrival_s: float
     request: Request | None = None
+    slo: float | None = None
+    slo_s: float | None = None
 
     @property
     def needs(self) -> Request:
@@ -86,6 +92,10 @@ class Workload(Protocol):
         """Return the typical requests of its jobs."""
         ...
 
+    def requests(self) -> Iterable[Request]:
+        """Return every distinct request that a job may make."""
+        ...
+
     @property
     def throughputs(self) -> ThroughputView:
         """Return the table in the cluster's order of worker types."""
@@ -117,6 +127,10 @@ class ListedWorkload:
     def tasks(self) -> TaskDistribution:
         """Return the typical requests of its jobs."""
         return typical((job.needs, 1.0) for job in self.arrivals)
+
+    def requests(self) -> Iterable[Request]:
+        """Return every distinct request that a job makes."""
+        return {job.needs: None for job in self.arrivals}
 
     def next_arrival_s(self, position: Position) -> float | None:
         """Return when the next job comes, seconds, or None where no more come."""

@@ -2,13 +2,15 @@
 
 A line a job, tab separated: job type, command, working directory, name of the steps argument, needs_data_dir (0 or 1),
 total steps, scale factor, priority weight, SLO (-1: none), arrival (s). The simulation reads the job type and the last
-five but the SLO; every field is checked.
+five; every field is checked.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from phasewise.profiling.names import quoted
@@ -22,21 +24,28 @@ from phasewise.sched.workload.throughputs import ThroughputView
 FIELDS = 10
 
 
-def read_trace(path: Path, throughputs: ThroughputView, jobs: int = 0) -> list[Arrival]:
+def read_trace(
+    path: Path, throughputs: ThroughputView, jobs: int = 0, reference: ThroughputView | None = None
+) -> list[Arrival]:
     """Return the jobs of a trace in order, the first ``jobs`` of them unless that is 0.
+
+    An SLO is a multiple of the duration that a job has on the worker type of ``reference``; where that is not given, or
+    the job does not run there, on its fastest type.
 
     Raises
     ------
     TraceError
         Naming the file and the line of every fault of the whole file (the first 20, then their number).
     """
-    arrivals, faults = scan_trace(path, throughputs)
+    arrivals, faults = scan_trace(path, throughputs, reference)
     if faults:
         raise TraceError(render(path, faults))
     return arrivals[:jobs] if jobs else arrivals
 
 
-def scan_trace(path: Path, throughputs: ThroughputView) -> tuple[list[Arrival], list[Fault]]:
+def scan_trace(
+    path: Path, throughputs: ThroughputView, reference: ThroughputView | None = None
+) -> tuple[list[Arrival], list[Fault]]:
     """Return the jobs of the lines that are right, and every fault with its line, in order."""
     try:
         lines, faults = decoded_lines(path, TRACE)
@@ -55,7 +64,7 @@ def scan_trace(path: Path, throughputs: ThroughputView) -> tuple[list[Arrival], 
             )
         elif arrival is not None:
             last_s, last_line = arrival.arrival_s, line
-            arrivals.append(arrival)
+            arrivals.append(_promised(arrival, throughputs, reference))
         faults.extend(Fault(line, message) for message in told)
     faults.sort(key=lambda fault: fault.line or 0)
     return arrivals, faults
@@ -86,12 +95,26 @@ def _parse(job_id: int, text: str, throughputs: ThroughputView) -> tuple[Arrival
     except ValueError as error:
         told.append(str(error))
     weight = take("priority weight", priority, above=0.0)
-    if take("SLO", slo, finest=0.0) <= 0 and float(slo) != -1.0:
+    multiple = take("SLO", slo, finest=0.0)
+    if multiple <= 0 and multiple != -1.0:
         told.append(f"SLO is {quoted(slo)}; allowed: -1 (none) or a number above 0")
     arrival_s = take("arrival", arrival, least=0.0, finest=0.0)
     if told:
         return None, told
-    return Arrival(job_id, job_type, row, float(factor), weight, total_steps, arrival_s), told
+    slo_of_job = multiple if multiple > 0.0 else None
+    return Arrival(job_id, job_type, row, float(factor), weight, total_steps, arrival_s, slo=slo_of_job), told
+
+
+def _promised(job: Arrival, throughputs: ThroughputView, reference: ThroughputView | None) -> Arrival:
+    """Return a job with its SLO in seconds."""
+    if job.slo is None:
+        return job
+    rate = 0.0
+    if reference is not None:
+        with suppress(ValueError):  # the table says nothing of the job there
+            rate = float(reference.row(job.job_type, int(job.scale_factor))[0])
+    rate = rate or float(throughputs.rows[job.type_index].max())
+    return replace(job, slo_s=job.slo * job.total_steps / rate) if rate > 0.0 else job
 
 
 def write_trace(arrivals: Iterable[Arrival], path: Path, *, truncate: bool = False) -> None:
@@ -114,7 +137,8 @@ def write_trace(arrivals: Iterable[Arrival], path: Path, *, truncate: bool = Fal
             weight = str(int(job.priority_weight)) if truncate else _shortest(job.priority_weight)
             arrival = f"{job.arrival_s:.6f}" if truncate else _shortest(job.arrival_s)
             named = (job.job_type, "command", "directory", "--steps", "1")
-            stream.write("\t".join((*named, steps, _shortest(job.scale_factor), weight, "-1.000000", arrival)) + "\n")
+            slo = "-1.000000" if job.slo is None else f"{job.slo:.6f}" if truncate else _shortest(job.slo)
+            stream.write("\t".join((*named, steps, _shortest(job.scale_factor), weight, slo, arrival)) + "\n")
     beside.replace(path)
 
 

@@ -1,6 +1,7 @@
 """Jobs drawn as the original draws them, so that a seed gives the same jobs.
 
-Of a run's random streams (`phasewise.sched.streams`), one draws the jobs and one the gaps between arrivals. For each
+Of a run's random streams (`phasewise.sched.streams`), one draws the jobs, one the gaps between arrivals, and one, where
+jobs are promised durations, how many times the drawn one each is promised. For each
 job, in this order: scale factor (drawn even where it is then ignored), duration, job type (again while the job needs
 several GPUs and the type runs on one only), priority weight (only with priorities); then the gap to the next job.
 Source: OSDI'20 s7.1 and the published simulator.
@@ -14,7 +15,8 @@ from __future__ import annotations
 import math
 import random
 from bisect import bisect_right
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -47,6 +49,8 @@ JOB_TYPES = (*DISTRIBUTED, *SINGLE_GPU)  # the order of the draw
 SHORT = (0.8, 1.5, 3.0)
 LONG = (0.2, 3.0, 4.0)
 
+SLOS = ((0.33, 1.2), (0.67, 2.0), (1.0, 10.0))  # the original's: up to which draw, times the duration
+
 SCALE_FACTORS = ((1, 70), (2, 10), (4, 15), (8, 5))  # and their probabilities, percent
 
 
@@ -70,6 +74,8 @@ class Recipe:
         Upper limit of the drawn scale factor; 0 means none.
     priorities
         Whether one job in five gets priority weight 5.
+    slos
+        Whether each job is promised a duration.
     reference_type
         Worker type whose throughput turns a duration into steps.
     pods
@@ -83,6 +89,7 @@ class Recipe:
     multi_gpu: bool = False
     scale_factor_cap: int = 0
     priorities: bool = False
+    slos: bool = False
     reference_type: str = "v100"
     pods: tuple[tuple[Request, int], ...] = ()
 
@@ -115,6 +122,10 @@ class Demands:
             return self._pods[bisect_right(self._below, drawn * self._below[-1])]
         factor = self._recipe.limited(_scale_factor(drawn))
         return Demand(factor, float(factor))
+
+    def requests(self) -> list[Request]:
+        """Return every request that may be made."""
+        return [request for request, _ in self._recipe.pods] or [Request(0, WHOLE_MILLI, gpus) for gpus in self.gpus()]
 
     def gpus(self) -> list[int]:
         """Return every number of GPUs that may be asked for, ascending."""
@@ -166,6 +177,10 @@ class GeneratedWorkload:
         """Return the typical requests of its jobs."""
         return self._demands.typical()
 
+    def requests(self) -> Iterable[Request]:
+        """Return every distinct request that a job may make."""
+        return self._demands.requests()
+
     def next_arrival_s(self, position: Position) -> float | None:
         """Return when the next job comes, seconds, or None where no more come."""
         return None if position.given == self.total else position.next_s
@@ -179,9 +194,11 @@ class GeneratedWorkload:
 
     def _draw(self, position: Position, streams: Streams) -> Arrival:
         job_id, position.given = position.given, position.given + 1
-        if job_id < len(self._initial):
-            return self._initial[job_id]
         rng, recipe = streams.jobs, self._recipe
+        multiple = _slo(streams.slos) if recipe.slos else None
+        if job_id < len(self._initial):
+            job, duration_s = self._initial[job_id]
+            return job if multiple is None else replace(job, slo=multiple, slo_s=multiple * duration_s)
         demand = self._demands.at(rng.random())
         duration_s = _duration_s(rng)
         job_type = rng.choice(JOB_TYPES)
@@ -193,7 +210,8 @@ class GeneratedWorkload:
         if recipe.mean_gap_s:
             position.next_s += -math.log(1.0 - streams.gaps.random()) * recipe.mean_gap_s
         steps = duration_s * sort.reference_rate
-        return Arrival(job_id, job_type, sort.row, demand.scale_factor, weight, steps, arrival_s, demand.request)
+        drawn = Arrival(job_id, job_type, sort.row, demand.scale_factor, weight, steps, arrival_s, demand.request)
+        return drawn if multiple is None else replace(drawn, slo=multiple, slo_s=multiple * duration_s)
 
 
 def _scale_factor(drawn: float) -> int:
@@ -202,6 +220,12 @@ def _scale_factor(drawn: float) -> int:
     if 0.8 < drawn <= 0.95:
         return 4
     return 8 if drawn > 0.95 else 1
+
+
+def _slo(rng: random.Random) -> float:
+    """Return how many times its duration a job may take."""
+    drawn = rng.random()
+    return next(multiple for below, multiple in SLOS if drawn < below)
 
 
 def _duration_s(rng: random.Random) -> float:
@@ -236,8 +260,8 @@ def _sorts(
     return sorts
 
 
-def _initial(recipe: Recipe, demands: Demands, sorts: dict[tuple[str, int], Sort]) -> list[Arrival]:
-    """Return the jobs that are active at time 0.
+def _initial(recipe: Recipe, demands: Demands, sorts: dict[tuple[str, int], Sort]) -> list[tuple[Arrival, float]]:
+    """Return the jobs that are active at time 0, each with the seconds of work that it has left.
 
     A job found running at a random moment has a length-biased duration, of which a uniform share is left. The density
     of a log-uniform piece is p / (d ln(high/low)), so d times it is constant: length-biased, each piece is uniform in
@@ -251,7 +275,7 @@ def _initial(recipe: Recipe, demands: Demands, sorts: dict[tuple[str, int], Sort
         for (share, _, _), (low, high) in zip((SHORT, LONG), bounds, strict=True)
     ]
     is_short = weights[0] / sum(weights)
-    jobs: list[Arrival] = []
+    jobs: list[tuple[Arrival, float]] = []
     for job_id in range(recipe.initial_jobs):
         demand = demands.at(float(rng.random()))
         types = JOB_TYPES if demand.gpus == 1 else DISTRIBUTED
@@ -260,5 +284,6 @@ def _initial(recipe: Recipe, demands: Demands, sorts: dict[tuple[str, int], Sort
         left_s = float(rng.uniform(low, high)) * (1.0 - float(rng.random()))  # in (0, 1]: some work is left
         weight = 5.0 if recipe.priorities and float(rng.random()) <= 0.2 else 1.0
         steps = left_s * sort.reference_rate
-        jobs.append(Arrival(job_id, sort.job_type, sort.row, demand.scale_factor, weight, steps, 0.0, demand.request))
+        job = Arrival(job_id, sort.job_type, sort.row, demand.scale_factor, weight, steps, 0.0, demand.request)
+        jobs.append((job, left_s))
     return jobs

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
 import numpy as np
 
@@ -30,11 +30,11 @@ from phasewise.solvers.basis import (
 from phasewise.solvers.crash import starting_point
 from phasewise.solvers.errors import OptionError
 from phasewise.solvers.families.max_min import MAX_MIN, MAX_MIN_SWITCHING, MaxMinProblem
-from phasewise.solvers.forms.tables import SEQUENCE, to_lp
+from phasewise.solvers.forms.tables import CARRY, SEQUENCE, Carry, to_lp
 from phasewise.solvers.highs import HighsModel, Outcome
 from phasewise.solvers.lp import LinearProgram, reduced_gains, restrict
-from phasewise.solvers.problems import AllocationProblem, Bools, Floats, Ints, narrowed
-from phasewise.solvers.rows import known_again
+from phasewise.solvers.problems import AllocationProblem, Bools, Floats, Ints, narrowed, refuse_pairs
+from phasewise.solvers.rows import Keys, known_again
 from phasewise.solvers.sequences import Sequences
 
 _PRIMAL: Final = 4
@@ -61,8 +61,8 @@ class HighsWarm:
 
     @property
     def families(self) -> frozenset[str]:
-        """Max-min, and every family that is solved in a sequence of such problems."""
-        return SEQUENCE.families | {MAX_MIN, MAX_MIN_SWITCHING}
+        """Max-min, every family that is solved in a sequence of such problems, and those that carry their basis."""
+        return SEQUENCE.families | CARRY.families | {MAX_MIN, MAX_MIN_SWITCHING}
 
     def open(self, options: Mapping[str, object], timer: PhaseTimer) -> HighsWarmSession:
         """Return a session; raise `OptionError` where HiGHS rejects an option, or one asks for no basis."""
@@ -132,6 +132,24 @@ class Left(NamedTuple):
     near: Bools | None = None
 
 
+class Parted(NamedTuple):
+    """What a round leaves to the next, of a family that says how its basis is taken apart by rows.
+
+    Attributes
+    ----------
+    family, keys, rows, types
+        Of its problem.
+    left
+        Its basis, as the family's form for that has it.
+    """
+
+    family: str
+    keys: Keys | None
+    rows: int
+    types: int
+    left: Any
+
+
 class HighsWarmSession:
     """One live HiGHS object, to which each round's model and basis are handed over whole.
 
@@ -156,6 +174,9 @@ class HighsWarmSession:
         """Return HiGHS' answer with its duals, and its basis; where the last one leads nowhere, it starts afresh."""
         if self._sequences.takes(problem):
             return self._sequences.answer(problem, state, self.solve)
+        if (carry := CARRY.get(type(problem))) is not None:
+            refuse_pairs(problem)
+            return self._carried_on(problem, carry(), state if isinstance(state, Parted) else None)
         problem = narrowed(problem, MaxMinProblem)
         with self._timer.phase(Phase.LP_BUILD):
             lp = to_lp(problem)
@@ -175,6 +196,36 @@ class HighsWarmSession:
             return answer, Left(None)
         level = float(columns[found.program.columns["level"]][0]) * lp.scale
         return answer, Left(solved(problem, lp, found.basis, level, prices), found.near)
+
+    def _carried_on(
+        self, problem: AllocationProblem, carry: Carry, last: Parted | None
+    ) -> tuple[Answer, Parted | None]:
+        """Return the answer to a problem whose family says how its basis is carried, and what it leaves."""
+        with self._timer.phase(Phase.LP_BUILD):
+            lp = to_lp(problem)
+            rebuild, basis = RebuildReason.FIRST if last is None else _other(last, problem), None
+            if last is not None and rebuild is None:
+                source = known_again(problem.keys, problem.rows, last.keys, last.rows)
+                if (source >= 0).sum() < _LEAST_SHARE * max(problem.rows, last.rows):
+                    rebuild = RebuildReason.CHANGED
+                else:
+                    basis = carry.start(problem, lp, last.left, source)
+        wasted = 0
+        for start, cap in ((basis, _CAP + problem.rows), (None, None)) if basis is not None else ((None, None),):
+            with self._timer.phase(Phase.LP_BUILD):
+                self._prepare(lp, start, _DUAL if start is not None else _PRIMAL, cap)
+            with self._timer.phase(Phase.LP_SOLVE):
+                self._model.run()
+            outcome = self._model.outcome()
+            if cap is None or outcome.status in (Status.OPTIMAL, Status.INFEASIBLE):
+                break
+            wasted, rebuild = outcome.iterations, RebuildReason.STALLED
+        answer = outcome.answer(lp, rebuild, wasted)
+        own = None if outcome.columns is None else self._basis(lp, lp, outcome.columns)
+        if own is None or answer.duals is None or answer.duals.capacity is None:
+            return answer, None
+        left = carry.leave(problem, lp, own, answer.duals.capacity)
+        return answer, Parted(problem.family, problem.keys, problem.rows, problem.types, left)
 
     def _attempt(self, lp: LinearProgram, start: _Start) -> _Found:
         """Return what ``start`` leads to; columns that were left out join where the prices say that they are missed."""
@@ -223,6 +274,13 @@ class HighsWarmSession:
             self._model.set_option("simplex_strategy", strategy)
         most = self._most_iterations if cap is None else min(cap, self._most_iterations)
         self._model.set_option("simplex_iteration_limit", most)
+
+
+def _other(last: Parted, problem: AllocationProblem) -> RebuildReason | None:
+    """Return why a basis is not one for ``problem``, None where it is."""
+    if last.types != problem.types:
+        return RebuildReason.TYPES
+    return RebuildReason.FAMILY if last.family != problem.family else None
 
 
 def _part(basis: Basis | None, lp: LinearProgram, program: LinearProgram) -> Basis | None:

@@ -60,9 +60,14 @@ class Structured:
 
     def kernels(self, families: frozenset[str]) -> list[Wanted]:
         """Return the kernels that solving these families takes."""
+        from phasewise.solvers import registry
         from phasewise.solvers.structured import solver
 
-        return solver.kernels(switching=MAX_MIN_SWITCHING in families) if families & self.families else []
+        needed: list[Wanted] = []
+        for name in sorted(families & self.families):
+            own = getattr(STRUCTURED.get(registry.families()[name]), "kernels", None)
+            needed += own() if own is not None else solver.kernels(switching=name == MAX_MIN_SWITCHING)
+        return needed
 
 
 class Left(NamedTuple):
@@ -104,6 +109,9 @@ class StructuredSession:
         rebuild = last.doubt if outcome.cold else None
         if rebuild is RebuildReason.STALLED and not outcome.way.startswith("sifting"):
             rebuild = RebuildReason.FRESH  # nothing was tried warm: few kinds of jobs, or a cost of moving
+        if outcome.impossible:
+            refuted = Answer(Status.INFEASIBLE, None, outcome.duals, outcome.iterations, rebuild, outcome.way)
+            return refuted, Left(outcome.left, RebuildReason.STALLED)
         if not (np.isfinite(outcome.x).all() and outcome.gap < np.inf):
             failed = Answer(Status.FAILED, None, iterations=outcome.iterations, rebuild=rebuild, note=outcome.way)
             return failed, Left(None, RebuildReason.FAILED)

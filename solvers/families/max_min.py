@@ -202,11 +202,15 @@ class MaxMinProblem(AllocationProblem):
         it is as small as in the plain problem. Where equal shares leave some job without gain, what it would cost to
         move every job stands for them.
         """
+        return self._magnitude(x, None)
+
+    def _magnitude(self, x: Floats, objective: float | None) -> float:
+        """Return `magnitude` at ``x`` (R, W), whose objective may be known."""
         switching = self.switching
         if switching is None or self.rows == 0:
             return 0.0
         least = self.equal_share_gain or float(switching.cost.mean(axis=1).sum())
-        return max(self.objective(x) + 2.0 * switching.paid(x), least)
+        return max((self.objective(x) if objective is None else objective) + 2.0 * switching.paid(x), least)
 
     def gap(self, bound: float, x: Floats) -> float:
         """Return the relative distance of the objective at ``x`` (R, W) from ``bound``, measured by `magnitude`."""
@@ -228,8 +232,9 @@ class MaxMinProblem(AllocationProblem):
         weights, prices = duals.vector("gain", self.jobs), duals.vector("capacity", self.types)
         if weights is None or prices is None:
             return None
-        bound = self.bound(weights, prices, duals.vector("time", self.jobs))
-        return Proof(bound, self.gap(bound, x)) if math.isfinite(bound) else None
+        bound, objective = self.bound(weights, prices, duals.vector("time", self.jobs)), self.objective(x)
+        gap = relative_gap(bound, objective, self._magnitude(x, objective))
+        return Proof(bound, gap, objective) if math.isfinite(bound) else None
 
     def bound(self, job_weights: Floats, capacity_prices: Floats, time_prices: Floats | None = None) -> float:
         """Return an upper bound on the optimum by weak duality, the ceilings included; infinite for weights of 0.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from phasewise.solvers import registry
 from phasewise.solvers.errors import UnsupportedProblemError
-from phasewise.solvers.problems import AllocationProblem
+from phasewise.solvers.problems import AllocationProblem, Floats, Ints
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -36,6 +36,21 @@ class Stages(Protocol):
 
     def answer(self, problem: Any, timer: PhaseTimer) -> Answer:
         """Return the answer with its duals; times itself with the phases lp_build and lp_solve."""
+        ...
+
+
+class Carry(Protocol):
+    """How a basis of one family's program is taken apart by rows, and put together for the next problem."""
+
+    def leave(self, problem: Any, lp: LinearProgram, basis: Basis, prices: Floats) -> Any:
+        """Return what the optimal ``basis`` of ``problem``, with its prices (W,), leaves to the next one."""
+        ...
+
+    def start(self, problem: Any, lp: LinearProgram, last: Any, source: Ints) -> Basis:
+        """Return the basis to start ``problem`` from.
+
+        ``last`` is what an earlier problem left, ``source`` (R,) the place of each row in that one, -1 for a new one.
+        """
         ...
 
 
@@ -105,6 +120,9 @@ LP: Final[Forms[Callable[[Any], LinearProgram]]] = Forms("lp", "linear form")
 
 START: Final[Forms[Callable[[Any, LinearProgram], Basis | None]]] = Forms("start", "starting vertex")
 """A problem and its linear program: a basis to start the primal simplex method from, None where none is cheap."""
+
+CARRY: Final[Forms[Callable[[], Carry]]] = Forms("carry", "way to carry a basis")
+"""What makes what carries a simplex basis from round to round, for `highs-warm`."""
 
 STAGES: Final[Forms[Callable[[], Stages]]] = Forms("stages", "solution by stages")
 """What makes, once a session, the solver of a family that takes many small linear programs instead of one."""

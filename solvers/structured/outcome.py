@@ -29,6 +29,8 @@ class Outcome:
         Whether nothing of the last solve was used.
     left
         Prices for the next problem to start from; None where this one gave none.
+    impossible
+        Whether the duals are to prove that nothing is feasible; there is no x then.
     """
 
     x: Floats
@@ -38,3 +40,4 @@ class Outcome:
     way: str
     cold: bool
     left: Prices | None = None
+    impossible: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +20,11 @@ from phasewise.solvers.session import Walk
 POLICIES = registry.policy_names()
 
 
-def view_of(jobs: int, seed: int = 3) -> ClusterView:
-    """Return a view whose arrays nobody may write to, as the engine hands them out."""
+def view_of(jobs: int, name: str, seed: int = 3) -> ClusterView:
+    """Return a view for a policy whose arrays nobody may write to, as the engine hands them out.
+
+    Half of the jobs have an SLO. A policy for jobs of one GPU sees no others.
+    """
     rng = np.random.default_rng(seed)
     throughput = rng.uniform(0.5, 20.0, (jobs, 3)).round(3)
     throughput[::4, 0] = 0.0
@@ -35,9 +38,12 @@ def view_of(jobs: int, seed: int = 3) -> ClusterView:
         throughput=throughput,
         steps_remaining=rng.uniform(1.0, 1e6, jobs),
         since_arrival_s=rng.uniform(0.0, 1e5, jobs),
+        slo_s=np.where(rng.random(jobs) < 0.5, rng.uniform(0.0, 1e6, jobs), np.nan),
     )
-    for name in (field.name for field in fields(view)):
-        value = getattr(view, name)
+    if getattr(registry.policy_class(name), "single_gpus_only", False):
+        view = replace(view, scale_factor=np.ones(jobs))
+    for each in fields(view):
+        value = getattr(view, each.name)
         if isinstance(value, np.ndarray):
             value.flags.writeable = False
     return view
@@ -58,7 +64,8 @@ def recording_of(view: ClusterView, folder: Path) -> Path:
 
 def policy_for(name: str, view: ClusterView, folder: Path, seed: int = 0) -> Policy:
     chosen = {"allocations": str(recording_of(view, folder))} if name == "recorded" else {}
-    return registry.policy(name, PolicyOptions(seed=seed), chosen)
+    told = PolicyOptions(seed=seed, worker_types=view.worker_types, gpu_hour_prices=(0.5, 1.5, 2.5))
+    return registry.policy(name, told, chosen)
 
 
 def bare(memory: object) -> object:
@@ -76,7 +83,7 @@ def bare(memory: object) -> object:
 @pytest.mark.parametrize("name", POLICIES)
 @pytest.mark.parametrize("jobs", [0, 1, 2, 17])
 def test_an_allocation_has_a_row_a_job_and_is_feasible(name: str, jobs: int, tmp_path: Path) -> None:
-    view = view_of(jobs)
+    view = view_of(jobs, name)
     solver = Walk.of("highs-direct", {}, PhaseTimer())
     x = policy_for(name, view, tmp_path).allocate(view, solver.solve, None).x
     assert x.shape == (jobs, 3)
@@ -88,7 +95,7 @@ def test_an_allocation_has_a_row_a_job_and_is_feasible(name: str, jobs: int, tmp
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_a_policy_is_pure_so_equal_inputs_give_equal_answers(name: str, tmp_path: Path) -> None:
-    view = view_of(9)
+    view = view_of(9, name)
     policy, other = (policy_for(name, view, tmp_path) for _ in range(2))
     answers = []
     for each in (policy, policy, other):
@@ -100,7 +107,7 @@ def test_a_policy_is_pure_so_equal_inputs_give_equal_answers(name: str, tmp_path
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_a_policy_bears_its_name_and_states_its_selection_rules(name: str, tmp_path: Path) -> None:
-    policy = policy_for(name, view_of(1), tmp_path)
+    policy = policy_for(name, view_of(1, name), tmp_path)
     assert policy.name == name
     assert isinstance(policy.type_order, TypeOrder)
     assert isinstance(policy.needs_positive_priority, bool)
@@ -108,22 +115,22 @@ def test_a_policy_bears_its_name_and_states_its_selection_rules(name: str, tmp_p
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_what_a_policy_remembers_may_be_given_back(name: str, tmp_path: Path) -> None:
-    view = view_of(6)
+    view = view_of(6, name)
     solver = Walk.of("highs-direct", {}, PhaseTimer())
     policy = policy_for(name, view, tmp_path)
     memory = policy.allocate(view, solver.solve, None).memory
-    nobody = view_of(0)
+    nobody = view_of(0, name)
     assert policy.allocate(nobody, solver.solve, memory).x.shape == (0, 3)
 
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_what_a_policy_remembers_may_be_written_down_and_comes_back_as_bare_tuples(name: str, tmp_path: Path) -> None:
-    view = view_of(6)
+    view = view_of(6, name)
     answers = []
     for through in (lambda memory: memory, bare):
         solver, policy = Walk.of("highs-direct", {}, PhaseTimer()), policy_for(name, view, tmp_path)
         memory: object = None
-        for seen in (view, view_of(0)):  # `recorded` has one allocation
+        for seen in (view, view_of(0, name)):  # `recorded` has one allocation
             allocation = policy.allocate(seen, solver.solve, memory)
             memory = through(allocation.memory)
             answers.append(allocation.x)

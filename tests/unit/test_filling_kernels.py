@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from cheapest_mixes import cheapest_mixes
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linprog
@@ -91,7 +92,7 @@ def test_usage_is_that_of_the_cheapest_mixes(stated: tuple[Jobs, Stock, Floats],
     jobs, stock, prices = stated
     room = room_for(jobs)
     level_at(jobs, stock, prices, room, 1.0)
-    mixes = lower_hulls(jobs.usable, jobs.scale_factor, prices).mixes(needs(jobs, level), prices.size)
+    mixes = cheapest_mixes(lower_hulls(jobs.usable, jobs.scale_factor, prices), needs(jobs, level), prices.size)
     np.testing.assert_allclose(usage(jobs, stock, room, level), stock.settled + jobs.gpus @ mixes, rtol=1e-12)
 
 
@@ -113,7 +114,7 @@ def test_choices_are_the_cheapest_mixes_and_the_nearest_detour(
     jobs, _, prices = stated
     need, hulls = needs(jobs, level), lower_hulls(jobs.usable, jobs.scale_factor, prices)
     x, margin = choices(jobs, prices, need)
-    np.testing.assert_allclose(x, hulls.mixes(need, prices.size), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(x, cheapest_mixes(hulls, need, prices.size), rtol=1e-12, atol=1e-12)
     detours = hulls.detours(need, jobs.usable, jobs.scale_factor[:, None] * prices)
     rows, at = np.arange(need.size), hulls.segment(need)
     for end in (at, at + 1):

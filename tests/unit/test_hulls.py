@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from cheapest_mixes import cheapest_mixes
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linprog
@@ -47,7 +48,7 @@ def test_the_cheapest_mix_reaches_the_level_at_its_cost(stated: tuple[Floats, Fl
     gain, scale, prices = stated
     need = share * gain.max(axis=1)
     hulls = lower_hulls(gain, scale, prices)
-    x = hulls.mixes(need, gain.shape[1])
+    x = cheapest_mixes(hulls, need, gain.shape[1])
     assert (x >= 0.0).all()
     assert (x.sum(axis=1) <= 1.0 + 1e-12).all()
     np.testing.assert_allclose((gain * x).sum(axis=1), need, rtol=1e-12, atol=1e-12)
