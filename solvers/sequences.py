@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any, NamedTuple, TypeVar
 
+from phasewise.profiling.phases import Phase, PhaseTimer
 from phasewise.solvers.api import Answer, Found, State
 from phasewise.solvers.forms.tables import SEQUENCE
 from phasewise.solvers.problems import AllocationProblem
@@ -53,12 +54,14 @@ class Sequences:
     ----------
     tolerance
         Largest relative gap that is good enough.
+    timer
+        Where it is accounted as lp_solve what a sequence does between its steps, or instead of any.
     remembers
         Whether a sequence starts from what the last one of its family left.
     """
 
-    def __init__(self, tolerance: float, *, remembers: bool) -> None:
-        self._tolerance, self._remembers = tolerance, remembers
+    def __init__(self, tolerance: float, timer: PhaseTimer, *, remembers: bool) -> None:
+        self._tolerance, self._timer, self._remembers = tolerance, timer, remembers
 
     def takes(self, problem: AllocationProblem) -> bool:
         """Return whether ``problem`` is of a family that is solved by a sequence of others."""
@@ -82,5 +85,6 @@ class Sequences:
             answer, own = solve(step, own)
             return answer
 
-        found = carried_out(SEQUENCE.of(problem)(problem, last.found, self._tolerance), answered)
+        with self._timer.phase(Phase.LP_SOLVE):
+            found = carried_out(SEQUENCE.of(problem)(problem, last.found, self._tolerance), answered)
         return found.answer, Left(problem.family, found.left, own) if self._remembers else None

@@ -171,7 +171,7 @@ class CvxpyDppSession:
         self._solver = backend.native.name
         self._options = dict(native_options)
         self._programs: ProgramCache[SlotProgram] = ProgramCache(_KEPT_PROGRAMS)
-        self._sequences = Sequences(backend.native.tolerance, remembers=True)
+        self._sequences = Sequences(backend.native.tolerance, timer, remembers=True)
 
     def solve(self, problem: AllocationProblem, state: State = None) -> tuple[Answer, State]:
         """Return the native solver's answer with its duals, and the sizes so far.

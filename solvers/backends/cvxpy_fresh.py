@@ -80,7 +80,7 @@ class CvxpyFreshSession:
         self._to_cvx = to_cvx
         self._native, self._solver = native, native.name
         self._options = dict(options)
-        self._sequences = Sequences(native.tolerance, remembers=False)
+        self._sequences = Sequences(native.tolerance, timer, remembers=False)
         self._timer = timer
 
     def solve(self, problem: AllocationProblem, state: State = None) -> tuple[Answer, State]:

@@ -45,7 +45,7 @@ class HighsDirectSession:
         self._model = HighsModel(name, options)
         self._chooses_start = not (_CHOOSES_START & options.keys())
         self._stages: dict[type[AllocationProblem], Stages] = {}
-        self._sequences = Sequences(HighsDirect.tolerance, remembers=False)
+        self._sequences = Sequences(HighsDirect.tolerance, timer, remembers=False)
         self._timer = timer
 
     def solve(self, problem: AllocationProblem, state: State = None) -> tuple[Answer, State]:

@@ -168,7 +168,7 @@ class HighsWarmSession:
         self._chooses_strategy = "simplex_strategy" not in options
         self._most_iterations = int(str(self._model.option("simplex_iteration_limit")))
         self._timer = timer
-        self._sequences = Sequences(HighsWarm.tolerance, remembers=True)
+        self._sequences = Sequences(HighsWarm.tolerance, timer, remembers=True)
 
     def solve(self, problem: AllocationProblem, state: State = None) -> tuple[Answer, State]:
         """Return HiGHS' answer with its duals, and its basis; where the last one leads nowhere, it starts afresh."""

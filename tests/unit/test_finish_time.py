@@ -205,3 +205,14 @@ def test_the_compiled_root_is_that_of_the_plain_sum(seed: int, jobs: int, types:
     bound = problem.bound(prices, near * expected)
     assert bound == pytest.approx(expected, rel=1e-11)
     assert bound <= expected * (1 + 1e-13)
+
+
+@pytest.mark.parametrize(
+    "backend", ["structured", "highs-direct", "highs-warm", "cvxpy-fresh:HIGHS", "cvxpy-dpp:HIGHS"]
+)
+def test_what_is_solved_without_a_step_is_time_of_the_solver_all_the_same(backend: str) -> None:
+    timer = PhaseTimer()
+    walk = Walk.of(backend, {}, timer)
+    timer.take()
+    walk.solve(problem_of([[4.0, 2.0], [1.0, 1.0]], [1.0, 1.0]))
+    assert timer.take().phases_s["lp_solve"] > 0.0
