@@ -18,7 +18,7 @@ from statistics import median
 from phasewise.profiling.artefacts.sinks import write_atomically
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers import registry
-from phasewise.solvers.backends.auto import TABLE, Auto, Point, load_table
+from phasewise.solvers.backends.auto import TABLE, Auto, MeasuredPoint, load_table
 from phasewise.solvers.errors import SolverError
 from phasewise.solvers.families.finish_time import FINISH_TIME
 from phasewise.solvers.families.lexicographic import LEXICOGRAPHIC, LexicographicProblem
@@ -79,7 +79,7 @@ def problems(kind: str, jobs: int, types: int, rounds: int) -> Iterator[Allocati
             yield plain
 
 
-def measure(kind: str, jobs: int, types: int, rounds: int, names: Sequence[str]) -> Point:
+def measure(kind: str, jobs: int, types: int, rounds: int, names: Sequence[str]) -> MeasuredPoint:
     """Return the point of one kind and size: the median CPU time of each backend that solved every round."""
     stated = list(problems(kind, jobs, types, rounds))
     cpu_ms = {}
@@ -90,7 +90,7 @@ def measure(kind: str, jobs: int, types: int, rounds: int, names: Sequence[str])
             cpu_ms[name] = round(median([_cpu_ms(walk, timer, problem) for problem in stated][1:]), 4)
         except SolverError as error:
             print(f"{kind} {jobs} x {types}: {name}: {error}", file=sys.stderr)
-    return Point(stated[-1].traits, cpu_ms)
+    return MeasuredPoint(stated[-1].traits, cpu_ms)
 
 
 def _cpu_ms(walk: Walk, timer: PhaseTimer, problem: AllocationProblem) -> float:
@@ -101,7 +101,7 @@ def _cpu_ms(walk: Walk, timer: PhaseTimer, problem: AllocationProblem) -> float:
 
 def calibrate(
     sizes: Sequence[int], rounds: int, only: Collection[str] = (), kinds: Collection[str] = tuple(KINDS)
-) -> list[Point]:
+) -> list[MeasuredPoint]:
     """Return all points, of all exact backends or of ``only`` some, saying on standard error how far it is."""
     points = []
     for kind in kinds:
@@ -123,7 +123,7 @@ def calibrate(
     return points
 
 
-def render(points: Sequence[Point]) -> str:
+def render(points: Sequence[MeasuredPoint]) -> str:
     """Return the table as TOML."""
     lines = [
         "# CPU milliseconds a problem, build and solve, by backend; the median over consecutive rounds.",

@@ -15,11 +15,11 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 from pytest_benchmark.stats import Metadata, Stats
 
-from phasewise.bench.subjects.api import Case, Kind
+from phasewise.bench.subjects.api import Case, SubjectKind
 from phasewise.bench.subjects.catalogue import catalogue, left_out
 
 CASES: Final = catalogue()
-REPEATS: Final = {Kind.ENGINE: 5, Kind.SOLVERS: 5, Kind.PLACEMENT: 7, Kind.PHASES: 9}
+REPEATS: Final = {SubjectKind.ENGINE: 5, SubjectKind.SOLVERS: 5, SubjectKind.PLACEMENT: 7, SubjectKind.PHASES: 9}
 # The statistics of pytest-benchmark that are seconds.
 TIMES: Final = frozenset({"min", "max", "mean", "stddev", "median", "iqr", "q1", "q3", "ld15iqr", "hd15iqr", "total"})
 

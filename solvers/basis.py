@@ -48,7 +48,7 @@ class Basis:
 
 
 @dataclass(frozen=True, slots=True)
-class Solved:
+class SolvedBasis:
     """What one round leaves to the next.
 
     Attributes
@@ -80,12 +80,12 @@ class Solved:
     prices: Floats
 
 
-def solved(problem: MaxMinProblem, lp: LinearProgram, basis: Basis, level: float, prices: Floats) -> Solved:
+def solved(problem: MaxMinProblem, lp: LinearProgram, basis: Basis, level: float, prices: Floats) -> SolvedBasis:
     """Return what the optimal ``basis`` of ``problem`` leaves to the next round."""
     kept = np.full(lp.shape[0] * lp.shape[1], UPPER)
     if "kept" in lp.columns:
         kept[kept_pairs(lp)] = basis.columns[lp.columns["kept"]]
-    return Solved(
+    return SolvedBasis(
         problem.family,
         problem.keys,
         basis.columns[lp.columns["x"]].reshape(lp.shape),
@@ -144,7 +144,7 @@ def starting_basis(start: StartingPoint, lp: LinearProgram) -> Basis:
     return Basis(columns, rows)
 
 
-def carried(last: Solved, source: Ints, problem: MaxMinProblem, lp: LinearProgram, rises: bool | None) -> Basis:
+def carried(last: SolvedBasis, source: Ints, problem: MaxMinProblem, lp: LinearProgram, rises: bool | None) -> Basis:
     """Return the basis to start ``problem`` from.
 
     Parameters
@@ -179,7 +179,7 @@ def carried(last: Solved, source: Ints, problem: MaxMinProblem, lp: LinearProgra
     return Basis(columns, rows)
 
 
-def level_rises(last: Solved, source: Ints, problem: MaxMinProblem) -> bool | None:
+def level_rises(last: SolvedBasis, source: Ints, problem: MaxMinProblem) -> bool | None:
     """Return whether the common gain will rise, or None where it does not matter: no switching term, or no scarcity.
 
     It rises where what has become free is worth more, at the last prices, than what the arrivals need.
@@ -223,7 +223,7 @@ def _lean(problem: MaxMinProblem, rises: bool, added: Codes, kept: Codes, at_lev
     added[basic & ~grows], kept[basic & ~grows] = LOWER, BASIC
 
 
-def _arrivals(problem: MaxMinProblem, new: Bools, last: Solved) -> tuple[Codes, Codes, Codes, Codes]:
+def _arrivals(problem: MaxMinProblem, new: Bools, last: SolvedBasis) -> tuple[Codes, Codes, Codes, Codes]:
     """Return codes of all jobs' added and kept columns, gain and time rows, right for those that are ``new`` (J,)."""
     jobs, types = problem.jobs, problem.types
     added, kept = np.full((jobs, types), LOWER), np.full((jobs, types), UPPER)
@@ -236,7 +236,7 @@ def _arrivals(problem: MaxMinProblem, new: Bools, last: Solved) -> tuple[Codes, 
     return added, kept, gain_rows, time_rows
 
 
-def _best_response(problem: MaxMinProblem, rows: Ints, last: Solved) -> tuple[Ints, Bools]:
+def _best_response(problem: MaxMinProblem, rows: Ints, last: SolvedBasis) -> tuple[Ints, Bools]:
     """Return the type on which each of the jobs ``rows`` reaches the level most cheaply, and whether it runs all day.
 
     At the prices p a unit of time on type j costs s_i p_j, and what moving there costs, less what the gain is worth by

@@ -39,7 +39,7 @@ from phasewise.solvers.problems import Bools
 from phasewise.solvers.proofs import Duals
 
 if TYPE_CHECKING:
-    from phasewise.solvers.filling_kernels import Jobs, Stock
+    from phasewise.solvers.filling_kernels import FillingJobs, Stock
 
 Ints = npt.NDArray[np.intp]
 
@@ -369,7 +369,7 @@ class _Proof(NamedTuple):
     """What a stage ended with: its classes' rows, the classes, what there was, prices (W,), and the level."""
 
     rows: Ints
-    jobs: Jobs
+    jobs: FillingJobs
     stock: Stock
     prices: Floats
     level: float

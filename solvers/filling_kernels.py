@@ -18,7 +18,7 @@ PATIENCE = 3  # turns without a bound that is lower by WORTHWHILE
 WORTHWHILE = 1e-3
 
 
-class Jobs(NamedTuple):
+class FillingJobs(NamedTuple):
     """The classes that are not settled, K rows.
 
     Attributes
@@ -60,10 +60,10 @@ class Stock(NamedTuple):
     open: Vector
 
 
-def jobs_of(usable: Matrix, scale_factor: Vector, members: Vector, waiting: Vector, level: Vector) -> Jobs:
+def jobs_of(usable: Matrix, scale_factor: Vector, members: Vector, waiting: Vector, level: Vector) -> FillingJobs:
     """Return the classes with what follows from ``usable`` (K, W), ``scale_factor`` and ``members`` (K,)."""
     usable = np.ascontiguousarray(usable)
-    return Jobs(usable, ascending(usable), scale_factor, members, members * scale_factor, waiting, level)
+    return FillingJobs(usable, ascending(usable), scale_factor, members, members * scale_factor, waiting, level)
 
 
 class Hull(NamedTuple):
@@ -74,14 +74,14 @@ class Hull(NamedTuple):
 
 
 @kernel()
-def room_for(jobs: Jobs) -> Hull:
+def room_for(jobs: FillingJobs) -> Hull:
     """Return room for the hulls of all classes."""
     classes, types = jobs.usable.shape
     return Hull(np.empty((classes, types + 1), np.int64), np.empty((3, classes, types + 1)))
 
 
 @kernel()
-def level_at(jobs: Jobs, stock: Stock, prices: Vector, hull: Hull, guess: float) -> float:
+def level_at(jobs: FillingJobs, stock: Stock, prices: Vector, hull: Hull, guess: float) -> float:
     """Return t(p), the level that the waiting classes can afford; fills in ``hull``."""
     trace(jobs.usable, jobs.order, jobs.scale_factor, prices, hull.kinds, hull.corners)
     levels, costs, slopes = hull.corners[0], hull.corners[1], hull.corners[2]
@@ -99,7 +99,7 @@ def level_at(jobs: Jobs, stock: Stock, prices: Vector, hull: Hull, guess: float)
 
 
 @inner
-def usage(jobs: Jobs, stock: Stock, hull: Hull, level: float) -> Vector:
+def usage(jobs: FillingJobs, stock: Stock, hull: Hull, level: float) -> Vector:
     """Return (W,) the GPUs in use where every class takes its cheapest mix for ``level``, the frozen for theirs."""
     used = stock.settled.copy()
     levels, slopes, kinds = hull.corners[0], hull.corners[2], hull.kinds
@@ -117,7 +117,7 @@ def usage(jobs: Jobs, stock: Stock, hull: Hull, level: float) -> Vector:
 
 
 @kernel()
-def descend(jobs: Jobs, stock: Stock, worth: Vector, level: float) -> tuple[float, Vector, bool]:
+def descend(jobs: FillingJobs, stock: Stock, worth: Vector, level: float) -> tuple[float, Vector, bool]:
     """Return a level near the one sought, never below, the worth (W,) that proves it, and whether one was found.
 
     The prices of crowded types are raised a few times; each price vector is a bound by itself. The types that were
@@ -145,7 +145,7 @@ def descend(jobs: Jobs, stock: Stock, worth: Vector, level: float) -> tuple[floa
 
 
 @kernel()
-def choices(jobs: Jobs, prices: Vector, need: Vector) -> tuple[Matrix, Vector]:
+def choices(jobs: FillingJobs, prices: Vector, need: Vector) -> tuple[Matrix, Vector]:
     """Return (K, W) each class's cheapest mix for ``need`` (K,), and (K,) how near another choice comes to it.
 
     That is by how much time on another type costs more than the mix, relative to it; infinite where there is none.
@@ -175,7 +175,9 @@ def choices(jobs: Jobs, prices: Vector, need: Vector) -> tuple[Matrix, Vector]:
 
 
 @kernel()
-def appraise(jobs: Jobs, stock: Stock, prices: Vector, x: Matrix, need: Vector, level: float) -> tuple[float, Vector]:
+def appraise(
+    jobs: FillingJobs, stock: Stock, prices: Vector, x: Matrix, need: Vector, level: float
+) -> tuple[float, Vector]:
     """Return t(p), and (K,) how much more than it must each class pays for ``need`` (K,) by its mix ``x`` (K, W)."""
     hull = room_for(jobs)
     bound = level_at(jobs, stock, prices, hull, level)

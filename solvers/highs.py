@@ -135,15 +135,15 @@ class HighsModel:
         counts = [self._highs.getInfoValue(f"{method}_iteration_count")[1] for method in ("simplex", "ipm", "pdlp")]
         return self._before + sum(max(0, int(count)) for count in counts)
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> HighsOutcome:
         """Return what the last run came to, each vector converted once."""
         status, solution = self.status, self._highs.getSolution()
         if status is not Status.OPTIMAL or not solution.value_valid:
             words = self._highs.modelStatusToString(self._highs.getModelStatus())
             ray = self._ray() if status is Status.INFEASIBLE else None
-            return Outcome(status, self.iterations, f"HiGHS: {words}", row_duals=ray)
+            return HighsOutcome(status, self.iterations, f"HiGHS: {words}", row_duals=ray)
         row_duals = np.array(solution.row_dual) if solution.dual_valid else None
-        return Outcome(status, self.iterations, "HiGHS: Optimal", np.array(solution.col_value), row_duals)
+        return HighsOutcome(status, self.iterations, "HiGHS: Optimal", np.array(solution.col_value), row_duals)
 
     def _ray(self) -> Floats | None:
         """Return (m,) row duals that prove the model infeasible, with the signs of a maximisation; None without.
@@ -160,7 +160,7 @@ class HighsModel:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class HighsOutcome:
     """What a run came to.
 
     Attributes

@@ -16,7 +16,7 @@ from phasewise.reports import publication as published
 from phasewise.reports.phase_costs import figure
 
 if TYPE_CHECKING:
-    from phasewise.solvers.backends.auto import Point
+    from phasewise.solvers.backends.auto import MeasuredPoint
 
 PROBLEMS: Final = 16  # of a point, the first of which does not count
 _KINDS: Final = {  # of `phasewise.bench.calibrate_auto.problems`, by family and whether there is a linear term
@@ -45,7 +45,7 @@ def auto(scale: Scale, place: Workplace) -> published.Auto:
     return published.Auto(made, points, ADVANTAGE, PATIENCE, told)
 
 
-def rivals(point: Point, table: Sequence[Point]) -> list[str]:
+def rivals(point: MeasuredPoint, table: Sequence[MeasuredPoint]) -> list[str]:
     """Return the backends that matter at a point: its two quickest, and the quickest at every other size."""
     alike = [other for other in table if _form(other) == _form(point)]
     names = sorted(point.cpu_ms, key=lambda name: point.cpu_ms[name])[:2]
@@ -53,12 +53,12 @@ def rivals(point: Point, table: Sequence[Point]) -> list[str]:
     return list(dict.fromkeys([*names, *(name for name in firsts if name in point.cpu_ms)]))
 
 
-def _form(point: Point) -> tuple[object, ...]:
+def _form(point: MeasuredPoint) -> tuple[object, ...]:
     of = point.traits
     return of.family, of.linear, of.gangs, of.types
 
 
-def _measured(point: Point, names: Sequence[str]) -> published.AutoPoint:
+def _measured(point: MeasuredPoint, names: Sequence[str]) -> published.AutoPoint:
     from phasewise.solvers.replay import replay
 
     of = point.traits

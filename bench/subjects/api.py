@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 
-class Kind(StrEnum):
+class SubjectKind(StrEnum):
     """What a case measures."""
 
     ENGINE = "engine"  # rounds of the whole loop
@@ -79,9 +79,9 @@ class Case:
     repeats: int | None = None
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> SubjectKind:
         """What it measures."""
-        return Kind(self.name.split("/")[0])
+        return SubjectKind(self.name.split("/")[0])
 
     @property
     def scale(self) -> str:

@@ -15,7 +15,7 @@ import msgspec
 from phasewise.profiling.errors import RecordError, cannot_read
 
 
-class Kind(StrEnum):
+class LineKind(StrEnum):
     """What a line is about."""
 
     PROFILE = "PROFILE"  # where the time went
@@ -23,7 +23,7 @@ class Kind(StrEnum):
     EVENT = "EVENT"  # something that happened to a job, a solver or the run
 
 
-_PREFIXES = {str(kind): f"{kind} ".encode() for kind in Kind}
+_PREFIXES = {str(kind): f"{kind} ".encode() for kind in LineKind}
 _KNOWN = ", ".join(_PREFIXES)
 
 

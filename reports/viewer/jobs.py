@@ -26,7 +26,7 @@ _KINDS = len(palette.CYCLE) - 1  # kinds of jobs with a colour of their own; the
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class JobKind:
     """Job types that share a colour: its name in the legend, the colour's name, and how many jobs there are."""
 
     label: str
@@ -166,7 +166,7 @@ class Kinds:
         For each run (J,) the kind of each job.
     """
 
-    of_run: Sequence[Sequence[Kind]]
+    of_run: Sequence[Sequence[JobKind]]
     index: Sequence[Ints]
 
 
@@ -193,6 +193,6 @@ def kinds_of(runs: Sequence[Jobs]) -> Kinds:
     return Kinds([_counted(shown, kind) for kind in index], index)
 
 
-def _counted(labels: Sequence[str], index: Ints) -> list[Kind]:
+def _counted(labels: Sequence[str], index: Ints) -> list[JobKind]:
     jobs = np.bincount(index, minlength=len(labels)).tolist()
-    return [Kind(label, palette.cycle_colour(n), jobs[n]) for n, label in enumerate(labels)]
+    return [JobKind(label, palette.cycle_colour(n), jobs[n]) for n, label in enumerate(labels)]

@@ -21,7 +21,7 @@ from phasewise.reports.losses import losses
 from phasewise.reports.run_directory import Run
 from phasewise.reports.viewer import chunks, plots
 from phasewise.reports.viewer.counts import count_rounds
-from phasewise.reports.viewer.jobs import Kind, kinds_of
+from phasewise.reports.viewer.jobs import JobKind, kinds_of
 from phasewise.reports.viewer.occupancy import Occupancy, read_occupancy
 from phasewise.reports.viewer.planes import pack
 from phasewise.reports.viewer.timeline import Timeline, timeline
@@ -46,7 +46,7 @@ class Panel:
     name: str
     lede: str
     occupancy: Occupancy
-    kinds: Sequence[Kind]
+    kinds: Sequence[JobKind]
     blocks: Sequence[tuple[str, str]]
 
     @property

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from phasewise.profiling.artefacts import line_fields
-from phasewise.profiling.artefacts.lines import Kind, encode
+from phasewise.profiling.artefacts.lines import LineKind, encode
 from phasewise.profiling.artefacts.run_json import RunJson, Status, Summary
 from phasewise.profiling.artefacts.sinks import FileSink, Folder, Sink, TeeSink, write_atomically
 from phasewise.profiling.environment import describe_environment, release_memory
@@ -207,7 +207,7 @@ class Recorder:
             telemetry["migrations"] = outcome.migration.starts
             telemetry["migration_s"] = outcome.migration.job_s
         line_fields.TELEMETRY.require(telemetry)
-        self._lines.write(encode(Kind.TELEMETRY, telemetry))
+        self._lines.write(encode(LineKind.TELEMETRY, telemetry))
 
     def took(self, profile: PhaseProfile) -> None:
         """Note where the time of the last round went (or of work after it); written with the next round."""
@@ -234,7 +234,7 @@ class Recorder:
 
     def _event(self, event: str, **fields: object) -> None:
         line_fields.EVENTS[event].require(fields)
-        self._lines.write(encode(Kind.EVENT, {"event": event, **fields}))
+        self._lines.write(encode(LineKind.EVENT, {"event": event, **fields}))
 
     def _over(self, round_index: int, job: JobRecord) -> None:
         self.totals.over(job, DROPPED)
@@ -276,7 +276,7 @@ class Recorder:
         }
         self._iterations = 0
         line_fields.PROFILE.require(record)
-        self._lines.write(encode(Kind.PROFILE, record))
+        self._lines.write(encode(LineKind.PROFILE, record))
 
     @property
     def place(self) -> Path | None:

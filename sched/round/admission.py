@@ -27,7 +27,7 @@ class Admission(NamedTuple):
     refused: list[Refused]
 
 
-class Gate:
+class AdmissionGate:
     """Judges arrivals by the machines there are.
 
     Parameters

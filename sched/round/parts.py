@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from phasewise.sched.api import Floats, Ints, NodeAccount, Placement, Policy
 from phasewise.sched.cluster.layout import ClusterLayout
-from phasewise.sched.round.admission import Gate
+from phasewise.sched.round.admission import AdmissionGate
 from phasewise.sched.round.assignment import Assigner
 from phasewise.sched.round.migration import MigrationModel
 from phasewise.sched.round.rules import Timing
@@ -29,8 +29,8 @@ WarmSolve = Callable[[AllocationProblem, State], Solved]
 class Parts:
     """What a simulation is made of; see `phasewise.sched.simulate` for who builds each.
 
-    Nothing here remembers a round: any number of states can be stepped with the same parts. (`Gate` keeps answers that
-    depend on nothing else.)
+    Nothing here remembers a round: any number of states can be stepped with the same parts. (`AdmissionGate` keeps
+    answers that depend on nothing else.)
 
     Attributes
     ----------
@@ -69,11 +69,11 @@ class Parts:
     migration: MigrationModel | None = None
     idle_nodes: Callable[[Ints], NodeAccount] | None = None
     kernels: tuple[Wanted, ...] = ()
-    gate: Gate = field(init=False)
+    gate: AdmissionGate = field(init=False)
     assigner: Assigner = field(init=False)
 
     def __post_init__(self) -> None:
-        gate = Gate(self.layout, self.workload.throughputs, spans_nodes=self.placement.spans_nodes)
+        gate = AdmissionGate(self.layout, self.workload.throughputs, spans_nodes=self.placement.spans_nodes)
         assigner = Assigner(self.layout, self.placement, positive_only=self.policy.needs_positive_priority)
         object.__setattr__(self, "gate", gate)
         object.__setattr__(self, "assigner", assigner)

@@ -60,20 +60,20 @@ def distance(one: Traits, other: Traits) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class MeasuredPoint:
     """One measured point: where, and the CPU milliseconds a problem of each backend there."""
 
     traits: Traits
     cpu_ms: Mapping[str, float]
 
 
-def load_table(path: Path = TABLE) -> tuple[Point, ...]:
+def load_table(path: Path = TABLE) -> tuple[MeasuredPoint, ...]:
     """Return the measured points; raise `OptionError` where the file cannot be read or holds anything else."""
     try:
         with path.open("rb") as file:
             entries: list[dict[str, Any]] = tomllib.load(file)["point"]
         return tuple(
-            Point(
+            MeasuredPoint(
                 Traits(
                     str(entry["family"]), bool(entry["linear"]), bool(entry["gangs"]), entry["jobs"], entry["types"]
                 ),
@@ -87,7 +87,7 @@ def load_table(path: Path = TABLE) -> tuple[Point, ...]:
         ) from error
 
 
-def ranking(traits: Traits, table: tuple[Point, ...], among: Mapping[str, Scope]) -> dict[str, float]:
+def ranking(traits: Traits, table: tuple[MeasuredPoint, ...], among: Mapping[str, Scope]) -> dict[str, float]:
     """Return the backends to try, best first, with their CPU milliseconds at the nearest point of ``table``.
 
     Those of `FALLBACK` that were not measured there come last, as infinitely slow; where the family is in no table, so
@@ -174,7 +174,7 @@ class AutoSession:
         What the choice is made from.
     """
 
-    def __init__(self, timer: PhaseTimer, table: tuple[Point, ...]) -> None:
+    def __init__(self, timer: PhaseTimer, table: tuple[MeasuredPoint, ...]) -> None:
         self._timer, self._table = timer, table
         self._sessions: dict[str, SolverSession] = {}
         among = choices()  # looked up once: it asks the file system what is installed

@@ -20,7 +20,7 @@ from phasewise.solvers.api import Answer, RebuildReason, State, Status
 from phasewise.solvers.basis import (
     LOWER,
     Basis,
-    Solved,
+    SolvedBasis,
     basis_of,
     carried,
     level_rises,
@@ -31,7 +31,7 @@ from phasewise.solvers.crash import starting_point
 from phasewise.solvers.errors import OptionError
 from phasewise.solvers.families.max_min import MAX_MIN, MAX_MIN_SWITCHING, MaxMinProblem
 from phasewise.solvers.forms.tables import CARRY, SEQUENCE, Carry, to_lp
-from phasewise.solvers.highs import HighsModel, Outcome
+from phasewise.solvers.highs import HighsModel, HighsOutcome
 from phasewise.solvers.lp import LinearProgram, reduced_gains, restrict
 from phasewise.solvers.problems import AllocationProblem, Bools, Floats, Ints, narrowed, refuse_pairs
 from phasewise.solvers.rows import Keys, known_again
@@ -111,7 +111,7 @@ class _Found:
     """
 
     program: LinearProgram
-    outcome: Outcome
+    outcome: HighsOutcome
     wasted: int
     basis: Basis | None = None
     near: Bools | None = None
@@ -128,7 +128,7 @@ class Left(NamedTuple):
         (J, W) the pairs that were worth, or nearly worth, what they cost; None where the model is small.
     """
 
-    solved: Solved | None
+    solved: SolvedBasis | None
     near: Bools | None = None
 
 
@@ -313,7 +313,7 @@ def _starts(problem: MaxMinProblem, lp: LinearProgram, last: Left | None) -> Ite
     yield _Start(None if point is None else starting_basis(point, lp), _PRIMAL, rebuild=rebuild)
 
 
-def _unlike(last: Solved, source: Ints, problem: AllocationProblem) -> RebuildReason | None:
+def _unlike(last: SolvedBasis, source: Ints, problem: AllocationProblem) -> RebuildReason | None:
     """Return why the last basis is of no use to ``problem``, or None where it is."""
     if last.prices.size != problem.types:
         return RebuildReason.TYPES
@@ -325,7 +325,7 @@ def _unlike(last: Solved, source: Ints, problem: AllocationProblem) -> RebuildRe
 
 
 def _carried_starts(
-    last: Solved, source: Ints, problem: MaxMinProblem, lp: LinearProgram, near: Bools | None
+    last: SolvedBasis, source: Ints, problem: MaxMinProblem, lp: LinearProgram, near: Bools | None
 ) -> Iterator[_Start]:
     """Yield the last basis; with a switching term for the way the level is expected to go, then for the other way."""
 

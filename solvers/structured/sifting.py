@@ -11,8 +11,9 @@ from typing import Final
 import numpy as np
 
 from phasewise.solvers.problems import Floats
-from phasewise.solvers.structured.sifting_kernels import FREE, Jobs, Responses, fixed_use, respond, set_free
+from phasewise.solvers.structured.sifting_kernels import Jobs, Responses, fixed_use, respond, set_free
 from phasewise.solvers.structured.sifting_rounds import Found, Terms, Work, solve_free
+from phasewise.solvers.structured.states import FREE
 
 _ROUNDS: Final = 12
 _FREE_PER_TYPE: Final = 3

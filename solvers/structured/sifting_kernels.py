@@ -12,18 +12,8 @@ import numpy as np
 
 from phasewise.profiling.jit.kernel import kernel, loop
 from phasewise.profiling.jit.layouts import ByteVector, IntVector, Matrix, Vector
+from phasewise.solvers.structured.states import ABOVE, FREE, PAIR, SHORT, SINGLE
 from phasewise.solvers.structured.sums import sum_of
-
-ABOVE: Final = 0
-"""Runs all the time on its first type, because that pays by itself; gains more than t."""
-SINGLE: Final = 1
-"""Runs on its first type for as long as t takes."""
-PAIR: Final = 2
-"""Runs all the time, on its first and its second type in the proportion that gives t."""
-SHORT: Final = 3
-"""Cannot reach t: runs all the time on its best type."""
-FREE: Final = 4
-"""Is left to the small program."""
 
 _LEVEL_WEIGHT: Final = 20.0  # a relative distance in t counts this many times a relative distance in prices
 _TINY: Final = 1e-300

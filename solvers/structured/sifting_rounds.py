@@ -11,7 +11,6 @@ from phasewise.profiling.jit.layouts import IntVector, Matrix, Vector
 from phasewise.solvers.structured.interior_point import interior_point
 from phasewise.solvers.structured.interior_point_kernels import Point, Program
 from phasewise.solvers.structured.sifting_kernels import (
-    FREE,
     Jobs,
     Responses,
     audit,
@@ -21,6 +20,7 @@ from phasewise.solvers.structured.sifting_kernels import (
     gains,
     write_fixed,
 )
+from phasewise.solvers.structured.states import FREE
 from phasewise.solvers.structured.sums import dot
 
 _ITERATIONS = 60

@@ -200,16 +200,16 @@ class StructuredSolver:
                     return self._sifted(stated, found, spent, tried)
         return self._by_interior_point(stated, spent, tried)
 
-    def _starts(self, stated: Stated, last: Prices | None, tried: list[str]) -> Iterator[Start]:
+    def _starts(self, stated: Stated, last: Prices | None, tried: list[str]) -> Iterator[SiftStart]:
         """Yield where to sift from: the last prices, then those of a rough interior point."""
         if last is not None and self.remembers and last.capacity.size == stated.capacity.size:
-            yield Start(Prices(last.capacity * stated.level_reward, last.level), 0)
+            yield SiftStart(Prices(last.capacity * stated.level_reward, last.level), 0)
         tried.append("interior point to 1e-5")
         point, level, iterations, _, gap = interior_point(
             program_of(stated), unit_of(stated), _ROUGH, self.iteration_limit, 0.0
         )
         if gap < 1e-2 and level > 0.0:
-            yield Start(Prices(point.price, level), iterations)
+            yield SiftStart(Prices(point.price, level), iterations)
 
     def _sifted(self, stated: Stated, found: Optimum, spent: int, tried: list[str]) -> Outcome:
         """Return the outcome of a sifting run, with its prices for the next."""
@@ -263,7 +263,7 @@ def _proven(problem: MaxMinProblem, x: Floats, duals: Duals) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class SiftStart:
     """Prices to sift from, and the iterations that they took."""
 
     prices: Prices

@@ -14,6 +14,7 @@ from phasewise.solvers.problems import Floats
 from phasewise.solvers.structured.interior_point import interior_point
 from phasewise.solvers.structured.interior_point_kernels import Program
 from phasewise.solvers.structured.sifting import Optimum, Prices
+from phasewise.solvers.structured.states import FREE
 from phasewise.solvers.structured.switching_kernels import (
     answer_again,
     audit,
@@ -27,7 +28,7 @@ from phasewise.solvers.structured.switching_kernels import (
     value_of,
     write_fixed,
 )
-from phasewise.solvers.structured.switching_walk import FREE, Edges, Movers
+from phasewise.solvers.structured.switching_walk import Edges, Movers
 
 Indices = npt.NDArray[np.intp]
 

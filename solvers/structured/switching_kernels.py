@@ -11,13 +11,8 @@ import numpy as np
 
 from phasewise.profiling.jit.kernel import kernel, loop
 from phasewise.profiling.jit.layouts import IntMatrix, IntVector, Matrix, Vector
+from phasewise.solvers.structured.states import CONSTANT, FREE, REPLACE, RETURN, SHORT, START
 from phasewise.solvers.structured.switching_walk import (
-    CONSTANT,
-    FREE,
-    REPLACE,
-    RETURN,
-    SHORT,
-    START,
     Edges,
     Movers,
     add_use,

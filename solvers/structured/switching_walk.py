@@ -11,23 +11,7 @@ import numpy as np
 
 from phasewise.profiling.jit.kernel import loop
 from phasewise.profiling.jit.layouts import ByteVector, IntVector, Matrix, Vector
-
-CONSTANT: Final = 0
-"""Gains at least t without any weight: does not depend on t."""
-START: Final = 1
-"""Adds time on a type while time is left."""
-RETURN: Final = 2
-"""Takes back kept time while time is left."""
-SWAP: Final = 3
-"""Replaces added time by added time on a faster type."""
-DROP: Final = 4
-"""Replaces kept time by added time on a faster type."""
-REPLACE: Final = 5
-"""Replaces added time by kept time on a faster type."""
-SHORT: Final = 6
-"""Cannot reach t."""
-FREE: Final = 7
-"""Is left to the small program."""
+from phasewise.solvers.structured.states import CONSTANT, DROP, REPLACE, RETURN, SHORT, START, SWAP
 
 MOST_TYPES: Final = 62
 """A set of types is one whole number, bit by bit."""

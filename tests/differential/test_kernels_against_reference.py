@@ -206,24 +206,28 @@ def test_micro_tasks_are_credited_latest_first(seed: int) -> None:
 
 
 @many
-@given(SEEDS)
-def test_a_round_counts_for_the_jobs_that_run_in_it(seed: int) -> None:
+@given(SEEDS, st.booleans())
+def test_a_round_counts_for_the_jobs_that_run_in_it(seed: int, priced: bool) -> None:
     rng = np.random.default_rng(seed)
     jobs, (start_s, end_s) = jobs_in(rng), np.sort(rng.uniform(0.0, 1e6, 2)).tolist()
     worker_type, scale = rng.integers(-1, 3, jobs), some(rng, (0.25, *SCALES), jobs)
     finish_s, rounds_run = start_s + some(rng, FEW, jobs, high=360.0), rng.integers(0, 3, jobs)
     first_start_s = np.where(rounds_run, 5.0, np.nan)
     booked = {"first_start_s": first_start_s, "run_s": some(rng, FEW, jobs), "gpu_s": some(rng, FEW, jobs)}
+    price, cost = rng.uniform(0.1, 9.0, 3 if priced else 0), some(rng, FEW, jobs)
     expected, rounds = {name: column.tolist() for name, column in booked.items()}, rounds_run.tolist()
+    expected["cost"] = cost.tolist()
     for i in np.flatnonzero(worker_type >= 0).tolist():
         if not rounds[i]:
             expected["first_start_s"][i] = start_s
         rounds[i] += 1
         expected["run_s"][i] += float(finish_s[i]) - start_s
         expected["gpu_s"][i] += (end_s - start_s) * float(scale[i])
-    kernels.book_time(start_s, end_s, worker_type, scale, finish_s, rounds_run, *booked.values())
+        if priced:
+            expected["cost"][i] += (end_s - start_s) * float(scale[i]) / 3600.0 * float(price[worker_type[i]])
+    kernels.book_time(start_s, end_s, worker_type, scale, finish_s, rounds_run, *booked.values(), price, cost)
     assert rounds_run.tolist() == rounds
-    for name, column in booked.items():
+    for name, column in {**booked, "cost": cost}.items():
         assert same_bits(column, np.array(expected[name], float)), name
 
 

@@ -12,11 +12,6 @@ from phasewise.solvers.structured.classes import equal_jobs
 from phasewise.solvers.structured.interior_point import interior_point
 from phasewise.solvers.structured.interior_point_kernels import Program
 from phasewise.solvers.structured.sifting_kernels import (
-    ABOVE,
-    FREE,
-    PAIR,
-    SHORT,
-    SINGLE,
     Jobs,
     Responses,
     audit,
@@ -25,6 +20,7 @@ from phasewise.solvers.structured.sifting_kernels import (
     set_free,
     write_fixed,
 )
+from phasewise.solvers.structured.states import ABOVE, FREE, PAIR, SHORT, SINGLE
 
 
 def some_jobs(seed: int, count: int, types: int, reward: float) -> tuple[Jobs, np.ndarray]:

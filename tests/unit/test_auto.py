@@ -19,7 +19,7 @@ from phasewise.solvers.api import Answer, SolverSession, State, Status
 from phasewise.solvers.backends.auto import (
     TABLE,
     AutoSession,
-    Point,
+    MeasuredPoint,
     choices,
     load_table,
     ranking,
@@ -35,8 +35,8 @@ SMALL = Traits("max_min", linear=False, gangs=False, rows=10, types=3)
 LARGE = Traits("max_min", linear=False, gangs=False, rows=1000, types=3)
 
 
-def point(traits: Traits, **cpu_ms: float) -> Point:
-    return Point(traits, {name.replace("_", "-"): ms for name, ms in cpu_ms.items()})
+def point(traits: Traits, **cpu_ms: float) -> MeasuredPoint:
+    return MeasuredPoint(traits, {name.replace("_", "-"): ms for name, ms in cpu_ms.items()})
 
 
 class Scripted:

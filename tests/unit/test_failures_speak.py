@@ -33,7 +33,7 @@ from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.simulate import simulate
 from phasewise.solvers import registry
 from phasewise.solvers.api import Answer, SolverSession, State
-from phasewise.solvers.backends.auto import AutoSession, Point
+from phasewise.solvers.backends.auto import AutoSession, MeasuredPoint
 from phasewise.solvers.instances import random_problem
 from phasewise.solvers.problems import AllocationProblem
 from phasewise.solvers.session import Walk
@@ -205,7 +205,7 @@ def raised_by(call: Callable[[], object]) -> str:
 def test_a_bug_behind_auto_is_not_hidden_by_the_next_backend(kind: str) -> None:
     bug, _ = BUGS[kind]
     problem = random_problem(1, 10, 3)
-    table = (Point(problem.traits, {"buggy": 0.1, SOUND: 1.0}),)
+    table = (MeasuredPoint(problem.traits, {"buggy": 0.1, SOUND: 1.0}),)
     with registry.registered(Buggy(bug)):
         session = Answers(AutoSession(PhaseTimer(), table))
         for _ in range(GOOD_CALLS):
@@ -475,7 +475,7 @@ def test_what_auto_passes_over_is_an_event_and_counted(
 def test_where_all_that_auto_asks_fail_each_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("phasewise.solvers.backends.auto.choices", lambda: {"one": MAX_MIN_ALONE, "two": MAX_MIN_ALONE})
     problem = random_problem(1, 5, 3)
-    table = (Point(problem.traits, {"one": 0.1, "two": 0.2}),)
+    table = (MeasuredPoint(problem.traits, {"one": 0.1, "two": 0.2}),)
     with ExitStack() as stack:
         for name in ("one", "two"):
             stack.enter_context(registry.registered(Buggy(lambda: native_library.fail(MemoryError("full")), name)))

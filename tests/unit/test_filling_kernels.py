@@ -11,7 +11,7 @@ from scipy.optimize import linprog
 
 from phasewise.solvers.filling import merge_equal
 from phasewise.solvers.filling_kernels import (
-    Jobs,
+    FillingJobs,
     Stock,
     appraise,
     choices,
@@ -38,7 +38,7 @@ def plain_hull(gain: Floats, offered: Floats) -> list[tuple[int, float, float]]:
     return vertices
 
 
-def classes_of(seed: int, count: int, types: int) -> tuple[Jobs, Stock, Floats]:
+def classes_of(seed: int, count: int, types: int) -> tuple[FillingJobs, Stock, Floats]:
     """Return random classes, some of them frozen, what there is, and prices, some of them 0."""
     rng = np.random.default_rng(seed)
     usable = rng.exponential(1.0, (count, types)) * (rng.random((count, types)) < 0.8)
@@ -54,13 +54,13 @@ def classes_of(seed: int, count: int, types: int) -> tuple[Jobs, Stock, Floats]:
 STATED = st.builds(classes_of, st.integers(0, 2**32 - 1), st.integers(1, 8), st.integers(1, 5))
 
 
-def needs(jobs: Jobs, level: float) -> Floats:
+def needs(jobs: FillingJobs, level: float) -> Floats:
     """Return (K,) what each class is to reach at ``level``."""
     return np.where(jobs.waiting > 0.0, np.minimum(level, jobs.usable.max(axis=1)), jobs.level)
 
 
 @given(stated=STATED)
-def test_traced_hulls_are_those_found_by_the_flattest_way_on(stated: tuple[Jobs, Stock, Floats]) -> None:
+def test_traced_hulls_are_those_found_by_the_flattest_way_on(stated: tuple[FillingJobs, Stock, Floats]) -> None:
     jobs, _, prices = stated
     kinds, corners = trace_hulls(jobs.usable, jobs.scale_factor, prices)
     for job, gain in enumerate(jobs.usable):
@@ -72,7 +72,7 @@ def test_traced_hulls_are_those_found_by_the_flattest_way_on(stated: tuple[Jobs,
 
 
 @given(stated=STATED)
-def test_the_level_at_prices_spends_what_frozen_classes_leave(stated: tuple[Jobs, Stock, Floats]) -> None:
+def test_the_level_at_prices_spends_what_frozen_classes_leave(stated: tuple[FillingJobs, Stock, Floats]) -> None:
     jobs, stock, prices = stated
     hulls = lower_hulls(jobs.usable, jobs.scale_factor, prices)
     budget = float(prices @ (stock.capacity - stock.settled))
@@ -88,7 +88,7 @@ def test_the_level_at_prices_spends_what_frozen_classes_leave(stated: tuple[Jobs
 
 
 @given(stated=STATED, level=st.floats(0.01, 5.0))
-def test_usage_is_that_of_the_cheapest_mixes(stated: tuple[Jobs, Stock, Floats], level: float) -> None:
+def test_usage_is_that_of_the_cheapest_mixes(stated: tuple[FillingJobs, Stock, Floats], level: float) -> None:
     jobs, stock, prices = stated
     room = room_for(jobs)
     level_at(jobs, stock, prices, room, 1.0)
@@ -97,7 +97,7 @@ def test_usage_is_that_of_the_cheapest_mixes(stated: tuple[Jobs, Stock, Floats],
 
 
 @given(stated=STATED)
-def test_prices_found_on_the_way_down_prove_their_level(stated: tuple[Jobs, Stock, Floats]) -> None:
+def test_prices_found_on_the_way_down_prove_their_level(stated: tuple[FillingJobs, Stock, Floats]) -> None:
     jobs, stock, _ = stated
     top = float(jobs.usable.max())
     level, worth, found = descend(jobs, stock, np.full(stock.capacity.size, 1.0 / stock.capacity.size), top)
@@ -109,7 +109,7 @@ def test_prices_found_on_the_way_down_prove_their_level(stated: tuple[Jobs, Stoc
 
 @given(stated=STATED, level=st.floats(0.01, 5.0))
 def test_choices_are_the_cheapest_mixes_and_the_nearest_detour(
-    stated: tuple[Jobs, Stock, Floats], level: float
+    stated: tuple[FillingJobs, Stock, Floats], level: float
 ) -> None:
     jobs, _, prices = stated
     need, hulls = needs(jobs, level), lower_hulls(jobs.usable, jobs.scale_factor, prices)
@@ -125,7 +125,7 @@ def test_choices_are_the_cheapest_mixes_and_the_nearest_detour(
 
 @given(stated=STATED, level=st.floats(0.01, 5.0), seed=st.integers(0, 1000))
 def test_the_excess_is_what_a_mix_costs_above_the_cheapest(
-    stated: tuple[Jobs, Stock, Floats], level: float, seed: int
+    stated: tuple[FillingJobs, Stock, Floats], level: float, seed: int
 ) -> None:
     jobs, stock, prices = stated
     need = needs(jobs, level)
@@ -166,7 +166,7 @@ def plain_overload(demand: Demand, supply: Supply) -> float:
 
 @given(stated=STATED, level=st.floats(0.01, 5.0), full=st.booleans())
 def test_the_least_overload_is_the_same_from_any_start(
-    stated: tuple[Jobs, Stock, Floats], level: float, full: bool
+    stated: tuple[FillingJobs, Stock, Floats], level: float, full: bool
 ) -> None:
     jobs, stock, prices = stated
     need = needs(jobs, level)

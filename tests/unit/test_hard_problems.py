@@ -12,7 +12,7 @@ import pytest
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers import registry
 from phasewise.solvers.api import Answer, Solution, SolverSession, State, Status
-from phasewise.solvers.backends.auto import FURTHER, AutoSession, Point
+from phasewise.solvers.backends.auto import FURTHER, AutoSession, MeasuredPoint
 from phasewise.solvers.certify import Judge, Rejection, Verdict
 from phasewise.solvers.errors import ProblemError, SolveFailedError
 from phasewise.solvers.families.lexicographic import LexicographicProblem
@@ -228,7 +228,7 @@ class Scripted:
 
 def asked(*backends: Scripted) -> tuple[Solution | Rejection, list[int]]:
     """Return what `auto` makes of a problem for which these backends are measured, in this order."""
-    table = (Point(SMALL, {each.name: float(n + 1) for n, each in enumerate(backends)}),)
+    table = (MeasuredPoint(SMALL, {each.name: float(n + 1) for n, each in enumerate(backends)}),)
     problem = MaxMinProblem(np.exp(np.random.default_rng(0).standard_normal((10, 3))), np.ones(10), np.ones(3))
     session = AutoSession(PhaseTimer(), table)
     return session.pick(problem, Judge(problem, "auto"))[0], [each.asked for each in backends]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from phasewise.profiling.artefacts.lines import Kind, decode, encode, read_lines
+from phasewise.profiling.artefacts.lines import LineKind, decode, encode, read_lines
 from phasewise.profiling.errors import RecordError
 
 
@@ -19,7 +19,7 @@ def test_a_line_is_its_kind_and_json_with_keys_in_order() -> None:
 
 def test_lines_come_back_as_they_were() -> None:
     record = {"job": 3, "name": 'ResNet-18 \u00b5 \n "null"', "x": [1.5, None, True], "at": {"s": 0.1 + 0.2}}
-    for kind in Kind:
+    for kind in LineKind:
         assert decode(encode(kind, record)) == (kind, record)
         assert decode(encode(kind, record).decode() + "\n") == (kind, record)
 

@@ -15,7 +15,7 @@ from phasewise.bench.publish.scales import PLANS
 from phasewise.bench.suite_tapes import Scale
 from phasewise.sched.scenario.loading import load_scenario
 from phasewise.solvers import registry
-from phasewise.solvers.backends.auto import Point
+from phasewise.solvers.backends.auto import MeasuredPoint
 from phasewise.solvers.problems import Traits
 from phasewise.solvers.replay import Record
 
@@ -83,8 +83,8 @@ def test_a_file_without_a_history_has_no_commit(tmp_path: Path) -> None:
 
 
 def test_the_backends_measured_at_a_point_are_its_two_quickest_and_the_quickest_of_other_sizes() -> None:
-    def point(jobs: int, **cpu_ms: float) -> Point:
-        return Point(Traits("max_min", False, True, jobs, 3), cpu_ms)
+    def point(jobs: int, **cpu_ms: float) -> MeasuredPoint:
+        return MeasuredPoint(Traits("max_min", False, True, jobs, 3), cpu_ms)
 
     table = [point(30, one=1.0, two=2.0, three=3.0), point(400, three=4.0, one=5.0, two=6.0)]
     assert rivals(table[0], table) == ["one", "two", "three"]

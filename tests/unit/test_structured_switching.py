@@ -15,8 +15,9 @@ from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.instances import Load, churned_rounds, with_switching
 from phasewise.solvers.problems import Floats
 from phasewise.solvers.session import Walk
+from phasewise.solvers.structured.states import FREE, SHORT
 from phasewise.solvers.structured.switching_kernels import respond
-from phasewise.solvers.structured.switching_walk import FREE, SHORT, Edges, Movers, exchanged, worth_at
+from phasewise.solvers.structured.switching_walk import Edges, Movers, exchanged, worth_at
 
 WEIGHTS = np.linspace(0.0, 20.0, 401)  # of a job's gain, among which the best one is looked for
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from phasewise.bench.subjects.api import Case, Kind
+from phasewise.bench.subjects.api import Case, SubjectKind
 from phasewise.bench.subjects.catalogue import catalogue, left_out
 from phasewise.bench.suite_tapes import Scale
 from phasewise.sched import registry as placements
@@ -20,7 +20,7 @@ def cases() -> dict[str, Case]:
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_every_kind_has_cases_at_every_scale(scale: str, cases: dict[str, Case]) -> None:
-    assert {case.kind for case in cases.values() if case.scale == scale} == set(Kind)
+    assert {case.kind for case in cases.values() if case.scale == scale} == set(SubjectKind)
 
 
 @pytest.mark.parametrize("scale", SCALES)
