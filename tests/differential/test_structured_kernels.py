@@ -131,7 +131,7 @@ def test_a_job_within_its_margin_answers_nearby_prices_as_before(case: tuple[int
 def test_jobs_are_set_free_until_each_type_can_be_balanced() -> None:
     jobs = Jobs(np.ones((6, 2)), np.full(6, 2.0), np.zeros(6))
     none, first, second = np.full(6, -1), np.zeros(6), np.ones(6)
-    columns = [np.zeros(6), first, none, first, second]
+    columns = [np.full(6, ABOVE), first, none, first, second]
     responses = Responses(*(column.astype(np.int8) for column in columns), np.arange(6.0))
     set_free(jobs, responses, 1.0, np.arange(6), 1, np.array([[0.0, 0.0], [0.0, 5.0]]))
     assert responses.state.tolist() == [FREE, FREE, FREE, ABOVE, ABOVE, ABOVE]  # 3 x 2 GPUs might enter the second
