@@ -45,6 +45,13 @@ class _Link:
     options: Mapping[str, object]
     exact: bool
     scope: registry.Scope
+    picks: PickingSession | None
+
+    @classmethod
+    def of(cls, backend: SolverBackend, session: SolverSession, options: Mapping[str, object]) -> _Link:
+        """Return the link of an open session; whether it asks other backends is found out once."""
+        picks = session if isinstance(session, PickingSession) else None
+        return cls(backend, session, options, registry.is_exact(backend), registry.Scope.of(backend), picks)
 
     @property
     def name(self) -> str:
@@ -213,7 +220,7 @@ def open_solver(spec: str, options: Mapping[str, object], timer: PhaseTimer) -> 
     for part, backend in zip(parts, backends, strict=True):
         own = _options_of(part, backend.name, parts, options)
         session = _opened(backend, own, timer)
-        links.append(_Link(backend, session, own, registry.is_exact(backend), registry.Scope.of(backend)))
+        links.append(_Link.of(backend, session, own))
     return Solver(tuple(links))
 
 
@@ -249,8 +256,8 @@ def _attempt(link: _Link, problem: AllocationProblem, state: State) -> tuple[Ver
         return Rejection(refusal), state
     judge = Judge(problem, link.name, GAP_LIMIT if link.exact else math.inf)
     try:
-        if isinstance(link.session, PickingSession):
-            picked, left = parted(link.session.pick(problem, judge, state))
+        if link.picks is not None:
+            picked, left = parted(link.picks.pick(problem, judge, state))
             return judge.own(picked), left
         answer, left = parted(link.session.solve(problem, state))
     except SolverError as error:
