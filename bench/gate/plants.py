@@ -28,13 +28,11 @@ def _planted(call):
 _FORGETS: Final = '''
 
 def _planted(call):
-    """Return `call`, which forgets the model of the last solve once, at the tenth."""
+    """Return `call`, which forgets what the last solve left once, at the tenth."""
 
-    def forgetful(self, problem):
+    def forgetful(self, problem, state=None):
         self.planted_calls = getattr(self, "planted_calls", 0) + 1
-        if self.planted_calls == 10:
-            self._last = None
-        return call(self, problem)
+        return call(self, problem, None if self.planted_calls == 10 else state)
 
     return forgetful
 

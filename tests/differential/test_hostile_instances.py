@@ -228,7 +228,7 @@ def failures(instance: Hostile) -> list[str]:
         others = (OTHERS[instance.seed % len(OTHERS)],) if OTHERS and not index else ()
         answers = {}
         for name in (*OWN, *others):
-            if problem.family not in solver(name).families[name]:
+            if problem.family not in solver(name).solver.families[name]:
                 continue
             try:
                 answers[name] = solver(name).solve(problem)
