@@ -21,6 +21,7 @@ from phasewise.solvers import registry
 from phasewise.solvers.api import Solution
 from phasewise.solvers.certify import GAP_LIMIT, LESSER_GAP_LIMIT
 from phasewise.solvers.errors import SolveFailedError
+from phasewise.solvers.families.lexicographic import LexicographicProblem
 from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.session import Walk
 
@@ -221,6 +222,13 @@ def faults_of_levels(problem: MaxMinProblem, solution: Solution, *, closely: boo
     return found
 
 
+def least_level(problem: MaxMinProblem | LexicographicProblem) -> MaxMinProblem:
+    """Return the max-min problem of which a lexicographic one is the refinement; any other as it is."""
+    if isinstance(problem, MaxMinProblem):
+        return problem
+    return MaxMinProblem(problem.gain, problem.scale_factor, problem.capacity, problem.allowed)
+
+
 def failures(instance: Hostile) -> list[str]:
     """Return all that is wrong with what the backends make of an instance."""
     found = []
@@ -235,9 +243,10 @@ def failures(instance: Hostile) -> list[str]:
             except SolveFailedError as error:
                 if name in EXACT and tame(problem):
                     found.append(f"round {index}: {name} refuses: {error}")
-        best = reference(problem) if answers and usable(problem).any() else None
+        plain = least_level(problem)
+        best = reference(plain) if answers and usable(problem).any() else None
         for name, solution in answers.items():
-            wrong = faults(problem, solution, best, exact=registry.is_exact(registry.get(name)))
+            wrong = faults(plain, solution, best, exact=registry.is_exact(registry.get(name)))
             if problem.family == "lexicographic":
                 few = problem.jobs <= LEXICOGRAPHIC_JOBS and tame(problem)
                 wrong += faults_of_levels(problem, solution, closely=few and name == "water-filling")
