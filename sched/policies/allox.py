@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 
-from phasewise.sched.api import Allocation, ClusterView, Ints, Solve, TypeOrder
+from phasewise.sched.api import Allocation, ClusterView, Solve, TypeOrder
 from phasewise.sched.policy_options import PolicyOptions
 from phasewise.sched.registry import register_policy
 from phasewise.sched.statements import runnable_pairs
+from phasewise.sched.sticky import Served, still_served
 from phasewise.solvers.families.transport import TRANSPORT, TransportProblem
-
-
-class AlloXMemory(NamedTuple):
-    """Who is being served where: read-only, in order of job id. Any tuple of the two will do.
-
-    Attributes
-    ----------
-    job_id
-        (K,) int64, ascending.
-    worker_type
-        (K,) int64, index of the type that serves the job.
-    """
-
-    job_id: Ints
-    worker_type: Ints
 
 
 @register_policy
@@ -53,14 +39,14 @@ class AlloX:
         del options  # nothing to choose
 
     def allocate(self, view: ClusterView, solve: Solve, memory: object) -> Allocation:
-        """Return ones and zeros: the type each served job runs on, and the `AlloXMemory` of it.
+        """Return ones and zeros: the type each served job runs on, and the `Served` of it.
 
         Raises
         ------
         TypeError
             If ``memory`` is neither None nor what an earlier call returned.
         """
-        served = self._served(view.job_id, memory)
+        served = still_served(view.job_id, memory, self.name)
         free = view.capacity - np.bincount(served[served >= 0], minlength=view.capacity.size)
         pairs = runnable_pairs(view.throughput, free)
         waits = np.flatnonzero((served < 0) & pairs.any(axis=1) & (view.steps_remaining > 0.0))
@@ -76,22 +62,4 @@ class AlloX:
         x = np.zeros(view.throughput.shape)
         x[running, served[running]] = 1.0
         running = running[np.argsort(view.job_id[running], kind="stable")]
-        return Allocation(x, _remembered(view.job_id[running], served[running]))
-
-    def _served(self, job_id: Ints, memory: object) -> Ints:
-        """Return (J,) the type that serves each job so far, -1 for those that wait."""
-        served = np.full(job_id.size, -1, dtype=np.int64)
-        if memory is None:
-            return served
-        if not isinstance(memory, tuple) or len(memory) != len(AlloXMemory._fields):
-            raise TypeError(f"policy allox was given the memory of another policy: {type(memory).__name__}")
-        before, worker_type = memory
-        _, here, there = np.intersect1d(job_id, before, assume_unique=True, return_indices=True)
-        served[here] = worker_type[there]
-        return served
-
-
-def _remembered(job_id: Ints, worker_type: Ints) -> AlloXMemory:
-    job_id.flags.writeable = False
-    worker_type.flags.writeable = False
-    return AlloXMemory(job_id, worker_type)
+        return Allocation(x, Served.of(view.job_id[running], served[running]))

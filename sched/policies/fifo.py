@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 import random
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 
-from phasewise.sched.api import Allocation, ClusterView, Ints, Solve, TypeOrder
+from phasewise.sched.api import Allocation, ClusterView, Solve, TypeOrder
 from phasewise.sched.policy_options import PolicyOptions
 from phasewise.sched.registry import register_policy
-
-
-class FifoMemory(NamedTuple):
-    """Who is being served where: read-only, in order of job id. Any tuple of the two will do.
-
-    Attributes
-    ----------
-    job_id
-        (K,) int64, ascending.
-    worker_type
-        (K,) int64, index of the type that serves the job.
-    """
-
-    job_id: Ints
-    worker_type: Ints
+from phasewise.sched.sticky import Served, still_served
 
 
 @register_policy
@@ -50,7 +36,7 @@ class Fifo:
         self._seed = options.seed
 
     def allocate(self, view: ClusterView, solve: Solve, memory: object) -> Allocation:
-        """Return ones and zeros: the type each served job runs on, and the `FifoMemory` of it.
+        """Return ones and zeros: the type each served job runs on, and the `Served` of it.
 
         Raises
         ------
@@ -59,7 +45,7 @@ class Fifo:
         """
         del solve
         order = np.argsort(view.job_id, kind="stable")
-        served = _still_served(view.job_id[order], memory)
+        served = still_served(view.job_id[order], memory, self.name)
         kept = served >= 0
         gpus = view.scale_factor[order]
         free = view.capacity - np.bincount(served[kept], weights=gpus[kept], minlength=view.capacity.size)
@@ -75,7 +61,7 @@ class Fifo:
         kept = served >= 0
         x = np.zeros(view.throughput.shape)
         x[order[kept], served[kept]] = 1.0
-        return Allocation(x, _remembered(view.job_id[order[kept]], served[kept]))
+        return Allocation(x, Served.of(view.job_id[order[kept]], served[kept]))
 
 
 @register_policy
@@ -115,22 +101,3 @@ class FifoPerf:
                 x[row, best] = 1.0
                 free[best] -= gpus[row]
         return Allocation(x)
-
-
-def _still_served(job_id: Ints, memory: object) -> Ints:
-    """Return the type that serves each of ``job_id`` (ascending) so far, -1 for those that wait."""
-    served = np.full(job_id.size, -1, dtype=np.int64)
-    if memory is None:
-        return served
-    if not isinstance(memory, tuple) or len(memory) != len(FifoMemory._fields):
-        raise TypeError(f"policy fifo was given the memory of another policy: {type(memory).__name__}")
-    before, worker_type = memory
-    _, here, there = np.intersect1d(job_id, before, assume_unique=True, return_indices=True)
-    served[here] = worker_type[there]
-    return served
-
-
-def _remembered(job_id: Ints, worker_type: Ints) -> FifoMemory:
-    job_id.flags.writeable = False
-    worker_type.flags.writeable = False
-    return FifoMemory(job_id, worker_type)

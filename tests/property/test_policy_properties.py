@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.sched import registry
 from phasewise.sched.api import Allocation, ClusterView
-from phasewise.sched.policies.fifo import FifoMemory
 from phasewise.sched.policy_options import PolicyOptions
+from phasewise.sched.sticky import Served
 from phasewise.solvers.api import Solution
 from phasewise.solvers.problems import AllocationProblem
 from phasewise.solvers.session import Walk
@@ -158,6 +158,6 @@ def test_fifo_stays_sticky_and_feasible_while_jobs_complete(view: ClusterView, g
         waiting = sorted(set(now.job_id.tolist()) - served.keys())
         # Nobody starts ahead of an older job that waits.
         assert all(job < waiting[0] for job in served.keys() - kept.keys() if waiting)
-        assert isinstance(answer.memory, FifoMemory)
+        assert isinstance(answer.memory, Served)
         assert answer.memory.job_id.tolist() == sorted(served)
         memory, places = answer.memory, served
