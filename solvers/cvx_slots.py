@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+import numpy as np
+
 from phasewise.solvers.problems import Floats, Ints
 from phasewise.solvers.proofs import Duals
 
@@ -42,3 +44,10 @@ class SlotProgram(Protocol):
     def duals(self, duals: Mapping[int, Any], slots: Ints, scale: float) -> Duals:
         """Return the duals of the problem from CVXPY's; raise KeyError where one is missing."""
         ...
+
+
+def spread(values: Floats, slots: Ints, count: int, elsewhere: float = 0.0) -> Floats:
+    """Return ``values`` (R, ...) by row put into their ``slots`` (R,) of ``count``, and ``elsewhere`` in the others."""
+    wide = np.full((count, *values.shape[1:]), elsewhere)
+    wide[slots] = values
+    return wide

@@ -20,6 +20,7 @@ import cvxpy as cp
 import numpy as np
 
 from phasewise.solvers.buckets import Bucket
+from phasewise.solvers.cvx_slots import spread
 from phasewise.solvers.families.finish_time import FinishTimeProblem
 from phasewise.solvers.finish_time_newton import first_prices
 from phasewise.solvers.forms.tables import SLOTS
@@ -75,14 +76,14 @@ class FinishTimeSlots:
         until = problem.isolated * near
         ages, rest = problem.since_arrival / until, problem.steps_remaining / problem.needs(near) / until
         counts = waits | (problem.steps_remaining == 0.0)
-        self._gain.value = self._spread(gain / largest[:, None], slots)
-        self._of_level.value = self._spread(1.0 / largest, slots, 1.0)
-        self._empty.value = self._spread(np.where(waits, 0.0, 1.0), slots, 1.0)
-        self._scale_factor.value = self._spread(problem.scale_factor, slots)
+        self._gain.value = spread(gain / largest[:, None], slots, self.bucket.slots)
+        self._of_level.value = spread(1.0 / largest, slots, self.bucket.slots, 1.0)
+        self._empty.value = spread(np.where(waits, 0.0, 1.0), slots, self.bucket.slots, 1.0)
+        self._scale_factor.value = spread(problem.scale_factor, slots, self.bucket.slots)
         # a type without GPUs gains nobody anything; one GPU gives its row an interior
         self._capacity.value = np.where((gain > 0.0).any(axis=0), problem.capacity, 1.0)
-        self._age.value = self._spread(np.where(counts, ages, 0.0), slots)
-        self._rest.value = self._spread(np.where(waits, rest, 0.0), slots)
+        self._age.value = spread(np.where(counts, ages, 0.0), slots, self.bucket.slots)
+        self._rest.value = spread(np.where(waits, rest, 0.0), slots, self.bucket.slots)
         return near
 
     def x(self, primal: Mapping[int, Any], problem: FinishTimeProblem, slots: Ints) -> Floats:
@@ -94,9 +95,3 @@ class FinishTimeSlots:
         """Return the duals of the problem from CVXPY's; raise KeyError where one is missing."""
         del slots
         return Duals(capacity=np.asarray(duals[self._capacity_rows.id], dtype=np.float64).reshape(-1) * scale)
-
-    def _spread(self, values: Floats, slots: Ints, elsewhere: float = 0.0) -> Floats:
-        """Return ``values`` by job put into their slots."""
-        spread = np.full((self.bucket.slots, *values.shape[1:]), elsewhere)
-        spread[slots] = values
-        return spread

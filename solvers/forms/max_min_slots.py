@@ -25,6 +25,7 @@ import numpy as np
 
 from phasewise.solvers.buckets import Bucket
 from phasewise.solvers.cvx import moved_at_least
+from phasewise.solvers.cvx_slots import spread
 from phasewise.solvers.families.max_min import MAX_MIN_SWITCHING, MaxMinProblem
 from phasewise.solvers.forms.tables import SLOTS
 from phasewise.solvers.problems import Floats, Ints
@@ -95,19 +96,19 @@ class MaxMinSlots:
         scaled = gain / scale
         usable = problem.allowed_mask
         row_scale = np.sqrt(scaled.max(axis=1)).clip(*_ROW_SCALES)
-        self._gain.value = self._spread(scaled / row_scale[:, None], slots)
-        self._of_least.value = self._spread(1.0 / row_scale, slots)
-        self._empty.value = 1.0 - self._spread(np.ones(problem.jobs), slots)
-        self._scale_factor.value = self._spread(problem.scale_factor, slots)
+        self._gain.value = spread(scaled / row_scale[:, None], slots, self.bucket.slots)
+        self._of_least.value = spread(1.0 / row_scale, slots, self.bucket.slots)
+        self._empty.value = 1.0 - spread(np.ones(problem.jobs), slots, self.bucket.slots)
+        self._scale_factor.value = spread(problem.scale_factor, slots, self.bucket.slots)
         # a type without GPUs gains nobody anything; one GPU gives its row an interior
         self._capacity.value = np.where(usable.any(axis=0), problem.capacity, 1.0)
         self._jobs.value = float(problem.jobs)
         if self._worth is not None:
-            self._worth.value = self._spread(scaled * problem.linear_weight, slots)
+            self._worth.value = spread(scaled * problem.linear_weight, slots, self.bucket.slots)
         if self._previous is not None and self._cost is not None and problem.switching is not None:
             price = np.where(usable, problem.switching.cost, 0.0) * (problem.jobs / scale)
-            self._previous.value = self._spread(np.where(usable, problem.switching.previous, 0.0), slots)
-            self._cost.value = self._spread(price, slots)
+            self._previous.value = spread(np.where(usable, problem.switching.previous, 0.0), slots, self.bucket.slots)
+            self._cost.value = spread(price, slots, self.bucket.slots)
         return scale
 
     def x(self, primal: Mapping[int, Any], problem: MaxMinProblem, slots: Ints) -> Floats:
@@ -120,9 +121,3 @@ class MaxMinSlots:
         weights = (np.asarray(duals[self._gain_rows.id], dtype=np.float64).reshape(-1) * self._of_least.value)[slots]
         prices = np.asarray(duals[self._capacity_rows.id], dtype=np.float64).reshape(-1)
         return Duals(capacity=prices * (scale / slots.size), gain=weights / slots.size)
-
-    def _spread(self, values: Floats, slots: Ints) -> Floats:
-        """Return ``values`` by job put into their slots, 0 elsewhere."""
-        spread = np.zeros((self.bucket.slots, *values.shape[1:]))
-        spread[slots] = values
-        return spread

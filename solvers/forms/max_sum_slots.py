@@ -21,6 +21,7 @@ import cvxpy as cp
 import numpy as np
 
 from phasewise.solvers.buckets import Bucket
+from phasewise.solvers.cvx_slots import spread
 from phasewise.solvers.families.max_sum import MAX_SUM_SLO, MaxSumProblem
 from phasewise.solvers.forms.max_sum_lp import value_scale
 from phasewise.solvers.forms.tables import SLOTS
@@ -69,16 +70,16 @@ class MaxSumSlots:
             (J,) the slot of each job.
         """
         scale = value_scale(problem)
-        self._value.value = self._spread(problem.usable_value / scale, slots)
-        self._scale_factor.value = self._spread(problem.scale_factor, slots)
+        self._value.value = spread(problem.usable_value / scale, slots, self.bucket.slots)
+        self._scale_factor.value = spread(problem.scale_factor, slots, self.bucket.slots)
         # a type without GPUs is worth nothing to anybody; one GPU gives its row an interior
         self._capacity.value = np.where(problem.allowed_mask.any(axis=0), problem.capacity, 1.0)
         if self._promise_rows is not None:
             fastest = np.maximum(problem.rate.max(axis=1), np.finfo(np.float64).tiny)
-            self._fastest = self._spread(fastest, slots, 1.0)
-            self._rate.value = self._spread(problem.rate / fastest[:, None], slots)
-            self._need.value = self._spread(problem.need / fastest, slots)
-            self._free.value = self._spread(np.where(problem.need > 0.0, 0.0, 1.0), slots, 1.0)
+            self._fastest = spread(fastest, slots, self.bucket.slots, 1.0)
+            self._rate.value = spread(problem.rate / fastest[:, None], slots, self.bucket.slots)
+            self._need.value = spread(problem.need / fastest, slots, self.bucket.slots)
+            self._free.value = spread(np.where(problem.need > 0.0, 0.0, 1.0), slots, self.bucket.slots, 1.0)
         return scale
 
     def x(self, primal: Mapping[int, Any], problem: MaxSumProblem, slots: Ints) -> Floats:
@@ -93,9 +94,3 @@ class MaxSumSlots:
             return Duals(capacity=prices)
         weights = np.asarray(duals[self._promise_rows.id], dtype=np.float64).reshape(-1)[slots]
         return Duals(capacity=prices, slo=weights * scale / self._fastest[slots])
-
-    def _spread(self, values: Floats, slots: Ints, elsewhere: float = 0.0) -> Floats:
-        """Return ``values`` by job put into their slots."""
-        spread = np.full((self.bucket.slots, *values.shape[1:]), elsewhere)
-        spread[slots] = values
-        return spread
