@@ -75,8 +75,14 @@ def even_throughput(view: ClusterView, options: SpeedOptions) -> Floats:
     return np.where(pairs, rate[:, None], 0.0)
 
 
+def require_reference(options: SpeedOptions) -> None:
+    """Raise `ScenarioError` where the cluster, as far as it is known, does not have the reference type."""
+    if options.worker_types:
+        _reference(options.worker_types, options)
+
+
 def _reference(worker_types: tuple[str, ...], options: SpeedOptions) -> int | None:
-    """Return the index of the reference type, None where speeds are averaged."""
+    """Return the index of the reference type, None where speeds are averaged; raise `ScenarioError` without one."""
     name = options.reference_type or (GAVEL_REFERENCE if options.reference_speeds else None)
     if name is None:
         return None

@@ -9,7 +9,7 @@ import numpy as np
 from phasewise.sched.api import Allocation, ClusterView, Floats, Ints, Solve, TypeOrder
 from phasewise.sched.policy_options import PolicyOptions, SpeedOptions
 from phasewise.sched.registry import register_policy
-from phasewise.sched.statements import even_throughput, isolated_share, possible_pairs, spread
+from phasewise.sched.statements import even_throughput, isolated_share, possible_pairs, require_reference, spread
 from phasewise.solvers.families.finish_time import FINISH_TIME, FinishTimeProblem
 
 
@@ -111,6 +111,7 @@ class FinishTimeFairness:
     families: ClassVar[frozenset[str]] = frozenset({FINISH_TIME})
 
     def __init__(self, options: SpeedOptions) -> None:
+        require_reference(options)
         self._options = options
 
     def allocate(self, view: ClusterView, solve: Solve, memory: object) -> Allocation:

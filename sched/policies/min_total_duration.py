@@ -9,7 +9,7 @@ import numpy as np
 from phasewise.sched.api import Allocation, ClusterView, Floats, Solve, TypeOrder
 from phasewise.sched.policy_options import PolicyOptions, SpeedOptions
 from phasewise.sched.registry import register_policy
-from phasewise.sched.statements import even_throughput, possible_pairs, spread
+from phasewise.sched.statements import even_throughput, possible_pairs, require_reference, spread
 from phasewise.solvers.families.max_min import MAX_MIN, MaxMinProblem
 
 
@@ -49,6 +49,7 @@ class MinTotalDuration:
     families: ClassVar[frozenset[str]] = frozenset({MAX_MIN})
 
     def __init__(self, options: SpeedOptions) -> None:
+        require_reference(options)
         self._options = options
 
     def allocate(self, view: ClusterView, solve: Solve, memory: object) -> Allocation:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -266,3 +268,14 @@ def test_where_nobody_has_anything_left_nothing_is_solved(name: str) -> None:
     view = view_of([[0, 0], [1, 1]], [1, 1], steps_remaining=[10.0, 0.0])
     assert not registry.policy(name).allocate(view, solve, None).x.any()
     assert not solve.problems
+
+
+@pytest.mark.parametrize("policy", AGNOSTIC)
+def test_a_reference_type_that_the_cluster_lacks_is_refused_before_the_run(
+    phasewise: Callable, tmp_path: Path, policy: str
+) -> None:
+    reference = ("--set", "policy.options.reference_type=t4")
+    said = phasewise("run", "toy", "--policy", policy, *reference, "-q", "--out", tmp_path / "run")
+    assert said.code == 2
+    assert "the cluster has none; allowed: k80, p100, v100" in said.err
+    assert not (tmp_path / "run").exists()
