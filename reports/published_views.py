@@ -29,8 +29,8 @@ _SEVERAL = 2  # runs whose peaks can differ
 _FORMS = {
     ("max_min", False): "max-min",
     ("max_min", True): "max-min, canonical",
-    ("max_min_switching", False): "max-min with the cost of moving",
-    ("max_min_switching", True): "max-min with the cost of moving, canonical",
+    ("max_min_switching", False): "max-min with movement cost",
+    ("max_min_switching", True): "max-min with movement cost, canonical",
     ("lexicographic", False): "lexicographic (water filling)",
 }
 
