@@ -50,9 +50,11 @@ from phasewise.solvers import registry as solvers
 from phasewise.solvers.api import State
 from phasewise.solvers.errors import SolverError
 from phasewise.solvers.families.max_min import MAX_MIN_SWITCHING
+from phasewise.solvers.families.moving_sum import MAX_SUM_SWITCHING
 from phasewise.solvers.problems import AllocationProblem
 from phasewise.solvers.session import Solved, Solver, open_solver
 
+_MOVING = frozenset({MAX_MIN_SWITCHING, MAX_SUM_SWITCHING})
 PROGRESS_ROUNDS = 32  # rounds between two reports of progress
 
 
@@ -247,7 +249,7 @@ def _require_families(policy: Policy, solver: Solver) -> None:
     for name, taken in solver.families.items():
         for family in sorted(stated - taken):
             able = [each.name for each in solvers.describe() if each.installed and family in each.families]
-            cause = ", as migration.enabled makes moving cost" if family == MAX_MIN_SWITCHING else ""
+            cause = ", as migration.enabled makes moving cost" if family in _MOVING else ""
             raise ScenarioError(
                 f"solver {name} does not take problem family {family}, which policy {policy.name} states{cause}; "
                 f"choose a solver that does: {', '.join(able)}"

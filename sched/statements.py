@@ -127,7 +127,9 @@ def max_min_problem(view: ClusterView, throughput: Floats, options: MaxMinOption
     Source: OSDI'20 s4.1.
     """
     pairs, rows = possible_pairs(view, options)
-    previous, move_cost = _moving(view, rows, options.move_weight)
+    previous, lost = movement(view, rows, options)
+    if lost is not None:
+        lost = lost / max(1, int(rows.sum()))
     problem = MaxMinProblem(
         gain=_fair_gain(view, throughput, rows),
         scale_factor=view.scale_factor[rows],
@@ -135,7 +137,7 @@ def max_min_problem(view: ClusterView, throughput: Floats, options: MaxMinOption
         allowed=pairs,
         linear_weight=CANONICAL_WEIGHT if options.canonical else 0.0,
         previous=previous,
-        move_cost=move_cost,
+        move_cost=lost,
         keys=view.job_id[rows],
     )
     return problem, rows
@@ -176,11 +178,14 @@ def water_filling_problem(
     return LexicographicProblem(gain, view.scale_factor[rows], view.capacity, pairs, view.job_id[rows]), rows
 
 
-def _moving(view: ClusterView, rows: Bools, move_weight: float) -> tuple[Floats | None, Floats | None]:
-    """Return the allocation in force and what leaving it costs, of the jobs in ``rows``; None where moving is free."""
-    if view.previous is None or view.migration_s is None or not move_weight:
+def movement(view: ClusterView, rows: Bools, options: PolicyOptions) -> tuple[Floats | None, Floats | None]:
+    """Return the (R, W) allocation in force of the jobs in ``rows``, and the part of a round that starting each costs.
+
+    The part is weighted by the options; both are None where moving is free.
+    """
+    if view.previous is None or view.migration_s is None or not options.move_weight:
         return None, None
-    return view.previous[rows], view.migration_s[rows] * (move_weight / max(1, int(rows.sum())))
+    return view.previous[rows], view.migration_s[rows] * options.move_weight
 
 
 def spread(x_rows: Floats, rows: Bools) -> Floats:

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import cvxpy as cp
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.solvers.problems import Floats
+from phasewise.solvers.families.moving import Switching
+from phasewise.solvers.problems import Floats, Ints
 from phasewise.solvers.proofs import Duals
 
 RowDuals = Mapping[int, Any]
 """CVXPY's duals by the id of their constraint."""
+
+MOST_MOVED: Final = 2.0
+"""Of a pair's time, beyond what can be moved: without a limit a move that costs nothing would be unbounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,20 @@ def moved_at_least(x: Any, previous: Any) -> tuple[cp.Variable, list[cp.Constrai
     """
     moved = cp.Variable(x.shape)
     return moved, [moved >= x - previous, moved >= previous - x]
+
+
+def movement_cost(x: Any, switching: Switching, pairs: Ints, unit: float) -> tuple[Any, list[cp.Constraint]]:
+    """Return the expression of what leaving the allocation in force for ``x`` costs, times ``unit``, and its rows.
+
+    Parameters
+    ----------
+    x
+        (k,) CVXPY expression over ``pairs``, (k,) flat indices into (R, W).
+    """
+    previous, cost = switching.previous.ravel()[pairs], switching.cost.ravel()[pairs] * unit
+    priced = np.flatnonzero(cost)  # a move that is free would leave its variable unbounded
+    moved, rows = moved_at_least(x[priced], previous[priced])
+    return cost[priced] @ moved, rows
 
 
 def vector(duals: RowDuals, constraint_id: int) -> Floats:

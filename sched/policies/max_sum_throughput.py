@@ -10,9 +10,10 @@ from phasewise.sched.api import Allocation, ClusterView, Floats, GivenUp, Ints, 
 from phasewise.sched.errors import ScenarioError
 from phasewise.sched.policy_options import MaxSumOptions
 from phasewise.sched.registry import register_policy
-from phasewise.sched.statements import possible_pairs, proportional_throughput, spread
+from phasewise.sched.statements import movement, possible_pairs, proportional_throughput, spread
 from phasewise.solvers.families.max_sum import MAX_SUM, MAX_SUM_SLO, MaxSumProblem
-from phasewise.solvers.problems import Bools
+from phasewise.solvers.families.moving_sum import MAX_SUM_SWITCHING, MovingSumProblem
+from phasewise.solvers.problems import AllocationProblem, Bools
 
 
 class SloMemory(NamedTuple):
@@ -40,10 +41,11 @@ class _MaxSum:
     type_order: ClassVar[TypeOrder] = TypeOrder.FIXED
     needs_positive_priority: ClassVar[bool] = False
     options: ClassVar[type[MaxSumOptions]] = MaxSumOptions
-    families: ClassVar[frozenset[str]] = frozenset({MAX_SUM})
+    free_families: ClassVar[frozenset[str]] = frozenset({MAX_SUM})
 
     def __init__(self, options: MaxSumOptions) -> None:
         self._options = options
+        self.families = frozenset({MAX_SUM_SWITCHING}) if options.move_weight else self.free_families
         if self.per_cost and not options.gpu_hour_prices:
             of = ", ".join(options.worker_types) or "every worker type"
             raise ScenarioError(
@@ -57,7 +59,18 @@ class _MaxSum:
         problem, rows = self._stated(view)
         if not rows.any():
             return Allocation(np.zeros(view.throughput.shape))
-        return Allocation(spread(solve(problem).x, rows))
+        return Allocation(spread(solve(self._with_movement(problem, view, rows)).x, rows))
+
+    def _with_movement(self, problem: MaxSumProblem, view: ClusterView, rows: Bools) -> AllocationProblem:
+        """Return ``problem`` less what leaving the allocation in force costs; as it is where moving is free.
+
+        Time that a start takes is time in which the job makes nothing: a unit of x_ij that moves costs
+        value_ij * migration_s_ij / round_s, times the weight.
+        """
+        previous, lost = movement(view, rows, self._options)
+        if previous is None or lost is None:
+            return problem
+        return MovingSumProblem(**problem.stated(), previous=previous, move_cost=lost * problem.value)
 
     def _stated(self, view: ClusterView) -> tuple[MaxSumProblem, Bools]:
         """Return the problem of the jobs that can run, and which those are, (J,) bool."""
@@ -123,7 +136,7 @@ class MaxSumThroughputNormalizedByCostPerfSLOs(_MaxSum):
 
     name: ClassVar[str] = "max_sum_throughput_normalized_by_cost_perf_SLOs"
     per_cost: ClassVar[bool] = True
-    families: ClassVar[frozenset[str]] = frozenset({MAX_SUM, MAX_SUM_SLO})
+    free_families: ClassVar[frozenset[str]] = frozenset({MAX_SUM, MAX_SUM_SLO})
 
     def allocate(self, view: ClusterView, solve: Solve, memory: object) -> Allocation:
         """Return an optimum of the problem, whose SLOs are given up, and the `SloMemory`."""
@@ -146,7 +159,7 @@ class MaxSumThroughputNormalizedByCostPerfSLOs(_MaxSum):
             if self._options.slos_all_or_none and (given_up.alone or given_up.together):
                 asked = _ids(np.sort(ids[needed > 0.0]))
                 problem, given_up = self._stated(view)[0], GivenUp(passed, (), asked)
-        x = spread(solve(problem).x, rows)
+        x = spread(solve(self._with_movement(problem, view, rows)).x, rows)
         changed = given_up != GivenUp(_ids(last.passed), _ids(last.alone), _ids(last.together))
         return Allocation(x, _memory(prices, given_up), given_up if changed else None)
 

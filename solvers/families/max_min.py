@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 import numpy as np
 
 from phasewise.solvers.errors import ProblemError
-from phasewise.solvers.families.moving import Switching
+from phasewise.solvers.families.moving import Switching, check_movement, hardly_moved_put_back, within_all_time
 from phasewise.solvers.problems import (
     AllocationProblem,
     Bools,
@@ -25,10 +25,6 @@ from phasewise.solvers.rows import Keys, Teams
 MAX_MIN: Final = "max_min"
 MAX_MIN_SWITCHING: Final = "max_min_switching"
 
-_MATRIX: Final = 2  # dimensions
-_ROW_SLACK: Final = 1e-6  # what a solver's tolerance may leave of a previous allocation above a sum of 1
-_ROUNDED_ROW: Final = 1.0 + 1e-15  # a row's sum that is 1 but for rounding
-_HARDLY: Final = 1e-8  # of a job's time: a move that is none
 _ABSURD: Final = 1e100  # duals of this size prove nothing and would overflow
 
 
@@ -82,12 +78,7 @@ class MaxMinProblem(AllocationProblem):
 
     def __post_init__(self) -> None:
         """Scale what is in force to at most all of a job's time, where it is off by no more than a tolerance."""
-        previous = self.previous
-        if previous is None or previous.ndim != _MATRIX or previous.dtype != np.float64 or not previous.size:
-            return  # `validate` says what is wrong
-        total = previous.sum(axis=1)
-        if _ROUNDED_ROW < total.max() <= 1.0 + _ROW_SLACK:
-            object.__setattr__(self, "previous", previous / np.maximum(total, 1.0)[:, None])
+        object.__setattr__(self, "previous", within_all_time(self.previous))
 
     @property
     def family(self) -> str:
@@ -163,7 +154,7 @@ class MaxMinProblem(AllocationProblem):
         if not 0.0 <= self.linear_weight < np.inf:
             raise ProblemError(f"linear_weight is {self.linear_weight!r}; expected a finite number of at least 0")
         if self.previous is not None or self.move_cost is not None:
-            _check_switching(self.previous, self.move_cost, self.gain.shape)
+            check_movement(self.previous, self.move_cost, self.gain.shape)
         if (self.members is None) != (self.partner_gain is None):
             raise ProblemError("members and partner_gain are given one without the other; expected both, or none")
         if self.partner_gain is not None:
@@ -180,7 +171,7 @@ class MaxMinProblem(AllocationProblem):
         return self.teams.sums(own, np.einsum("ij,ij->i", self.partner_gain[pairs], x[pairs]))
 
     def objective(self, x: Floats) -> float:
-        """Return least gain plus weighted mean gain less the cost of moving at ``x`` (R, W); 0 without jobs."""
+        """Return least gain plus weighted mean gain less the movement cost at ``x`` (R, W); 0 without jobs."""
         if self.rows == 0:
             return 0.0
         gains = self.gains(x)
@@ -195,9 +186,9 @@ class MaxMinProblem(AllocationProblem):
         return self.packed(x)
 
     def magnitude(self, x: Floats) -> float:
-        """Return what a gap at ``x`` (R, W) is relative to where that is more than the bound: 0 without switching.
+        """Return what a gap at ``x`` (R, W) is relative to where that is more than the bound: 0 without movement cost.
 
-        With a switching term, gains and costs added up, at least the equal shares' gain. Gains and the cost of moving
+        With a movement cost, gains and costs added up, at least the equal shares' gain. Gains and the movement cost
         may cancel, and staying may be worth nothing: then no gap is small relative to the objective. Relative to this
         it is as small as in the plain problem. Where equal shares leave some job without gain, what it would cost to
         move every job stands for them.
@@ -217,15 +208,10 @@ class MaxMinProblem(AllocationProblem):
         return relative_gap(bound, self.objective(x), self.magnitude(x))
 
     def mended(self, x: Floats) -> Floats | None:
-        """Return ``x`` (R, W) with all that has hardly moved put back to where it was; None where moving is free.
-
-        A solver's dust of 1e-10 on a pair is nothing to a gain, but costs its move: where moving is dear beside what
-        there is to gain, dust alone was seen to cost 3e-5 of the objective.
-        """
+        """Return ``x`` (R, W) with all that has hardly moved put back to where it was; None where moving is free."""
         if self.previous is None:
             return None
-        previous = np.where(self.allowed_mask, self.previous, 0.0)
-        return self.project(np.where(np.abs(x - previous) <= _HARDLY, previous, x))
+        return self.project(hardly_moved_put_back(x, self.previous, self.allowed_mask))
 
     def prove(self, x: Floats, duals: Duals) -> Proof | None:
         """Return the bound by weights of gains, capacity prices and, for rows of two jobs, prices of their time."""
@@ -242,7 +228,7 @@ class MaxMinProblem(AllocationProblem):
         For l >= 0 with sum_k l_k >= 1 and p >= 0 the optimum is at most sum_i worth_i(v_i) + sum_j p_j N_j with
         v_ij = a_ij (l_i + c / J) - s_i p_j, where c is the linear weight (gains are never negative, hence neither is
         t: a sum above 1 loses nothing in validity). worth_i is what job i can make of a unit of time at these values:
-        max(0, max_j v_ij), or with a switching term `Switching.worth`. Duals that sum to less than 1 are scaled up;
+        max(0, max_j v_ij), or with a movement cost `Switching.worth`. Duals that sum to less than 1 are scaled up;
         where t stands alone in the objective also down, which can only sharpen the bound. A row of two jobs has both
         their gains in v_i, and takes time of both: see `_shared_worth`.
         Without any duals the optimum is at most the smallest ceiling max_j a_ij plus what the other terms can reach.
@@ -317,24 +303,6 @@ class MaxMinProblem(AllocationProblem):
             return worth
         kept = np.maximum(value + switching.cost - teams.spread(prices)[:, None], 0.0) * self.allowed_mask
         return worth + float(np.einsum("ij,ij->", kept - switching.cost, switching.previous))
-
-
-def _check_switching(previous: Floats | None, move_cost: Floats | None, shape: tuple[int, ...]) -> None:
-    """Raise `ProblemError` where the previous allocation or the cost of leaving it is missing or wrong."""
-    if previous is None or move_cost is None:
-        given, missing = ("move_cost", "previous") if previous is None else ("previous", "move_cost")
-        raise ProblemError(f"{given} is given without {missing}; expected both, or none where moving is free")
-    if previous.shape != shape:
-        raise ProblemError(f"previous has shape {previous.shape}; expected (jobs, worker types) = {shape}")
-    if move_cost.shape not in (shape, (shape[0], 1)):
-        shapes = f"(jobs, worker types) = {shape} or (jobs, 1)"
-        raise ProblemError(f"move_cost has shape {move_cost.shape}; expected {shapes}")
-    check_values("previous", previous, zero_is_fine=True)
-    check_values("move_cost", move_cost, zero_is_fine=True)
-    total = previous.sum(axis=1)
-    if total.size and total.max() > 1.0 + _ROW_SLACK:
-        job = int(total.argmax())
-        raise ProblemError(f"previous[{job}] sums to {float(total[job])!r}; expected at most 1, the job's whole time")
 
 
 FAMILIES: Final = (MaxMinProblem,)

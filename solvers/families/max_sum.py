@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,21 @@ MAX_SUM_SLO: Final = "max_sum_slo"
 
 KEPT: Final = 1e-6
 """A promise counts as kept to within this part of it: what any constraint may be off before an answer is refused."""
+
+
+class Worth(NamedTuple):
+    """What duals say that things are worth; together a bound on any sum.
+
+    Attributes
+    ----------
+    of_time
+        (J, W) a unit of a job's time on a type: v_ij + l_i T_ij - s_i p_j.
+    constant
+        All GPUs at their prices, less all promised rates at theirs.
+    """
+
+    of_time: Floats
+    constant: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,12 +148,19 @@ class MaxSumProblem(AllocationProblem):
 
     def prove(self, x: Floats, duals: Duals) -> Proof | None:
         """Return the bound that prices of GPUs and of promised rates prove."""
+        worth = self.worth(duals)
+        if worth is None:
+            return None
+        bound = self._paid(worth.of_time) + worth.constant
+        return Proof(bound, self.gap(bound, x)) if np.isfinite(bound) else None
+
+    def worth(self, duals: Duals) -> Worth | None:
+        """Return what time and GPUs are worth at ``duals``; None where these are not of this problem."""
         prices, weights = duals.vector("capacity", self.types), self._weights(duals)
         if prices is None or weights is None:
             return None
-        worth = self.usable_value + weights[:, None] * self.rate - self.scale_factor[:, None] * prices
-        bound = self._paid(worth) + float(prices @ self.capacity) - float(weights @ self.need)
-        return Proof(bound, self.gap(bound, x)) if np.isfinite(bound) else None
+        of_time = self.usable_value + weights[:, None] * self.rate - self.scale_factor[:, None] * prices
+        return Worth(of_time, float(prices @ self.capacity) - float(weights @ self.need))
 
     def refute(self, duals: Duals) -> Infeasibility | None:
         """Return the proof that the promises cannot all be kept, or None where ``duals`` prove no such thing.

@@ -8,7 +8,7 @@ import cvxpy as cp
 import numpy as np
 from scipy import sparse
 
-from phasewise.solvers.cvx import CvxProgram, RowDuals, moved_at_least, vector
+from phasewise.solvers.cvx import CvxProgram, RowDuals, movement_cost, vector
 from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.forms.tables import CVX
 from phasewise.solvers.proofs import Duals
@@ -72,10 +72,8 @@ def _scaled(problem: MaxMinProblem, scale: float) -> CvxProgram:
         objective = objective + (problem.linear_weight * gains) @ x
     rows = [gain_rows, time @ x <= 1, capacity_rows]
     if switching := problem.switching:
-        previous, cost = switching.previous.ravel()[pairs], switching.cost.ravel()[pairs] * (jobs / scale)
-        priced = np.flatnonzero(cost)  # a move that is free would leave its variable unbounded
-        moved, moved_rows = moved_at_least(x[priced], previous[priced])
-        objective, rows = objective - cost[priced] @ moved, rows + moved_rows
+        lost, moved_rows = movement_cost(x, switching, pairs, jobs / scale)
+        objective, rows = objective - lost, rows + moved_rows
     program = cp.Problem(cp.Maximize(objective), rows)
 
     def to_duals(duals: RowDuals) -> Duals:

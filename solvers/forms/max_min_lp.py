@@ -12,9 +12,7 @@ each gain row by its largest entry r_i::
 
 A pair that is not allowed is a column fixed at 0, so the sparsity pattern depends on R and W alone and is kept.
 
-With a switching term x_ij is the sum of two columns with the same entries: the time added, as above, at the cost c_ij,
-and the time kept, 0 <= k_ij <= previous_ij, which saves c_ij. Leaving everything costs sum_ij c_ij previous_ij, a
-constant that is left out. There are no further rows, and a kept column only where something can be kept.
+With a movement cost x_ij is the sum of time added and time kept, see `phasewise.solvers.forms.time_kept`.
 
 Where a row is a team of two, its columns have an entry more in the gain row and in the time row of the second member.
 """
@@ -22,15 +20,14 @@ Where a row is a team of two, its columns have an entry more in the gain row and
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import lru_cache
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from phasewise.solvers.families.max_min import MaxMinProblem
-from phasewise.solvers.families.moving import Switching
 from phasewise.solvers.forms.tables import LP
+from phasewise.solvers.forms.time_kept import with_time_kept
 from phasewise.solvers.lp import INFINITE, KEPT_SHAPES, Int32s, LinearProgram
 from phasewise.solvers.problems import Floats
 from phasewise.solvers.proofs import Duals
@@ -44,7 +41,7 @@ _MOST_ROW_SCALE: Final = 1e6  # beyond, t's coefficient would come near the 1e-9
 def to_lp(problem: MaxMinProblem) -> LinearProgram:
     """Return the problem as a linear program with columns x, level and kept, and rows gain, time and capacity."""
     lp = _single(problem) if problem.teams is None else _teams(problem, problem.teams)
-    return lp if problem.switching is None else _with_time_kept(lp, problem.switching, problem.jobs)
+    return lp if problem.switching is None else with_time_kept(lp, problem.switching, problem.jobs / lp.scale)
 
 
 def _single(problem: MaxMinProblem) -> LinearProgram:
@@ -156,32 +153,6 @@ def _to_duals(jobs: int, scale: float, row_scale: Floats) -> Callable[[Mapping[s
         return Duals(capacity=rows["capacity"] * unit, gain=gain, time=rows["time"] * unit)
 
     return to_duals
-
-
-def _with_time_kept(lp: LinearProgram, switching: Switching, jobs: int) -> LinearProgram:
-    """Return the program with the cost of time added, and a column more for every pair with time that can be kept."""
-    added = lp.columns["x"]
-    price = switching.cost.ravel() * (jobs / lp.scale)
-    upper = np.minimum(switching.previous.ravel(), lp.col_upper[added])
-    kept = np.flatnonzero(upper)  # a pair that is not allowed keeps nothing
-    cost = np.concatenate((lp.cost, lp.cost[kept] + price[kept]))
-    cost[added] -= price
-    counts = lp.start[kept + 1] - lp.start[kept]
-    ends = np.cumsum(counts)
-    entries = np.arange(counts.sum()) + np.repeat(lp.start[kept] - (ends - counts), counts)
-    before = lp.cost.size
-    return replace(
-        lp,
-        cost=cost,
-        col_lower=np.zeros(cost.size),
-        col_upper=np.concatenate((lp.col_upper, upper[kept])),
-        start=np.concatenate((lp.start, lp.start[-1] + ends.astype(np.int32))),
-        index=np.concatenate((lp.index, lp.index[entries])),
-        value=np.concatenate((lp.value, lp.value[entries])),
-        continuous=np.zeros(cost.size, dtype=np.int32),
-        columns={**lp.columns, "kept": slice(before, cost.size)},
-        pairs={**lp.pairs, "kept": kept},
-    )
 
 
 class _Pattern(NamedTuple):

@@ -11,7 +11,7 @@ in V weighted by the linear term; E_i is 1 / r_i in a slot with a job and 0 in a
          moved_ij >= x_ij - P_ij, moved_ij >= P_ij - x_ij, moved_ij <= 2
          x >= 0
 
-A pair that is not allowed has a gain of 0 and no cost of moving: time spent on it gains nothing and is taken off the
+A pair that is not allowed has a gain of 0 and no movement cost: time spent on it gains nothing and is taken off the
 answer. Fixing it by a bound of 0 instead would leave interior points without an interior.
 """
 
@@ -24,7 +24,7 @@ import cvxpy as cp
 import numpy as np
 
 from phasewise.solvers.buckets import Bucket
-from phasewise.solvers.cvx import moved_at_least
+from phasewise.solvers.cvx import MOST_MOVED, moved_at_least
 from phasewise.solvers.cvx_slots import spread
 from phasewise.solvers.families.max_min import MAX_MIN_SWITCHING, MaxMinProblem
 from phasewise.solvers.forms.tables import SLOTS
@@ -34,8 +34,6 @@ from phasewise.solvers.proofs import Duals
 _ROW_SCALES: Final = (1e-3, 1e3)
 """Limits of r_i. The root, because both ends fail where units differ by decades: unscaled rows lose SCS its way, rows
 divided by their largest entry leave an interior point's absolute tolerance too little of x."""
-
-_MOST_MOVED: Final = 2.0  # beyond what can be moved; without a limit a move that costs nothing would be unbounded
 
 
 @SLOTS.register(MaxMinProblem)
@@ -79,7 +77,7 @@ class MaxMinSlots:
         if self._previous is not None:
             moved, moved_rows = moved_at_least(x, self._previous)
             objective = objective - cp.sum(cp.multiply(self._cost, moved))
-            rows += [*moved_rows, moved <= _MOST_MOVED]
+            rows += [*moved_rows, moved <= MOST_MOVED]
         self.program = cp.Problem(cp.Maximize(objective), rows)
 
     def fill(self, problem: MaxMinProblem, slots: Ints) -> float:

@@ -22,7 +22,7 @@ import numpy as np
 
 from phasewise.solvers.buckets import Bucket
 from phasewise.solvers.cvx_slots import spread
-from phasewise.solvers.families.max_sum import MAX_SUM_SLO, MaxSumProblem
+from phasewise.solvers.families.max_sum import MAX_SUM, MaxSumProblem
 from phasewise.solvers.forms.max_sum_lp import value_scale
 from phasewise.solvers.forms.tables import SLOTS
 from phasewise.solvers.problems import Floats, Ints
@@ -52,12 +52,17 @@ class MaxSumSlots:
         rows = [cp.sum(self._x, axis=1) <= 1, self._capacity_rows]
         self._promise_rows = None
         self._fastest = np.ones(slots)
-        if bucket.family == MAX_SUM_SLO:
+        if bucket.family != MAX_SUM:
             self._rate, self._free = cp.Parameter(shape, nonneg=True), cp.Parameter(slots, nonneg=True)
             self._need = cp.Parameter(slots, nonneg=True)
             self._promise_rows = cp.sum(cp.multiply(self._rate, self._x), axis=1) + self._free >= self._need
             rows.append(self._promise_rows)
-        self.program = cp.Problem(cp.Maximize(cp.sum(cp.multiply(self._value, self._x))), rows)
+        self.program = cp.Problem(cp.Maximize(self._objective(rows)), rows)
+
+    def _objective(self, rows: list[cp.Constraint]) -> Any:
+        """Return the objective, with what else it takes added to ``rows``."""
+        del rows
+        return cp.sum(cp.multiply(self._value, self._x))
 
     def fill(self, problem: MaxSumProblem, slots: Ints) -> float:
         """Put ``problem`` into the parameters; return what its values were divided by.

@@ -16,6 +16,7 @@ from phasewise.sched.errors import ScenarioError
 from phasewise.sched.policy_options import PolicyOptions
 from phasewise.solvers.api import Solution
 from phasewise.solvers.families.max_sum import MaxSumProblem
+from phasewise.solvers.families.moving_sum import MovingSumProblem
 from phasewise.solvers.problems import AllocationProblem
 from phasewise.solvers.session import Walk
 
@@ -44,8 +45,8 @@ def view_of(throughput: list[list[float]], capacity: list[float], **others: Any)
 class Recorder:
     """Solves, and keeps what was asked."""
 
-    def __init__(self) -> None:
-        self.walk = Walk.of("structured", {}, PhaseTimer())
+    def __init__(self, walk: Walk | None = None) -> None:
+        self.walk = walk or Walk.of("structured", {}, PhaseTimer())
         self.problems: list[AllocationProblem] = []
 
     def __call__(self, problem: AllocationProblem) -> Solution:
@@ -89,6 +90,24 @@ def test_throughputs_may_be_taken_relative_to_an_equal_share() -> None:
 def test_in_the_original_s_form_every_pair_of_a_job_is_open() -> None:
     problem = stated(PLAIN, view_of([[1, 0]], [1, 1]), PolicyOptions(mask_impossible=False))
     assert problem.allowed_mask.all()
+
+
+@pytest.mark.parametrize("name", [PLAIN, PER_COST, SLOS])
+def test_a_start_costs_what_a_job_would_make_in_the_time_that_it_takes(name: str) -> None:
+    view = view_of(
+        [[1, 2, 4], [0, 0, 0], [3, 6, 9]],
+        [1, 1, 1],
+        previous=[[1.0, 0, 0], [0, 0, 0], [0, 0, 0.5]],
+        migration_s=[[90.0, 180.0, 90.0], [90.0] * 3, [0.0] * 3],
+    )
+    solve = Recorder(Walk.of("highs-direct", {}, PhaseTimer()))
+    policy = registry.policy(name, told(move_weight=1.0 / 360.0), {})
+    policy.allocate(view, solve, None)
+    (problem,) = solve.problems
+    assert isinstance(problem, MovingSumProblem)
+    assert {problem.family} == policy.families  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(problem.previous, [[1, 0, 0], [0, 0, 0.5]])
+    np.testing.assert_allclose(problem.move_cost, problem.value * [[0.25, 0.5, 0.25], [0, 0, 0]])
 
 
 @pytest.mark.parametrize("name", [PER_COST, SLOS])
