@@ -5,15 +5,47 @@ What is to be relied on has its name here; the parts (`phasewise.sched`, `phasew
 
 from __future__ import annotations
 
-__all__ = ["__version__"]
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from phasewise.solvers.api import Solution
+    from phasewise.solvers.asking import solve
+    from phasewise.solvers.families.finish_time import FinishTimeProblem as FinishTime
+    from phasewise.solvers.families.lexicographic import LexicographicProblem as Lexicographic
+    from phasewise.solvers.families.max_min import MaxMinProblem as MaxMin
+    from phasewise.solvers.families.max_sum import MaxSumProblem as MaxSum
+    from phasewise.solvers.families.transport import TransportProblem as Transport
+
+__all__ = ["FinishTime", "Lexicographic", "MaxMin", "MaxSum", "Solution", "Transport", "__version__", "solve"]
 
 __version__: str
 
+_FAMILIES: Final = "phasewise.solvers.families"
+_PLACES: Final = {
+    "FinishTime": (f"{_FAMILIES}.finish_time", "FinishTimeProblem"),
+    "Lexicographic": (f"{_FAMILIES}.lexicographic", "LexicographicProblem"),
+    "MaxMin": (f"{_FAMILIES}.max_min", "MaxMinProblem"),
+    "MaxSum": (f"{_FAMILIES}.max_sum", "MaxSumProblem"),
+    "Solution": ("phasewise.solvers.api", "Solution"),
+    "Transport": (f"{_FAMILIES}.transport", "TransportProblem"),
+    "solve": ("phasewise.solvers.asking", "solve"),
+}
+"""Where each name is, looked up when it is first asked for: importing a part of the package costs nothing more."""
 
-def __getattr__(name: str) -> str:
-    """Return what is looked up only when asked for, so that importing a part of the package costs nothing more."""
-    if name != "__version__":
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415
+
+        return version(__name__)
+    if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib.metadata import version  # noqa: PLC0415
+    from importlib import import_module  # noqa: PLC0415
 
-    return version(__name__)
+    module, attribute = _PLACES[name]
+    found = globals()[name] = getattr(import_module(module), attribute)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -69,7 +69,9 @@ def within_all_time(previous: Floats | None) -> Floats | None:
 
     What is off by more, or of another shape, is returned as it is: `check_movement` says what is wrong.
     """
-    if previous is None or previous.ndim != _MATRIX or previous.dtype != np.float64 or not previous.size:
+    if not isinstance(previous, np.ndarray) or previous.ndim != _MATRIX or previous.dtype != np.float64:
+        return previous
+    if not previous.size:
         return previous
     total = previous.sum(axis=1)
     if _ROUNDED_ROW < total.max() <= 1.0 + _ROW_SLACK:
