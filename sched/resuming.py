@@ -35,13 +35,14 @@ class Standing:
         Its `run.json`, where it is over.
     checkpoint
         From where it can go on; None, where it is not over, means from the beginning.
-    notes
-        What whoever asked should know.
+    notes, doubts
+        What whoever asked should know, and should be warned of.
     """
 
     over: Mapping[str, Any] | None = None
     checkpoint: Checkpoint | None = None
     notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 def standing(scenario: Scenario, out: Path) -> Standing:
@@ -60,18 +61,20 @@ def standing(scenario: Scenario, out: Path) -> Standing:
         return Standing()
     _require_same(scenario, run, out)
     if _over(scenario, run, out):
-        return Standing(over=run)
+        return Standing(over=run, notes=(f"the run in {out} is over ({run['status']}): nothing is written",))
     checkpoint, damage = _last(out)
     if checkpoint is None:
-        return Standing(notes=(f"there is no checkpoint in {out}: the run begins anew",))
+        spacing = "" if scenario.output.checkpoint_rounds else " (output.checkpoint_rounds is 0)"
+        return Standing(doubts=(f"there is no checkpoint in {out}{spacing}: the run begins anew",))
     _require_before(scenario, checkpoint, out)
-    where = f"resumed at round {checkpoint.round_index:,}, from its last checkpoint"
+    doubts = list(_machine_doubts(checkpoint))
     if damage is not None:
-        where = f"resumed at round {checkpoint.round_index:,}, from the checkpoint before the last: {damage}"
-    return Standing(checkpoint=checkpoint, notes=(where,))
+        doubts.insert(0, f"{damage}: the run goes on from the checkpoint before")
+    resumed = f"resumed at round {checkpoint.round_index:,}, from a checkpoint in {out}"
+    return Standing(checkpoint=checkpoint, notes=(resumed,), doubts=tuple(doubts))
 
 
-def machine_doubts(checkpoint: Checkpoint) -> Iterator[str]:
+def _machine_doubts(checkpoint: Checkpoint) -> Iterator[str]:
     """Yield what keeps the rest of a run from being, to the byte, what it would have been: another machine's."""
     changed = resumption(checkpoint, describe_environment()).changed
     if changed:

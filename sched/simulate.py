@@ -34,7 +34,7 @@ from phasewise.sched.memory import estimate, require_memory
 from phasewise.sched.policy_options import PolicyOptions
 from phasewise.sched.recording.recorder import Recorder
 from phasewise.sched.recording.run_tables import write_phase_trace
-from phasewise.sched.resuming import Standing, machine_doubts, standing
+from phasewise.sched.resuming import Standing, standing
 from phasewise.sched.round import kernels, lease_kernels
 from phasewise.sched.round.migration import MigrationModel
 from phasewise.sched.round.outcome import RoundOutcome
@@ -155,6 +155,8 @@ def simulate(
     before = standing(scenario, out) if resume and out is not None else Standing()
     for note in before.notes:
         callbacks.notify(note)
+    for doubt in before.doubts:
+        callbacks.warn(doubt)
     if before.over is not None:
         return RunOutcome(before.over["status"], dict(before.over["summary"]), out)
     timer = PhaseTimer()
@@ -165,8 +167,6 @@ def simulate(
     for doubt in doubts(parts.workload, parts.layout.worker_types):
         callbacks.warn(doubt)
     begun = before.checkpoint
-    for doubt in () if begun is None else machine_doubts(begun):
-        callbacks.warn(doubt)
     with _blamed(scenario):
         compile_s = prepare_kernels(parts, callbacks)
         state = begin(parts) if begun is None else restored(begun.state, parts)

@@ -19,7 +19,7 @@ from phasewise.profiling.artefacts import line_fields
 from phasewise.profiling.artefacts.lines import LineKind, encode
 from phasewise.profiling.artefacts.run_json import Status, Summary
 from phasewise.profiling.artefacts.sinks import Sink
-from phasewise.profiling.environment import release_memory
+from phasewise.profiling.environment import peak_rss_mib, release_memory
 from phasewise.profiling.errors import OutputError, ProfilingError
 from phasewise.profiling.phases import PhaseProfile, PhaseTotals
 from phasewise.sched.api import Leaf
@@ -257,6 +257,7 @@ class Recorder:
 
     def _kept(self) -> kept.Leaves:
         """Return what has to be known to go on behind a chunk, by name."""
+        self.totals.peak_rss_mib = max(self.totals.peak_rss_mib, peak_rss_mib())
         return {name: leaf for part, value in self._keeping().items() for name, leaf in kept.leaves_of(part, value)}
 
     def _refill(self, leaves: Mapping[str, Leaf]) -> None:
