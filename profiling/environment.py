@@ -51,6 +51,7 @@ def describe_environment() -> dict[str, object]:
     }
 
 
+@cache
 def package_version() -> str | None:
     """Return the version of this package as it was installed, editable or not; None where it was not."""
     return _version(DISTRIBUTION)

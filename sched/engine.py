@@ -9,7 +9,7 @@ another round (`Simulation`). The rules that differ between the original simulat
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from phasewise.profiling.phases import Phase, PhaseTimer
 from phasewise.sched import invariants
@@ -19,6 +19,7 @@ from phasewise.sched.round.outcome import JobRecord, News, RoundOutcome
 from phasewise.sched.round.parts import Parts
 from phasewise.sched.round.state import SimulationState
 from phasewise.sched.round.stopping import Moment, StopReason
+from phasewise.sched.round.tree import written
 
 Report = Callable[[RoundOutcome], None]
 
@@ -87,13 +88,16 @@ class Simulation:
     ----------
     report
         Called with every round's outcome once it is recorded.
+    resumed
+        Whether rounds were run before, by another process: the run may be over before the next one.
     """
 
     state: SimulationState
     parts: Parts
     recorder: Recorder
     timer: PhaseTimer
-    report: Report | None = field(default=None)
+    report: Report | None = None
+    resumed: bool = False
 
     def run(self, wall_s: Callable[[], float], interrupted: Callable[[], bool]) -> StopReason:
         """Run until a rule ends it; return which. ``wall_s`` says how long the run took so far (for that limit).
@@ -103,8 +107,10 @@ class Simulation:
         KeyboardInterrupt
             After a round at whose end ``interrupted`` says so: between two rounds every record is whole.
         """
-        while (reason := self.step(wall_s)) is None:
-            if interrupted():
+        reason = self._decide(self.recorder.utilization, wall_s()) if self.resumed else None
+        while reason is None:
+            reason = self.step(wall_s)
+            if reason is None and interrupted():
                 raise KeyboardInterrupt
         if self.parts.timing.final_call and reason.status == "complete":
             news = news_of(self.state)
@@ -129,13 +135,17 @@ class Simulation:
             if self.report is not None:
                 self.report(outcome)
         with phase(Phase.EXIT_CHECKS):
-            moment = Moment(state.round_index, state.clocks.now_s, len(state.jobs), outcome.utilization)
-            reason = self.parts.stopper.decide(state.departures, moment, wall_s())
+            reason = self._decide(outcome.utilization, wall_s())
         recorder.took(self.timer.take())
         if outcome.barrier:
             with phase(Phase.TELEMETRY):  # counts to the round that follows
-                recorder.flush()
+                recorder.barrier(state.round_index, written(state))
         return reason
+
+    def _decide(self, utilization: float, wall_s: float) -> StopReason | None:
+        state = self.state
+        moment = Moment(state.round_index, state.clocks.now_s, len(state.jobs), utilization)
+        return self.parts.stopper.decide(state.departures, moment, wall_s)
 
     def active_jobs(self) -> tuple[JobRecord, ...]:
         """Return a record of every job that is still active."""

@@ -33,6 +33,10 @@ class StateError(SchedulingError):
     """The state of a simulation cannot be written down, or what was written down is not of this simulation."""
 
 
+class ResumeError(SchedulingError):
+    """A run cannot go on from what there is: it was another one, or its files are damaged."""
+
+
 class StalledError(SchedulingError):
     """Jobs wait, nothing runs, and nothing will ever change that."""
 

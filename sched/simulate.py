@@ -34,6 +34,7 @@ from phasewise.sched.memory import estimate, require_memory
 from phasewise.sched.policy_options import PolicyOptions
 from phasewise.sched.recording.recorder import Recorder
 from phasewise.sched.recording.run_tables import write_phase_trace
+from phasewise.sched.resuming import Standing, standing
 from phasewise.sched.round import kernels, lease_kernels
 from phasewise.sched.round.migration import MigrationModel
 from phasewise.sched.round.outcome import RoundOutcome
@@ -41,6 +42,7 @@ from phasewise.sched.round.parts import Parts, WarmSolve
 from phasewise.sched.round.rules import Timing, preferred_types
 from phasewise.sched.round.state import begin
 from phasewise.sched.round.stopping import Stopper
+from phasewise.sched.round.tree import restored
 from phasewise.sched.scenario import policy_section
 from phasewise.sched.scenario.config import Scenario
 from phasewise.sched.scenario.workloads import build_workload
@@ -119,6 +121,7 @@ def simulate(
     lines: Sink | None = None,
     command: Sequence[str] = (),
     callbacks: Callbacks = Callbacks(),
+    resume: bool = False,
 ) -> RunOutcome:
     """Run a scenario and return what it came to.
 
@@ -132,11 +135,16 @@ def simulate(
         The command line, kept in `run.json`.
     callbacks
         What the run tells and asks its caller.
+    resume
+        Whether to go on from the last checkpoint of the run in ``out``. Where that run is over, nothing is written and
+        what it came to is returned; where it has no checkpoint, or there is none, it begins anew.
 
     Raises
     ------
     ScenarioError, TraceError, UnknownPolicyError, UnknownPlacementError, SolverError
         Where the input is wrong; nothing was written.
+    ResumeError
+        Where ``out`` holds another run than this scenario's, or its files are damaged; nothing was written.
     OutputError
         Where the run directory cannot be made.
     RunFailedError
@@ -146,6 +154,13 @@ def simulate(
     KeyboardInterrupt
         Let through after saving with status ``interrupted``.
     """
+    before = standing(scenario, out) if resume and out is not None else Standing()
+    for note in before.notes:
+        callbacks.notify(note)
+    for doubt in before.doubts:
+        callbacks.warn(doubt)
+    if before.over is not None:
+        return RunOutcome(before.over["status"], dict(before.over["summary"]), out)
     timer = PhaseTimer()
     with _blamed(scenario):
         parts = build_parts(scenario, timer)
@@ -153,16 +168,18 @@ def simulate(
         parts = replace(parts, solve=_watched(parts.solve, callbacks.on_problem))
     for doubt in doubts(parts.workload, parts.layout.worker_types):
         callbacks.warn(doubt)
+    begun = before.checkpoint
     with _blamed(scenario):
         compile_s = prepare_kernels(parts, callbacks)
-        state = begin(parts)
+        state = begin(parts) if begun is None else restored(begun.state, parts)
     if out is not None:
         _make(out)
-    recorder = Recorder(scenario, parts.layout, out, lines or NullSink(), command)
-    recorder.totals.compile_s = compile_s
+    recorder = Recorder(scenario, parts.layout, out, lines or NullSink(), command, begun)
+    recorder.totals.compile_s += compile_s
     report = None if callbacks.progress is None else _reporter(scenario, parts, recorder, callbacks.progress)
     with ACCOUNT.charged(_late(timer, recorder, callbacks.notify)):
-        outcome = _run(Simulation(state, parts, recorder, timer, report), recorder, out, callbacks.interrupted)
+        simulation = Simulation(state, parts, recorder, timer, report, resumed=begun is not None)
+        outcome = _run(simulation, recorder, out, callbacks.interrupted)
     limit_s = scenario.stop.sim_time_s
     if outcome.status == "stopped" and limit_s is not None and recorder.totals.now_s >= limit_s:
         callbacks.warn(

@@ -25,7 +25,7 @@ MARK = "run.json"  # what makes a folder a run directory
 LOCK = ".phasewise.lock"
 ASIDE = ".phasewise.replaced"
 MOVING = ".phasewise.moving"  # what it is called until all is in it, or out of it again
-OUR_FILES = ("lines.log", "*.parquet", "*.parquet.*", "curves.csv", "trace.json.gz", ".*.tmp")
+OUR_FILES = ("lines.log", "*.parquet", "*.parquet.*", "curves.csv", "trace.json.gz", ".*.tmp", "checkpoint")
 LONGEST_NAME = 80  # characters of a scenario's name that a folder takes over
 ATTEMPTS = 100  # a folder that others make and remove all the time is given up
 
@@ -136,8 +136,10 @@ class _Claim:
 
 
 @contextlib.contextmanager
-def claimed(out: Path | None, scenario: str, *, overwrite: bool) -> Iterator[Path]:
-    """Yield an empty folder that no other run gets within the block; leave nothing where the run did not begin.
+def claimed(out: Path | None, scenario: str, *, overwrite: bool, resume: bool = False) -> Iterator[Path]:
+    """Yield a folder that no other run gets within the block; leave nothing where the run did not begin.
+
+    It is empty, unless the run in it is to be resumed.
 
     Parameters
     ----------
@@ -148,6 +150,8 @@ def claimed(out: Path | None, scenario: str, *, overwrite: bool) -> Iterator[Pat
     overwrite
         Whether a run directory in that place may be replaced. It is put aside first and comes back when the new run
         does not begin. A directory whose run is still going on is never replaced.
+    resume
+        Whether a run directory in that place is taken as it is.
 
     Raises
     ------
@@ -157,7 +161,7 @@ def claimed(out: Path | None, scenario: str, *, overwrite: bool) -> Iterator[Pat
         Where the folder cannot be made.
     """
     try:
-        claim = _next_free(scenario) if out is None else _claimed(out, overwrite=overwrite)
+        claim = _next_free(scenario) if out is None else _claimed(out, overwrite=overwrite, resume=resume)
     except _TakenError as error:
         holder = f" ({error})" if str(error) else ""
         raise click.UsageError(
@@ -196,20 +200,21 @@ def _next_free(scenario: str) -> _Claim:
             return claim
 
 
-def _claimed(out: Path, *, overwrite: bool) -> _Claim:
-    """Return the claim of a folder that is empty now, or raise `click.UsageError` without having touched it."""
+def _claimed(out: Path, *, overwrite: bool, resume: bool) -> _Claim:
+    """Return the claim of a folder, empty now or as it was; or raise `click.UsageError` without having touched it."""
     if os.path.lexists(out) and not out.is_dir():
         raise click.UsageError(f"--out {out} is a file; name a folder")
     if out.is_dir():
         found = {entry.name for entry in out.iterdir()}
         if LOCK not in found:
-            _require_replaceable(out, found, ours=False, overwrite=overwrite)
+            _require_replaceable(out, found, ours=False, overwrite=overwrite or resume)
     claim = _Claim(out)
     try:
         _recover(out)
         found = claim.entries()
-        _require_replaceable(out, found, ours=claim.ours, overwrite=overwrite)
-        _put_aside(out, found)
+        _require_replaceable(out, found, ours=claim.ours, overwrite=overwrite or resume)
+        if not resume:
+            _put_aside(out, found)
     except BaseException:
         claim.release(as_found=True)
         raise
@@ -220,9 +225,7 @@ def _require_replaceable(out: Path, found: set[str], *, ours: bool, overwrite: b
     if not found:
         return
     if MARK not in found and not found & {ASIDE, MOVING} and not ours:
-        raise click.UsageError(
-            f"--out {out} is not empty and holds no {MARK}, so it is not replaced; name another folder"
-        )
+        raise click.UsageError(f"--out {out} is not empty and holds no {MARK}, so it is no run's; name another folder")
     if not overwrite:
         holds = "a run already" if MARK in found else "what a killed run left"
         raise click.UsageError(f"--out {out} holds {holds}; name another folder, or replace it with --overwrite")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 import msgspec
 
 from phasewise.bench.cli import progress
@@ -56,6 +57,7 @@ def perform(
     *,
     quiet: bool,
     overwrite: bool,
+    resume: bool = False,
     then: Callable[[Path], None] = lambda _: None,
 ) -> Path:
     """Run ``scenario`` and return its run directory.
@@ -68,11 +70,15 @@ def perform(
         Say nothing on standard error.
     overwrite
         Whether a run in that folder may be replaced.
+    resume
+        Whether a run in that folder is to go on from its last checkpoint.
     then
         What else is to be written into the folder, while it still is this run's.
 
     Raises
     ------
+    click.UsageError
+        Where a run is to be resumed and no folder is given, or is to be replaced as well.
     InterruptedRunError
         On Ctrl-C, SIGTERM or SIGHUP, after what was computed has been saved.
     phasewise.sched.errors.SchedulingError, phasewise.solvers.errors.SolverError
@@ -80,9 +86,12 @@ def perform(
     """
     from phasewise.sched.simulate import Callbacks, simulate
 
+    if resume and (out is None or overwrite):
+        why = "it needs --out DIR, the run directory to go on in" if out is None else "--overwrite begins anew"
+        raise click.UsageError(f"--resume goes on from the last checkpoint of a run: {why}")
     voice, interruption = Voice(quiet), Interruption()
     lines = voice.lines()  # asks for a terminal before the bar puts something of its own in the place of standard error
-    with claimed(out, scenario.name, overwrite=overwrite) as path, _told_where(path):
+    with claimed(out, scenario.name, overwrite=overwrite, resume=resume) as path, _told_where(path):
         with interruption.watched(), progress.shown(scenario.name, quiet=quiet) as report:
             outcome = simulate(
                 scenario,
@@ -90,6 +99,7 @@ def perform(
                 lines=lines,
                 command=["phasewise", *sys.argv[1:]],
                 callbacks=Callbacks(report, voice.say, interruption.asked, warn=voice.warn),
+                resume=resume,
             )
         warn_of_losses(outcome.summary, voice)
         then(path)

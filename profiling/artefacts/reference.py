@@ -36,6 +36,8 @@ def tables() -> Mapping[str, str]:
     structs: dict[str, type[msgspec.Struct]] = {
         "run.json": run_json.RunJson,
         "summary": run_json.Summary,
+        "basis": run_json.Basis,
+        "resumed": run_json.Resumption,
         "phases": run_json.PhaseTimes,
         "rho": run_json.Rho,
         "lost_gpu_s": run_json.LostGpuTime,

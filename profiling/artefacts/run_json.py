@@ -248,6 +248,27 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     )
 
 
+class Basis(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run follows from, besides its scenario: another basis, another run."""
+
+    version: Annotated[str | None, told("version of the package", null="it was not installed")] = None
+    rules: Annotated[str, told("SHA-256 of the sources that decide: simulation, solvers, built-in tables")] = ""
+    inputs: Annotated[
+        dict[str, str],
+        told("SHA-256 of each file that was read, unpacked, by its key in the scenario; and of plug-ins' modules"),
+    ] = {}
+
+
+class Resumption(msgspec.Struct, frozen=True, kw_only=True):
+    """That a run went on from a checkpoint."""
+
+    round: Annotated[int, told("rounds that were run before; what came behind them was dropped", "rounds")]
+    changed: Annotated[
+        dict[str, tuple[str | None, str | None]],
+        told("what of processor, Python and packages was another there than here, as `[there, here]`"),
+    ] = {}
+
+
 class RunJson(msgspec.Struct, frozen=True, kw_only=True):
     """The whole file."""
 
@@ -269,5 +290,9 @@ class RunJson(msgspec.Struct, frozen=True, kw_only=True):
             "GPUs each has; nodes are numbered over the types in this order"
         ),
     ] = {}
+    basis: Annotated[
+        Basis | None, told("what else it follows from: see below", null="an earlier version wrote the file")
+    ] = None
+    resumed: Annotated[list[Resumption], told("each time that it [went on from a checkpoint](../howto/resume.md)")] = []
     summary: Annotated[Summary, told("the figures: see below")] = Summary()
     status: Annotated[Status, told("how the run ended: see below")]

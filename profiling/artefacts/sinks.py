@@ -6,10 +6,11 @@ A line is bytes without its newline, as `phasewise.profiling.artefacts.lines.enc
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import NamedTuple, Protocol, TextIO
 
 from phasewise.profiling.errors import OutputError, cannot_write
 
@@ -154,6 +155,13 @@ class StreamSink:
         self._stream.flush()
 
 
+class Tail(NamedTuple):
+    """How much of a file of lines was written behind its first line, and the CRC-32 of that."""
+
+    size: int = 0
+    crc: int = 0
+
+
 class FileSink:
     """Writes lines to a file, many at once, so that the file always ends with a whole line.
 
@@ -163,9 +171,17 @@ class FileSink:
     Parameters
     ----------
     path
-        The file; what it held before is lost.
+        The file; what it held before is lost, unless it is gone on with.
     flush_bytes
         Lines are kept until they make up this many bytes.
+    behind
+        What the file holds behind its first line, where it is to be gone on with
+        (`phasewise.profiling.artefacts.rewinding.rewind_lines`); None begins it anew.
+
+    Attributes
+    ----------
+    tail
+        What is in the file behind its first line.
 
     Raises
     ------
@@ -173,14 +189,15 @@ class FileSink:
         Here and in every method, where the file cannot be written.
     """
 
-    def __init__(self, path: Path | str, flush_bytes: int = 1 << 16) -> None:
+    def __init__(self, path: Path | str, flush_bytes: int = 1 << 16, behind: Tail | None = None) -> None:
         self.path = Path(path)
+        self.tail = Tail() if behind is None else behind
         self._flush_bytes = flush_bytes
         self._waiting: list[bytes] = []
         self._size = 0
-        self._end = 0  # bytes in the file, always the end of a line
         try:
-            self._file = self.path.open("wb", buffering=0)
+            self._file = self.path.open("wb" if behind is None else "ab", buffering=0)
+            self._end = self._file.seek(0, os.SEEK_END)  # bytes in the file, always the end of a line
         except OSError as error:
             raise cannot_write(self.path, error) from error
 
@@ -205,6 +222,8 @@ class FileSink:
             with suppress(OSError):
                 os.ftruncate(self._file.fileno(), self._end)
             raise cannot_write(self.path, error) from error
+        behind = block if self._end else block[block.index(b"\n") + 1 :]
+        self.tail = Tail(self.tail.size + len(behind), zlib.crc32(behind, self.tail.crc))
         self._end += len(block)
 
     def close(self) -> None:

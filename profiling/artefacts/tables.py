@@ -31,7 +31,7 @@ import pyarrow.parquet as pq
 from phasewise.profiling.artefacts.schemas import Field
 from phasewise.profiling.errors import OutputError, RecordError, cannot_read, cannot_write
 
-__all__ = ["ROW_GROUP", "OutputError", "RecordError", "TableSink", "parts_folder", "read_table"]
+__all__ = ["ROW_GROUP", "OutputError", "RecordError", "TableSink", "part_files", "parts_folder", "read_table"]
 
 ROW_GROUP = 1 << 14  # rows; 5 MiB of 40 columns: enough to compress well, little enough to hold during the merge
 
@@ -54,6 +54,9 @@ class TableSink:
     fields
         What its columns are, in order: no other can be written. Where a field may be null, NaN is written as null, and
         so is a column that is not given.
+    rows, parts
+        What there is of it and is to be gone on with (`phasewise.profiling.artefacts.rewinding.rewind_table`); without
+        parts it is begun anew.
 
     Raises
     ------
@@ -61,14 +64,16 @@ class TableSink:
         Here and in every method, where a file cannot be written.
     """
 
-    def __init__(self, path: Path | str, fields: Sequence[Field]) -> None:
+    def __init__(self, path: Path | str, fields: Sequence[Field], rows: int = 0, parts: int = 0) -> None:
         self.path = Path(path)
         self.schema = _schema(fields)
-        self.rows = 0
+        self.rows = rows
         self._nullable = frozenset(each.name for each in fields if each.null)
         self._parts = parts_folder(self.path)
-        self._count = 0
+        self._count = parts
         self._closed = False
+        if parts:
+            return
         try:
             _remove_earlier(self.path)
             self._parts.mkdir(parents=True)
@@ -189,7 +194,7 @@ def read_table(path: Path | str, columns: Sequence[str] | None = None) -> pa.Tab
     if final.exists():
         return _read(final, names)
     folder = parts_folder(final)
-    if not folder.is_dir() or not (parts := _part_files(folder)):
+    if not folder.is_dir() or not (parts := part_files(folder)):
         raise RecordError(f"no table at {final}, and no parts of one in {folder.name}")
     return pa.concat_tables([_read(part, names) for part in parts]).combine_chunks()
 
@@ -222,8 +227,14 @@ def _remove_earlier(path: Path) -> None:
         shutil.rmtree(stale)
 
 
-def _part_files(folder: Path) -> list[Path]:
-    """Return the complete parts in the order in which they were written; files of other names are no parts."""
+def part_files(folder: Path) -> list[Path]:
+    """Return the complete parts in the order in which they were written; files of other names are no parts.
+
+    Raises
+    ------
+    RecordError
+        Where one of them is missing.
+    """
     numbered = [part for part in folder.glob("*.parquet") if part.stem.isascii() and part.stem.isdigit()]
     parts = sorted(numbered, key=lambda part: int(part.stem))
     for expected, part in enumerate(parts):

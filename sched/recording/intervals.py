@@ -13,16 +13,22 @@ Ints = npt.NDArray[np.int64]
 
 
 class Intervals:
-    """Follows who holds what and keeps the intervals that ended since they were last taken."""
+    """Follows who holds what and keeps the intervals that ended since they were last taken.
+
+    Attributes
+    ----------
+    held
+        (n, 4) what is held now: job id, GPU, thousandths of it, first round.
+    """
 
     def __init__(self, layout: ClusterLayout) -> None:
         self._layout = layout
-        self._held = np.empty((0, 4), np.int64)  # job id, GPU, thousandths of it, first round
+        self.held = np.empty((0, 4), np.int64)
         self._ended: list[tuple[Ints, int]] = []
 
     def observe(self, round_index: int, holding: Holding, job_id: Ints, gpu_milli: Ints) -> None:
         """Take note of who holds what in a round: row i of ``holding`` is job ``job_id[i]`` (J,), ascending."""
-        self._held, ended = lease_kernels.change_holders(job_id, *holding, gpu_milli, round_index, self._held)
+        self.held, ended = lease_kernels.change_holders(job_id, *holding, gpu_milli, round_index, self.held)
         if len(ended):
             self._ended.append((ended, round_index))
 

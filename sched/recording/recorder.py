@@ -1,12 +1,13 @@
 """From records of what happened to the run directory: tables, lines, summary.
 
-Rounds are gathered in fixed arrays and written in chunks, so that memory does not grow with the run. A chunk's end is
-also a checkpoint: `run.json` then holds the summary so far, marked as interrupted until the run says otherwise.
+Rounds are gathered in fixed arrays and written in chunks, so that memory does not grow with the run. A chunk is
+written with `run.json`, which holds the summary so far, marked as interrupted until the run says otherwise. At a
+barrier all that is kept here is written down, too, so that a run can go on from there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -16,21 +17,22 @@ import numpy as np
 
 from phasewise.profiling.artefacts import line_fields
 from phasewise.profiling.artefacts.lines import LineKind, encode
-from phasewise.profiling.artefacts.run_json import RunJson, Status, Summary
-from phasewise.profiling.artefacts.sinks import FileSink, Folder, Sink, TeeSink, write_atomically
-from phasewise.profiling.environment import describe_environment, release_memory
+from phasewise.profiling.artefacts.run_json import Status, Summary
+from phasewise.profiling.artefacts.sinks import Sink
+from phasewise.profiling.environment import peak_rss_mib, release_memory
 from phasewise.profiling.errors import OutputError, ProfilingError
 from phasewise.profiling.phases import PhaseProfile, PhaseTotals
+from phasewise.sched.api import Leaf
 from phasewise.sched.cluster.layout import ClusterLayout
-from phasewise.sched.recording import intervals, rounds
-from phasewise.sched.recording.run_tables import NoTables, RunTables, Tables
+from phasewise.sched.recording import intervals, kept, rounds, told
+from phasewise.sched.recording.checkpoint import Checkpoint
+from phasewise.sched.recording.run_files import OVER, RunFiles, origin, own_number
 from phasewise.sched.recording.summary import Totals
-from phasewise.sched.round.outcome import NOTHING_PAID, AllocationRecord, JobRecord, News, RoundOutcome
+from phasewise.sched.round.outcome import AllocationRecord, JobRecord, News, RoundOutcome
 from phasewise.sched.round.rules import MAX_FAILURES
 from phasewise.sched.scenario.config import Scenario
 from phasewise.sched.workload.arrivals import Arrival
 from phasewise.solvers.api import RebuildReason
-from phasewise.solvers.certify import GAP_LIMIT, LESSER_GAP_LIMIT
 
 DROPPED: Final = f"failed in {MAX_FAILURES} rounds in a row"
 
@@ -46,10 +48,18 @@ class Recorder:
         Gets every line, besides `lines.log`.
     command
         The command line, for `run.json`.
+    begun
+        Where the run in ``out`` stood, to go on from there; None begins it.
     """
 
     def __init__(
-        self, scenario: Scenario, layout: ClusterLayout, out: Path | None, lines: Sink, command: Sequence[str] = ()
+        self,
+        scenario: Scenario,
+        layout: ClusterLayout,
+        out: Path | None,
+        lines: Sink,
+        command: Sequence[str] = (),
+        begun: Checkpoint | None = None,
     ) -> None:
         self.scenario = scenario
         self._worker_types = layout.worker_types
@@ -63,21 +73,19 @@ class Recorder:
         self.totals = Totals(layout.gpus, scenario.stop.window)
         self.out = out
         self._lines = lines
-        self._folder: Folder | None = None
-        self._file: FileSink | None = None
-        self._tables: Tables = NoTables()
+        self._files: RunFiles | None = None
+        start = {"scenario": msgspec.to_builtins(scenario)}
         if out is not None:
-            self._origin: dict[str, Any] = {
-                "command": list(command),
-                "environment": describe_environment(),
-                "layout": layout.description(),
-            }
-            self._folder = Folder(out)
-            self._file = FileSink(out / "lines.log")
-            self._lines = TeeSink(self._file, lines)
-            self._tables = RunTables(out, layout.worker_types)
+            self._files = RunFiles(out, layout.worker_types, origin(scenario, layout, command, begun))
+        if self._files is not None and begun is not None:
+            self._refill(begun.recorder)
+            self._write_run("interrupted")  # before a row is cut off: a kill in between leaves a run to be resumed
+            self._files.go_on(begun.marks, self._encoded("run_start", start))
+            return
+        if self._files is not None:
+            self._files.begin()
             self._write_run("interrupted")
-        self._event("run_start", scenario=msgspec.to_builtins(scenario))
+        self._event("run_start", start)
 
     # -- what is told of a run -----------------------------------------------------------------------------------
 
@@ -95,18 +103,7 @@ class Recorder:
     def _arrived(self, round_index: int, job: Arrival) -> None:
         """Note that a job was admitted."""
         self.totals.arrived(job.job_id, job.arrival_s, job.slo_s)
-        self._event(
-            "job_arrival",
-            round=round_index,
-            job_id=job.job_id,
-            job_type=job.job_type,
-            scale_factor=job.scale_factor,
-            **_request(job),
-            priority_weight=job.priority_weight,
-            total_steps=job.total_steps,
-            arrival_s=job.arrival_s,
-            **({} if job.slo_s is None else {"slo_s": job.slo_s}),
-        )
+        self._event("job_arrival", told.arrival(round_index, job))
 
     def _refused(self, news: News, job: Arrival, reason: str) -> None:
         """Note that a job can never run here."""
@@ -120,48 +117,17 @@ class Recorder:
         )  # fmt: skip
         self.totals.over(record, reason)
         self._jobs.append(record)
-        self._event("job_refused", round=news.round_index, job_id=job.job_id, job_type=job.job_type, reason=reason)
+        refused = {"round": news.round_index, "job_id": job.job_id, "job_type": job.job_type, "reason": reason}
+        self._event("job_refused", refused)
 
     def _allocated(self, round_index: int, now_s: float, record: AllocationRecord) -> None:
         """Note a call of the policy."""
         self.totals.allocated(record)
         for solution in record.solutions:
-            for index, fallback in enumerate(solution.fallbacks):
-                behind = solution.fallbacks[index + 1 :]
-                self._event(
-                    "solver_fallback",
-                    round=round_index,
-                    sim_time_s=now_s,
-                    solver=fallback.backend,
-                    reason=fallback.reason,
-                    next=behind[0].backend if behind else solution.backend,
-                )
-            if solution.less_accurate:
-                self._event(
-                    "solver_less_accurate",
-                    round=round_index,
-                    sim_time_s=now_s,
-                    solver=solution.backend,
-                    gap=solution.gap,
-                    allowed=GAP_LIMIT,
-                    limit=LESSER_GAP_LIMIT,
-                )
             self._solver, self._rebuild = solution.backend, solution.rebuild
             self._iterations += solution.iterations
-        if record.given_up is not None:
-            lists = {name: list(ids) for name, ids in record.given_up._asdict().items()}
-            self._event("slos_given_up", round=round_index, sim_time_s=now_s, **lists)
-        last = record.solutions[-1] if record.solutions else None
-        self._event(
-            "allocation",
-            round=round_index,
-            sim_time_s=now_s,
-            jobs=record.jobs,
-            solves=len(record.solutions),
-            solver=None if last is None else last.backend,
-            objective=None if last is None else last.objective,
-            utilization=None if last is None else last.utilization,
-        )
+        for event, fields in told.allocation(round_index, now_s, record):
+            self._event(event, fields)
 
     def round(self, outcome: RoundOutcome) -> None:
         """Note a round, from what it began with to what it came to."""
@@ -174,40 +140,10 @@ class Recorder:
             self._over(outcome.round_index, job)
         log.add(outcome, totals.jobs_completed)
         self._intervals.observe(outcome.round_index, outcome.holding, outcome.job_id, outcome.gpu_milli)
-        active = len(outcome.job_id)
-        self._event(
-            "schedule_round",
-            round=outcome.round_index,
-            sim_time_s=outcome.start_s,
-            end_s=outcome.end_s,
-            running=outcome.running,
-            moves=outcome.moves,
-            lease_extensions=outcome.lease_extensions,
-        )
-        telemetry = {
-            "round": outcome.round_index,
-            "sim_time_s": outcome.start_s,
-            "active": active,
-            "running": outcome.running,
-            "queued": active - outcome.running,
-            "completed": totals.jobs_completed,
-            "utilization": log.utilization,
-            "utilization_by_type": dict(zip(self._worker_types, log.utilization_by_type, strict=True)),
-        }
-        use = outcome.use
-        telemetry["unallocated_gpus"] = use.unallocated_gpus
-        telemetry["pending_gpus"] = use.pending_gpus
-        if use.fragmented_gpus is not None:
-            telemetry |= {
-                "fragmented_gpus": use.fragmented_gpus,
-                "occupied_nodes": use.occupied_nodes,
-                "unplaced": use.unplaced,
-            }
-        if outcome.migration is not NOTHING_PAID:
-            telemetry["migrations"] = outcome.migration.starts
-            telemetry["migration_s"] = outcome.migration.job_s
+        self._event("schedule_round", told.round_run(outcome))
+        telemetry = told.telemetry(outcome, log, self._worker_types, totals.jobs_completed)
         line_fields.TELEMETRY.require(telemetry)
-        self._lines.write(encode(LineKind.TELEMETRY, telemetry))
+        self._write(encode(LineKind.TELEMETRY, telemetry))
 
     def took(self, profile: PhaseProfile) -> None:
         """Note where the time of the last round went (or of work after it); written with the next round."""
@@ -216,13 +152,19 @@ class Recorder:
         else:
             self._profile = profile
 
-    def flush(self) -> None:
-        """Write what is held back: the rounds so far with their lines, and how far the run is."""
+    def barrier(self, round_index: int, state: Mapping[str, Leaf]) -> None:
+        """Write what is held back, how far the run is, and a checkpoint: this ``state``, and what is kept here."""
         self._complete_last_round()
-        self._write_chunk()
-        self._write_run("interrupted")
-        if self._file is not None:
-            self._file.flush()
+        if self._log.holds or self._jobs:  # else the chunk has just been written
+            self._write_chunk()
+            self._write_run("interrupted")
+        if self._files is not None:
+            self._files.checkpoint(round_index, state, self._kept())
+
+    @property
+    def utilization(self) -> float:
+        """Share of the GPU time of the last round that jobs used."""
+        return self._log.utilization
 
     def leave(self, jobs: Sequence[JobRecord]) -> None:
         """Note the jobs that the end of the run leaves behind."""
@@ -232,18 +174,26 @@ class Recorder:
 
     # -- writing -------------------------------------------------------------------------------------------------
 
-    def _event(self, event: str, **fields: object) -> None:
+    def _event(self, event: str, fields: Mapping[str, object]) -> None:
+        self._write(self._encoded(event, fields))
+
+    def _encoded(self, event: str, fields: Mapping[str, object]) -> bytes:
         line_fields.EVENTS[event].require(fields)
-        self._lines.write(encode(LineKind.EVENT, {"event": event, **fields}))
+        return encode(LineKind.EVENT, {"event": event, **fields})
+
+    def _write(self, line: bytes) -> None:
+        if self._files is not None:
+            self._files.line(line)
+        self._lines.write(line)
 
     def _over(self, round_index: int, job: JobRecord) -> None:
         self.totals.over(job, DROPPED)
         self._jobs.append(job)
         if job.completion_s is None:
-            self._event("job_failed", round=round_index, job_id=job.job_id)
+            self._event("job_failed", {"round": round_index, "job_id": job.job_id})
             return
-        done_s, jct_s = job.completion_s, job.jct_s
-        self._event("job_complete", round=round_index, job_id=job.job_id, completion_s=done_s, jct_s=jct_s)
+        ended = {"round": round_index, "job_id": job.job_id, "completion_s": job.completion_s, "jct_s": job.jct_s}
+        self._event("job_complete", ended)
 
     def _complete_last_round(self) -> None:
         """Give the last round its times, and write what is due: a PROFILE line, a chunk."""
@@ -276,43 +226,66 @@ class Recorder:
         }
         self._iterations = 0
         line_fields.PROFILE.require(record)
-        self._lines.write(encode(LineKind.PROFILE, record))
+        self._write(encode(LineKind.PROFILE, record))
 
     @property
     def place(self) -> Path | None:
         """The run directory, None where nothing is written or somebody has taken it away."""
-        return self.out if self._folder is not None and self._folder.stands else None
+        return self.out if self._files is not None and self._files.stands else None
 
     def explained(self, error: Exception) -> str:
         """Return why the run failed: not by the first file that could not be written where its folder is gone."""
         try:
-            if self._folder is not None:
-                self._folder.require()
+            if self._files is not None:
+                self._files.require()
         except OutputError as gone:
             return str(gone)
         return str(error)
 
     def _write_chunk(self) -> None:
-        if self._folder is not None:
-            self._folder.require()
         columns, profile = self._log.take()
         self.totals.phases.add(profile)
         placements, jobs, self._jobs = self._intervals.take(), self._jobs, []
-        self._tables.write(rounds=columns, placements=placements, jobs=jobs)
+        if self._files is not None:
+            self._files.chunk(rounds=columns, placements=placements, jobs=jobs)
 
     def _write_run(self, status: Status) -> None:
-        if self.out is None or self._folder is None:
-            return
-        run = RunJson(
-            scenario=msgspec.to_builtins(self.scenario), **self._origin, summary=self._summary(), status=status
+        if self._files is not None:
+            self._files.run({"summary": self._summary(), "status": status})
+
+    # -- going on from a checkpoint ------------------------------------------------------------------------------
+
+    def _kept(self) -> kept.Leaves:
+        """Return what has to be known to go on behind a chunk, by name."""
+        self.totals.peak_rss_mib = max(self.totals.peak_rss_mib, peak_rss_mib())
+        return {name: leaf for part, value in self._keeping().items() for name, leaf in kept.leaves_of(part, value)}
+
+    def _refill(self, leaves: Mapping[str, Leaf]) -> None:
+        """Become what was kept."""
+        left = dict(leaves)
+        found = {part: kept.refilled(part, value, left) for part, value in self._keeping().items()}
+        self.totals, self._busy_s, self._solver, self._iterations, self._rebuild = (
+            found[part] for part in ("totals", "busy_s", "solver", "iterations", "rebuild")
         )
-        content = msgspec.json.format(msgspec.json.encode(run, enc_hook=_own), indent=1) + b"\n"
-        self._folder.require()
-        write_atomically(self.out / "run.json", content)
+        self._intervals.held = found["held"]
+        self._log.refill(found["log"])
+
+    def _keeping(self) -> dict[str, Any]:
+        return {
+            "totals": self.totals,
+            "busy_s": self._busy_s,
+            "solver": self._solver,
+            "iterations": self._iterations,
+            "rebuild": self._rebuild,
+            "held": self._intervals.held,
+            "log": self._log.kept(),
+        }
+
+    # -- the end -------------------------------------------------------------------------------------------------
 
     def summary(self) -> dict[str, Any]:
         """Return the summary of the run so far."""
-        return msgspec.json.decode(msgspec.json.encode(self._summary(), enc_hook=_own), type=dict[str, Any])
+        return msgspec.json.decode(msgspec.json.encode(self._summary(), enc_hook=own_number), type=dict[str, Any])
 
     def _summary(self) -> Summary:
         return self.totals.summary(self._busy_s)
@@ -325,11 +298,13 @@ class Recorder:
         self._intervals.close(self.totals.rounds)
         self._write_chunk()
         self._write_profile(self.totals.phases.profile, final=True)
-        self._event("run_end", status=status, reason=reason, rounds=self.totals.rounds, sim_time_s=self.totals.now_s)
-        if self._file is not None:
-            self._file.close()  # the other sink belongs to the caller
-        self._tables.close()
+        ended = {"rounds": self.totals.rounds, "sim_time_s": self.totals.now_s}
+        self._event("run_end", {"status": status, "reason": reason, **ended})
+        if self._files is not None:
+            self._files.close()  # the other sink belongs to the caller
         self._write_run(status)
+        if self._files is not None and status in OVER:
+            self._files.complete()
         return self.summary()
 
     def abandon(self, status: Status, reason: str) -> None:
@@ -340,21 +315,3 @@ class Recorder:
         finally:
             with suppress(ProfilingError):
                 self._write_run(status)  # a full disk may have kept the tables from being completed, not this
-
-
-def _own(number: np.generic) -> object:
-    """Return a number of NumPy's in Python's own, whoever counted with it."""
-    return number.item()
-
-
-def _request(job: Arrival) -> dict[str, object]:
-    """Return what a job needs on its node, where that is more than whole GPUs."""
-    if job.request is None:
-        return {}
-    needs = job.request
-    return {
-        "gpu_milli": needs.gpu_milli,
-        "cpu_milli": needs.cpu_milli,
-        "memory_mib": needs.memory_mib,
-        "gpu_spec": needs.gpu_spec,
-    }

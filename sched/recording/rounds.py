@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -20,6 +22,25 @@ RSS_EVERY = 16  # rounds between two readings of the memory in use: a reading co
 WALL_COLUMNS = tuple(f"{name}_s" if name == OTHER else f"phase_{name}_s" for name in ACCOUNTS)
 CPU_COLUMNS = tuple(f"{name}_cpu_s" if name == OTHER else f"phase_{name}_cpu_s" for name in ACCOUNTS)
 _NO_VALUE = float("nan")
+
+
+@dataclass(slots=True)
+class LogAccount:
+    """What a `RoundLog` holds behind a chunk.
+
+    Attributes
+    ----------
+    before_ns
+        Times since the last PROFILE line, nanoseconds, as the log has them.
+    named_since_line
+        What further names make of them.
+    utilization
+        Share of the GPU time of the last round that jobs used.
+    """
+
+    before_ns: Ints
+    named_since_line: PhaseTotals
+    utilization: float
 
 
 class RoundLog:
@@ -55,6 +76,11 @@ class RoundLog:
         self._rss_mib = rss_mib()
         self.utilization = 0.0
         self.utilization_by_type: list[float] = [0.0] * len(worker_types)
+
+    @property
+    def holds(self) -> bool:
+        """Whether there are rounds that were not taken yet."""
+        return self._added > 0
 
     @property
     def full(self) -> bool:
@@ -152,6 +178,15 @@ class RoundLog:
         self._before_ns += self._times_ns[self._since_line : end].sum(axis=0)
         self._keep_from(end)
         return columns, total
+
+    def kept(self) -> LogAccount:
+        """Return what the log holds behind a chunk, with every round timed and taken."""
+        return LogAccount(self._before_ns, self._named_since_line, self.utilization)
+
+    def refill(self, account: LogAccount) -> None:
+        """Go on as the log did of which this was kept."""
+        self._before_ns, self._named_since_line = account.before_ns, account.named_since_line
+        self.utilization = account.utilization
 
     def _keep_from(self, end: int) -> None:
         """Move the rounds that are not timed yet (one at most) to the front."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from phasewise.profiling import trace
 from phasewise.profiling.artefacts.run_columns import JOBS, PLACEMENTS, ROUNDS
+from phasewise.profiling.artefacts.schemas import Record
 from phasewise.profiling.phases import PHASES
 from phasewise.sched.recording import rounds
 from phasewise.sched.round.outcome import JobRecord
@@ -15,37 +16,33 @@ from phasewise.sched.round.outcome import JobRecord
 Columns = Mapping[str, Any]
 
 
-class Tables(Protocol):
-    """Where chunks of rows go."""
-
-    def write(self, *, rounds: Columns, placements: Columns, jobs: Sequence[JobRecord]) -> None:
-        """Add a chunk of each table."""
-        ...
-
-    def close(self) -> None:
-        """Complete the tables."""
-        ...
-
-
-class NoTables:
-    """Keeps nothing."""
-
-    def write(self, *, rounds: Columns, placements: Columns, jobs: Sequence[JobRecord]) -> None:
-        """Drop a chunk of each table."""
-
-    def close(self) -> None:
-        """Do nothing."""
-
-
 class RunTables:
-    """`jobs.parquet`, `rounds.parquet` and `placements.parquet`."""
+    """`jobs.parquet`, `rounds.parquet` and `placements.parquet`.
 
-    def __init__(self, out: Path, worker_types: Sequence[str]) -> None:
+    Parameters
+    ----------
+    kept
+        How many rows of each table there are to be gone on with; None begins them anew.
+    """
+
+    def __init__(self, out: Path, worker_types: Sequence[str], kept: Mapping[str, int] | None = None) -> None:
+        from phasewise.profiling.artefacts.rewinding import rewind_table  # noqa: PLC0415  as below
         from phasewise.profiling.artefacts.tables import TableSink  # noqa: PLC0415  pyarrow: only where tables are written
 
-        self._jobs = TableSink(out / JOBS.name, JOBS.columns())
-        self._rounds = TableSink(out / ROUNDS.name, ROUNDS.columns(type=worker_types, name=PHASES))
-        self._placements = TableSink(out / PLACEMENTS.name, PLACEMENTS.columns())
+        def sink(record: Record, **names: Sequence[str]) -> TableSink:
+            path, columns = out / record.name, record.columns(**names)
+            if kept is None:
+                return TableSink(path, columns)
+            return TableSink(path, columns, kept[record.name], rewind_table(path, kept[record.name]))
+
+        self._jobs = sink(JOBS)
+        self._rounds = sink(ROUNDS, type=worker_types, name=PHASES)
+        self._placements = sink(PLACEMENTS)
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Rows of each table so far, by its file."""
+        return {each.path.name: each.rows for each in (self._jobs, self._rounds, self._placements)}
 
     def write(self, *, rounds: Columns, placements: Columns, jobs: Sequence[JobRecord]) -> None:
         """Add a chunk of each table."""

@@ -64,6 +64,8 @@ class Totals:
         Jobs that count and were promised a duration, and those of them that ended without completing within it.
     compile_s
         Wall seconds of compiling, before the loop and within it; in no other figure.
+    peak_rss_mib
+        The most memory that a process held which made an earlier part of the run.
     last_arrival_s, busy_until_last_arrival_s
         When the last job arrived (None while more may come), and the mean busy seconds of a GPU by then.
     """
@@ -99,6 +101,7 @@ class Totals:
     promised: int = 0
     slo_misses: int = 0
     compile_s: float = 0.0
+    peak_rss_mib: float = 0.0
     last_arrival_s: float | None = None
     busy_until_last_arrival_s: float = 0.0
     use: dict[str, float] = field(default_factory=dict)
@@ -287,7 +290,7 @@ class Totals:
             "cpu_s": cpu_s,
             "rounds_per_cpu_s": self.rounds / cpu_s if cpu_s > 0.0 else None,
             "compile_s": self.compile_s,
-            "peak_rss_mib": peak_rss_mib(),
+            "peak_rss_mib": max(self.peak_rss_mib, peak_rss_mib()),
             "phases": {
                 name: PhaseTimes(row["wall_s"], row["cpu_s"], int(row["calls"]), row["share"])
                 for name, row in phases.phases().items()

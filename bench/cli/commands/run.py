@@ -12,7 +12,8 @@ from phasewise.bench.cli.options import Overrides, run_options, scenario_options
 @click.command()
 @scenario_options
 @run_options
-def command(scenario: str, overrides: Overrides, out: Path | None, quiet: bool, overwrite: bool) -> None:
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint of the run in --out DIR.")
+def command(scenario: str, overrides: Overrides, out: Path | None, quiet: bool, overwrite: bool, resume: bool) -> None:
     """Simulate SCENARIO, a built-in name or a TOML file, and write a run directory.
 
     The summary and the phase table go to standard output. Standard error shows the progress: a bar on a terminal,
@@ -24,7 +25,7 @@ def command(scenario: str, overrides: Overrides, out: Path | None, quiet: bool, 
     from phasewise.reports.terminal import render_summary
     from phasewise.sched.scenario.loading import load_scenario
 
-    path = perform(load_scenario(scenario, overrides), out, quiet=quiet, overwrite=overwrite)
+    path = perform(load_scenario(scenario, overrides), out, quiet=quiet, overwrite=overwrite, resume=resume)
     run = load_run(path)
     with shown_if_possible(path):
         render_summary(run, console())
