@@ -129,7 +129,7 @@ class Simulation:
             if self.report is not None:
                 self.report(outcome)
         with phase(Phase.EXIT_CHECKS):
-            moment = Moment(state.round_index, state.clocks.now_s, len(state.jobs), outcome.utilization)
+            moment = Moment(state.round_index, state.clocks.now_s, len(state.jobs))
             reason = self.parts.stopper.decide(state.departures, moment, wall_s())
         recorder.took(self.timer.take())
         if outcome.barrier:
