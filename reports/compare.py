@@ -27,6 +27,7 @@ from phasewise.reports.quantities import (
     Quantity,
 )
 from phasewise.reports.run_directory import Run, Summary
+from phasewise.reports.worth import drift_text, piles_up
 
 # A difference here means that the runs did other work; elsewhere (policy, solver, placement) it is the experiment.
 _WORK = ("cluster", "workload", "seed", "timing", "stop", "recorded", "migration")
@@ -205,6 +206,8 @@ _METRICS: tuple[tuple[str, Quantity, Callable[[Summary], float | None]], ...] = 
     ("rho above 1, of jobs", SHARE, _of_rho(lambda rho: rho.share_above_1)),
     ("makespan", MAKESPAN, lambda s: s.makespan_s),
     ("utilisation", SHARE, lambda s: s.utilization),
+    ("offered load", SHARE, lambda s: s.offered_load),
+    ("drift", SHARE, lambda s: None if s.drift is None else s.drift.share),
     ("goodput", SHARE, lambda s: s.goodput),
     ("rounds", PLAIN, lambda s: s.rounds),
     ("jobs completed", PLAIN, lambda s: s.jobs_completed),
@@ -327,8 +330,21 @@ def _cautions(
         cautions.append(
             f"JCT covers finished jobs only (a lower bound) in runs that did not complete: {', '.join(partial)}"
         )
+    cautions += _piling(runs)
     if periods := different_periods(runs, _names(runs)):
         cautions.append(periods)
     if lost := different_jobs(runs, _names(runs)):
         cautions.append(lost)
     return tuple(cautions)
+
+
+def _piling(runs: Sequence[Run]) -> list[str]:
+    """Return a sentence where jobs piled up in runs, so that their JCT says when they ended; none otherwise."""
+    growing = [
+        f"{name}: {drift_text(run.summary.drift)}"
+        for name, run in zip(_names(runs), runs, strict=True)
+        if run.status == "overloaded" or (run.summary.drift is not None and piles_up(run.summary.drift))
+    ]
+    if not growing:
+        return []
+    return [f"JCT measures the length of the run where a part of arrivals piles up (drift): {'; '.join(growing)}"]

@@ -23,6 +23,7 @@ from phasewise.reports.figures import PhaseRow, SolverFigures
 from phasewise.reports.glossary import PHASES
 from phasewise.reports.losses import Loss, losses
 from phasewise.reports.run_directory import Run
+from phasewise.reports.worth import doubts, drift_text
 
 # Bins of one chart, shared by the runs on the page: enough for its pixels, few enough for a small file.
 _MOST_BINS = 300
@@ -72,6 +73,16 @@ class RunPage:
     def losses(self) -> Sequence[Loss]:
         """Return the jobs that are in no mean of the run, by what became of them."""
         return losses(self.run.summary)
+
+    @property
+    def doubts(self) -> Sequence[str]:
+        """Return why the mean JCT of the run is not one."""
+        return doubts(self.run.status, self.run.summary)
+
+    @property
+    def drift(self) -> str:
+        """Return which part of arrivals piles up, with its interval."""
+        return drift_text(self.run.summary.drift)
 
     @property
     def machine(self) -> str:

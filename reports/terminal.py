@@ -30,6 +30,7 @@ from phasewise.reports.quantities import (
     percent,
 )
 from phasewise.reports.run_directory import Run, Summary
+from phasewise.reports.worth import doubts, drift_text
 
 _GROUP = " "  # a plain space: terminals have no narrow one
 _LEAST_BAR, _MOST_BAR = 6, 24  # cells
@@ -101,9 +102,10 @@ def _print_summary(run: Run | Summary, console: Console) -> None:
         _say(console, f"[bold]{escape(run.scenario_name)}[/]  [{style}]{run.status}[/]  {_setup(run)}")
         console.print()
     console.print(_facts(summary, isinstance(run, Run) and run.status == "overloaded"))
+    told = doubts(run.status if isinstance(run, Run) else None, summary)
     lost = losses(summary)
-    if lost or summary.censored:
-        console.print(_left_out(summary, lost))
+    if lost or told:
+        console.print(_left_out(told, lost))
     console.print()
     rows = phase_rows(summary)
     if not rows:
@@ -135,6 +137,7 @@ def _facts(summary: Summary, lower_bound: bool) -> Table:
         ("peak memory", MEMORY(summary.peak_rss_mib, _GROUP)),
         ("queue p50, p95", f"{WAIT(summary.queue_s_p50, _GROUP)}, {WAIT(summary.queue_s_p95, _GROUP)}"),
         ("goodput", percent(summary.goodput, group=_GROUP)),
+        ("offered load", percent(summary.offered_load, group=_GROUP)),
     ]
     failed = f", {count(summary.jobs_failed, _GROUP)} failed" if summary.jobs_failed else ""
     right = [
@@ -145,6 +148,7 @@ def _facts(summary: Summary, lower_bound: bool) -> Table:
         ("utilisation", percent(summary.utilization, group=_GROUP)),
         ("moves, leases kept", f"{count(summary.moves, _GROUP)}, {extended}"),
         *_fairness(summary),
+        ("drift", drift_text(summary.drift)),
     ]
     if summary.follows_nodes:
         more_left, more_right = _node_facts(summary)
@@ -171,15 +175,13 @@ def _fairness(summary: Summary) -> list[tuple[str, str]]:
     ]
 
 
-def _left_out(summary: Summary, lost: Sequence[Loss]) -> Table:
-    """Return a row for each kind of jobs that are in no mean: unfinished ones, or with an example of the reason."""
+def _left_out(told: Sequence[str], lost: Sequence[Loss]) -> Table:
+    """Return a row for each reason to doubt the mean, and for each kind of jobs that are not in it, with an example."""
     table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
     table.add_column(style="dim", no_wrap=True, min_width=18)
     table.add_column(style="yellow", overflow="fold")
-    if summary.censored:
-        bound = JCT(summary.avg_jct_lower_bound_s, _GROUP)
-        told = f"{count(summary.jct_jobs, _GROUP)} of {count(summary.window_jobs, _GROUP)} jobs that count"
-        table.add_row("JCT is over", Text(f"{told}; with the unfinished ones at their age it is at least {bound}"))
+    for doubt in told:
+        table.add_row("beware", Text(doubt))
     for loss in lost:
         example = f"; for example {loss.example}" if loss.example else ""
         table.add_row(f"jobs {loss.verb}", Text(f"{loss.share}, in no completion time{example}"))

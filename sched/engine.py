@@ -107,7 +107,7 @@ class Simulation:
         KeyboardInterrupt
             After a round at whose end ``interrupted`` says so: between two rounds every record is whole.
         """
-        reason = self._decide(self.recorder.utilization, wall_s()) if self.resumed else None
+        reason = self._decide(wall_s()) if self.resumed else None
         while reason is None:
             reason = self.step(wall_s)
             if reason is None and interrupted():
@@ -135,16 +135,16 @@ class Simulation:
             if self.report is not None:
                 self.report(outcome)
         with phase(Phase.EXIT_CHECKS):
-            reason = self._decide(outcome.utilization, wall_s())
+            reason = self._decide(wall_s())
         recorder.took(self.timer.take())
         if outcome.barrier:
             with phase(Phase.TELEMETRY):  # counts to the round that follows
                 recorder.barrier(state.round_index, written(state))
         return reason
 
-    def _decide(self, utilization: float, wall_s: float) -> StopReason | None:
+    def _decide(self, wall_s: float) -> StopReason | None:
         state = self.state
-        moment = Moment(state.round_index, state.clocks.now_s, len(state.jobs), utilization)
+        moment = Moment(state.round_index, state.clocks.now_s, len(state.jobs))
         return self.parts.stopper.decide(state.departures, moment, wall_s)
 
     def active_jobs(self) -> tuple[JobRecord, ...]:

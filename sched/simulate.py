@@ -219,7 +219,7 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
         policy=policy,
         solve=solver.solve,
         placement=placement,
-        stopper=Stopper(scenario.stop, workload.total),
+        stopper=Stopper(scenario.stop, workload.total, _arrivals_per_s(scenario)),
         seed=scenario.seed,
         type_order=tuple(preferred_types(timing, layout.worker_types, workload.throughputs.mean_rates())),
         check_invariants=scenario.output.check_invariants,
@@ -229,6 +229,17 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
         idle_nodes=None if placement.spans_nodes else _idle_nodes(layout, workload),
         kernels=_kernels(policy, solver, placement),
     )
+
+
+def _arrivals_per_s(scenario: Scenario) -> float | None:
+    """Return the rate at which jobs arrive, None where they do not at one, or are served as was recorded.
+
+    A trace has busy days, and a replay of recorded allocations ends where they do.
+    """
+    chosen = scenario.workload
+    if chosen.trace or scenario.policy.name == "recorded":
+        return None
+    return chosen.rate_per_hour / 3600.0 or None
 
 
 def _told(scenario: Scenario, timing: Timing, layout: ClusterLayout) -> PolicyOptions:

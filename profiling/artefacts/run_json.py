@@ -13,7 +13,8 @@ Status = Literal["complete", "overloaded", "stopped", "failed", "interrupted"]
 
 STATUSES: Final[Mapping[str, str]] = {
     "complete": "Every job that counts was completed, but for those that were refused or dropped.",
-    "overloaded": "More work arrived than the cluster can do, so the run was ended. JCT is a lower bound.",
+    "overloaded": "More work arrived than the cluster can do, so the run was ended before its window was done. "
+    "JCT measures the length of the run.",
     "stopped": "The run was stopped at a limit of its scenario. JCT covers finished jobs only.",
     "failed": "The run failed. What it computed until then is shown.",
     "interrupted": "The run was interrupted. What it computed until then is shown.",
@@ -22,6 +23,9 @@ STATUSES: Final[Mapping[str, str]] = {
 
 RENAMED: Final[Mapping[str, Status]] = {"saturated": "overloaded"}
 """Statuses of schema 1 that have another name now."""
+
+LEAST_DRIFT: Final = 0.01
+"""Part of arrivals above which the whole interval of a drift has to lie before it is said that jobs pile up."""
 
 _NO_MEAN = "none of them completed"
 _SPANS = "jobs may span nodes"
@@ -50,8 +54,8 @@ class Rho(msgspec.Struct, frozen=True, kw_only=True):
 class Drift(msgspec.Struct, frozen=True, kw_only=True):
     """How much of what arrives piles up."""
 
-    share: Annotated[float, told("slope of active jobs over simulated time, over the rate of arrivals", "fraction")]
-    low: Annotated[float, told("lower end of its interval", "fraction")]
+    share: Annotated[float, told("growth of active jobs over simulated time, over that of arrivals", "fraction")]
+    low: Annotated[float, told("lower end of its interval, 95 %", "fraction")]
     high: Annotated[float, told("upper end of its interval", "fraction")]
 
 
@@ -133,7 +137,10 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         told("GPU time in which steps were made over GPU time held", "fraction", null="no GPU was held", since=2),
     ] = None
     lost_gpu_s: Annotated[LostGpuTime | None, told("GPU time without a step, by cause: see below", since=2)] = None
-    drift: Annotated[Drift | None, told("part of arrivals that piles up: see below", null=_LATER, since=2)] = None
+    drift: Annotated[
+        Drift | None,
+        told("part of arrivals that piles up: see below", null="too few jobs have arrived to say", since=2),
+    ] = None
     offered_load: Annotated[
         float | None,
         told(

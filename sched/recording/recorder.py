@@ -161,11 +161,6 @@ class Recorder:
         if self._files is not None:
             self._files.checkpoint(round_index, state, self._kept())
 
-    @property
-    def utilization(self) -> float:
-        """Share of the GPU time of the last round that jobs used."""
-        return self._log.utilization
-
     def leave(self, jobs: Sequence[JobRecord]) -> None:
         """Note the jobs that the end of the run leaves behind."""
         self._jobs.extend(jobs)

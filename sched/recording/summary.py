@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.profiling.artefacts.run_json import LostGpuTime, PhaseTimes, Summary
+from phasewise.profiling.artefacts.run_json import Drift, LostGpuTime, PhaseTimes, Summary
 from phasewise.profiling.environment import package_version, peak_rss_mib
 from phasewise.profiling.phases import PhaseTotals
 from phasewise.sched.recording.metrics import in_window, jct_statistics, percentiles, rho_statistics, worker_utilization
@@ -52,6 +52,8 @@ class Totals:
         Solves of problems with jobs for which a model was built, by reason, and those that reused one.
     less_accurate
         Answers that are proven within the certifier's lesser limit only, see `Solution.less_accurate`.
+    drift
+        The part of arrivals that piles up, as of the last round; None where too few have come to say.
     use
         Sums over rounds of how the machines were used, by the names of `USE`.
     busy_gpu_s, round_end_gpu_s
@@ -104,6 +106,7 @@ class Totals:
     peak_rss_mib: float = 0.0
     last_arrival_s: float | None = None
     busy_until_last_arrival_s: float = 0.0
+    drift: Drift | None = None
     use: dict[str, float] = field(default_factory=dict)
     _completed_id: array[int] = field(default_factory=lambda: array("q"))
     _completed_jct_s: array[float] = field(default_factory=lambda: array("d"))
@@ -143,6 +146,9 @@ class Totals:
         self.active = len(outcome.job_id)
         self.now_s = outcome.end_s
         self.moves += outcome.moves
+        if outcome.drift is not None:
+            share, low, high = outcome.drift
+            self.drift = Drift(share=share, low=low, high=high)
         self._used(outcome.use)
         self._spent(outcome)
         if outcome.migration is not NOTHING_PAID:
@@ -212,6 +218,7 @@ class Totals:
             lost_gpu_s=LostGpuTime(
                 migration=self.migration_gpu_s, round_end=self.round_end_gpu_s, fragmented=None, no_work=None
             ),
+            drift=self.drift,
             slo_misses=self._missed,
             cost=self.cost,
             rounds=self.rounds,

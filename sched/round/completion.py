@@ -40,6 +40,7 @@ def advance(state: SimulationState, parts: Parts, assignment: Assignment, news: 
     progress.book_time(jobs, flight, parts.gpu_hour_price)
     job_id, holding, gpu_milli, use = jobs.job_id.copy(), state.holding, jobs.gpu_milli.copy(), _use(state, assignment)
     over = _retire(state, parts, landing, flight) if landing.completed.size or landing.failed.size else ()
+    parts.stopper.observe_round(state.departures, clocks.now_s, len(state.jobs), job_id.size - flight.running)
     if not flight.running:
         _wait_for_arrival(state, parts)
     index, state.round_index = state.round_index, state.round_index + 1
@@ -61,6 +62,7 @@ def advance(state: SimulationState, parts: Parts, assignment: Assignment, news: 
         news=news,
         over=over,
         migration=cost,
+        drift=state.departures.backlog.drift,
         barrier=parts.checkpoint_rounds > 0 and state.round_index % parts.checkpoint_rounds == 0,
     )
 
@@ -92,10 +94,7 @@ def _retire(
     ends = zip(gone.tolist(), ["complete"] * len(landing.completed) + ["failed"] * len(dropped), finish_s, strict=True)
     over = tuple(_record(state, parts, row, status, end_s) for row, status, end_s in ends)
     for record in over:
-        if record.completion_s is not None:
-            parts.stopper.observe_completion(state.departures, record.job_id, record.completion_s)
-        else:
-            parts.stopper.observe_gone(state.departures, record.job_id)
+        parts.stopper.observe_gone(state.departures, record.job_id)
     if state.nodes is not None:
         state.nodes.release(gone, state.holding, state.jobs.request)
     new_row = state.jobs.remove(gone)

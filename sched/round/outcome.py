@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from phasewise.sched.api import GivenUp, Holding
+from phasewise.sched.round.backlog import Estimate
 from phasewise.sched.workload.arrivals import Arrival
 from phasewise.solvers.api import Solution
 
@@ -255,6 +256,8 @@ class RoundOutcome(NamedTuple):
         How the machines were used.
     migration
         What moving cost.
+    drift
+        The part of arrivals that has piled up so far; None where too few have come to say.
     barrier
         Whether the solvers forget after this round, and observers write what they hold back.
     """
@@ -276,4 +279,5 @@ class RoundOutcome(NamedTuple):
     news: News
     over: tuple[JobRecord, ...]
     migration: MigrationPaid = NOTHING_PAID
+    drift: Estimate | None = None
     barrier: bool = False

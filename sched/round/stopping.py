@@ -5,18 +5,14 @@ Wall time is one limit among them, handed in by the caller; it ends a run and ne
 
 from __future__ import annotations
 
-from bisect import insort
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
 from phasewise.profiling.artefacts.run_json import Status
 from phasewise.sched.errors import ScenarioError
+from phasewise.sched.round.backlog import Backlog, Census
 from phasewise.sched.scenario.config import Stop
-
-SATURATION_COMPLETIONS = 100
-SATURATION_RATE_PER_HOUR = 0.1
-SATURATION_UTILIZATION = 0.99
 
 
 class StopReason(StrEnum):
@@ -24,23 +20,23 @@ class StopReason(StrEnum):
 
     ALL_COMPLETE = "all_complete"
     WINDOW_COMPLETE = "window_complete"
-    SATURATED = "saturated"
     STRAGGLERS = "stragglers"
     ROUNDS = "rounds"
     SIM_TIME = "sim_time"
     WALL_TIME = "wall_time"
+    DRIFT = "drift"
 
     @property
     def status(self) -> Status:
         """The run's status in its summary: ``complete``, ``overloaded`` or ``stopped``."""
         if self in {StopReason.ALL_COMPLETE, StopReason.WINDOW_COMPLETE}:
             return "complete"
-        return "overloaded" if self is StopReason.SATURATED else "stopped"
+        return "overloaded" if self is StopReason.DRIFT else "stopped"
 
 
 @dataclass(slots=True)
 class Departures:
-    """Who is gone: a few counts and the last 100 completion times, whatever the length of the run and of the window.
+    """Who is gone and who piles up: a few counts, whatever the length of the run and of the window.
 
     Attributes
     ----------
@@ -48,25 +44,13 @@ class Departures:
         Jobs of the window that are not gone, None without a window.
     gone
         Jobs that completed, failed or were refused.
-    completion_s
-        The last completion times, simulated seconds, ascending: a round reports them in any order.
+    backlog
+        How active jobs grew with arrivals.
     """
 
     window_left: int | None
     gone: int = 0
-    completion_s: list[float] = field(default_factory=list)
-
-    @property
-    def completions_per_hour(self) -> float | None:
-        """The rate over the last 100 completions: 99 intervals over their span; None before there are 100.
-
-        It is infinite where all of them came at once, so it is for comparing and not for writing down.
-        """
-        times = self.completion_s
-        if len(times) < SATURATION_COMPLETIONS:
-            return None
-        span_s = times[-1] - times[0]
-        return (len(times) - 1) / span_s * 3600.0 if span_s > 0 else float("inf")
+    backlog: Backlog = field(default_factory=Backlog)
 
 
 class Moment(NamedTuple):
@@ -80,14 +64,11 @@ class Moment(NamedTuple):
         Simulated time, seconds.
     active
         Jobs that have arrived and are not gone.
-    utilization
-        Share of the GPUs in use, 0 to 1, over the span the caller chooses.
     """
 
     round_index: int
     now_s: float
     active: int
-    utilization: float
 
 
 class Stopper:
@@ -99,6 +80,8 @@ class Stopper:
         The scenario's limits.
     total_jobs
         How many jobs will ever arrive, with the ids 0 to total_jobs - 1 in order of arrival; None means no end of them.
+    arrivals_per_s
+        The rate of arrivals, where there is one, so that drift tells of overload and not of a busy day in a trace.
 
     Raises
     ------
@@ -106,32 +89,32 @@ class Stopper:
         If a limit is out of range, the window has jobs that never arrive, or nothing would ever end the run.
     """
 
-    def __init__(self, stop: Stop, total_jobs: int | None) -> None:
+    def __init__(self, stop: Stop, total_jobs: int | None, arrivals_per_s: float | None = None) -> None:
         _check(stop, total_jobs)
         self._stop = stop
         self._total = total_jobs
+        self._arrivals_per_s = arrivals_per_s
 
     def begin(self) -> Departures:
         """Return that nobody is gone."""
         return Departures(None if self._stop.window is None else self._stop.window[1] - self._stop.window[0])
 
-    def observe_completion(self, departures: Departures, job_id: int, time_s: float) -> None:
-        """Count a job as complete at the simulated time ``time_s``."""
-        insort(departures.completion_s, time_s)
-        if len(departures.completion_s) > SATURATION_COMPLETIONS:
-            del departures.completion_s[0]
-        self.observe_gone(departures, job_id)
-
     def observe_gone(self, departures: Departures, job_id: int) -> None:
-        """Count a job, once, as gone without having completed: failed, or refused at admission."""
+        """Count a job, once, as gone: completed, failed, or refused at admission."""
         departures.gone += 1
         if self._stop.window is not None and departures.window_left is not None:
             departures.window_left -= self._stop.window[0] <= job_id < self._stop.window[1]
 
+    def observe_round(self, departures: Departures, now_s: float, active: int, waiting: int) -> None:
+        """Take note of how many jobs are active at the end of a round, and how many of them wait."""
+        census = Census(now_s, departures.gone + active, active, waiting)
+        departures.backlog.observe(census, self._arrivals_per_s)
+
     def decide(self, departures: Departures, moment: Moment, wall_s: float) -> StopReason | None:
         """Return why the run ends before this round, or None where it goes on.
 
-        Completion goes before saturation, and that before the limits, so a run that completes at a limit is complete.
+        Completion goes before the limits, so a run that completes at a limit is complete, and the limits before drift,
+        so a run that is stopped where it was told to is stopped.
 
         Parameters
         ----------
@@ -143,11 +126,22 @@ class Stopper:
                 return StopReason.WINDOW_COMPLETE
         elif departures.gone == self._total:
             return StopReason.ALL_COMPLETE
-        if self._stop.saturation and moment.utilization > SATURATION_UTILIZATION and _is_slow(departures):
-            return StopReason.SATURATED
         if self._stop.stragglers and self._only_stragglers(departures, moment.active):
             return StopReason.STRAGGLERS
-        return self._limit(moment.round_index, moment.now_s, wall_s)
+        limit = self._limit(moment.round_index, moment.now_s, wall_s)
+        if limit is None and departures.backlog.overloaded and self._may_end(departures.gone + moment.active):
+            return StopReason.DRIFT
+        return limit
+
+    def _may_end(self, arrived: int) -> bool:
+        """Return whether drift may end the run: all jobs of the window have arrived, and others will.
+
+        The mean is theirs: at their present age they bound it from below. Where nobody else comes, they will be served.
+        """
+        window, total = self._stop.window, self._total
+        if window is None or self._arrivals_per_s is None or not self._stop.saturation:
+            return False
+        return arrived >= window[1] and (total is None or arrived < total)
 
     def _only_stragglers(self, departures: Departures, active: int) -> bool:
         """Return whether all jobs that count have arrived and few of them are left."""
@@ -165,11 +159,6 @@ class Stopper:
         if stop.wall_s is not None and wall_s >= stop.wall_s:
             return StopReason.WALL_TIME
         return None
-
-
-def _is_slow(departures: Departures) -> bool:
-    rate = departures.completions_per_hour
-    return rate is not None and rate < SATURATION_RATE_PER_HOUR
 
 
 def _check(stop: Stop, total_jobs: int | None) -> None:

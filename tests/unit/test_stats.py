@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 
 from phasewise.profiling.errors import SampleError
-from phasewise.profiling.stats import fit_power_law, median, median_interval, median_ratio_interval, quantile
+from phasewise.profiling.stats import (
+    batch_mean_interval,
+    fit_power_law,
+    median,
+    median_interval,
+    median_ratio_interval,
+    paired_difference,
+    quantile,
+    t_interval,
+)
 
 
 @pytest.fixture
@@ -139,3 +148,58 @@ def test_an_interval_that_cannot_be_drawn_is_refused(
 ) -> None:
     with pytest.raises(SampleError, match=named):
         median_interval([1.0, 2.0], rng, level, resamples)
+
+
+def test_a_mean_has_the_interval_of_the_tables() -> None:
+    low, mean, high = t_interval(
+        [1.0, 2.0, 3.0]
+    )  # t at 97.5 %, 2 degrees of freedom: 4.3027; standard error 1 / sqrt 3
+    assert mean == 2.0
+    assert (mean - low, high - mean) == (pytest.approx(4.3027 / 3**0.5, rel=1e-4),) * 2
+
+
+def test_the_interval_of_a_few_seeds_covers_as_often_as_it_says(rng: np.random.Generator) -> None:
+    covered = [low <= 10.0 <= high for low, _, high in (t_interval(rng.normal(10.0, 1.0, 3)) for _ in range(2000))]
+    assert np.mean(covered) == pytest.approx(0.95, abs=0.02)
+
+
+def test_what_both_of_a_pair_share_is_not_in_their_difference(rng: np.random.Generator) -> None:
+    seeds = rng.normal(50.0, 20.0, size=5)  # the jobs of a seed: far more than what policies differ by
+    low, estimate, high = paired_difference(seeds + 1.0 + rng.normal(0.0, 0.1, 5), seeds)
+    assert low <= 1.0 <= high
+    assert estimate == pytest.approx(1.0, abs=0.3)
+    assert high - low < 1.0
+
+
+def test_batch_means_cover_where_neighbours_are_alike_and_single_samples_do_not(rng: np.random.Generator) -> None:
+    covered = {"batches": 0, "samples": 0}
+    for _ in range(400):
+        noise = rng.normal(size=1000)
+        values = np.empty(1000)
+        last = 0.0
+        for index in range(1000):
+            last = values[index] = 0.9 * last + noise[index]  # a sample tells of the next ten or twenty
+        for name, (low, _, high) in (("batches", batch_mean_interval(values)), ("samples", t_interval(values))):
+            covered[name] += low <= 0.0 <= high
+    assert covered["batches"] / 400 > 0.9
+    assert covered["samples"] / 400 < 0.5
+
+
+def test_batches_of_unequal_length_leave_the_mean_as_it_is() -> None:
+    values = np.arange(25.0) ** 2
+    assert batch_mean_interval(values, batches=10).estimate == pytest.approx(values.mean())
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: t_interval([1.0]), "at least 2 samples, not 1"),
+        (lambda: t_interval([1.0, math.nan]), r"samples\[1\] is nan"),
+        (lambda: paired_difference([1.0, 2.0], [1.0]), "as many head as base samples, not 2 and 1"),
+        (lambda: batch_mean_interval([1.0] * 19), "10 batches need at least 2 samples each, not 19"),
+        (lambda: batch_mean_interval([1.0] * 19, batches=1), "1 batches need"),
+    ],
+)
+def test_an_interval_that_cannot_be_is_refused(call: object, message: str) -> None:
+    with pytest.raises(SampleError, match=message):
+        call()  # type: ignore[operator]
