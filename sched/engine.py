@@ -21,6 +21,7 @@ from phasewise.sched.round.state import SimulationState
 from phasewise.sched.round.stopping import Moment, StopReason
 
 Report = Callable[[RoundOutcome], None]
+Limit = Callable[[], StopReason | None]
 
 
 def step(state: SimulationState, parts: Parts, timer: PhaseTimer, news: News | None = None) -> RoundOutcome:
@@ -87,6 +88,8 @@ class Simulation:
     ----------
     report
         Called with every round's outcome once it is recorded.
+    limit
+        Asked after every round whether the run has taken all that it may take; decides nothing within it.
     """
 
     state: SimulationState
@@ -94,6 +97,7 @@ class Simulation:
     recorder: Recorder
     timer: PhaseTimer
     report: Report | None = field(default=None)
+    limit: Limit = field(default=lambda: None)
 
     def run(self, wall_s: Callable[[], float], interrupted: Callable[[], bool]) -> StopReason:
         """Run until a rule ends it; return which. ``wall_s`` says how long the run took so far (for that limit).
@@ -103,7 +107,7 @@ class Simulation:
         KeyboardInterrupt
             After a round at whose end ``interrupted`` says so: between two rounds every record is whole.
         """
-        while (reason := self.step(wall_s)) is None:
+        while (reason := self.step(wall_s) or self.limit()) is None:
             if interrupted():
                 raise KeyboardInterrupt
         if self.parts.timing.final_call and reason.status == "complete":

@@ -30,6 +30,7 @@ from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.defects import defect
 from phasewise.sched.engine import Report, Simulation
 from phasewise.sched.errors import RunFailedError, ScenarioError, SchedulingError
+from phasewise.sched.limits import effective_stop, resource_limit
 from phasewise.sched.memory import estimate, require_memory
 from phasewise.sched.policy_options import PolicyOptions
 from phasewise.sched.recording.recorder import Recorder
@@ -103,11 +104,12 @@ class Callbacks:
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """What a run came to: status and summary as in `run.json`, and the run directory."""
+    """What a run came to: status and summary as in `run.json`, the run directory, and the rule that ended it."""
 
     status: str
     summary: dict[str, Any]
     out: Path | None
+    reason: str
 
 
 def simulate(
@@ -144,7 +146,7 @@ def simulate(
     KeyboardInterrupt
         Let through after saving with status ``interrupted``.
     """
-    timer = PhaseTimer()
+    timer, limit = PhaseTimer(), resource_limit(scenario)
     with _blamed(scenario):
         parts = build_parts(scenario, timer)
     if callbacks.on_problem is not None:
@@ -160,7 +162,7 @@ def simulate(
     recorder.totals.compile_s = compile_s
     report = None if callbacks.progress is None else _reporter(scenario, parts, recorder, callbacks.progress)
     with ACCOUNT.charged(_late(timer, recorder, callbacks.notify)):
-        outcome = _run(Simulation(state, parts, recorder, timer, report), recorder, out, callbacks.interrupted)
+        outcome = _run(Simulation(state, parts, recorder, timer, report, limit), recorder, out, callbacks.interrupted)
     limit_s = scenario.stop.sim_time_s
     if outcome.status == "stopped" and limit_s is not None and recorder.totals.now_s >= limit_s:
         callbacks.warn(
@@ -200,7 +202,7 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
         policy=policy,
         solve=solver.solve,
         placement=placement,
-        stopper=Stopper(scenario.stop, workload.total),
+        stopper=Stopper(effective_stop(scenario), workload.total),
         seed=scenario.seed,
         type_order=tuple(preferred_types(timing, layout.worker_types, workload.throughputs.mean_rates())),
         check_invariants=scenario.output.check_invariants,
@@ -347,7 +349,7 @@ def _run(simulation: Simulation, recorder: Recorder, out: Path | None, interrupt
             recorder.leave(simulation.active_jobs())
             recorder.abandon("failed", said(error))
         raise defect(error, recorder.scenario, simulation.state.round_index, recorder.place) from error
-    return RunOutcome(reason.status, summary, out)
+    return RunOutcome(reason.status, summary, out, str(reason))
 
 
 @contextmanager

@@ -17,17 +17,17 @@ import numpy as np
 from phasewise.profiling.artefacts import line_fields
 from phasewise.profiling.artefacts.lines import LineKind, encode
 from phasewise.profiling.artefacts.run_json import RunJson, Status, Summary
-from phasewise.profiling.artefacts.sinks import FileSink, Folder, Sink, TeeSink, write_atomically
+from phasewise.profiling.artefacts.sinks import FileSink, Folder, NullSink, Sink, TeeSink, write_atomically
 from phasewise.profiling.environment import describe_environment, release_memory
 from phasewise.profiling.errors import OutputError, ProfilingError
 from phasewise.profiling.phases import PhaseProfile, PhaseTotals
 from phasewise.sched.cluster.layout import ClusterLayout
-from phasewise.sched.recording import intervals, rounds
+from phasewise.sched.recording import intervals, rounds, thinning
 from phasewise.sched.recording.run_tables import NoTables, RunTables, Tables
 from phasewise.sched.recording.summary import Totals
 from phasewise.sched.round.outcome import NOTHING_PAID, AllocationRecord, JobRecord, News, RoundOutcome
 from phasewise.sched.round.rules import MAX_FAILURES
-from phasewise.sched.scenario.config import Scenario
+from phasewise.sched.scenario.config import Output, Scenario
 from phasewise.sched.workload.arrivals import Arrival
 from phasewise.solvers.api import RebuildReason
 from phasewise.solvers.certify import GAP_LIMIT, LESSER_GAP_LIMIT
@@ -53,7 +53,8 @@ class Recorder:
     ) -> None:
         self.scenario = scenario
         self._worker_types = layout.worker_types
-        self._log = rounds.RoundLog(layout.worker_types, layout.capacity, scenario.output.chunk_rounds)
+        output = scenario.output
+        self._log = rounds.RoundLog(layout.worker_types, layout.capacity, _whole_rows(output))
         self._intervals = intervals.Intervals(layout)
         self._jobs: list[JobRecord] = []
         self._profile: PhaseProfile | None = None
@@ -63,6 +64,7 @@ class Recorder:
         self.totals = Totals(layout.gpus, scenario.stop.window)
         self.out = out
         self._lines = lines
+        self._told = (out is not None and output.lines == "all") or not isinstance(lines, NullSink)
         self._folder: Folder | None = None
         self._file: FileSink | None = None
         self._tables: Tables = NoTables()
@@ -73,8 +75,9 @@ class Recorder:
                 "layout": layout.description(),
             }
             self._folder = Folder(out)
-            self._file = FileSink(out / "lines.log")
-            self._lines = TeeSink(self._file, lines)
+            if output.lines == "all":
+                self._file = FileSink(out / "lines.log")
+                self._lines = TeeSink(self._file, lines)
             self._tables = RunTables(out, layout.worker_types)
             self._write_run("interrupted")
         self._event("run_start", scenario=msgspec.to_builtins(scenario))
@@ -173,8 +176,14 @@ class Recorder:
         for job in outcome.over:
             self._over(outcome.round_index, job)
         log.add(outcome, totals.jobs_completed)
-        self._intervals.observe(outcome.round_index, outcome.holding, outcome.job_id, outcome.gpu_milli)
-        active = len(outcome.job_id)
+        if self.scenario.output.placements:
+            self._intervals.observe(outcome.round_index, outcome.holding, outcome.job_id, outcome.gpu_milli)
+        if self._told:
+            self._tell_round(outcome)
+
+    def _tell_round(self, outcome: RoundOutcome) -> None:
+        """Write the lines of a round."""
+        totals, log, active = self.totals, self._log, len(outcome.job_id)
         self._event(
             "schedule_round",
             round=outcome.round_index,
@@ -233,6 +242,8 @@ class Recorder:
     # -- writing -------------------------------------------------------------------------------------------------
 
     def _event(self, event: str, **fields: object) -> None:
+        if not self._told:
+            return
         line_fields.EVENTS[event].require(fields)
         self._lines.write(encode(LineKind.EVENT, {"event": event, **fields}))
 
@@ -260,6 +271,8 @@ class Recorder:
             release_memory()
 
     def _write_profile(self, profile: PhaseProfile, **extra: object) -> None:
+        if not self._told:
+            return
         record = {
             "v": 1,
             "round": self.totals.rounds - 1,
@@ -298,7 +311,8 @@ class Recorder:
         columns, profile = self._log.take()
         self.totals.phases.add(profile)
         placements, jobs, self._jobs = self._intervals.take(), self._jobs, []
-        self._tables.write(rounds=columns, placements=placements, jobs=jobs)
+        rows = thinning.thinned(columns, self.scenario.output.rounds_every)
+        self._tables.write(rounds=rows, placements=placements, jobs=jobs)
 
     def _write_run(self, status: Status) -> None:
         if self.out is None or self._folder is None:
@@ -340,6 +354,11 @@ class Recorder:
         finally:
             with suppress(ProfilingError):
                 self._write_run(status)  # a full disk may have kept the tables from being completed, not this
+
+
+def _whole_rows(output: Output) -> int:
+    """Return the rounds of a chunk: so many that no row of the table is split between two chunks."""
+    return -(-output.chunk_rounds // output.rounds_every) * output.rounds_every
 
 
 def _own(number: np.generic) -> object:
