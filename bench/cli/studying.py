@@ -39,6 +39,7 @@ def chosen(study: str, settings: Mapping[str, str], *, quick: bool) -> Definitio
 def listed(definition: Definition, out: Path | None, *, as_json: bool) -> int:
     """Print the points of a study and whether they are done, and write nothing."""
     from phasewise.bench.study.folder import StudyFolder
+    from phasewise.bench.study.status import duration
     from phasewise.bench.study.study import default_folder, task_of
 
     folder = StudyFolder(out or default_folder(definition))
@@ -54,8 +55,6 @@ def listed(definition: Definition, out: Path | None, *, as_json: bool) -> int:
         what = "  ".join(f"{key}={value}" for key, value in point.overrides.items())
         click.echo(f"{point.name}  {'to do' if point.name in left else 'done '}  {what}")
     expected_s = task.costs.left_s(task.left)
-    from phasewise.bench.study.status import duration
-
     about = "" if not task.left or expected_s is None else f", about {duration(expected_s)} of CPU time"
     click.echo(
         f"{definition.study.name}: {len(task.points)} points, {len(task.left)} to do{about}; folder {folder.path}"
@@ -120,8 +119,8 @@ def _show(record: Mapping[str, Any], folder: StudyFolder) -> None:
     for failed in record["failed"][:SHOWN_FAILED]:
         what = ", ".join(f"{key}={value}" for key, value in failed["overrides"].items())
         click.echo(f"failed: {failed['point']} ({what}): {failed['message']}")
-    if more := len(record["failed"]) - SHOWN_FAILED:
-        click.echo(f"and {more} more failed") if more > 0 else None
+    if (more := len(record["failed"]) - SHOWN_FAILED) > 0:
+        click.echo(f"and {more} more failed")
     click.echo(sentence(dict(record)))
     click.echo(f"study: {folder.path}")
 

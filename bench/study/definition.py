@@ -293,7 +293,8 @@ def _converted(path: Path, flat: Mapping[str, Any]) -> Definition:
 def _allowed(where: str) -> str:
     """Return what a key's type allows, where that can be said."""
     section, _, key = where.partition(".")
-    kind = {"limits": Limits, "study": Head, "inflate": Inflation}.get(section)
+    sections: dict[str, type[msgspec.Struct]] = {"limits": Limits, "study": Head, "inflate": Inflation}
+    kind = sections.get(section)
     kinds = {} if kind is None else {field.name: field.type for field in msgspec.structs.fields(kind)}
     try:
         return f"; allowed: {in_words(kinds[key])}"

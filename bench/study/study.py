@@ -99,7 +99,7 @@ def draw(definition: Definition, folder: StudyFolder, say: Callable[[str], None]
     try:
         figure_files = importlib.import_module(FIGURES)
     except ModuleNotFoundError as error:
-        say(f"no figures ({', '.join(names)}): {error.name} is not installed; pip install 'phasewise[plots]'")
+        say(f"no figures ({', '.join(names)}): {error.name} is missing (pip install 'phasewise[plots]')")
         return drawn
     for name in names:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -32,17 +33,17 @@ def command() -> None:
 @setting_option("Any key of the scenario, the same for all points; repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="How far the study is, as `study status --json`, at the end.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on standard error, only warnings.")
-def run(study: str, settings: Overrides, dry_run: bool, as_json: bool, **options: object) -> int:
+def run(study: str, settings: Overrides, dry_run: bool, as_json: bool, **options: Any) -> int:
     """Do every point of STUDY, a built-in name or a TOML file, that is not done yet.
 
     Exits with 0 where all points are done, with 1 where some are not.
     """
     from phasewise.bench.cli import studying
 
-    chosen = studying.chosen(study, settings, quick=bool(options.pop("quick")))
+    chosen = studying.chosen(study, settings, quick=options.pop("quick"))
     if dry_run:
         return studying.listed(chosen, options["out"], as_json=as_json)
-    return studying.perform(chosen, as_json=as_json, **options)  # type: ignore[arg-type]
+    return studying.perform(chosen, as_json=as_json, **options)
 
 
 @command.command(name="list")
