@@ -22,6 +22,7 @@ from phasewise.sched.round.stopping import Moment, StopReason
 from phasewise.sched.round.tree import written
 
 Report = Callable[[RoundOutcome], None]
+Limit = Callable[[], StopReason | None]
 
 
 def step(state: SimulationState, parts: Parts, timer: PhaseTimer, news: News | None = None) -> RoundOutcome:
@@ -88,6 +89,8 @@ class Simulation:
     ----------
     report
         Called with every round's outcome once it is recorded.
+    limit
+        Asked after every round whether the run has taken all that it may take; decides nothing within it.
     resumed
         Whether rounds were run before, by another process: the run may be over before the next one.
     """
@@ -97,6 +100,7 @@ class Simulation:
     recorder: Recorder
     timer: PhaseTimer
     report: Report | None = None
+    limit: Limit = lambda: None
     resumed: bool = False
 
     def run(self, wall_s: Callable[[], float], interrupted: Callable[[], bool]) -> StopReason:
@@ -109,7 +113,7 @@ class Simulation:
         """
         reason = self._decide(wall_s()) if self.resumed else None
         while reason is None:
-            reason = self.step(wall_s)
+            reason = self.step(wall_s) or self.limit()
             if reason is None and interrupted():
                 raise KeyboardInterrupt
         if self.parts.timing.final_call and reason.status == "complete":

@@ -41,6 +41,10 @@ class StalledError(SchedulingError):
     """Jobs wait, nothing runs, and nothing will ever change that."""
 
 
+class LimitError(SchedulingError):
+    """A run holds more memory than its limit."""
+
+
 class RunFailedError(SchedulingError):
     """A run that had begun could not go on.
 

@@ -21,7 +21,10 @@ from phasewise.sched.recording.checkpoint import Checkpoint, Checkpoints, read_c
 from phasewise.sched.recording.run_files import OVER, RUN, require_files, resumption
 from phasewise.sched.scenario.config import Scenario
 
-LIMITS: Final = ("stop.rounds", "stop.sim_time_s", "stop.wall_s")
+LIMITS: Final = (
+    "stop.rounds", "stop.sim_time_s", "stop.wall_s", "limits.sim_time_s", "limits.cpu_s", "limits.memory_mib",
+)  # fmt: skip
+_BEGIN_ANEW: Final = ("stop.wall_s", "limits.cpu_s")  # count from where a run goes on
 _WAYS_OUT: Final = "; or name another folder, or replace the run with --overwrite"
 
 
@@ -152,8 +155,9 @@ def _over(scenario: Scenario, run: Mapping[str, Any], out: Path) -> bool:
         return False
     come = {"stop.rounds": run["summary"]["rounds"], "stop.sim_time_s": run["summary"]["sim_time_s"]}
     now, then = _limits(_plain(scenario)), _limits(run["scenario"])
-    if all(now[key] == then[key] for key in come):  # else at its limit of wall time, which begins anew
-        return then["stop.wall_s"] is None or any(_reached(come[key], now[key]) for key in come)
+    if all(now[key] == then[key] for key in come):
+        at_others = any(_limit(run["scenario"], key) is not None for key in _BEGIN_ANEW)
+        return not at_others or any(_reached(come[key], now[key]) for key in come)
     for key, far in come.items():
         if now[key] != then[key] and _reached(far, now[key]) and far != now[key]:
             raise ResumeError(_too_far(key, now[key], far, out))
@@ -186,7 +190,15 @@ def _require_before(scenario: Scenario, checkpoint: Checkpoint, out: Path) -> No
 
 
 def _limits(scenario: Mapping[str, Any]) -> dict[str, float | None]:
-    return {key: scenario.get("stop", {}).get(key.partition(".")[2]) for key in LIMITS}
+    """Return the limits of simulated quantities, of simulated time the lower one."""
+    times = [time for key in ("stop.sim_time_s", "limits.sim_time_s") if (time := _limit(scenario, key)) is not None]
+    return {"stop.rounds": _limit(scenario, "stop.rounds"), "stop.sim_time_s": min(times, default=None)}
+
+
+def _limit(scenario: Mapping[str, Any], key: str) -> float | None:
+    section, _, name = key.partition(".")
+    value: float | None = scenario.get(section, {}).get(name)
+    return value
 
 
 def _reached(far: float, limit: float | None) -> bool:

@@ -30,6 +30,7 @@ from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.defects import defect
 from phasewise.sched.engine import Report, Simulation
 from phasewise.sched.errors import RunFailedError, ScenarioError, SchedulingError
+from phasewise.sched.limits import effective_stop, resource_limit
 from phasewise.sched.memory import estimate, require_memory
 from phasewise.sched.policy_options import PolicyOptions
 from phasewise.sched.recording.recorder import Recorder
@@ -107,11 +108,15 @@ class Callbacks:
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """What a run came to: status and summary as in `run.json`, and the run directory."""
+    """What a run came to: status and summary as in `run.json`, the run directory, and the rule that ended it.
+
+    The rule is "" where the run was over before.
+    """
 
     status: str
     summary: dict[str, Any]
     out: Path | None
+    reason: str = ""
 
 
 def simulate(
@@ -161,7 +166,7 @@ def simulate(
         callbacks.warn(doubt)
     if before.over is not None:
         return RunOutcome(before.over["status"], dict(before.over["summary"]), out)
-    timer = PhaseTimer()
+    timer, limit = PhaseTimer(), resource_limit(scenario)
     with _blamed(scenario):
         parts = build_parts(scenario, timer)
     if callbacks.on_problem is not None:
@@ -178,7 +183,7 @@ def simulate(
     recorder.totals.compile_s += compile_s
     report = None if callbacks.progress is None else _reporter(scenario, parts, recorder, callbacks.progress)
     with ACCOUNT.charged(_late(timer, recorder, callbacks.notify)):
-        simulation = Simulation(state, parts, recorder, timer, report, resumed=begun is not None)
+        simulation = Simulation(state, parts, recorder, timer, report, limit, resumed=begun is not None)
         outcome = _run(simulation, recorder, out, callbacks.interrupted)
     limit_s = scenario.stop.sim_time_s
     if outcome.status == "stopped" and limit_s is not None and recorder.totals.now_s >= limit_s:
@@ -219,7 +224,7 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
         policy=policy,
         solve=solver.solve,
         placement=placement,
-        stopper=Stopper(scenario.stop, workload.total, _arrivals_per_s(scenario)),
+        stopper=Stopper(effective_stop(scenario), workload.total, _arrivals_per_s(scenario)),
         seed=scenario.seed,
         type_order=tuple(preferred_types(timing, layout.worker_types, workload.throughputs.mean_rates())),
         check_invariants=scenario.output.check_invariants,
@@ -377,7 +382,7 @@ def _run(simulation: Simulation, recorder: Recorder, out: Path | None, interrupt
             recorder.leave(simulation.active_jobs())
             recorder.abandon("failed", said(error))
         raise defect(error, recorder.scenario, simulation.state.round_index, recorder.place) from error
-    return RunOutcome(reason.status, summary, out)
+    return RunOutcome(reason.status, summary, out, str(reason))
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from types import FrameType
 
 import click
 
+from phasewise.bench.study.errors import StudyError
 from phasewise.profiling.defects import frames, keep_traceback, module_of, told, where_kept
 from phasewise.profiling.errors import ProfilingError
 from phasewise.reports.errors import ReportError
@@ -44,6 +45,7 @@ _EXPECTED = (
     ReportError,
     SchedulingError,
     SolverError,
+    StudyError,
 )
 
 

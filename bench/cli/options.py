@@ -95,17 +95,15 @@ def scenario_options(function: Callable[..., Any]) -> Callable[..., Any]:
         given = {option.key: values.pop(option.parameter) for option in OPTIONS}
         return function(overrides=_overrides(given) | settings, **values)
 
-    decorated: Callable[..., Any] = click.option(
-        "--set",
-        "settings",
-        multiple=True,
-        metavar="SECTION.KEY=VALUE",
-        callback=_settings,
-        help="Any key of the scenario file; repeatable.",
-    )(gathered)
+    decorated: Callable[..., Any] = setting_option("Any key of the scenario file; repeatable.")(gathered)
     for option in reversed(OPTIONS):
         decorated = option.decorate(decorated)
     return click.argument("scenario")(decorated)
+
+
+def setting_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return what gives a command `--set`, with a help text; it receives ``settings`` by dotted key."""
+    return click.option("--set", "settings", multiple=True, metavar="SECTION.KEY=VALUE", callback=_settings, help=text)
 
 
 def _settings(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> Overrides:

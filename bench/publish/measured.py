@@ -12,7 +12,7 @@ import numpy as np
 
 from phasewise.bench.publish.origins import Report, Stopwatch, origin, settings
 from phasewise.bench.publish.scales import SWEEP_COMMON, Plan
-from phasewise.bench.studies.series import run_into
+from phasewise.bench.series.runs import run_into
 from phasewise.bench.suite_tapes import Scale, suite_tape
 from phasewise.profiling.stats import median_interval, median_ratio_interval, quantile
 from phasewise.reports import publication as published

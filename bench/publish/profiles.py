@@ -16,7 +16,7 @@ from phasewise.bench.cli.profiled import modules_of, run_of, shortened
 from phasewise.bench.publish.measured import Workplace
 from phasewise.bench.publish.origins import Stopwatch, origin
 from phasewise.bench.publish.scales import Plan
-from phasewise.bench.studies.series import run_into
+from phasewise.bench.series.runs import run_into
 from phasewise.bench.suite_tapes import Scale
 from phasewise.profiling import sampling
 from phasewise.profiling.errors import SamplingError

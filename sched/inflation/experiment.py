@@ -27,7 +27,8 @@ from phasewise.sched.errors import ScenarioError
 from phasewise.sched.inflation.arrival_orders import ArrivalOrder, cut_order, draw_order, read_order
 from phasewise.sched.memory import estimate_arrivals, require_memory
 from phasewise.sched.streams import placement_stream
-from phasewise.sched.workload.openb import Pod, read_pods
+from phasewise.sched.workload.openb import Pod
+from phasewise.sched.workload.pods import pod_list
 
 if TYPE_CHECKING:
     from phasewise.sched.nodes.rules import NodeRule
@@ -49,7 +50,7 @@ class Setting:
     nodes
         Path of a node list, or the name of a built-in one.
     pods
-        Path of a pod list.
+        Path of a pod list, or the name of a built-in table.
     placement
         Registered name.
     seed
@@ -167,7 +168,7 @@ def prepare(setting: Setting) -> Experiment:
     if load is not None and not (math.isfinite(load) and load > 0.0):
         raise ScenarioError(f"load is {load:g}; allowed: a finite number above 0, for example {DEFAULT_LOAD}")
     nodes = sorted(read_node_list(setting.nodes))
-    pods = tuple(sorted(read_pods(setting.pods)))
+    pods = tuple(sorted(pod_list(setting.pods)))
     layout = ClusterLayout.of(nodes)
     rule = _rule(setting, layout)
     order = _order(setting, [pod.request for pod in pods], nodes)

@@ -18,19 +18,19 @@ import numpy as np
 from phasewise.profiling.artefacts import line_fields
 from phasewise.profiling.artefacts.lines import LineKind, encode
 from phasewise.profiling.artefacts.run_json import Status, Summary
-from phasewise.profiling.artefacts.sinks import Sink
+from phasewise.profiling.artefacts.sinks import NullSink, Sink
 from phasewise.profiling.environment import peak_rss_mib, release_memory
 from phasewise.profiling.errors import OutputError, ProfilingError
 from phasewise.profiling.phases import PhaseProfile, PhaseTotals
 from phasewise.sched.api import Leaf
 from phasewise.sched.cluster.layout import ClusterLayout
-from phasewise.sched.recording import intervals, kept, rounds, told
+from phasewise.sched.recording import intervals, kept, rounds, thinning, told
 from phasewise.sched.recording.checkpoint import Checkpoint
 from phasewise.sched.recording.run_files import OVER, RunFiles, origin, own_number
 from phasewise.sched.recording.summary import Totals
 from phasewise.sched.round.outcome import AllocationRecord, JobRecord, News, RoundOutcome
 from phasewise.sched.round.rules import MAX_FAILURES
-from phasewise.sched.scenario.config import Scenario
+from phasewise.sched.scenario.config import Output, Scenario
 from phasewise.sched.workload.arrivals import Arrival
 from phasewise.solvers.api import RebuildReason
 
@@ -63,7 +63,8 @@ class Recorder:
     ) -> None:
         self.scenario = scenario
         self._worker_types = layout.worker_types
-        self._log = rounds.RoundLog(layout.worker_types, layout.capacity, scenario.output.chunk_rounds)
+        output = scenario.output
+        self._log = rounds.RoundLog(layout.worker_types, layout.capacity, _whole_rows(output))
         self._intervals = intervals.Intervals(layout)
         self._jobs: list[JobRecord] = []
         self._profile: PhaseProfile | None = None
@@ -73,10 +74,11 @@ class Recorder:
         self.totals = Totals(layout.gpus, scenario.stop.window)
         self.out = out
         self._lines = lines
+        self._is_heard = (out is not None and output.lines == "all") or not isinstance(lines, NullSink)
         self._files: RunFiles | None = None
         start = {"scenario": msgspec.to_builtins(scenario)}
         if out is not None:
-            self._files = RunFiles(out, layout.worker_types, origin(scenario, layout, command, begun))
+            self._files = RunFiles(out, layout.worker_types, origin(scenario, layout, command, begun), output)
         if self._files is not None and begun is not None:
             self._refill(begun.recorder)
             self._write_run("interrupted")  # before a row is cut off: a kill in between leaves a run to be resumed
@@ -139,7 +141,10 @@ class Recorder:
         for job in outcome.over:
             self._over(outcome.round_index, job)
         log.add(outcome, totals.jobs_completed)
-        self._intervals.observe(outcome.round_index, outcome.holding, outcome.job_id, outcome.gpu_milli)
+        if self.scenario.output.placements:
+            self._intervals.observe(outcome.round_index, outcome.holding, outcome.job_id, outcome.gpu_milli)
+        if not self._is_heard:
+            return
         self._event("schedule_round", told.round_run(outcome))
         telemetry = told.telemetry(outcome, log, self._worker_types, totals.jobs_completed)
         line_fields.TELEMETRY.require(telemetry)
@@ -170,7 +175,8 @@ class Recorder:
     # -- writing -------------------------------------------------------------------------------------------------
 
     def _event(self, event: str, fields: Mapping[str, object]) -> None:
-        self._write(self._encoded(event, fields))
+        if self._is_heard:
+            self._write(self._encoded(event, fields))
 
     def _encoded(self, event: str, fields: Mapping[str, object]) -> bytes:
         line_fields.EVENTS[event].require(fields)
@@ -242,7 +248,8 @@ class Recorder:
         self.totals.phases.add(profile)
         placements, jobs, self._jobs = self._intervals.take(), self._jobs, []
         if self._files is not None:
-            self._files.chunk(rounds=columns, placements=placements, jobs=jobs)
+            rows = thinning.thinned(columns, self.scenario.output.rounds_every)
+            self._files.chunk(rounds=rows, placements=placements, jobs=jobs)
 
     def _write_run(self, status: Status) -> None:
         if self._files is not None:
@@ -310,3 +317,8 @@ class Recorder:
         finally:
             with suppress(ProfilingError):
                 self._write_run(status)  # a full disk may have kept the tables from being completed, not this
+
+
+def _whole_rows(output: Output) -> int:
+    """Return the rounds of a chunk: so many that no row of the table is split between two chunks."""
+    return -(-output.chunk_rounds // output.rounds_every) * output.rounds_every

@@ -20,7 +20,7 @@ from phasewise.sched.errors import ResumeError
 from phasewise.sched.recording.checkpoint import Checkpoint, Checkpoints, Marks
 from phasewise.sched.recording.run_tables import Columns, RunTables
 from phasewise.sched.round.outcome import JobRecord
-from phasewise.sched.scenario.config import Scenario
+from phasewise.sched.scenario.config import Output, Scenario
 
 LINES: Final = "lines.log"
 RUN: Final = "run.json"
@@ -41,12 +41,15 @@ class RunFiles:
         (W,) names, for the columns of `rounds.parquet`.
     origin
         The keys of `run.json` that are the same all the time (`origin`).
+    output
+        Which files there are.
     """
 
-    def __init__(self, out: Path, worker_types: Sequence[str], origin: Mapping[str, Any]) -> None:
+    def __init__(self, out: Path, worker_types: Sequence[str], origin: Mapping[str, Any], output: Output) -> None:
         self._out = out
         self._worker_types = worker_types
         self._origin = origin
+        self._has_lines = output.lines == "all"
         self._folder = Folder(out)
         self._checkpoints = Checkpoints(out)
         self._lines: FileSink | None = None
@@ -64,7 +67,8 @@ class RunFiles:
     def begin(self) -> None:
         """Begin all files anew; a checkpoint of an earlier run goes first, as it belongs to the files of that."""
         self._checkpoints.remove()
-        self._lines = FileSink(self._out / LINES)
+        if self._has_lines:
+            self._lines = FileSink(self._out / LINES)
         self._tables = RunTables(self._out, self._worker_types)
 
     def go_on(self, marks: Marks, first: bytes) -> None:
@@ -77,8 +81,9 @@ class RunFiles:
             except OSError as error:
                 raise cannot_write(self._out / name, error) from error
         self._tables = RunTables(self._out, self._worker_types, marks.rows)
-        rewind_lines(self._out / LINES, first, marks.lines)
-        self._lines = FileSink(self._out / LINES, behind=marks.lines)
+        if self._has_lines:
+            rewind_lines(self._out / LINES, first, marks.lines)
+            self._lines = FileSink(self._out / LINES, behind=marks.lines)
 
     def line(self, line: bytes) -> None:
         """Take a line."""
@@ -100,10 +105,12 @@ class RunFiles:
 
     def checkpoint(self, round_index: int, state: Mapping[str, Leaf], recorder: Mapping[str, Leaf]) -> None:
         """Write all that is held back, and a checkpoint."""
-        if self._lines is None or self._tables is None:
+        if self._tables is None:
             return
-        self._lines.flush()
-        marks = Marks(rows=self._tables.rows, lines=self._lines.tail)
+        if self._lines is not None:
+            self._lines.flush()
+        tail = Tail() if self._lines is None else self._lines.tail
+        marks = Marks(rows=self._tables.rows, lines=tail)
         known = {name: self._origin[name] for name in ("scenario", "basis", "environment", "resumed")}
         self._checkpoints.save(
             Checkpoint(round_index=round_index, marks=marks, state=dict(state), recorder=dict(recorder), **known)
@@ -132,7 +139,8 @@ def require_files(out: Path, marks: Marks) -> None:
     from phasewise.profiling.artefacts.rewinding import require_lines, require_rows  # noqa: PLC0415  as above
 
     try:
-        require_lines(out / LINES, Tail(*marks.lines))
+        if marks.lines != Tail():
+            require_lines(out / LINES, Tail(*marks.lines))
         for name, rows in marks.rows.items():
             require_rows(out / name, rows)
     except RecordError as error:

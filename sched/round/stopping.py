@@ -24,6 +24,7 @@ class StopReason(StrEnum):
     ROUNDS = "rounds"
     SIM_TIME = "sim_time"
     WALL_TIME = "wall_time"
+    CPU_TIME = "cpu_time"
     DRIFT = "drift"
 
     @property

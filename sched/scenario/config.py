@@ -264,6 +264,13 @@ class Output(Section, frozen=True):
     checkpoint_rounds
         Rounds between two barriers: there the solvers forget what they are warm with, and all that is held in memory is
         written; 0: none. A run with barriers is another run than one without.
+    lines
+        ``all``: every line goes to `lines.log`; ``none``: there is no such file.
+    placements
+        Whether `placements.parquet` has rows; without them nobody can see where jobs ran.
+    rounds_every
+        Rounds that share a row of `rounds.parquet`: times and counts of what happened are sums, utilisations means over
+        the row's time, everything else is as in its last round. The last row before a barrier, or the end, has fewer.
     """
 
     profile_every: AtLeastOne = 100
@@ -272,6 +279,27 @@ class Output(Section, frozen=True):
     check_invariants: bool = False
     chunk_rounds: Some = 512
     checkpoint_rounds: Natural = 0
+    lines: Literal["all", "none"] = "all"
+    placements: bool = True
+    rounds_every: Some = 1
+
+
+class Limits(Section, frozen=True):
+    """What a run may take. The same run under other limits is the same run, of which there is more or less.
+
+    Attributes
+    ----------
+    sim_time_s
+        Stop at this simulated time, seconds, where ``stop.sim_time_s`` is not earlier; status ``stopped``.
+    cpu_s
+        Stop after the round in which the process has taken so many CPU seconds for it; status ``stopped``.
+    memory_mib
+        Fail after the round in which the process is seen to hold more, MiB; a study ends its process at once.
+    """
+
+    sim_time_s: Positive | None = None
+    cpu_s: Positive | None = None
+    memory_mib: AtLeastOne | None = None
 
 
 class Scenario(Section, frozen=True, kw_only=True):
@@ -300,3 +328,4 @@ class Scenario(Section, frozen=True, kw_only=True):
     migration: Migration = Migration()
     stop: Stop = Stop()
     output: Output = Output()
+    limits: Limits = Limits()

@@ -18,7 +18,7 @@ from phasewise.sched.cluster.layout import UNLIMITED, ClusterLayout
 from phasewise.sched.cluster.node_lists import types_with_room
 from phasewise.sched.cluster.requests import WHOLE_MILLI, Request
 from phasewise.sched.errors import ScenarioError
-from phasewise.sched.workload.openb import read_pods
+from phasewise.sched.workload.openb import Pod, read_pods
 
 PodMix = tuple[tuple[Request, int], ...]
 
@@ -52,6 +52,20 @@ def read_pod_mix(name_or_path: str) -> PodMix:
     if not mix:
         raise ScenarioError(f"{name_or_path}: no pod needs a GPU; allowed: a list of pods of which some do")
     return mix
+
+
+def pod_list(name_or_path: str | Path) -> list[Pod]:
+    """Return the pods of a list, in its order; of a built-in table as many of each specification as it counts.
+
+    Raises
+    ------
+    TraceError
+        As `phasewise.sched.workload.openb.read_pods`.
+    """
+    if (name := str(name_or_path)) not in pod_table_names():
+        return read_pods(Path(name_or_path))
+    asked = [request for request, count in _table(POD_TABLES / f"{name}.csv").items() for _ in range(count)]
+    return [Pod(f"{name}-{index:05}", request) for index, request in enumerate(asked)]
 
 
 def misfits(mix: PodMix, layout: ClusterLayout) -> str:

@@ -22,7 +22,7 @@ from phasewise.bench.cli.values import Integer, Number
     required=True,
     type=click.Path(path_type=Path),
     metavar="CSV",
-    help="Pod list: name,cpu_milli,memory_mib,num_gpu,gpu_milli[,gpu_spec,...].",
+    help="Pod list: name,cpu_milli,memory_mib,num_gpu,gpu_milli[,gpu_spec,...]; or the name of a built-in table.",
 )
 @click.option("--placement", required=True, metavar="NAME", help="Placement; see `phasewise list placements`.")
 @click.option(

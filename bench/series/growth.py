@@ -1,6 +1,6 @@
 """How the cost of each phase grows with the cluster and its jobs.
 
-``python -P -m phasewise.bench.studies.growth`` runs scenario `alibaba` with its machines, its jobs and its arrivals
+``python -P -m phasewise.bench.series.growth`` runs scenario `alibaba` with its machines, its jobs and its arrivals
 multiplied, and prints CPU milliseconds a round by phase, with the exponent of a power law fitted to each.
 """
 
@@ -12,7 +12,7 @@ from typing import Final
 import click
 import numpy as np
 
-from phasewise.bench.studies.series import Finished, run, table
+from phasewise.bench.series.runs import Finished, run, table
 from phasewise.profiling.phases import ACCOUNTS, OTHER
 from phasewise.profiling.stats import fit_power_law
 

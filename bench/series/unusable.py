@@ -1,6 +1,6 @@
 """How much capacity each placement leaves unusable, the policy being the same.
 
-``python -P -m phasewise.bench.studies.unusable`` runs each scenario under each placement with three seeds, at a load at
+``python -P -m phasewise.bench.series.unusable`` runs each scenario under each placement with three seeds, at a load at
 which jobs wait, and prints means over seeds with their standard deviations.
 """
 
@@ -11,7 +11,7 @@ from typing import Final
 import click
 import numpy as np
 
-from phasewise.bench.studies.series import Finished, run, spread, table
+from phasewise.bench.series.runs import Finished, run, spread, table
 
 SCENARIOS: Final = ("cluster-h", "alibaba", "alibaba-uniform")
 PLACEMENTS: Final = ("fgd", "strided", "random")

@@ -1,6 +1,6 @@
 """What the cost of moving changes: moves, completion times, utilisation, with it and without.
 
-``python -P -m phasewise.bench.studies.moving`` runs scenario `alibaba` both ways with three seeds and prints means over
+``python -P -m phasewise.bench.series.moving`` runs scenario `alibaba` both ways with three seeds and prints means over
 seeds with their standard deviations.
 """
 
@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-from phasewise.bench.studies.series import run, spread, table
+from phasewise.bench.series.runs import run, spread, table
 
 CASES: Final = (
     ("moving is free", {"migration.enabled": "false"}),

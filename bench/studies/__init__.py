@@ -1,1 +1,0 @@
-"""Studies: series of runs, each summed up in one Markdown table."""

@@ -1,0 +1,1 @@
+"""Where the points of a study are done: in processes here, or as tasks of a SLURM cluster."""

@@ -1,0 +1,138 @@
+"""The points of a study: resolved scenarios, or settings of fills, named by the hash of what they are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import msgspec
+
+from phasewise.bench.study.definition import Definition, Inflation, Kind
+from phasewise.bench.study.errors import StudyError
+from phasewise.bench.study.grid import combinations
+from phasewise.sched.errors import SchedulingError
+from phasewise.sched.scenario.config import Limits
+from phasewise.sched.scenario.loading import load_scenario
+
+DIGITS: Final = 16
+UNNAMED: Final = frozenset({"name", "description", "output", "limits"})  # what the same run may have otherwise
+LEAN: Final[Mapping[str, Any]] = {
+    "output.lines": "none",
+    "output.placements": False,
+    "output.trace": False,
+    "output.rounds_every": 100,
+}
+"""What a point writes, where the study does not say otherwise: all that figures take, in well under a megabyte."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One run, or one fill, of a study.
+
+    Attributes
+    ----------
+    name
+        Hash of ``resolved``, and the folder's name.
+    kind
+        Whether it is a run or a fill.
+    overrides
+        By dotted key, what tells it from the other points.
+    resolved
+        The scenario, or the setting of the fill, as JSON has it.
+    """
+
+    name: str
+    kind: Kind
+    overrides: dict[str, Any]
+    resolved: dict[str, Any]
+
+    @property
+    def limits(self) -> Limits:
+        """What it may take."""
+        return msgspec.convert(self.resolved.get("limits", {}), Limits)
+
+
+def point_hash(resolved: Mapping[str, Any]) -> str:
+    """Return the name of a point: 16 hex digits of SHA-256 over what it is.
+
+    Hashed is the canonical JSON (keys sorted, no white space, ASCII) of the resolved scenario without ``name``,
+    ``description``, ``output`` and ``limits``, or of the setting of a fill.
+    """
+    what = {key: value for key, value in resolved.items() if key not in UNNAMED}
+    text = json.dumps(what, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()[:DIGITS]
+
+
+def points_of(definition: Definition) -> list[Point]:
+    """Return the points of a study in the order of its grid, each once.
+
+    Raises
+    ------
+    StudyError
+        Where the grid is wrong, or a point's scenario is: it names the point.
+    """
+    made = _fill if definition.study.kind == "inflate" else _run
+    points: dict[str, Point] = {}
+    for overrides in combinations(definition.grid, definition.exclude):
+        point = made(definition, overrides)
+        points.setdefault(point.name, point)
+    return list(points.values())
+
+
+def _run(definition: Definition, overrides: Mapping[str, Any]) -> Point:
+    resolved = _resolved(definition, {**LEAN, **_limits(definition), **definition.set, **overrides})
+    return Point(point_hash(resolved), "run", dict(overrides), resolved)
+
+
+def _fill(definition: Definition, overrides: Mapping[str, Any]) -> Point:
+    """Return a fill: nodes, pods, placement and seed of the scenario, the rest of [inflate]."""
+    own = {field.name for field in msgspec.structs.fields(Inflation)}
+    given = {**definition.set, **overrides}
+    of_scenario = {key: value for key, value in given.items() if key.removeprefix("inflate.") not in own}
+    scenario = _resolved(definition, {**_limits(definition), **of_scenario})
+    inflate = asdict_of(definition.inflate) | {
+        key.removeprefix("inflate."): value for key, value in given.items() if key not in of_scenario
+    }
+    cluster, workload = scenario["cluster"], scenario["workload"]
+    for key, value in (("cluster.nodes", cluster["nodes"]), ("workload.pods", workload["pods"])):
+        if not value:
+            raise StudyError(
+                f"{key}: is empty; a study of kind inflate needs a scenario with nodes and pods, as alibaba"
+            )
+    resolved = {
+        "experiment": "inflate",
+        "setting": {
+            "nodes": cluster["nodes"],
+            "pods": workload["pods"],
+            "placement": scenario["placement"]["name"],
+            "seed": scenario["seed"],
+            "order": inflate["order"] or None,
+            "load": inflate["load"],
+            "bit_compatible": inflate["bit_compatible"],
+            "compiled": True,
+        },
+        "limits": scenario["limits"],
+    }
+    return Point(point_hash(resolved), "inflate", dict(overrides), resolved)
+
+
+def asdict_of(struct: msgspec.Struct) -> dict[str, Any]:
+    """Return a struct's fields as JSON has them."""
+    return cast("dict[str, Any]", msgspec.to_builtins(struct))
+
+
+def _limits(definition: Definition) -> dict[str, Any]:
+    return {f"limits.{key}": value for key, value in asdict_of(definition.limits).items() if value is not None}
+
+
+def _resolved(definition: Definition, given: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        scenario = load_scenario(definition.study.scenario, given)
+    except SchedulingError as error:
+        shown = {key: value for key, value in given.items() if key in definition.grid}
+        where = f"point {json.dumps(shown)}" if shown else "every point"
+        raise StudyError(f"study {definition.study.name}, {where}: {error}") from error
+    return cast("dict[str, Any]", msgspec.to_builtins(scenario))
