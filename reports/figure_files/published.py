@@ -78,7 +78,7 @@ def laid_over(figure: Figure, names: Iterable[str]) -> Figure:
         figure = figure.with_notes(
             overlay.paper,
             *(note for key, note in overlay.notes.items() if key in shown),
-            f"Triangles, {STATES[AXIS_LIMIT]}." if AXIS_LIMIT in states else "",
+            f"Marked apart: {STATES[AXIS_LIMIT]}." if AXIS_LIMIT in states else "",
         )
     return figure
 

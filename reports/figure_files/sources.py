@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -135,7 +135,7 @@ def unique(labels: Sequence[str], paths: Sequence[Path]) -> list[str]:
     return list(labels)
 
 
-def few_enough(groups: Sequence[Any], figure: str, most: int = MOST_SERIES) -> None:
+def few_enough(groups: Sized, figure: str, most: int = MOST_SERIES) -> None:
     """Raise `FigureError` where there are more lines than can be told apart, or none."""
     if not groups:
         raise FigureError(f"{figure}: none of the points of the study has a run directory yet")

@@ -54,7 +54,7 @@ def jct_vs_rate(sources: Sources) -> Figure:
         raise FigureError(f"{NAME}: no point of {sources.studies[0].path} has a mean JCT yet")
     shown = {state for item in series for state in item.states()}
     notes = [f"{_MARKS[state]}: {STATES[state]}." for state in (CENSORED, OVERLOADED) if state in shown]
-    missing = sum(int(np.isnan(_value_of(study)).sum()) for study in sources.studies)
+    missing = sum(int(np.isnan(mean_jct_h(study)).sum()) for study in sources.studies)
     return Figure(
         NAME,
         "Mean JCT over arrival rate",
@@ -81,7 +81,7 @@ def _checked(study: Study) -> Study:
     return study
 
 
-def _value_of(study: Study) -> Floats:
+def mean_jct_h(study: Study) -> Floats:
     """Return (P,) mean JCT in hours; of a point whose window is not done, its lower bound where that is known."""
     mean, bound = study.numbers("avg_jct_s"), study.numbers("avg_jct_lower_bound_s")
     whole = np.array([state == COMPLETE for state in row_states(study)])
@@ -89,7 +89,7 @@ def _value_of(study: Study) -> Floats:
 
 
 def _line(study: Study, group: Group, colour: str, label: str) -> Series:
-    rate, value, states = study.numbers(RATE), _value_of(study), row_states(study)
+    rate, value, states = study.numbers(RATE), mean_jct_h(study), row_states(study)
     rows = np.array(group.rows)
     points = [rows[(rate[rows] == at) & np.isfinite(value[rows])] for at in np.unique(rate[rows])]
     points = [of for of in points if len(of)]

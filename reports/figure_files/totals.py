@@ -4,18 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
 
 from phasewise.reports.errors import FigureError
-from phasewise.reports.figure_files.model import CENSORED, COMPLETE, OVERLOADED, STATES, Axis, Figure, Panel, Series
+from phasewise.reports.figure_files.model import (
+    CENSORED,
+    COMPLETE,
+    OVERLOADED,
+    STATES,
+    Axis,
+    Figure,
+    Floats,
+    Panel,
+    Series,
+)
 from phasewise.reports.figure_files.seeds import row_states, t_interval, worst
 from phasewise.reports.figure_files.sources import Sources, few_enough, unique
+from phasewise.reports.figure_files.studies import Study
 from phasewise.reports.run_directory import Run
 
 MOST_BARS: Final = 24
-_TOTALS: Final = (
+TOTALS: Final = (
     ("makespan", "makespan_s", "Makespan (h)", 1 / 3600.0),
     ("cost", "cost", "Cost (as cluster.gpu_hour_prices)", 1.0),
     ("slo", "slo_misses", "Missed SLOs (jobs)", 1.0),
@@ -37,7 +49,7 @@ class _Bar:
     label: str
     keys: Mapping[str, str]
     states: Sequence[str]
-    of: Callable[[str], np.ndarray]
+    of: Callable[[str], Floats]
 
 
 def makespan(sources: Sources) -> Figure:
@@ -45,12 +57,12 @@ def makespan(sources: Sources) -> Figure:
     bars = _bars(sources)
     few_enough(bars, "makespan", MOST_BARS)
     panels, missing = [], []
-    for key, column, title, each in _TOTALS:
+    for key, column, title, each in TOTALS:
         panel = _panel(key, title, bars, column, each)
         if panel.series:
             panels.append(panel)
         else:
-            missing.append(title.partition(" (")[0].lower())
+            missing.append(title.partition(" (")[0])
     if not panels:
         raise FigureError(f"makespan: none of the runs has one ({sources.inputs[0].path})")
     shown = {state for panel in panels for item in panel.series for state in item.states()}
@@ -110,16 +122,13 @@ def _bars(sources: Sources) -> list[_Bar]:
     for study in sources.studies:
         states = row_states(study)
         for group in study.groups():
-            rows = np.array(group.rows)
-            bars.append(
-                _Bar(
-                    group.label,
-                    group.keys,
-                    [states[row] for row in group.rows],
-                    lambda column, study=study, rows=rows: study.numbers(column)[rows],  # type: ignore[misc]
-                )
-            )
+            of = partial(_values, study, np.array(group.rows))
+            bars.append(_Bar(group.label, group.keys, [states[row] for row in group.rows], of))
     return bars
+
+
+def _values(study: Study, rows: np.ndarray, column: str) -> Floats:
+    return study.numbers(column)[rows]
 
 
 def _of_run(run: Run, label: str) -> _Bar:
@@ -127,7 +136,7 @@ def _of_run(run: Run, label: str) -> _Bar:
     unfinished = summary.censored or (summary.censored is None and run.status != "complete")
     state = OVERLOADED if run.status == "overloaded" else CENSORED if unfinished else COMPLETE
 
-    def value(column: str) -> np.ndarray:
+    def value(column: str) -> Floats:
         found = getattr(summary, column)
         return np.array([np.nan if found is None else float(found)])
 
@@ -146,7 +155,7 @@ def _panel(key: str, title: str, bars: Sequence[_Bar], column: str, each: float)
         return Panel(key, "", Axis(""), Axis(title), [])
     clean = np.array([state == COMPLETE for _, _, state, _, _ in points])
     series = Series(
-        title.partition(" (")[0].lower(),
+        title.partition(" (")[0],
         np.array([float(index) for index, *_ in points]),
         np.array([end.estimate for _, end, *_ in points]),
         "blue",
