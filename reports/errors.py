@@ -17,3 +17,7 @@ class ComparisonError(ReportError):
 
 class ReportWriteError(ReportError):
     """The report could not be written; names the path."""
+
+
+class FigureError(ReportError):
+    """A figure cannot be made of what was given: names the path or the column, and what is needed."""

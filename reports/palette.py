@@ -9,6 +9,9 @@ serves both. Colour is never the only sign: every use has a label or a legend be
 
 from __future__ import annotations
 
+import re
+from importlib.resources import files
+
 _PHASES = {
     "arrivals": "wine",
     "policy": "sky",
@@ -32,3 +35,10 @@ def phase_colour(name: str) -> str:
 def cycle_colour(index: int) -> str:
     """Return the colour name of the series at ``index``."""
     return CYCLE[index % len(CYCLE)]
+
+
+def light_values() -> dict[str, str]:
+    """Return the value of every colour on white paper, as the pages' style sheet has it in its light theme."""
+    sheet = files("phasewise.reports").joinpath("templates", "report.css").read_text("utf-8")
+    light = sheet.partition("@media")[0]
+    return dict(re.findall(r"--([a-z]+): (#[0-9a-f]{6})\b", light))

@@ -1,0 +1,55 @@
+"""`phasewise figure`: a figure for print, with its data and how it was made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+LIST = "list"
+FOLDER = "figures"
+
+
+@click.command()
+@click.argument("name", metavar="NAME")
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="PATH...")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help=f"Where to write; `{FOLDER}` in the folder of a study, else the current folder.",
+)
+@click.option(
+    "--overlay",
+    "overlays",
+    multiple=True,
+    metavar="NAME",
+    help="Published curves to lay over it, or a CSV file with the columns of a figure's; repeatable. "
+    "Default: those that the study repeats; `none` for none.",
+)
+@click.option("--data-only", is_flag=True, help="Write the CSV and the JSON alone, without matplotlib.")
+def command(name: str, paths: tuple[Path, ...], out: Path | None, overlays: tuple[str, ...], data_only: bool) -> None:
+    """Write the figure NAME of studies, runs, fills or replays: SVG, PNG, the CSV behind it, a JSON of its making.
+
+    `phasewise figure list` prints what figures there are, and what each is made of.
+    """
+    if name == LIST and not paths:
+        _list()
+        return
+    from phasewise.reports.figure_files import make
+
+    if out is None:
+        out = paths[0] / FOLDER if len(paths) == 1 and (paths[0] / "study.toml").is_file() else Path()
+    for path in make(name, paths, out, overlays=overlays or None, drawn=not data_only):
+        click.echo(f"figure: {path}")
+
+
+def _list() -> None:
+    from phasewise.reports.figure_files.catalogue import FIGURES
+    from phasewise.reports.figure_files.published import overlay_names
+
+    width = max(map(len, FIGURES))
+    for each in FIGURES.values():
+        laid = overlay_names(each.name)
+        over = f"; overlays: {', '.join(laid)}" if laid else ""
+        click.echo(f"{each.name:<{width}}  {each.shows}; of {', '.join(sorted(each.made_of))}{over}")
