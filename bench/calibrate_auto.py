@@ -24,12 +24,13 @@ from phasewise.solvers.families.finish_time import FINISH_TIME
 from phasewise.solvers.families.lexicographic import LEXICOGRAPHIC, LexicographicProblem
 from phasewise.solvers.families.max_min import MAX_MIN, MAX_MIN_SWITCHING
 from phasewise.solvers.families.max_sum import MAX_SUM, MAX_SUM_SLO
+from phasewise.solvers.families.moving_sum import MAX_SUM_SWITCHING
 from phasewise.solvers.families.transport import TRANSPORT
 from phasewise.solvers.finish_time_instances import finish_time_rounds
 from phasewise.solvers.instances import Load, churned_rounds, with_switching
 from phasewise.solvers.problems import AllocationProblem, Floats
 from phasewise.solvers.session import Walk
-from phasewise.solvers.sum_instances import queue_rounds, sum_rounds
+from phasewise.solvers.sum_instances import moving_sum_rounds, queue_rounds, sum_rounds
 
 JOBS = (30, 100, 400, 1700)
 QUICK_JOBS = (30, 100)
@@ -42,6 +43,7 @@ KINDS = {
     "finish_time": FINISH_TIME,
     "sum": MAX_SUM,
     "sum with promises": MAX_SUM_SLO,
+    "sum less moves": MAX_SUM_SWITCHING,
     "queues": TRANSPORT,
 }
 """The kinds of problems that are measured, and the family of each."""
@@ -60,6 +62,9 @@ def problems(kind: str, jobs: int, types: int, rounds: int) -> Iterator[Allocati
     churned_ones = churned_rounds(1, jobs, rounds, load=Load.CONTENDED, types=types, churn=churn)
     if kind in ("sum", "sum with promises"):
         yield from sum_rounds(churned_ones, PROMISED if kind == "sum with promises" else 0.0)
+        return
+    if kind == "sum less moves":
+        yield from moving_sum_rounds(churned_ones)
         return
     if kind == "queues":
         yield from queue_rounds(churned_ones, (jobs // 10 + 1,) * types)

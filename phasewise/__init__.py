@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from phasewise.bench.library import Run, Study, figure, load, run, study
     from phasewise.solvers.api import Solution
     from phasewise.solvers.asking import solve
     from phasewise.solvers.families.finish_time import FinishTimeProblem as FinishTime
@@ -16,19 +17,41 @@ if TYPE_CHECKING:
     from phasewise.solvers.families.max_sum import MaxSumProblem as MaxSum
     from phasewise.solvers.families.transport import TransportProblem as Transport
 
-__all__ = ["FinishTime", "Lexicographic", "MaxMin", "MaxSum", "Solution", "Transport", "__version__", "solve"]
+__all__ = [
+    "FinishTime",
+    "Lexicographic",
+    "MaxMin",
+    "MaxSum",
+    "Run",
+    "Solution",
+    "Study",
+    "Transport",
+    "__version__",
+    "figure",
+    "load",
+    "run",
+    "solve",
+    "study",
+]
 
 __version__: str
 
+_LIBRARY: Final = "phasewise.bench.library"
 _FAMILIES: Final = "phasewise.solvers.families"
 _PLACES: Final = {
     "FinishTime": (f"{_FAMILIES}.finish_time", "FinishTimeProblem"),
     "Lexicographic": (f"{_FAMILIES}.lexicographic", "LexicographicProblem"),
     "MaxMin": (f"{_FAMILIES}.max_min", "MaxMinProblem"),
     "MaxSum": (f"{_FAMILIES}.max_sum", "MaxSumProblem"),
+    "Run": (_LIBRARY, "Run"),
     "Solution": ("phasewise.solvers.api", "Solution"),
+    "Study": (_LIBRARY, "Study"),
     "Transport": (f"{_FAMILIES}.transport", "TransportProblem"),
+    "figure": (_LIBRARY, "figure"),
+    "load": (_LIBRARY, "load"),
+    "run": (_LIBRARY, "run"),
     "solve": ("phasewise.solvers.asking", "solve"),
+    "study": (_LIBRARY, "study"),
 }
 """Where each name is, looked up when it is first asked for: importing a part of the package costs nothing more."""
 

@@ -45,6 +45,28 @@ class ColumnTable:
     def __contains__(self, name: object) -> bool:
         return name in self.names
 
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        """Return a column as NumPy has it: numbers where there are such, NaN for null; texts as objects, None for null.
+
+        Raises
+        ------
+        KeyError
+            Where there is no such column; it names those that there are.
+        """
+        if self._is_lacking(name):
+            return np.full(len(self), np.nan)
+        if name not in self:
+            raise KeyError(f"no column {name!r}; there are {', '.join(self.names)}")
+        found: npt.NDArray[Any] = self._column(name).to_numpy(zero_copy_only=False)
+        return found
+
+    def to_pandas(self) -> Any:
+        """Return the table as a data frame; raise `RunDirectoryError` where pandas is not installed."""
+        try:
+            return self.table.to_pandas()
+        except ImportError as error:
+            raise RunDirectoryError("a data frame needs pandas, which is not installed: pip install pandas") from error
+
     def numbers(self, name: str) -> Floats:
         """Return a column as float64, NaN where the file has null.
 

@@ -29,6 +29,12 @@ _READ: Final = " and ".join(map(str, READ))
 class Summary(run_json.Summary, frozen=True, kw_only=True):
     """The figures of a run, as `run.json` has them, and those that follow from them; None where there is none."""
 
+    def __getitem__(self, name: str) -> Any:
+        """Return a figure of `run.json` by its name; raise KeyError where there is none of that name."""
+        if name not in self.__struct_fields__:
+            raise KeyError(name)
+        return getattr(self, name)
+
     @property
     def kept_models(self) -> float | None:
         """Return the share of solves that reused a model, or None where the solver keeps none by design."""

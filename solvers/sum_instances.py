@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from phasewise.solvers.families.max_sum import MaxSumProblem
+from phasewise.solvers.families.moving_sum import MovingSumProblem
 from phasewise.solvers.families.transport import TransportProblem
 from phasewise.solvers.instances import ChurnedRound
 from phasewise.solvers.problems import Floats
@@ -40,6 +41,21 @@ def sum_rounds(rounds: Iterable[ChurnedRound], promised: float = 0.0) -> Iterato
         value = rate / np.array(PRICES[:types])
         problem = MaxSumProblem(value, churned.problem.scale_factor, churned.problem.capacity, *rates)
         yield kept(problem).problem if promised else problem
+
+
+def moving_sum_rounds(rounds: Iterable[ChurnedRound]) -> Iterator[MovingSumProblem]:
+    """Yield a problem for each of ``rounds``, in which each job has an equal share in force but for those that came.
+
+    A move costs the part of a round that it takes, times what the job would make in it.
+    """
+    churned_ones = list(rounds)
+    for churned, still in zip(churned_ones, sum_rounds(churned_ones), strict=True):
+        share = (still.capacity / still.scale_factor.sum()).clip(max=1.0 / still.types)
+        previous = still.allowed_mask * share
+        previous[churned.came_from < 0] = 0.0
+        yield MovingSumProblem(
+            **still.stated(), previous=previous, move_cost=churned.migration[:, None] * still.usable_value
+        )
 
 
 def queue_rounds(rounds: Iterable[ChurnedRound], free: tuple[int, ...]) -> Iterator[TransportProblem]:

@@ -16,9 +16,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import click
-
-from phasewise.profiling.errors import cannot_write
+from phasewise.profiling.errors import OutputError, cannot_write
 
 RUNS = Path("runs")
 MARK = "run.json"  # what makes a folder a run directory
@@ -30,6 +28,10 @@ LONGEST_NAME = 80  # characters of a scenario's name that a folder takes over
 ATTEMPTS = 100  # a folder that others make and remove all the time is given up
 
 _NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL})
+
+
+class FolderError(OutputError):
+    """A run may not be written where it is to be: somebody else's files are there."""
 
 
 class _TakenError(Exception):
@@ -155,7 +157,7 @@ def claimed(out: Path | None, scenario: str, *, overwrite: bool, resume: bool = 
 
     Raises
     ------
-    click.UsageError
+    FolderError
         Where ``out`` is a file, a folder that another run has, or one that is not empty and may not be replaced.
     OutputError
         Where the folder cannot be made.
@@ -164,8 +166,8 @@ def claimed(out: Path | None, scenario: str, *, overwrite: bool, resume: bool = 
         claim = _next_free(scenario) if out is None else _claimed(out, overwrite=overwrite, resume=resume)
     except _TakenError as error:
         holder = f" ({error})" if str(error) else ""
-        raise click.UsageError(
-            f"--out {out} is taken: another run{holder} writes there; name another folder, or wait for its end"
+        raise FolderError(
+            f"{out} is taken: another run{holder} writes there; name another folder, or wait for its end"
         ) from error
     except OSError as error:
         raise cannot_write(out or RUNS, error) from error
@@ -201,9 +203,9 @@ def _next_free(scenario: str) -> _Claim:
 
 
 def _claimed(out: Path, *, overwrite: bool, resume: bool) -> _Claim:
-    """Return the claim of a folder, empty now or as it was; or raise `click.UsageError` without having touched it."""
+    """Return the claim of a folder, empty now or as it was; or raise `FolderError` without having touched it."""
     if os.path.lexists(out) and not out.is_dir():
-        raise click.UsageError(f"--out {out} is a file; name a folder")
+        raise FolderError(f"{out} is a file; name a folder for the run")
     if out.is_dir():
         found = {entry.name for entry in out.iterdir()}
         if LOCK not in found:
@@ -225,10 +227,10 @@ def _require_replaceable(out: Path, found: set[str], *, ours: bool, overwrite: b
     if not found:
         return
     if MARK not in found and not found & {ASIDE, MOVING} and not ours:
-        raise click.UsageError(f"--out {out} is not empty and holds no {MARK}, so it is no run's; name another folder")
+        raise FolderError(f"{out} is not empty and holds no {MARK}, so it is no run's; name another folder")
     if not overwrite:
         holds = "a run already" if MARK in found else "what a killed run left"
-        raise click.UsageError(f"--out {out} holds {holds}; name another folder, or replace it with --overwrite")
+        raise FolderError(f"{out} holds {holds}; name another folder, or overwrite the run (--overwrite)")
 
 
 def _put_aside(out: Path, found: set[str]) -> None:

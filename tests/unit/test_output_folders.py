@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import click
 import pytest
 
-from phasewise.bench.cli.directories import claimed
+from phasewise.bench.cli.directories import FolderError, claimed
 from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.simulate import Callbacks, simulate
 
@@ -72,7 +71,7 @@ def test_of_runs_that_start_together_into_one_folder_exactly_one_gets_it(tmp_pat
     said = [(process.communicate()[1], process.returncode) for process in racers]
     winners = [seed for seed, (_, code) in enumerate(said, start=1) if code == 0]
     assert len(winners) == 1, said
-    assert all(code == BAD_INPUT and "--out" in err for err, code in said if code)
+    assert all(code == BAD_INPUT and "name another folder" in err for err, code in said if code)
     assert (status_of(out), seed_of(out)) == ("complete", winners[0])
     assert not [name for name in names(out) if name.startswith(".") or name.endswith(".parts")]
 
@@ -242,7 +241,7 @@ def test_a_run_comes_back_where_the_one_to_replace_it_was_killed_before_it_began
         "    os._exit(1)\n"
     )
     subprocess.run([sys.executable, "-c", program], check=False)
-    with pytest.raises(click.UsageError, match="--overwrite"), claimed(out, "toy", overwrite=False):
+    with pytest.raises(FolderError, match="--overwrite"), claimed(out, "toy", overwrite=False):
         pass
     assert ((out / "run.json").read_text() == "new") if begun else (seed_of(out) == 7)
     assert (out / "jobs.parquet").exists() is not begun
@@ -268,7 +267,7 @@ def test_a_kill_while_a_run_is_put_aside_loses_nothing_of_it(tmp_path: Path, pha
         )
         subprocess.run([sys.executable, "-c", program], check=False)
         assert names(out) != complete
-        with pytest.raises(click.UsageError, match="--overwrite"), claimed(out, "toy", overwrite=False):
+        with pytest.raises(FolderError, match="--overwrite"), claimed(out, "toy", overwrite=False):
             pass
         assert names(out) == complete
 
