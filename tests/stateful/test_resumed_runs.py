@@ -31,8 +31,8 @@ NODES = {
     "workload.pods": "openb",
     "workload.scale_factors": "single",
     "workload.scale_factor_cap": 0,
-    "cluster.gpus": "v100=8,k80=8",
-    "cluster.gpus_per_node": "v100=4,k80=4",
+    "cluster.gpus": "v100=16,k80=8",
+    "cluster.gpus_per_node": "v100=8,k80=8",
 }
 PRICES = {"cluster.gpu_hour_prices": {"v100": 2.5, "p100": 1.5, "k80": 0.5}, "workload.slos": True}
 GAVEL = {"timing.preset": "gavel"}
