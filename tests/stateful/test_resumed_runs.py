@@ -50,7 +50,7 @@ KINDS: Mapping[str, Mapping[str, object]] = {
     "least duration": {"policy.name": "min_total_duration_perf"},
     "largest sum": {"policy.name": "max_sum_throughput_perf", **GAVEL},
     "promised rates": {"policy.name": "max_sum_throughput_normalized_by_cost_perf_SLOs", **PRICES},
-    "queues": {"policy.name": "allox"},
+    "queues": {"policy.name": "allox", "workload.scale_factors": "single", "workload.scale_factor_cap": 0},
     "moving costs": MOVING,
     "fgd": {"placement.name": "fgd", **NODES},
     "fgd, moving costs": {"placement.name": "fgd", "policy.name": "fifo_perf", **NODES, **MOVING},
