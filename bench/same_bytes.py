@@ -1,8 +1,8 @@
 """`python -P -m phasewise.bench.same_bytes`: whether this tree's runs write what those of an earlier commit wrote.
 
 For a change that is to move code and not behaviour. Each run is made twice, by a worktree of the commit and by a copy
-of this tree, and what it wrote is compared exactly: EVENT and TELEMETRY lines, tables, the curves of a fill. Left out
-are times and memory; keys and columns that one side alone has are named, so that none comes or goes unseen.
+of this tree, and what it wrote is compared exactly: EVENT and TELEMETRY lines, tables, summaries, the curves of a fill.
+Left out are times and memory; keys and columns that one side alone has are named, so that none comes or goes unseen.
 """
 
 from __future__ import annotations
@@ -62,6 +62,10 @@ except ModuleNotFoundError:  # before the command line had a room of its own
 main()
 """
 _NOT_COMPARED: Final = ("phase_", "other_", "rss_mib")
+_COST: Final = frozenset(
+    ("wall_s", "cpu_s", "rounds_per_cpu_s", "cpu_us_per_pod", "compile_s", "peak_rss_mib", "phases", "version")
+)
+"""Keys of a summary that say what the run cost here; with those of `_NOT_COMPARED`."""
 _KINDS: Final = ("EVENT ", "TELEMETRY ")
 _PODS: Final = ((12000, 16384, 1, 460), (6000, 5600, 1, 1000), (32000, 65536, 4, 1000), (3152, 8192, 1, 230))
 
@@ -112,7 +116,7 @@ Columns = Mapping[str, list[Any]]
 def _contents(head: Path, base: Path) -> dict[str, tuple[Columns, Columns]]:
     """Return the columns of every file that is compared, of both sides; lines have a column a kind and key."""
     files = sorted({path.name for path in (*head.iterdir(), *base.iterdir())})
-    compared = [name for name in files if name == "lines.log" or name.endswith((".parquet", ".csv"))]
+    compared = [name for name in files if name in {"lines.log", "run.json"} or name.endswith((".parquet", ".csv"))]
     return {name: (_columns(head / name), _columns(base / name)) for name in compared}
 
 
@@ -127,6 +131,10 @@ def _columns(path: Path) -> Columns:
             rows = list(csv.DictReader(file))
         return {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
     columns: dict[str, list[Any]] = {}
+    if path.name == "run.json":
+        summary = json.loads(path.read_bytes())["summary"]
+        kept = {key for key in summary if key not in _COST and not key.startswith(_NOT_COMPARED)}
+        return {key: [json.dumps(summary[key])] for key in summary if key in kept}
     for line in path.read_text().splitlines():
         kind, _, record = line.partition(" ")
         if line.startswith(_KINDS):

@@ -21,7 +21,7 @@ from phasewise.sched.scenario.loading import FILE_KEYS
 from phasewise.solvers import registry as solvers
 
 _HERE: Final = Path(__file__).resolve().parent
-_DECIDING: Final = (_HERE, _HERE.parent / "solvers", _HERE.parent / "profiling" / "jit")
+DECIDING: Final = (_HERE, _HERE.parent / "solvers", _HERE.parent / "profiling" / "jit")
 _OURS: Final = __name__.partition(".")[0]
 
 
@@ -42,7 +42,7 @@ def basis_of(scenario: Scenario) -> Basis:
 def rules() -> str:
     """Return the SHA-256 of every source and table that decides what a run does, hexadecimal."""
     digest = sha256()
-    for folder in _DECIDING:
+    for folder in DECIDING:
         for path in sorted(path for pattern in ("*.py", "*.csv") for path in folder.rglob(pattern)):
             content = path.read_bytes()
             digest.update(f"{folder.name}/{path.relative_to(folder).as_posix()} {len(content)}\n".encode())

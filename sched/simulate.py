@@ -89,14 +89,14 @@ class Callbacks:
     progress
         Called every few rounds.
     notify
-        Gets a message where the kernels have to be compiled.
+        Gets a message where the kernels have to be compiled, and where a run is resumed.
     interrupted
         Asked after every round whether to save and end with KeyboardInterrupt. A signal handler that raises by itself
         may strike in the middle of a record, of which the run directory then has a part.
     on_problem
         Gets every problem that the policy states, before it is solved.
     warn
-        Gets what is hard to believe of the workload, before the run.
+        Gets what is hard to believe of the workload, and doubtful in a run that is resumed, before it.
     """
 
     progress: Callable[[Progress], None] | None = None

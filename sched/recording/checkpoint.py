@@ -151,7 +151,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         Where it is damaged, or of another version of this format.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             content, values = (file[name].tobytes() for name in (_RECORD, _VALUES))
         version = msgspec.json.decode(content)["format"]
         if version != FORMAT:

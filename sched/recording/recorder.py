@@ -316,6 +316,9 @@ class Recorder:
                 self.finish(status, reason)
         finally:
             with suppress(ProfilingError):
+                if self._files is not None:
+                    self._files.close()
+            with suppress(ProfilingError):
                 self._write_run(status)  # a full disk may have kept the tables from being completed, not this
 
 

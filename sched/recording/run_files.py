@@ -24,7 +24,10 @@ from phasewise.sched.scenario.config import Output, Scenario
 
 LINES: Final = "lines.log"
 RUN: Final = "run.json"
-STALE: Final = ("trace.json.gz", "error.txt")  # of the part of a run that is gone on with: they say what holds no more
+STALE: Final = (
+    "trace.json.gz",
+    "error.txt",
+)  # made when a run ends, one way or the other: where it goes on they hold no more
 
 OVER: Final[frozenset[Status]] = frozenset({"complete", "overloaded"})
 """How a run ended that nothing carries further."""
@@ -67,6 +70,7 @@ class RunFiles:
     def begin(self) -> None:
         """Begin all files anew; a checkpoint of an earlier run goes first, as it belongs to the files of that."""
         self._checkpoints.remove()
+        self._tidy()
         if self._has_lines:
             self._lines = FileSink(self._out / LINES)
         self._tables = RunTables(self._out, self._worker_types)
@@ -75,15 +79,20 @@ class RunFiles:
         """Cut all files back to ``marks``, and open them; raises as `rewind_table` and `rewind_lines`."""
         from phasewise.profiling.artefacts.rewinding import rewind_lines  # noqa: PLC0415  pyarrow, as in `run_tables`
 
-        for name in STALE:
-            try:
-                (self._out / name).unlink(missing_ok=True)
-            except OSError as error:
-                raise cannot_write(self._out / name, error) from error
+        self._tidy()
         self._tables = RunTables(self._out, self._worker_types, marks.rows)
         if self._has_lines:
             rewind_lines(self._out / LINES, first, marks.lines)
             self._lines = FileSink(self._out / LINES, behind=marks.lines)
+
+    def _tidy(self) -> None:
+        """Remove what an earlier part of the run left that says something else now, or was being written."""
+        stale = [self._out / name for name in STALE]
+        try:
+            for path in (*stale, *self._out.glob(".*.tmp"), *self._checkpoints.folder.glob(".*.tmp")):
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise cannot_write(self._out, error) from error
 
     def line(self, line: bytes) -> None:
         """Take a line."""

@@ -41,7 +41,7 @@ class Parts:
     check_invariants
         Whether the state is checked after every phase.
     checkpoint_rounds
-        Rounds between two barriers, at which the solvers forget and what is held back is written; 0: there is none.
+        Rounds between two barriers, at which the solvers forget and a checkpoint is written; 0: there is none.
     gpu_hour_price
         (W,) what an hour of a GPU of each worker type costs; None where no prices are given.
     migration

@@ -262,8 +262,9 @@ class Output(Section, frozen=True):
     chunk_rounds
         Rounds held in memory before they are written.
     checkpoint_rounds
-        Rounds between two barriers: there the solvers forget what they are warm with, and all that is held in memory is
-        written; 0: none. A run with barriers is another run than one without.
+        Rounds between two barriers: there the solvers forget what they are warm with, all that is held in memory is
+        written, and a checkpoint, from which ``run --resume`` goes on; 0: none. A run with barriers is another run than
+        one without.
     lines
         ``all``: every line goes to `lines.log`; ``none``: there is no such file.
     placements

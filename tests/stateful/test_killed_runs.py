@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from broken_runs import require_the_same
 
 from phasewise.profiling.artefacts.lines import read_lines
 from phasewise.profiling.artefacts.tables import parts_folder, read_table
@@ -68,7 +69,7 @@ def assert_readable(out: Path) -> None:
     strange = [
         path.name
         for path in out.iterdir()
-        if path.name not in FINAL_NAMES and not path.name.startswith(".") and path.suffix != ".parts"
+        if path.name not in {*FINAL_NAMES, "checkpoint"} and not path.name.startswith(".") and path.suffix != ".parts"
     ]
     assert strange == []
     if (out / "run.json").exists():
@@ -126,3 +127,34 @@ def test_the_place_of_a_killed_run_can_be_used_again(tmp_path: Path) -> None:
     subprocess.run(command, check=True, capture_output=True)
     assert {path.name for path in out.iterdir()} == FINAL_NAMES
     assert json.loads((out / "run.json").read_text())["status"] == "complete"
+
+
+def test_a_run_killed_three_times_and_resumed_ends_as_one_that_never_was(tmp_path: Path) -> None:
+    options = ("--window", "50:120", "--set", "output.checkpoint_rounds=128", "--resume")
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    command = [COMMAND, *LONG_RUN, *options]
+    subprocess.run([*command, "--out", whole], check=True, capture_output=True)
+    chance, far = random.Random(7), 0
+    for _ in range(3):
+        process = subprocess.Popen(
+            [*command, "--out", out], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        wait_for(process, lambda reached=far: len(rounds_in(out)) > reached and any(out.glob("checkpoint/last.npz")))
+        time.sleep(chance.uniform(0.0, 0.3))
+        process.kill()
+        process.communicate()
+        assert_readable(out)
+        far = len(rounds_in(out))
+    subprocess.run([*command, "--out", out], check=True, capture_output=True)
+    assert len(json.loads((out / "run.json").read_text())["resumed"]) == 3
+    require_the_same(out, whole)
+
+
+def test_a_run_that_goes_on_elsewhere_is_not_resumed(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    process = started(out)
+    second = subprocess.run([COMMAND, *LONG_RUN, "--out", out, "--resume"], capture_output=True, text=True, check=False)
+    process.kill()
+    process.communicate()
+    assert second.returncode == 2
+    assert "is taken: another run" in second.stderr
