@@ -117,7 +117,7 @@ class Backlog:
         """Keep every second sample."""
         self.span *= 2
         for samples in (self.arrived, self.now_s, self.active, self.waiting):
-            samples[:] = samples[1::2]
+            samples[:] = samples[::2]
 
     def _piles_up(self) -> bool:
         """Return whether jobs pile up for certain, and most of them because they wait.
