@@ -23,8 +23,8 @@ from phasewise.sched.workload.generator import LONG, MINUTE_S, SHORT
 Floats = npt.NDArray[np.float64]
 
 RUNS: Final = 200
-LOADS: Final = (0.5, 0.8, 0.9, 0.95, 0.98, 1.0, 1.02, 1.05, 1.1, 1.2, 1.4)
-SIMULATOR_LOADS: Final = (0.8, 0.95, 1.0, 1.1, 1.2)
+LOADS: Final = (0.8, 0.9, 0.95, 0.98, 1.0, 1.05, 1.1, 1.2, 1.4)
+SIMULATOR_LOADS: Final = (0.9, 1.0, 1.1, 1.25)
 SERVERS: Final = (16, 108, 1000)
 JUDGEMENTS: Final = 4
 ROUND_S: Final = 7200.0  # of the simulator: the longer, the fewer rounds
