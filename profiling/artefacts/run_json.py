@@ -24,7 +24,7 @@ STATUSES: Final[Mapping[str, str]] = {
 RENAMED: Final[Mapping[str, Status]] = {"saturated": "overloaded"}
 """Statuses of schema 1 that have another name now."""
 
-LEAST_DRIFT: Final = 0.01
+LEAST_DRIFT: Final = 0.005
 """Part of arrivals above which the whole interval of a drift has to lie before it is said that jobs pile up."""
 
 _NO_MEAN = "none of them completed"

@@ -237,9 +237,9 @@ class Stop(Section, frozen=True):
     stragglers
         Stop when at most so many of the window's jobs (or of all) are left and no other is waiting to arrive.
     saturation
-        Whether to stop, with status ``overloaded``, once more than 1 % of what arrives piles up for certain (drift):
-        where generated jobs keep arriving, and all of the window are there and not all done. It is judged after 1,500
-        arrivals, then each time that their number has doubled. Not where allocations are replayed.
+        Whether to stop, with status ``overloaded``, once more than half a per cent of what arrives piles up for certain
+        (drift): where generated jobs keep arriving, and all of the window are there and not all done. It is judged
+        after 1,500 arrivals, then each time that their number has doubled. Not where allocations are replayed.
     """
 
     window: tuple[Count, Count] | None = None

@@ -89,7 +89,7 @@ def test_a_window_of_which_nobody_has_arrived_has_no_bound(run: Run) -> None:
 def test_jobs_pile_up_where_the_whole_interval_says_so() -> None:
     assert piles_up(PILING)
     assert not piles_up(WANDERING)
-    assert not piles_up(Drift(share=0.2, low=0.01, high=0.3))
+    assert not piles_up(Drift(share=0.2, low=0.005, high=0.3))
     assert drift_text(WANDERING) == "2.0 % (-3.0 to 7.0)"
     assert drift_text(None) == "–"
 
