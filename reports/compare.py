@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from phasewise.profiling.artefacts.run_json import Rho
+from phasewise.profiling.artefacts.run_json import LostGpuTime, Rho
 from phasewise.reports.changes import Change, change_of
 from phasewise.reports.errors import ComparisonError
 from phasewise.reports.figures import PhaseRow, SolverFigures, phase_order, phase_rows, quantile, solver_figures
 from phasewise.reports.losses import different_jobs
 from phasewise.reports.periods import different_periods
 from phasewise.reports.quantities import (
+    GPU_TIME,
     JCT,
     MAKESPAN,
     MEMORY,
@@ -27,10 +28,12 @@ from phasewise.reports.quantities import (
     Quantity,
 )
 from phasewise.reports.run_directory import Run, Summary
+from phasewise.reports.trees import flat
 from phasewise.reports.worth import drift_text, piles_up
 
 # A difference here means that the runs did other work; elsewhere (policy, solver, placement) it is the experiment.
 _WORK = ("cluster", "workload", "seed", "timing", "stop", "recorded", "migration")
+_TABLES = ("metrics", "wall_ms", "cpu_ms", "shares", "solver")
 _LABELS = ("name", "description", "output")
 # What may differ between two runs on one machine without touching their times.
 _INCIDENTAL = ("commit", "dirty", "version", "branch", "date", "started", "load", "hostname", "pid", "git")
@@ -115,7 +118,7 @@ class Comparison:
 
     def as_json(self) -> dict[str, Any]:
         """Return the comparison as plain lists, mappings, text and numbers, units in the keys' neighbours."""
-        tables = {name: getattr(self, name) for name in ("metrics", "wall_ms", "cpu_ms", "shares", "solver")}
+        tables = {name: getattr(self, name) for name in _TABLES}
         return {
             "runs": list(self.names),
             "status": list(self.statuses),
@@ -134,6 +137,14 @@ class Comparison:
             "changes": [change.as_json() for change in self.changes],
         }
 
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a row for each line of a table: table, label, unit, and a column a run."""
+        return [
+            {"table": name, "label": row.label, "unit": row.unit, **dict(zip(self.names, row.values, strict=True))}
+            for name in _TABLES
+            for row in getattr(self, name)
+        ]
+
 
 def compare_runs(runs: Sequence[Run]) -> Comparison:
     """Return the runs side by side, measured against the first.
@@ -147,8 +158,8 @@ def compare_runs(runs: Sequence[Run]) -> Comparison:
     """
     if len(runs) < 2:
         raise ComparisonError(f"{len(runs)} run given; a comparison needs at least two run directories")
-    scenario = _differences([_flat(run.scenario) for run in runs], _LABELS)
-    environment = _differences([_flat(run.environment) for run in runs], _INCIDENTAL)
+    scenario = _differences([flat(run.scenario) for run in runs], _LABELS)
+    environment = _differences([flat(run.environment) for run in runs], _INCIDENTAL)
     phases = [{row.name: row for row in phase_rows(run.summary)} for run in runs]
     solvers = [solver_figures(run.rounds) for run in runs]
     return Comparison(
@@ -174,9 +185,9 @@ def _changes(runs: Sequence[Run]) -> tuple[Change, ...]:
     """Return each run but the first against the first: judged where both did the same work in one environment."""
     base, found = runs[0], []
     for name, run in zip(_names(runs)[1:], runs[1:], strict=True):
-        differing = _differences([_flat(base.scenario), _flat(run.scenario)], _LABELS)
+        differing = _differences([flat(base.scenario), flat(run.scenario)], _LABELS)
         same_work = not any(_top(row.key) in _WORK for row in differing)
-        same_machine = not _differences([_flat(base.environment), _flat(run.environment)], _INCIDENTAL)
+        same_machine = not _differences([flat(base.environment), flat(run.environment)], _INCIDENTAL)
         change = change_of(name, base, run, same_work=same_work, judged=same_work and same_machine)
         if change is not None:
             found.append(change)
@@ -193,6 +204,11 @@ def _of_rho(read: Callable[[Rho], float]) -> Callable[[Summary], float | None]:
     return lambda summary: None if summary.rho is None else read(summary.rho)
 
 
+def _lost(read: Callable[[LostGpuTime], float | None]) -> Callable[[Summary], float | None]:
+    """Return what reads GPU time that is lost to a cause from a summary, None where it is not known."""
+    return lambda summary: None if summary.lost_gpu_s is None else read(summary.lost_gpu_s)
+
+
 _METRICS: tuple[tuple[str, Quantity, Callable[[Summary], float | None]], ...] = (
     ("average JCT", JCT, lambda s: s.avg_jct_s),
     ("JCT p50", JCT, lambda s: s.jct_s_p50),
@@ -200,20 +216,29 @@ _METRICS: tuple[tuple[str, Quantity, Callable[[Summary], float | None]], ...] = 
     ("jobs in the mean JCT", PLAIN, lambda s: s.jct_jobs),
     ("queue wait p50", WAIT, lambda s: s.queue_s_p50),
     ("queue wait p95", WAIT, lambda s: s.queue_s_p95),
+    ("slowdown, mean", PLAIN, lambda s: None if s.slowdown is None else s.slowdown.mean),
+    ("slowdown, p99", PLAIN, lambda s: None if s.slowdown is None else s.slowdown.p99),
     ("rho, mean", PLAIN, _of_rho(lambda rho: rho.mean)),
     ("rho, p99", PLAIN, _of_rho(lambda rho: rho.p99)),
     ("rho, worst", PLAIN, _of_rho(lambda rho: rho.worst)),
     ("rho above 1, of jobs", SHARE, _of_rho(lambda rho: rho.share_above_1)),
+    ("Jain's index", PLAIN, lambda s: s.jain),
     ("makespan", MAKESPAN, lambda s: s.makespan_s),
     ("utilisation", SHARE, lambda s: s.utilization),
     ("offered load", SHARE, lambda s: s.offered_load),
     ("drift", SHARE, lambda s: None if s.drift is None else s.drift.share),
     ("goodput", SHARE, lambda s: s.goodput),
+    ("lost to moving", GPU_TIME, _lost(lambda lost: lost.migration)),
+    ("lost at ends of rounds", GPU_TIME, _lost(lambda lost: lost.round_end)),
+    ("idle, jobs waiting", GPU_TIME, _lost(lambda lost: lost.fragmented)),
+    ("idle, no work", GPU_TIME, _lost(lambda lost: lost.no_work)),
     ("rounds", PLAIN, lambda s: s.rounds),
     ("jobs completed", PLAIN, lambda s: s.jobs_completed),
     ("jobs failed", PLAIN, lambda s: s.jobs_failed),
     ("jobs refused", PLAIN, lambda s: s.jobs_refused),
     ("moves", PLAIN, lambda s: s.moves),
+    ("moves a job", PLAIN, lambda s: s.moves_per_job),
+    ("restarts a job", PLAIN, lambda s: s.restarts_per_job),
     ("LP solves", PLAIN, lambda s: s.lp_solves),
     ("models reused", SHARE, lambda s: s.kept_models),
     ("lease extensions", SHARE, lambda s: s.lease_extension_rate),
@@ -289,16 +314,6 @@ def _phase_table(
         sum(value for row in rows if (value := row.values[index]) is not None) for index in range(len(phases))
     )
     return (*rows, Row("total", quantity, totals)) if rows else ()
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
-    leaves: dict[str, object] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            leaves |= _flat(value, f"{prefix}{key}.")
-        else:
-            leaves[f"{prefix}{key}"] = value
-    return leaves
 
 
 def _differences(trees: Sequence[Mapping[str, object]], ignored: Sequence[str]) -> tuple[Difference, ...]:

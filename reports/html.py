@@ -185,6 +185,7 @@ def _filters() -> dict[str, Any]:
         "per_round_number": quantities.PER_ROUND.text,
         "solve_time": quantities.SOLVE_TIME,
         "memory": quantities.MEMORY,
+        "gpu_time": quantities.GPU_TIME,
         "wait": quantities.WAIT,
         "colour": palette.phase_colour,
         "quantile": figures.quantile,

@@ -109,6 +109,7 @@ SHARE = Quantity("%", 100.0, decimals=1)
 JCT = Quantity("h", 1 / 3600)  # as the field quotes it; of the jobs that count
 WAIT = Quantity("h", 1 / 3600)  # from arrival to first start
 MAKESPAN = Quantity("h", 1 / 3600)
+GPU_TIME = Quantity("GPU h", 1 / 3600)  # in which no step was made
 RUN_TIME = Quantity("s")  # of a whole run, CPU or wall
 PHASE_TOTAL = Quantity("ms", 1e3)  # of a phase over a whole run, CPU or wall
 PER_ROUND = Quantity("ms", 1e3)  # of a phase, or of all, a round; CPU or wall

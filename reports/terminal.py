@@ -70,15 +70,15 @@ _PHASE_STYLE = {
 
 def render_summary(run: Run | Summary, console: Console) -> None:
     """Print the figures of a run and its phase table, fitting 80 columns."""
-    _drawn(console, lambda target: _print_summary(run, target))
+    drawn(console, lambda target: _print_summary(run, target))
 
 
 def render_comparison(comparison: Comparison, console: Console) -> None:
     """Print runs side by side: what differs, metrics, phases, solver statistics."""
-    _drawn(console, lambda target: _print_comparison(comparison, target))
+    drawn(console, lambda target: _print_comparison(comparison, target))
 
 
-def _drawn(console: Console, draw: Callable[[Console], None]) -> None:
+def drawn(console: Console, draw: Callable[[Console], None]) -> None:
     """Draw on the console; in plain ASCII where its encoding has nothing else."""
     if "utf" in console.encoding.lower():
         draw(console)
@@ -91,7 +91,8 @@ def _drawn(console: Console, draw: Callable[[Console], None]) -> None:
     console.print(text, markup=False, highlight=False, end="", crop=False, soft_wrap=True)
 
 
-def _say(console: Console, text: str) -> None:
+def say(console: Console, text: str) -> None:
+    """Print a line of markup."""
     console.print(text.rstrip(), highlight=False, soft_wrap=True)
 
 
@@ -99,7 +100,7 @@ def _print_summary(run: Run | Summary, console: Console) -> None:
     summary = run.summary if isinstance(run, Run) else run
     if isinstance(run, Run):
         style = _STATUS_STYLE[run.status]
-        _say(console, f"[bold]{escape(run.scenario_name)}[/]  [{style}]{run.status}[/]  {_setup(run)}")
+        say(console, f"[bold]{escape(run.scenario_name)}[/]  [{style}]{run.status}[/]  {_setup(run)}")
         console.print()
     console.print(_facts(summary, isinstance(run, Run) and run.status == "overloaded"))
     told = doubts(run.status if isinstance(run, Run) else None, summary)
@@ -109,12 +110,12 @@ def _print_summary(run: Run | Summary, console: Console) -> None:
     console.print()
     rows = phase_rows(summary)
     if not rows:
-        _say(console, "No phases were recorded: there is no phase table.")
+        say(console, "No phases were recorded: there is no phase table.")
         return
     console.print(_phase_table(rows, summary, console.width))
     if summary.phase_coverage is not None:
         coverage = percent(summary.phase_coverage, group=_GROUP)
-        _say(console, f"[dim]Exclusive times. Named phases cover {coverage} of the loop's wall time.[/]")
+        say(console, f"[dim]Exclusive times. Named phases cover {coverage} of the loop's wall time.[/]")
 
 
 def _setup(run: Run) -> str:
@@ -124,6 +125,8 @@ def _setup(run: Run) -> str:
 
 def _facts(summary: Summary, lower_bound: bool) -> Table:
     """Return the key figures in two columns of name and value."""
+    slowdown = summary.slowdown
+    mean_slowdown, p99_slowdown = (None, None) if slowdown is None else (slowdown.mean, slowdown.p99)
     extended = percent(summary.lease_extension_rate, group=_GROUP)
     bound = " (lower bound)" if lower_bound else ""
     kept = percent(summary.kept_models, group=_GROUP)
@@ -138,6 +141,7 @@ def _facts(summary: Summary, lower_bound: bool) -> Table:
         ("queue p50, p95", f"{WAIT(summary.queue_s_p50, _GROUP)}, {WAIT(summary.queue_s_p95, _GROUP)}"),
         ("goodput", percent(summary.goodput, group=_GROUP)),
         ("offered load", percent(summary.offered_load, group=_GROUP)),
+        ("slowdown mean, p99", f"{number(mean_slowdown, group=_GROUP)}, {number(p99_slowdown, group=_GROUP)}"),
     ]
     failed = f", {count(summary.jobs_failed, _GROUP)} failed" if summary.jobs_failed else ""
     right = [
@@ -149,6 +153,10 @@ def _facts(summary: Summary, lower_bound: bool) -> Table:
         ("moves, leases kept", f"{count(summary.moves, _GROUP)}, {extended}"),
         *_fairness(summary),
         ("drift", drift_text(summary.drift)),
+        (
+            "Jain, restarts",
+            f"{number(summary.jain, group=_GROUP)}, {number(summary.restarts_per_job, group=_GROUP)} a job",
+        ),
     ]
     if summary.follows_nodes:
         more_left, more_right = _node_facts(summary)
@@ -221,7 +229,7 @@ def _phase_table(rows: Sequence[PhaseRow], summary: Summary, width: int) -> Tabl
     taken = sum(max(map(len, column)) + 2 for column in zip(heads, *cells, strict=True))
     taken += max(len(_clipped(row.name)) for row in rows) + 2
     bar = max(_LEAST_BAR, min(_MOST_BAR, width - taken - len(" 99.9 %")))
-    table = _ruled("phase")
+    table = ruled("phase")
     table.add_column("share of CPU time", no_wrap=True, width=bar + len(" 99.9 %"))
     for head in heads:
         table.add_column(head, justify="right", no_wrap=True)
@@ -239,7 +247,7 @@ def _clipped(name: str) -> str:
     return name if len(name) <= _MOST_LETTERS else f"{name[: _MOST_LETTERS - 3]}..."
 
 
-def _ruled(first: str) -> Table:
+def ruled(first: str) -> Table:
     """Return an empty table with a rule under its head and two spaces between columns."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1), show_edge=False, header_style="dim")
     table.add_column(first, no_wrap=True)
@@ -254,9 +262,9 @@ def _bar(fraction: float, cells: int) -> str:
 
 def _print_comparison(comparison: Comparison, console: Console) -> None:
     for index, (name, status) in enumerate(zip(comparison.names, comparison.statuses, strict=True)):
-        _say(console, f"[bold]{_letter(index)}[/]  {escape(name)}  [{_STATUS_STYLE[status]}]{status}[/]")
+        say(console, f"[bold]{_letter(index)}[/]  {escape(name)}  [{_STATUS_STYLE[status]}]{status}[/]")
     for caution in comparison.cautions:
-        _say(console, f"[yellow]! {escape(caution)}[/]")
+        say(console, f"[yellow]! {escape(caution)}[/]")
     console.print()
     differing = [*comparison.scenario, *comparison.environment]
     if differing:
@@ -277,13 +285,13 @@ def _print_comparison(comparison: Comparison, console: Console) -> None:
         _print_change(change, comparison, console)
     for index, reasons in enumerate(comparison.rebuilds):
         told = ", ".join(f"{count(times, _GROUP)} {reason}" for reason, times in reasons.items())
-        _say(console, f"{_letter(index)}  models built: {told or 'none'}")
+        say(console, f"{_letter(index)}  models built: {told or 'none'}")
 
 
 def _print_change(change: Change, comparison: Comparison, console: Console) -> None:
     """Print by phase how much more CPU time a run took than the first, with intervals, and which phase it was."""
     letter = _letter(comparison.names.index(change.run))
-    table = _ruled(f"{letter} against A, CPU time".ljust(26))
+    table = ruled(f"{letter} against A, CPU time".ljust(26))
     for head in ("A ms", f"{letter} ms", f"{letter}/A", "95 % interval", "more, ms"):
         table.add_column(head, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
@@ -300,10 +308,10 @@ def _print_change(change: Change, comparison: Comparison, console: Console) -> N
             style="bold" if row is change.whole else "",
         )
     console.print(table)
-    _say(console, f"[bold]{letter}[/]  {escape(change.verdict)}")
+    say(console, f"[bold]{letter}[/]  {escape(change.verdict)}")
     how = "pairs of stretches of rounds" if change.paired else "stretches of rounds, the runs apart"
-    _say(console, f"[dim]Bootstrap over {change.stretches} {how}. What differs from run to run is not in it: repeat")
-    _say(console, "[dim]both runs, in turn, before you believe a small change.")
+    say(console, f"[dim]Bootstrap over {change.stretches} {how}. What differs from run to run is not in it: repeat")
+    say(console, "[dim]both runs, in turn, before you believe a small change.")
     console.print()
 
 
@@ -313,7 +321,7 @@ def _letter(index: int) -> str:
 
 def _difference_table(rows: Sequence[Difference]) -> Table:
 
-    table = _ruled("differs")
+    table = ruled("differs")
     for index in range(len(rows[0].values)):
         table.add_column(_letter(index), overflow="fold")
     for row in rows:
@@ -328,7 +336,7 @@ def _groups(runs: int, width: int) -> list[Sequence[int]]:
 
 
 def _side_by_side(title: str, rows: Sequence[Row], group: Sequence[int]) -> Table:
-    table = _ruled(title.ljust(26))
+    table = ruled(title.ljust(26))
     table.add_column("", style="dim", no_wrap=True, min_width=3)
     table.add_column(_letter(0), justify="right", no_wrap=True)
     for index in group:

@@ -64,7 +64,7 @@ def estimate(scenario: Scenario, nodes: int, *, solves: bool = True, jobs: int |
     if jobs is None:
         in_a_round = int(workload.rate_per_hour * scenario.timing.round_s / 3600.0)
         coming = workload.jobs if not workload.rate_per_hour else min(in_a_round, workload.jobs or in_a_round)
-        jobs = workload.initial_jobs + coming
+        jobs = (gpus if workload.filled else workload.initial_jobs) + coming
     pair = max(_model_pair(name.strip()) for name in scenario.solver.name.split(",")) if solves else 0
     return Estimate(
         {

@@ -1,4 +1,4 @@
-"""`python -P -m phasewise.bench.studies.checkpoints`: what checkpoints cost, as a share of the rounds between two.
+"""`python -P -m phasewise.bench.series.checkpoints`: what checkpoints cost, as a share of the rounds between two.
 
 A run with them differs from one without in two things: at each barrier a checkpoint is written (what is written with a
 chunk of rounds is written anyway), and the next solve is cold. Both are measured by themselves, in CPU time, after the

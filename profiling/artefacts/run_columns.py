@@ -62,6 +62,7 @@ JOBS: Final = Record(
         ),
         Field("rounds_run", "int64", "rounds", "rounds in which it held GPUs"),
         Field("moves", "int64", "times", "rounds in which it held other GPUs than in the round before"),
+        Field("restarts", "int64", "times", "rounds in which it ran again after one in which it waited", since=2),
     ),
     "In the order in which jobs ended, then those that the run left behind.",
 )

@@ -24,12 +24,11 @@ STATUSES: Final[Mapping[str, str]] = {
 RENAMED: Final[Mapping[str, Status]] = {"saturated": "overloaded"}
 """Statuses of schema 1 that have another name now."""
 
-LEAST_DRIFT: Final = 0.01
+LEAST_DRIFT: Final = 0.005
 """Part of arrivals above which the whole interval of a drift has to lie before it is said that jobs pile up."""
 
 _NO_MEAN = "none of them completed"
 _SPANS = "jobs may span nodes"
-_LATER = "always: not computed yet"
 
 
 class PhaseTimes(msgspec.Struct, frozen=True):
@@ -51,6 +50,32 @@ class Rho(msgspec.Struct, frozen=True, kw_only=True):
     jobs: Annotated[int, told("how many jobs these figures are over", "jobs")]
 
 
+class JctInterval(msgspec.Struct, frozen=True, kw_only=True):
+    """How sure the mean JCT is, from this run alone."""
+
+    low: Annotated[float, told("lower end, 95 %", "s")]
+    high: Annotated[float, told("upper end, 95 %", "s")]
+    batches: Annotated[int, told("stretches of jobs, in order of arrival, over whose means it is")]
+
+
+class Wait(msgspec.Struct, frozen=True, kw_only=True):
+    """How long jobs of a size waited from arrival to first start."""
+
+    p50_s: Annotated[float, told("median", "s")]
+    p95_s: Annotated[float, told("95th percentile, linear between neighbours", "s")]
+    jobs: Annotated[int, told("how many jobs these figures are over", "jobs")]
+
+
+class Slowdown(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounded slowdown of the jobs that count: JCT over `ideal_s`, which counts as 10 s at least; 1 at least."""
+
+    mean: Annotated[float, told("mean over the jobs")]
+    p95: Annotated[float, told("95th percentile, linear between neighbours")]
+    p99: Annotated[float, told("99th percentile, likewise")]
+    worst: Annotated[float, told("largest")]
+    jobs: Annotated[int, told("how many jobs these figures are over", "jobs")]
+
+
 class Drift(msgspec.Struct, frozen=True, kw_only=True):
     """How much of what arrives piles up."""
 
@@ -67,8 +92,13 @@ class LostGpuTime(msgspec.Struct, frozen=True, kw_only=True):
         float | None,
         told("held until the end of a round, after the last whole step or in a failed task", "GPU s", null="unknown"),
     ]
-    fragmented: Annotated[float | None, told("idle while jobs waited that had no room on them", "GPU s", null=_LATER)]
-    no_work: Annotated[float | None, told("idle while no job waited", "GPU s", null=_LATER)]
+    fragmented: Annotated[
+        float | None,
+        told("idle while jobs waited that asked for as much and were not placed there", "GPU s", null="unknown"),
+    ]
+    no_work: Annotated[
+        float | None, told("idle beyond what the waiting jobs asked for together", "GPU s", null="unknown")
+    ]
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +116,15 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         float | None, told("95th percentile of the same, linear between neighbours", "s", null=_NO_MEAN)
     ] = None
     jct_jobs: Annotated[int | None, told("how many jobs these three figures are over", "jobs")] = None
+    avg_jct_interval_s: Annotated[
+        JctInterval | None,
+        told(
+            "interval of `avg_jct_s` by batch means",
+            "s",
+            null="`censored`, or fewer than 20 jobs",
+            since=2,
+        ),
+    ] = None
     avg_jct_lower_bound_s: Annotated[
         float | None,
         told(
@@ -117,11 +156,33 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
             since=2,
         ),
     ] = None
+    slowdown: Annotated[
+        Slowdown | None,
+        told(
+            "bounded slowdown of the same jobs: JCT over the time on their best worker type; see below",
+            null=_NO_MEAN,
+            since=2,
+        ),
+    ] = None
+    jain: Annotated[
+        float | None,
+        told(
+            "Jain's index over the same jobs, of the isolated time over the JCT: 1 where all were served alike",
+            null=_NO_MEAN,
+            since=2,
+        ),
+    ] = None
     queue_s_p50: Annotated[
         float | None,
         told("median wait from arrival to first start, of the jobs of `jct_jobs`", "s", null=_NO_MEAN, since=2),
     ] = None
     queue_s_p95: Annotated[float | None, told("95th percentile of the same", "s", null=_NO_MEAN, since=2)] = None
+    queue_by_gpus: Annotated[
+        dict[str, Wait] | None,
+        told(
+            "the wait by the size of a job: `<1`, `1`, `2`, `3-4`, `5-8`, `>8` GPUs; sizes without a job are left out"
+        ),
+    ] = None
     makespan_s: Annotated[float | None, told("simulated time at the end", "s")] = None
     utilization: Annotated[
         float | None,
@@ -144,9 +205,10 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     offered_load: Annotated[
         float | None,
         told(
-            "arrival rate times the mean over jobs of the least GPU time on any type, over the GPUs",
+            "arrival rate times the mean over jobs of the least GPU time on any type, over the GPUs; jobs of the first "
+            "moment are left out",
             "fraction",
-            null=_LATER,
+            null="all jobs came at once",
             since=2,
         ),
     ] = None
@@ -210,6 +272,12 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     sim_time_s: Annotated[float | None, told("simulated time at the end", "s")] = None
     version: Annotated[str | None, told("version of the package that made the run", null="it was not installed")] = None
     moves: Annotated[int | None, told("a job ran in two rounds in a row on different sets of GPUs", "times")] = None
+    moves_per_job: Annotated[
+        float | None, told("mean of `moves` over the jobs of `jct_jobs`", "times", null=_NO_MEAN, since=2)
+    ] = None
+    restarts_per_job: Annotated[
+        float | None, told("mean of `restarts` over the same jobs", "times", null=_NO_MEAN, since=2)
+    ] = None
     frag_rate_mean: Annotated[
         float | None, told("mean over rounds of `frag_rate` in rounds.parquet", "fraction", null=_SPANS)
     ] = None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from phasewise.profiling.artefacts.run_json import Rho
+from phasewise.profiling.artefacts.run_json import Rho, Slowdown
 from phasewise.sched.api import Floats, Ints
 from phasewise.solvers.problems import Bools
 
@@ -122,3 +122,41 @@ def rho_statistics(rho: Floats) -> Rho | None:
         share_above_1=float((known > 1.0).mean()),
         jobs=int(known.size),
     )
+
+
+def slowdown_statistics(jct_s: Floats, ideal_s: Floats, bound_s: float) -> Slowdown | None:
+    """Return the bounded slowdown over jobs: JCT over the time on their best worker type; None of no job.
+
+    Parameters
+    ----------
+    jct_s, ideal_s
+        (K,) seconds; NaN where it is not known.
+    bound_s
+        A job that would take less counts as if it took so long, or short jobs alone would make the mean.
+
+    Notes
+    -----
+    Source: Feitelson, Metrics for parallel job scheduling and their convergence (JSSPP 2001).
+    """
+    slowdown = np.maximum(jct_s / np.maximum(ideal_s, bound_s), 1.0)
+    known = slowdown[~np.isnan(slowdown)]
+    if known.size == 0:
+        return None
+    p95, p99 = np.percentile(known, [95.0, 99.0]).tolist()
+    return Slowdown(mean=float(known.mean()), p95=p95, p99=p99, worst=float(known.max()), jobs=int(known.size))
+
+
+def jain_index(rho: Floats) -> float | None:
+    """Return Jain's index of how evenly jobs were served, 1 / K to 1; None where that is known of none.
+
+    Parameters
+    ----------
+    rho
+        (K,) finish-time fairness; NaN where it is not known. What a job got is 1 / rho: 1 on an isolated share.
+
+    Notes
+    -----
+    Source: Jain, Chiu, Hawe, A quantitative measure of fairness (DEC-TR-301, 1984).
+    """
+    got = 1.0 / rho[rho > 0.0]
+    return float(got.sum() ** 2 / (got.size * (got @ got))) if got.size else None

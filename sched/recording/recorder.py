@@ -97,6 +97,7 @@ class Recorder:
             self._refused(news, job, reason)
         for job in news.arrived:
             self._arrived(news.round_index, job)
+        self.totals.offered(news)
         if news.last_arrival is not None:
             self.totals.last_arrival_s, self.totals.busy_until_last_arrival_s = news.last_arrival
         if news.allocation is not None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,20 +12,21 @@ import numpy.typing as npt
 from phasewise.profiling.artefacts.run_json import Drift, LostGpuTime, PhaseTimes, Summary
 from phasewise.profiling.environment import package_version, peak_rss_mib
 from phasewise.profiling.phases import PhaseTotals
-from phasewise.sched.recording.metrics import in_window, jct_statistics, percentiles, rho_statistics, worker_utilization
+from phasewise.sched.recording.completed import Completed, figures
+from phasewise.sched.recording.metrics import worker_utilization
 from phasewise.sched.round.outcome import (
     NOTHING_PAID,
     USE,
     AllocationRecord,
     ClusterUse,
     JobRecord,
+    News,
     RoundOutcome,
     use_figures,
 )
 
 Floats = npt.NDArray[np.float64]
 
-_NOT_KNOWN: Final = float("nan")
 UTILIZATION_SCOPE = (
     "mean over all GPUs of busy time over simulated time, from 0 to the end of the run: warm-up and drain-out included"
 )
@@ -34,7 +34,7 @@ UTILIZATION_SCOPE = (
 
 @dataclass(slots=True)
 class Totals:
-    """What a run came to so far. Memory grows by 32 bytes a completed job, nothing else.
+    """What a run came to so far. Memory grows by the rows of `completed`, nothing else.
 
     Attributes
     ----------
@@ -52,6 +52,12 @@ class Totals:
         Solves of problems with jobs for which a model was built, by reason, and those that reused one.
     less_accurate
         Answers that are proven within the certifier's lesser limit only, see `Solution.less_accurate`.
+    fragmented_gpu_s, no_work_gpu_s
+        GPU-seconds that nobody held: as many as the waiting jobs asked for at the time, and those beyond.
+    first_arrival_s, latest_arrival_s, offered_gpu_s
+        When the first and the latest job came, None before, and the least GPU-seconds that those after the first take.
+    completed
+        A row a completed job.
     drift
         The part of arrivals that piles up, as of the last round; None where too few have come to say.
     use
@@ -94,6 +100,8 @@ class Totals:
     moves: int = 0
     busy_gpu_s: float = 0.0
     round_end_gpu_s: float = 0.0
+    fragmented_gpu_s: float = 0.0
+    no_work_gpu_s: float = 0.0
     migrations: int = 0
     migration_s: float = 0.0
     migration_gpu_s: float = 0.0
@@ -106,12 +114,12 @@ class Totals:
     peak_rss_mib: float = 0.0
     last_arrival_s: float | None = None
     busy_until_last_arrival_s: float = 0.0
+    first_arrival_s: float | None = None
+    latest_arrival_s: float | None = None
+    offered_gpu_s: float = 0.0
     drift: Drift | None = None
     use: dict[str, float] = field(default_factory=dict)
-    _completed_id: array[int] = field(default_factory=lambda: array("q"))
-    _completed_jct_s: array[float] = field(default_factory=lambda: array("d"))
-    _completed_queued_s: array[float] = field(default_factory=lambda: array("d"))  # NaN where not known
-    _completed_rho: array[float] = field(default_factory=lambda: array("d"))  # likewise
+    completed: Completed = field(default_factory=Completed)
     _present: dict[int, float] = field(default_factory=dict)  # jobs that count and are active: id -> arrival, seconds
     _due_s: dict[int, float] = field(default_factory=dict)  # of these with an SLO: id -> when it will have been missed
 
@@ -127,6 +135,16 @@ class Totals:
             if slo_s is not None:
                 self.promised += 1
                 self._due_s[job_id] = arrival_s + slo_s
+
+    def offered(self, news: News) -> None:
+        """Count what the jobs that came ask for; those of the first moment begin the time that the others are over."""
+        if not news.arrived:
+            return
+        self.latest_arrival_s = news.arrived[-1].arrival_s
+        if self.first_arrival_s is None:
+            self.first_arrival_s = self.latest_arrival_s
+        else:
+            self.offered_gpu_s += news.offered_gpu_s
 
     def allocated(self, record: AllocationRecord) -> None:
         """Count one call of the policy."""
@@ -168,7 +186,11 @@ class Totals:
     def _spent(self, outcome: RoundOutcome) -> None:
         """Add what became of the GPU time that jobs held in a round."""
         busy_gpu_s = sum(outcome.busy_gpu_s.tolist())
-        held_gpu_s = (self.gpus - outcome.use.unallocated_gpus) * (outcome.end_s - outcome.start_s)
+        round_s, idle, pending = outcome.end_s - outcome.start_s, outcome.use.unallocated_gpus, outcome.use.pending_gpus
+        held_gpu_s = (self.gpus - idle) * round_s
+        asked = min(idle, pending)
+        self.fragmented_gpu_s += asked * round_s
+        self.no_work_gpu_s += (idle - asked) * round_s
         self.busy_gpu_s += busy_gpu_s
         self.round_end_gpu_s += max(0.0, held_gpu_s - busy_gpu_s)  # sums of the same times, rounded otherwise
 
@@ -191,10 +213,7 @@ class Totals:
                 self.failed_example = self.failed_example or example
             return
         self.jobs_completed += 1
-        self._completed_id.append(job.job_id)
-        self._completed_jct_s.append(jct_s)
-        self._completed_queued_s.append(_NOT_KNOWN if job.queued_s is None else job.queued_s)
-        self._completed_rho.append(_NOT_KNOWN if job.rho is None else job.rho)
+        self.completed.add(job, jct_s)
 
     def spent(self, job: JobRecord) -> None:
         """Add what a job's GPU time costs, which is over or left behind."""
@@ -216,8 +235,12 @@ class Totals:
             utilization_until_last_arrival=self.busy_until_last_arrival_s / drained if drained else None,
             goodput=self._goodput,
             lost_gpu_s=LostGpuTime(
-                migration=self.migration_gpu_s, round_end=self.round_end_gpu_s, fragmented=None, no_work=None
+                migration=self.migration_gpu_s,
+                round_end=self.round_end_gpu_s,
+                fragmented=self.fragmented_gpu_s,
+                no_work=self.no_work_gpu_s,
             ),
+            offered_load=self._offered_load,
             drift=self.drift,
             slo_misses=self._missed,
             cost=self.cost,
@@ -248,27 +271,26 @@ class Totals:
 
     def _judged_by(self) -> dict[str, Any]:
         """Return the figures of the jobs that count, by name."""
-        ids = np.array(self._completed_id, np.int64)
-        order = np.argsort(ids)
-        order = order[in_window(ids[order], self.window)]
-        jct_s = np.array(self._completed_jct_s)[order]
-        jct = jct_statistics(jct_s)
-        at_least_s = np.concatenate([jct_s, [self.now_s - arrival_s for arrival_s in self._present.values()]])
-        queue_s_p50, queue_s_p95 = percentiles(np.array(self._completed_queued_s)[order], 50.0, 95.0)
+        counting = self.completed.within(self.window)
+        ages_s = [self.now_s - arrival_s for arrival_s in self._present.values()]
+        at_least_s = np.concatenate([counting["jct_s"], ages_s])
         jobs = self.jobs_arrived if self.window is None else self.window[1] - self.window[0]
+        censored = self.done < jobs
         return {
-            "avg_jct_s": jct.avg_s,
-            "jct_s_p50": jct.p50_s,
-            "jct_s_p95": jct.p95_s,
-            "jct_jobs": jct.completed,
+            **figures(counting, censored=censored),
             "avg_jct_lower_bound_s": float(at_least_s.mean()) if at_least_s.size else None,
             "window_jobs": jobs,
             "window_done": self.done,
-            "censored": self.done < jobs,
-            "rho": rho_statistics(np.array(self._completed_rho)[order]),
-            "queue_s_p50": queue_s_p50,
-            "queue_s_p95": queue_s_p95,
+            "censored": censored,
         }
+
+    @property
+    def _offered_load(self) -> float | None:
+        """Arriving work, each job on its best worker type, over the GPUs; None where all came at once."""
+        first_s, last_s = self.first_arrival_s, self.latest_arrival_s
+        if first_s is None or last_s is None or last_s <= first_s:
+            return None
+        return self.offered_gpu_s / (self.gpus * (last_s - first_s))
 
     @property
     def _missed(self) -> int | None:

@@ -20,11 +20,15 @@ Bools = npt.NDArray[np.bool_]
 
 
 class Admission(NamedTuple):
-    """Jobs to admit with their (K, W) throughputs, 0 where a job cannot run, and jobs to refuse."""
+    """Jobs to admit with their (K, W) throughputs, 0 where a job cannot run, and jobs to refuse.
+
+    ``least_gpu_s`` are the GPU-seconds that those to admit take, each on its best worker type.
+    """
 
     jobs: list[Arrival]
     throughput: Floats
     refused: list[Refused]
+    least_gpu_s: float
 
 
 class AdmissionGate:
@@ -50,11 +54,14 @@ class AdmissionGate:
         refused = [
             Refused(arrivals[row], self._reason(arrivals[row], rates[row])) for row in np.flatnonzero(~able).tolist()
         ]
+        usable = np.where(fits, rates, 0.0)
         if not self._spans_nodes:
-            rates = np.where(fits, rates, 0.0)
+            rates = usable
         if refused:
             arrivals, rates = [arrivals[row] for row in np.flatnonzero(able).tolist()], rates[able]
-        return Admission(list(arrivals), rates, refused)
+        best = usable[able].max(axis=1, initial=0.0).tolist()
+        least_gpu_s = sum(job.scale_factor * job.total_steps / rate for job, rate in zip(arrivals, best, strict=True))
+        return Admission(list(arrivals), rates, refused, least_gpu_s)
 
     def fitting(self, request: Request) -> Bools:
         """Return (W,) on which worker types a request can ever be met, idle machines given."""

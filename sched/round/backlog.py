@@ -12,14 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
 from phasewise.profiling.artefacts.run_json import LEAST_DRIFT
-
-Floats = npt.NDArray[np.float64]
 
 SAMPLES: Final = 64
 """Kept at most: then every second one goes, so a run needs the same memory whatever its length."""
@@ -117,7 +113,7 @@ class Backlog:
         """Keep every second sample."""
         self.span *= 2
         for samples in (self.arrived, self.now_s, self.active, self.waiting):
-            samples[:] = samples[1::2]
+            samples[:] = samples[::2]
 
     def _piles_up(self) -> bool:
         """Return whether jobs pile up for certain, and most of them because they wait.
@@ -179,24 +175,35 @@ def estimate(
     """
     if len(arrived) < LEAST_SAMPLES:
         return None
-    first = WARM_UP * (len(arrived) - 1)
-    ends = np.rint(np.linspace(first, len(arrived) - 1, STRETCHES + 1)).astype(np.int64)
-    came: Floats = np.diff(np.array(arrived)[ends])
-    more: Floats = np.diff(np.array(jobs)[ends])
-    mean_came = float(came.mean())
-    share = float(more.sum() / came.sum())
-    off = (more - share * came) / mean_came
-    variance, free = float(off @ off) / STRETCHES, STRETCHES - 1
+    last = len(arrived) - 1
+    first = WARM_UP * last
+    ends = [round(first + index * (last - first) / STRETCHES) for index in range(STRETCHES + 1)]
+    came, more = _changes(arrived, ends), _changes(jobs, ends)
+    mean_came = sum(came) / STRETCHES
+    share = sum(more) / sum(came)
+    off = [(grown - share * new) / mean_came for grown, new in zip(more, came, strict=True)]
+    variance, free = _product(off, off) / STRETCHES, STRETCHES - 1
     if arrivals_per_s is not None:
-        excess: Floats = (np.diff(np.array(now_s)[ends]) * arrivals_per_s - came) / mean_came
-        mean_excess = float(excess.mean())
-        around = excess - mean_excess
-        spread = float(around @ around)
+        lasted_s = _changes(now_s, ends)
+        excess = [(span_s * arrivals_per_s - new) / mean_came for span_s, new in zip(lasted_s, came, strict=True)]
+        mean_excess = sum(excess) / STRETCHES
+        around = [each - mean_excess for each in excess]
+        spread = _product(around, around)
         if spread > 0.0:
-            slope = float(around @ off) / spread
+            slope = _product(around, off) / spread
             share -= slope * mean_excess
-            off = off - slope * around
+            off = [left - slope * each for left, each in zip(off, around, strict=True)]
             free = STRETCHES - 2
-            variance = float(off @ off) * (1.0 / STRETCHES + mean_excess**2 / spread)
-    margin = T_QUANTILES[free] * float(np.sqrt(variance / free))
+            variance = _product(off, off) * (1.0 / STRETCHES + mean_excess**2 / spread)
+    margin = T_QUANTILES[free] * (variance / free) ** 0.5
     return Estimate(share, share - margin, share + margin)
+
+
+def _changes(samples: Sequence[float], ends: Sequence[int]) -> list[float]:
+    """Return by how much a sample grew from each end to the next."""
+    return [samples[end] - samples[begin] for begin, end in pairwise(ends)]
+
+
+def _product(these: Sequence[float], those: Sequence[float]) -> float:
+    """Return the sum of products; a dozen terms take longer to hand to NumPy than to add."""
+    return sum(one * other for one, other in zip(these, those, strict=True))

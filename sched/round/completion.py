@@ -141,6 +141,7 @@ def _record(state: SimulationState, parts: Parts, row: int, status: str, end_s: 
         job["memory_mib"],
         None if math.isnan(job["slo_s"]) else job["slo_s"],
         None if parts.gpu_hour_price is None else job["cost"],
+        job["restarts"],
     )
 
 

@@ -33,7 +33,7 @@ _FLOATS = (
     "cost",
 )
 _INTS = (
-    "job_id", "type_index", "failures", "rounds_run", "moves", "worker_type", "has_allocation",
+    "job_id", "type_index", "failures", "rounds_run", "moves", "restarts", "worker_type", "has_allocation",
     "gpus", "gpu_milli", "cpu_milli", "memory_mib", "request",
 )  # fmt: skip
 _VECTORS = (*_FLOATS, *_INTS)
@@ -72,8 +72,9 @@ class JobTable:
         (J,) int64: index of what the job needs among the distinct requests of the run.
     has_allocation
         (J,) int64: 1 where the policy ran since the job arrived, else 0.
-    failures, rounds_run, moves
-        (J,) int64: failed micro-tasks in a row, rounds run, changes of GPUs between consecutive rounds.
+    failures, rounds_run, moves, restarts
+        (J,) int64: failed micro-tasks in a row, rounds run, changes of GPUs between consecutive rounds, and rounds run
+        after one in which the job waited.
     worker_type
         (J,) int64: type the job runs on in this round, -1 where it waits.
     throughput
@@ -114,6 +115,7 @@ class JobTable:
     failures: Ints
     rounds_run: Ints
     moves: Ints
+    restarts: Ints
     worker_type: Ints
     throughput: Floats
     x: Floats

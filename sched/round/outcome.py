@@ -68,6 +68,8 @@ class JobRecord(NamedTuple):
         The duration that it was promised, None without a promise.
     cost
         What the GPU time that it held costs, None where no prices are given.
+    restarts
+        How often it ran again after a round in which it waited.
     """
 
     job_id: int
@@ -91,6 +93,7 @@ class JobRecord(NamedTuple):
     memory_mib: int | None = None
     slo_s: float | None = None
     cost: float | None = None
+    restarts: int = 0
 
     @property
     def jct_s(self) -> float | None:
@@ -211,6 +214,8 @@ class News:
         That no further one will, None where one may, or that was said before.
     allocation
         What the policy did, None where it was not asked.
+    offered_gpu_s
+        The least GPU-seconds that the arrived jobs take, each on its best worker type.
     """
 
     round_index: int
@@ -219,6 +224,7 @@ class News:
     arrived: Sequence[Arrival] = ()
     last_arrival: LastArrival | None = None
     allocation: AllocationRecord | None = None
+    offered_gpu_s: float = 0.0
 
 
 class RoundOutcome(NamedTuple):

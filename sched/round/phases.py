@@ -28,7 +28,7 @@ def admit(state: SimulationState, parts: Parts, news: News) -> None:
     if next_s is None or next_s > state.clocks.now_s:
         return
     admission = parts.gate.judge(workload.until(state.clocks.now_s, position, state.streams))
-    news.refused, news.arrived = admission.refused, admission.jobs
+    news.refused, news.arrived, news.offered_gpu_s = admission.refused, admission.jobs, admission.least_gpu_s
     for job, _ in admission.refused:
         parts.stopper.observe_gone(state.departures, job.job_id)
     if admission.jobs:
@@ -121,6 +121,7 @@ def assign(state: SimulationState, parts: Parts, priority: Floats) -> Assignment
     assignment = parts.assigner.assign(jobs, priority, np.array(types, np.int64), ground)
     if parts.migration is not None:
         assignment = assignment._replace(starts=parts.migration.begin(jobs, assignment))
+    jobs.restarts += (jobs.worker_type < 0) & (assignment.worker_type >= 0) & (jobs.rounds_run > 0)
     jobs.worker_type[:] = assignment.worker_type
     if assignment.moves:
         jobs.moves += assignment.moved

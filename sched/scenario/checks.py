@@ -138,14 +138,15 @@ def _jobs(scenario: Scenario) -> Iterator[Told]:
         yield "stop.window", f"got {stop.window[0]}:{stop.window[1]}; allowed: A:B with A < B, or none"
     if workload.trace:
         return
-    coming = workload.initial_jobs + workload.jobs
+    initial = _filling(scenario.cluster) if workload.filled else workload.initial_jobs
+    coming = initial + workload.jobs
     if 0.0 < workload.rate_per_hour < LEAST_RATE:
         yield "workload.rate_per_hour", f"got {workload.rate_per_hour:g}; allowed: 0, or at least {LEAST_RATE:g} jobs/h"
     if workload.rate_per_hour > 0.0 and stop.window is not None and workload.jobs > 0 and coming < stop.window[1]:
         yield (
             "workload.jobs",
             f"got {workload.jobs}: only {coming} jobs come, and window {stop.window[0]}:{stop.window[1]} needs "
-            f"{stop.window[1]}; allowed: at least {stop.window[1] - workload.initial_jobs}, or 0 for no end of them",
+            f"{stop.window[1]}; allowed: at least {stop.window[1] - initial}, or 0 for no end of them",
         )
     if workload.rate_per_hour == 0.0:
         needed = stop.window[1] if stop.window is not None else 1
@@ -164,9 +165,23 @@ def _jobs(scenario: Scenario) -> Iterator[Told]:
         )
 
 
+def _filling(cluster: Cluster) -> int:
+    """Return how many jobs fill a cluster: as many as it has GPUs; 0 where its node list is wrong, which is told."""
+    try:
+        return sum((listed_gpus(cluster) if cluster.nodes else cluster.gpus).values())
+    except SchedulingError:
+        return 0
+
+
 def _draws(scenario: Scenario) -> Iterator[Told]:
     """Say which keys of the generator contradict each other."""
     workload = scenario.workload
+    if workload.filled and workload.initial_jobs and not workload.trace:
+        yield (
+            "workload.filled",
+            f"got true beside workload.initial_jobs {workload.initial_jobs}; allowed: the one or the other, as a "
+            "cluster starts either with whole jobs or with what is left of some",
+        )
     if not workload.pods or workload.trace:
         return
     for key, value, default in (

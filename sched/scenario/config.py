@@ -77,6 +77,9 @@ class Workload(Section, frozen=True):
         Mean Poisson arrival rate, jobs/h, at least 1e-6; 0 puts all jobs at time 0.
     initial_jobs
         Jobs active at time 0, numbered before the generated ones: length-biased duration x uniform(0, 1).
+    filled
+        Whether as many of the generated jobs as the cluster has GPUs come at time 0, whole, besides ``jobs``: the start
+        of the published runs in steady state. Without ``initial_jobs`` only.
     pods
         A built-in table of what pods ask for on a node (``openb``), or the path of a pod list in openb CSV form,
         relative to the scenario file: each generated job draws its GPUs, or its share of one, CPU, memory and allowed
@@ -99,6 +102,7 @@ class Workload(Section, frozen=True):
     jobs: Count = 0
     rate_per_hour: NotNegative = 0.0
     initial_jobs: Count = 0
+    filled: bool = False
     pods: str = ""
     scale_factors: Literal["single", "gavel"] = "single"
     scale_factor_cap: Natural = 0
@@ -233,9 +237,9 @@ class Stop(Section, frozen=True):
     stragglers
         Stop when at most so many of the window's jobs (or of all) are left and no other is waiting to arrive.
     saturation
-        Whether to stop, with status ``overloaded``, once more than 1 % of what arrives piles up for certain (drift):
-        where generated jobs keep arriving, and all of the window are there and not all done. It is judged after 1,500
-        arrivals, then each time that their number has doubled. Not where allocations are replayed.
+        Whether to stop, with status ``overloaded``, once more than half a per cent of what arrives piles up for certain
+        (drift): where generated jobs keep arriving, and all of the window are there and not all done. It is judged
+        after 1,500 arrivals, then each time that their number has doubled. Not where allocations are replayed.
     """
 
     window: tuple[Count, Count] | None = None

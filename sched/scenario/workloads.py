@@ -56,6 +56,7 @@ def recipe(scenario: Scenario) -> Recipe:
         jobs=None if endless else chosen.jobs,
         mean_gap_s=mean_gap_s,
         initial_jobs=chosen.initial_jobs,
+        at_once=sum(scenario.cluster.gpus.values()) if chosen.filled else 0,
         multi_gpu=chosen.scale_factors == "gavel",
         scale_factor_cap=chosen.scale_factor_cap,
         priorities=chosen.priorities,

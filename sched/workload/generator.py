@@ -68,6 +68,8 @@ class Recipe:
         Mean time between arrivals, seconds; 0 puts all jobs at time 0.
     initial_jobs
         Jobs that are active at time 0, before the generated ones.
+    at_once
+        How many of the generated jobs, besides ``jobs``, come at time 0.
     multi_gpu
         Whether the drawn scale factor counts.
     scale_factor_cap
@@ -86,6 +88,7 @@ class Recipe:
     jobs: int | None
     mean_gap_s: float
     initial_jobs: int = 0
+    at_once: int = 0
     multi_gpu: bool = False
     scale_factor_cap: int = 0
     priorities: bool = False
@@ -170,7 +173,7 @@ class GeneratedWorkload:
         self._demands = Demands(recipe)
         self._sorts = _sorts(recipe, self._demands.gpus(), table, self.throughputs)
         self._initial = _initial(recipe, self._demands, self._sorts)
-        self.total: int | None = None if recipe.jobs is None else recipe.initial_jobs + recipe.jobs
+        self.total: int | None = None if recipe.jobs is None else recipe.initial_jobs + recipe.at_once + recipe.jobs
 
     @property
     def tasks(self) -> TaskDistribution:
@@ -207,7 +210,7 @@ class GeneratedWorkload:
         sort = self._sorts[job_type, demand.gpus]
         weight = 5.0 if recipe.priorities and rng.random() <= 0.2 else 1.0
         arrival_s = position.next_s
-        if recipe.mean_gap_s:
+        if recipe.mean_gap_s and position.given >= recipe.at_once:
             position.next_s += -math.log(1.0 - streams.gaps.random()) * recipe.mean_gap_s
         steps = duration_s * sort.reference_rate
         drawn = Arrival(job_id, job_type, sort.row, demand.scale_factor, weight, steps, arrival_s, demand.request)

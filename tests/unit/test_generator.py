@@ -92,6 +92,30 @@ def test_initial_jobs_have_half_a_length_biased_duration_left() -> None:
     assert min(left) > 0.0
 
 
+def test_jobs_that_fill_the_cluster_are_the_first_of_the_generated_ones_and_all_come_at_time_0() -> None:
+    plain, filled = drawn(jobs=12, mean_gap_s=900.0), drawn(jobs=8, at_once=4, mean_gap_s=900.0)
+    spread, at_once = plain.until(math.inf), filled.until(math.inf)
+    assert len(at_once) == filled.workload.total == 12
+    assert [(job.job_type, job.total_steps) for job in at_once] == [(job.job_type, job.total_steps) for job in spread]
+    assert [job.arrival_s for job in at_once[:4]] == [0.0] * 4
+    gaps = [job.arrival_s for job in spread]
+    assert [job.arrival_s for job in at_once[4:]] == pytest.approx(gaps[1:9])  # the same gaps, from the fourth job on
+
+
+def test_a_filled_cluster_starts_with_as_many_jobs_as_it_has_gpus() -> None:
+    scenario = load_scenario("philly", {"workload.filled": True, "cluster.gpus": "v100=3,k80=2"})
+    workload = build_workload(scenario, ("k80", "v100"))
+    assert workload.total is None
+    assert len(Reader(workload, scenario.seed).until(0.0)) == 5
+    counted = load_scenario("philly", {"workload.filled": True, "workload.jobs": 42})
+    assert build_workload(counted, TYPES).total == 108 + 42
+
+
+def test_a_cluster_starts_with_whole_jobs_or_with_what_is_left_of_some() -> None:
+    with pytest.raises(ScenarioError, match=r"workload\.filled.*beside workload\.initial_jobs 9"):
+        load_scenario("philly", {"workload.filled": True, "workload.initial_jobs": 9})
+
+
 def test_jobs_that_never_stop_need_a_rate() -> None:
     with pytest.raises(ScenarioError, match="need a rate above 0"):
         drawn(jobs=None)

@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 from oracle import GAVEL, names, read, replay, replays
 
-from phasewise.profiling.artefacts.run_json import Rho
+from phasewise.profiling.artefacts.run_json import Rho, Slowdown
 from phasewise.sched.recording.metrics import (
     JctStatistics,
     in_window,
+    jain_index,
     jct_statistics,
     percentiles,
     rho_statistics,
+    slowdown_statistics,
     worker_utilization,
 )
 
@@ -51,6 +53,22 @@ def test_rho_is_judged_over_the_jobs_of_which_it_is_known() -> None:
     rho = rho_statistics(np.array([0.5, np.nan, 1.0, 1.5, 3.0]))
     assert rho == Rho(mean=1.5, p99=pytest.approx(1.5 + 1.5 * 0.97), worst=3.0, share_above_1=0.5, jobs=4)
     assert rho_statistics(np.array([np.nan])) is rho_statistics(np.array([])) is None
+
+
+def test_a_bounded_slowdown_is_jct_over_the_best_time_and_short_jobs_count_as_ten_seconds() -> None:
+    jct_s, ideal_s = np.array([30.0, 40.0, 5.0, np.nan]), np.array([15.0, 1.0, 0.5, 1.0])
+    found = slowdown_statistics(jct_s, ideal_s, 10.0)  # 2, 4 (of 10 s), 1 (at least), not known
+    assert found == Slowdown(
+        mean=pytest.approx(7 / 3), p95=pytest.approx(3.8), p99=pytest.approx(3.96), worst=4.0, jobs=3
+    )
+    assert slowdown_statistics(np.array([np.nan]), np.array([1.0]), 10.0) is None
+
+
+def test_jains_index_is_1_where_all_are_served_alike_and_1_over_n_where_one_gets_all() -> None:
+    assert jain_index(np.array([1.5, 1.5, np.nan, 1.5])) == pytest.approx(1.0)
+    assert jain_index(np.array([1.0, 1e9, 1e9, 1e9])) == pytest.approx(0.25)
+    assert jain_index(np.array([1.0, 0.5])) == pytest.approx(9 / 10)  # gets 1 and 2: 9 / (2 * 5)
+    assert jain_index(np.array([])) is None
 
 
 def test_percentiles_leave_out_what_is_not_known() -> None:

@@ -193,7 +193,7 @@ def test_the_summary_has_the_fairness_of_the_window_under_every_policy(policy: s
 def test_gpu_time_that_is_held_after_the_last_step_of_a_round_is_lost(tmp_path: Path) -> None:
     jobs = [Job(V100_ROUND / 4), Job(V100_ROUND)]  # 90 s and 360 s on two GPUs for one round of 360 s
     summary = run_trace(tmp_path, jobs, {"v100": 2}).summary
-    assert summary["lost_gpu_s"] == {"migration": 0.0, "round_end": 270.0, "fragmented": None, "no_work": None}
+    assert summary["lost_gpu_s"] == {"migration": 0.0, "round_end": 270.0, "fragmented": 0.0, "no_work": 0.0}
     assert summary["goodput"] == pytest.approx((90.0 + 360.0) / 720.0)
 
 

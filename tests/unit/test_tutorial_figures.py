@@ -37,7 +37,8 @@ class Seen:
 
 
 def seen(folder: Path, policy: str, rate: float) -> Seen:
-    simulate(load_scenario("philly", {"policy.name": policy, "workload.rate_per_hour": rate}), folder)
+    chosen = {"policy.name": policy, "workload.rate_per_hour": rate, "stop.saturation": False}
+    simulate(load_scenario("philly", chosen), folder)
     jobs, rounds = read_table(folder / "jobs.parquet"), read_table(folder / "rounds.parquet")
     order = np.argsort(jobs["job_id"].to_numpy())
     arrival, completion, jct = (

@@ -1,19 +1,70 @@
-"""`phasewise compare`: runs side by side."""
+"""`phasewise compare`: runs side by side, or by groups over seeds."""
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN RUN...")
-def command(runs: tuple[Path, ...]) -> None:
-    """Put run directories side by side: metrics, phases, solver statistics."""
+@click.option(
+    "--group",
+    "key",
+    metavar="KEY",
+    help="Group runs by this key of their scenarios, as policy: means over seeds with intervals, paired differences.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the rows of the tables as JSON, for machines.")
+@click.option(
+    "--csv",
+    "table",
+    metavar="FILE.csv",
+    type=click.Path(path_type=Path),
+    help="Write the rows of the tables there, too.",
+)
+def command(runs: tuple[Path, ...], key: str | None, *, as_json: bool, table: Path | None) -> None:
+    """Put run directories side by side: metrics, phases, solver statistics.
+
+    With --group, any number of runs: those that differ in nothing but the seed are repetitions. Each group has the mean
+    of every metric over its seeds, with its interval, and the difference from the first group, seed by seed.
+    """
     from phasewise.bench.cli.output import console
     from phasewise.reports.compare import compare_runs
+    from phasewise.reports.groups import grouped
     from phasewise.reports.run_directory import load_run
     from phasewise.reports.terminal import render_comparison
+    from phasewise.reports.terminal_groups import render_groups
 
-    render_comparison(compare_runs([load_run(path) for path in runs]), console())
+    loaded = [load_run(path) for path in runs]
+    if key is None:
+        comparison = compare_runs(loaded)
+        content, rows = comparison.as_json(), comparison.rows()
+    else:
+        found = grouped(loaded, key)
+        rows = found.rows()
+        content = {"group": key, "cautions": list(found.cautions), "rows": rows}
+    if table is not None:
+        _write(table, rows)
+    if as_json:
+        click.echo(json.dumps(content, indent=1, allow_nan=False))
+    elif key is None:
+        render_comparison(comparison, console())
+    else:
+        render_groups(found, console())
+
+
+def _write(table: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write rows as CSV; a figure that does not exist is an empty cell."""
+    from phasewise.profiling.artefacts.sinks import write_atomically
+
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(table, text.getvalue().encode())
