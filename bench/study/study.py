@@ -12,7 +12,7 @@ from phasewise.bench.study.costs import Costs
 from phasewise.bench.study.definition import Definition
 from phasewise.bench.study.executors.api import Callbacks, Executor
 from phasewise.bench.study.folder import STATES, State, StudyFolder
-from phasewise.bench.study.points import Point, points_of
+from phasewise.bench.study.points import Point, points_of, require_names
 from phasewise.bench.study.table import write_table
 from phasewise.reports.errors import ReportError
 
@@ -47,6 +47,7 @@ def default_folder(definition: Definition) -> Path:
 def task_of(definition: Definition, folder: StudyFolder) -> Task:
     """Return what is left to do; raises `StudyError` as `points_of`."""
     points, costs = points_of(definition), Costs()
+    require_names(points)
     states = folder.states(points)
     for state in states:
         if state.done and state.cpu_s is not None:

@@ -17,7 +17,7 @@ from phasewise.bench.study.definition import builtin_names, load_definition, ove
 from phasewise.bench.study.errors import StudyError
 from phasewise.bench.study.folder import study_text
 from phasewise.bench.study.grid import combinations
-from phasewise.bench.study.points import Point, point_hash, points_of
+from phasewise.bench.study.points import Point, point_hash, points_of, require_names
 from phasewise.bench.study.toml_text import document
 
 SEEDS = "[grid]\nseed = [0, 1]\n"
@@ -77,7 +77,10 @@ WRONG = {
     "an axis without values": ("[grid]\nseed = []\n", "grid.seed: has no value"),
     "an empty range": ('[grid]\nseed = "3:3"\n', "allowed: A:B with A < B"),
     "an unknown key of the scenario": ('[grid]\npolicy.nam = ["fifo"]\n', "did you mean 'name'?"),
-    "a policy that is not there": ('[grid]\npolicy.name = ["fifo", "fofi"]\n', '{"policy.name": "fofi"}'),
+    "a policy that is not there": ('[grid]\npolicy.name = ["fifo", "fofi"]\n', "policy.name: "),
+    "a placement that is not there": ('[set]\nplacement.name = "fdg"\n' + SEEDS, "did you mean 'fgd'"),
+    "a solver that is not there": ('[set]\nsolver.name = "highs-direct,hgihs"\n' + SEEDS, "solver.name: "),
+    "a value that the scenario refuses": ("[grid]\ntiming.round_s = [60, -1]\n", '{"timing.round_s": -1}'),
     "an exclusion of no axis": (f"{SEEDS}[[exclude]]\nsede = 0\n", "exclude.sede: is no axis of [grid]"),
     "an exclusion of no value": (f"{SEEDS}[[exclude]]\nseed = 5\n", "'5' is not on that axis; allowed: [0, 1]"),
     "nothing left": (f"{SEEDS}[[exclude]]\nseed = [0, 1]\n", "leaves no point"),
@@ -96,7 +99,7 @@ def test_what_is_wrong_is_named_with_what_is_allowed(tmp_path: Path, case: str) 
             load_definition(tmp_path / "small.toml")
     else:
         with pytest.raises(StudyError) as caught:
-            points_of(study(tmp_path, text))
+            require_names(points_of(study(tmp_path, text)))
     assert words in str(caught.value)
 
 
@@ -204,6 +207,7 @@ def test_the_quick_form_replaces_axes(tmp_path: Path) -> None:
         quickened(study(tmp_path, SEEDS))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", builtin_names())
 def test_a_built_in_study_is_right_in_both_forms_and_says_what_it_is(name: str) -> None:
     definition = load_definition(name)
@@ -219,7 +223,8 @@ def test_a_study_written_down_is_the_same_study(tmp_path: Path) -> None:
     text = (
         "[set]\nstop.window = [2, 9]\ncluster.gpus = { v100 = 2, k80 = 1 }\n"
         '[grid]\npolicy.name = ["fifo", "isolated"]\nseed = "0:3"\n'
-        '[[exclude]]\npolicy.name = "fifo"\nseed = 2\n[limits]\ncpu_s = 5\n[slurm]\nmem_gb = 2\n[figures]\nnames = ["usage"]\n'
+        '[[exclude]]\npolicy.name = "fifo"\nseed = 2\n'
+        '[limits]\ncpu_s = 5\n[slurm]\nmem_gb = 2\n[figures]\nnames = ["usage"]\n'
     )
     first = study(tmp_path, text)
     path = tmp_path / "again.toml"
