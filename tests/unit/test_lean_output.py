@@ -126,9 +126,11 @@ def limited(out: Path, **limits: float) -> RunOutcome:
 
 def test_the_earlier_of_two_limits_of_simulated_time_stops_a_run(tmp_path: Path) -> None:
     early = limited(tmp_path / "early", sim_time_s=5000.0)
-    assert (early.status, early.reason, early.summary["sim_time_s"]) == ("stopped", "sim_time", 5040.0)
+    assert (early.status, early.reason) == ("stopped", "sim_time")
+    assert 5000.0 <= early.summary["sim_time_s"] < 5360.0
     given = {"limits.sim_time_s": 9000.0, "stop.sim_time_s": 5000.0}
-    assert simulate(load_scenario("toy", given), tmp_path / "late").summary["sim_time_s"] == 5040.0
+    late = simulate(load_scenario("toy", given), tmp_path / "late")
+    assert late.summary["sim_time_s"] == early.summary["sim_time_s"]
 
 
 def test_a_limit_of_cpu_time_stops_a_run_after_a_round(tmp_path: Path) -> None:
