@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from small_studies import study
 
+import phasewise
 from phasewise.bench.study.definition import Definition, load_definition
 from phasewise.bench.study.executors.api import Callbacks
 from phasewise.bench.study.executors.local import LocalExecutor
@@ -132,3 +133,15 @@ def test_one_process_does_several_points_where_one_is_asked_for(tmp_path: Path) 
     states, _ = done(tmp_path / "it", study(tmp_path, SHORT + '[grid]\nseed = "0:4"\n'), tell=tell)
     assert [state.status for state in states] == ["complete"] * 4
     assert len(seen) == 1
+
+
+def test_a_program_has_a_study_as_columns(tmp_path: Path) -> None:
+    study(tmp_path, SHORT + "[grid]\nseed = [0, 1, 2]\n")
+    found = phasewise.study(tmp_path / "small.toml", out=tmp_path / "it", overrides={"seed": "0:2"})
+    assert found.done
+    assert found.status["counts"] == {"complete": 2}
+    assert found.table["seed"].tolist() == [0, 1]
+    assert (found.table["avg_jct_s"] > 0.0).all()
+    assert (found.run_path(found.table["point"][0]) / "run.json").is_file()
+    again = phasewise.study(tmp_path / "it")
+    assert again.table["avg_jct_s"].tolist() == found.table["avg_jct_s"].tolist()
