@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import sys
 import tomllib
 from pathlib import Path
 
@@ -233,6 +234,17 @@ def test_status_and_table_of_a_study_from_the_command_line(tmp_path: Path, capsy
         rows = list(csv.DictReader(file))
     assert [row["point"] for row in rows] == [state.point.name for state in states]
     assert [float(row["avg_jct_s"]) for row in rows] == [state.summary["avg_jct_s"] for state in states]
+
+
+def test_an_executor_that_is_not_installed_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study(tmp_path, SEEDS)
+    monkeypatch.delitem(sys.modules, "phasewise.bench.study.executors.slurm", raising=False)
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    assert called("study", "run", tmp_path / "small.toml", "--executor", "slurm", "--out", tmp_path / "it") == 2
+    assert "pip install 'phasewise[slurm]'" in capsys.readouterr().err
+    assert not (tmp_path / "it").exists()
 
 
 def test_the_built_in_studies_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
