@@ -1,6 +1,6 @@
-"""The package from Python: runs, studies and figures, as the commands make them.
+"""The package from Python: runs and figures, as the commands make them; studies are in `phasewise.bench.study.face`.
 
-Flows in: names, paths and overrides, as on the command line. Flows out: files, and a `Run` or a `Study` to look into.
+Flows in: names, paths and overrides, as on the command line. Flows out: files, and a `Run` to look into.
 The public face (`import phasewise`) imports this; nothing else does. Errors are those of the parts: see
 `docs/howto/use-from-python.md`.
 """
@@ -20,6 +20,7 @@ from phasewise.reports.run_directory import Run as RunDirectory
 from phasewise.reports.run_directory import Summary, load_run
 
 if TYPE_CHECKING:
+    from phasewise.bench.study.face import Study
     from phasewise.sched.scenario.config import Scenario
 
 
@@ -92,44 +93,6 @@ class Run:
         return f"<Run {self._directory.scenario_name!r}: {self.status}, {self.path}>"
 
 
-class Study:
-    """A study that is on disk.
-
-    Attributes
-    ----------
-    path
-        Its folder: `table.parquet`, `points/`, `figures/`.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    @property
-    def table(self) -> dict[str, list[Any]]:
-        """A row a point: its name, what it overrides, status, every number of the summary. Columns by name."""
-        from phasewise.bench.study.folder import StudyFolder
-        from phasewise.bench.study.table import columns_of
-
-        folder = StudyFolder(self.path)
-        return columns_of(folder.states(folder.points()))
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many points are in each state."""
-        from phasewise.bench.study.folder import StudyFolder
-        from phasewise.bench.study.study import counted
-
-        folder = StudyFolder(self.path)
-        return counted(folder.states(folder.points()))
-
-    def run(self, point: str) -> Run:
-        """Return the run of a point, by the name that it has in the table."""
-        return load(self.path / "points" / point)
-
-    def __repr__(self) -> str:
-        return f"<Study {self.path}: {self.counts}>"
-
-
 def run(
     scenario: str | Path | Scenario,
     out: Path | str | None = None,
@@ -195,48 +158,6 @@ def load(path: Path | str) -> Run:
     return Run(load_run(path))
 
 
-def study(
-    path_or_name: str | Path,
-    out: Path | str | None = None,
-    *,
-    overrides: Mapping[str, str] | None = None,
-    quick: bool = False,
-    workers: int = 1,
-) -> Study:
-    """Run every point of a study that is not done, on this machine, and return the study.
-
-    Parameters
-    ----------
-    path_or_name
-        A built-in study, or the path of a TOML file.
-    out
-        Its folder; None for ``studies/NAME``.
-    overrides
-        As ``--set`` on the command line, by dotted key.
-    quick
-        The study's short form.
-    workers
-        Processes at a time.
-
-    Raises
-    ------
-    phasewise.bench.study.errors.StudyError
-        Where the study is wrong, or another process runs it.
-    phasewise.profiling.errors.OutputError
-        Where its files cannot be written.
-    """
-    from phasewise.bench.study.definition import load_definition, overridden, quickened
-    from phasewise.bench.study.executors.local import LocalExecutor
-    from phasewise.bench.study.folder import StudyFolder
-    from phasewise.bench.study.study import default_folder, run_study
-
-    definition = load_definition(str(path_or_name))
-    definition = overridden(quickened(definition) if quick else definition, dict(overrides or {}))
-    folder = StudyFolder(Path(out) if out is not None else default_folder(definition))
-    run_study(definition, folder, LocalExecutor(workers, folder.path / "workers.log"))
-    return Study(folder.path)
-
-
 def figure(name: str, *paths: Path | str | Run | Study, out: Path | str = ".") -> list[Path]:
     """Draw a figure of runs, studies, fills or a replay; return its files: SVG, PNG, CSV and JSON.
 
@@ -256,7 +177,7 @@ def figure(name: str, *paths: Path | str | Run | Study, out: Path | str = ".") -
     """
     from phasewise.reports import figure_files
 
-    places = [each.path if isinstance(each, (Run, Study)) else Path(each) for each in paths]
+    places = [Path(each) if isinstance(each, (str, Path)) else each.path for each in paths]
     return figure_files.make(name, places, Path(out))
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from phasewise.bench.library import Run, Study, figure, load, run, study
+    from phasewise.bench.library import Run, figure, load, run
+    from phasewise.bench.study.face import Study, study
     from phasewise.solvers.api import Solution
     from phasewise.solvers.asking import solve
     from phasewise.solvers.families.finish_time import FinishTimeProblem as FinishTime
@@ -45,13 +46,13 @@ _PLACES: Final = {
     "MaxSum": (f"{_FAMILIES}.max_sum", "MaxSumProblem"),
     "Run": (_LIBRARY, "Run"),
     "Solution": ("phasewise.solvers.api", "Solution"),
-    "Study": (_LIBRARY, "Study"),
+    "Study": ("phasewise.bench.study.face", "Study"),
     "Transport": (f"{_FAMILIES}.transport", "TransportProblem"),
     "figure": (_LIBRARY, "figure"),
     "load": (_LIBRARY, "load"),
     "run": (_LIBRARY, "run"),
     "solve": ("phasewise.solvers.asking", "solve"),
-    "study": (_LIBRARY, "study"),
+    "study": ("phasewise.bench.study.face", "study"),
 }
 """Where each name is, looked up when it is first asked for: importing a part of the package costs nothing more."""
 

@@ -99,8 +99,11 @@ def perform(
 
 def _executor(name: str, definition: Definition, folder: StudyFolder, workers: int | None) -> Executor:
     if name == "slurm":
-        from phasewise.bench.study.executors.slurm import SlurmExecutor
-
+        try:
+            from phasewise.bench.study.executors.slurm import SlurmExecutor
+        except ModuleNotFoundError as error:
+            lacking = f"--executor slurm needs {error.name}, which is not installed: pip install 'phasewise[slurm]'"
+            raise click.UsageError(lacking) from error
         return SlurmExecutor(folder, definition.slurm, workers)
     from phasewise.bench.study.executors.local import LocalExecutor
 

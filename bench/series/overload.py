@@ -16,7 +16,7 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.bench.series.series import table
+from phasewise.bench.series.runs import table
 from phasewise.sched.round.backlog import FIRST_CHECK, Backlog, Census, Estimate
 from phasewise.sched.workload.generator import LONG, MINUTE_S, SHORT
 

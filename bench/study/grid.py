@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -66,7 +67,12 @@ def _values(key: str, axis: Sequence[Any]) -> list[Any]:
         if first >= end or end - first > MOST_POINTS:
             raise StudyError(f"grid.{key}: got {quoted(value)}; allowed: A:B with A < B, which is A to B - 1")
         values += range(first, end)
-    return [value for index, value in enumerate(values) if not _among(value, values[:index])]
+    return list({_identity(value): value for value in reversed(values)}.values())[::-1]
+
+
+def _identity(value: Any) -> tuple[bool, Any]:
+    """Return what two values have in common where they are one: 1 and 1.0 are, true and 1 are not."""
+    return isinstance(value, bool), json.dumps(value, default=str) if isinstance(value, (list, dict)) else value
 
 
 def _excluded(key: str, value: Any, axes: Mapping[str, Sequence[Any]]) -> list[Any]:
@@ -85,5 +91,4 @@ def _agrees(point: Mapping[str, Any], entry: Mapping[str, Sequence[Any]]) -> boo
 
 
 def _among(value: Any, values: Sequence[Any]) -> bool:
-    """Return whether a value is one of some; true and 1 are two values, 1 and 1.0 are one."""
-    return any(value == each and isinstance(value, bool) == isinstance(each, bool) for each in values)
+    return any(_identity(value) == _identity(each) for each in values)

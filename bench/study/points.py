@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -16,6 +16,7 @@ from phasewise.bench.study.grid import combinations
 from phasewise.sched.errors import SchedulingError
 from phasewise.sched.scenario.config import Limits
 from phasewise.sched.scenario.loading import load_scenario
+from phasewise.solvers.errors import SolverError
 
 DIGITS: Final = 16
 UNNAMED: Final = frozenset({"name", "description", "output", "limits"})  # what the same run may have otherwise
@@ -122,6 +123,28 @@ def _fill(definition: Definition, overrides: Mapping[str, Any]) -> Point:
 def asdict_of(struct: msgspec.Struct) -> dict[str, Any]:
     """Return a struct's fields as JSON has them."""
     return cast("dict[str, Any]", msgspec.to_builtins(struct))
+
+
+def require_names(points: Sequence[Point]) -> None:
+    """Raise `StudyError` where there is no policy, placement or solver of a name that a point has."""
+    from phasewise.sched.registry import placement_class, policy_class
+    from phasewise.solvers import registry as solvers
+
+    asked: dict[str, dict[str, Callable[[str], object]]] = {}
+    for point in points:
+        if point.kind == "inflate":
+            asked.setdefault("placement.name", {})[point.resolved["setting"]["placement"]] = placement_class
+            continue
+        asked.setdefault("policy.name", {})[point.resolved["policy"]["name"]] = policy_class
+        asked.setdefault("placement.name", {})[point.resolved["placement"]["name"]] = placement_class
+        for part in point.resolved["solver"]["name"].split(","):
+            asked.setdefault("solver.name", {})[part.strip()] = solvers.get
+    for key, names in asked.items():
+        for name, get in names.items():
+            try:
+                get(name)
+            except (SchedulingError, SolverError) as error:
+                raise StudyError(f"{key}: {error}") from error
 
 
 def _limits(definition: Definition) -> dict[str, Any]:

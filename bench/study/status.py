@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from phasewise.bench.study.costs import Costs
-from phasewise.bench.study.folder import State
-from phasewise.bench.study.study import counted
+from phasewise.bench.study.folder import STATES, State
 
 
 def status_record(name: str, states: Sequence[State]) -> dict[str, Any]:
@@ -26,6 +25,12 @@ def status_record(name: str, states: Sequence[State]) -> dict[str, Any]:
         "cpu_s": sum(state.cpu_s or 0.0 for state in states),
         "left_cpu_s": left_cpu_s(states),
     }
+
+
+def counted(states: Sequence[State]) -> dict[str, int]:
+    """Return how many points are in each state, in the order of `STATES`, those that none is in left out."""
+    counts = {status: sum(state.status == status for state in states) for status in STATES}
+    return {status: count for status, count in counts.items() if count}
 
 
 def left_cpu_s(states: Sequence[State]) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,8 +11,9 @@ from typing import Final
 from phasewise.bench.study.costs import Costs
 from phasewise.bench.study.definition import Definition
 from phasewise.bench.study.executors.api import Callbacks, Executor
-from phasewise.bench.study.folder import STATES, State, StudyFolder
-from phasewise.bench.study.points import Point, points_of
+from phasewise.bench.study.folder import State, StudyFolder
+from phasewise.bench.study.page import write_page
+from phasewise.bench.study.points import Point, points_of, require_names
 from phasewise.bench.study.table import write_table
 from phasewise.reports.errors import ReportError
 
@@ -47,6 +48,7 @@ def default_folder(definition: Definition) -> Path:
 def task_of(definition: Definition, folder: StudyFolder) -> Task:
     """Return what is left to do; raises `StudyError` as `points_of`."""
     points, costs = points_of(definition), Costs()
+    require_names(points)
     states = folder.states(points)
     for state in states:
         if state.done and state.cpu_s is not None:
@@ -87,6 +89,7 @@ def run_study(
             states = [folder.state(point) for point in task.points]
             write_table(folder, states)
         draw(definition, folder, tell.say)
+        write_page(folder, definition.study.name, states)
     return states
 
 
@@ -107,9 +110,3 @@ def draw(definition: Definition, folder: StudyFolder, say: Callable[[str], None]
         except (ReportError, ModuleNotFoundError) as error:
             say(f"no figure {name}: {error}")
     return drawn
-
-
-def counted(states: Sequence[State]) -> dict[str, int]:
-    """Return how many points are in each state, in the order of `STATES`, those that none is in left out."""
-    counts = {status: sum(state.status == status for state in states) for status in STATES}
-    return {status: count for status, count in counts.items() if count}

@@ -24,7 +24,12 @@ def _lines(table: Mapping[str, Any]) -> list[str]:
 
 def _key(key: str) -> str:
     """Return a key, in quotes where it is more than one bare word: a dotted one stays one key."""
-    return key if key.isascii() and key.replace("_", "").replace("-", "").isalnum() else json.dumps(key)
+    return key if key.isascii() and key.replace("_", "").replace("-", "").isalnum() else _text(key)
+
+
+def _text(text: str) -> str:
+    """Return a text in quotes: JSON's escapes are TOML's, but for pairs of surrogates, and DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def value_text(value: Any) -> str:
@@ -43,7 +48,7 @@ def value_text(value: Any) -> str:
         case float():
             return repr(value) if math.isfinite(value) else str(value)
         case str():
-            return json.dumps(value).replace("\x7f", "\\u007f")
+            return _text(value)
         case Mapping():
             return "{ " + ", ".join(_lines(value)) + " }" if value else "{}"
         case Sequence():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -47,6 +48,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 def main() -> None:
     """Follow orders until there are no more, or a signal asks for the end."""
+    for number in (signal.SIGUSR1, signal.SIGUSR2):  # SLURM's word that time is up, meant for who started us
+        signal.signal(number, signal.SIG_IGN)
     with os.fdopen(int(sys.argv[1]), "wb", buffering=0) as answers:
         interruption, parent = Interruption(), os.getppid()
         with interruption.watched():

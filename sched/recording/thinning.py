@@ -1,4 +1,4 @@
-"""Rows of `rounds.parquet` that stand for several rounds each: sums, means over their time, or what the last has."""
+"""Rows of `rounds.parquet` that stand for several rounds each: sums, means over their time, the state in the last."""
 
 from __future__ import annotations
 

@@ -26,7 +26,14 @@ def section(command: str) -> str:
 
 
 def flags(command: click.Command) -> list[str]:
-    return [flag for option in command.params if isinstance(option, click.Option) for flag in option.opts]
+    return [flag for option in options(command) for flag in option.opts]
+
+
+def options(command: click.Command) -> list[click.Option]:
+    """Return the options of a command, or of all commands of a group."""
+    if isinstance(command, click.Group):
+        return [option for name in command.commands for option in options(command.commands[name])]
+    return [option for option in command.params if isinstance(option, click.Option)]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -58,7 +65,7 @@ def test_an_option_sets_a_key_that_the_scenario_has_and_the_page_says_which(opti
 def test_every_command_and_option_has_a_help_text(name: str) -> None:
     command = COMMANDS[name]
     assert inspect.cleandoc(command.help or "")
-    assert [option.name for option in command.params if isinstance(option, click.Option) and not option.help] == []
+    assert [option.name for option in options(command) if not option.help] == []
 
 
 def test_the_page_has_every_exit_code() -> None:

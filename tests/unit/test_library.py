@@ -93,10 +93,10 @@ def test_a_study_is_run_looked_into_and_drawn(tmp_path: Path) -> None:
         '[study]\nname = "two"\nscenario = "toy"\n[grid]\npolicy.name = ["fifo", "isolated"]\nworkload.jobs = [5]\n'
     )
     study = phasewise.study(definition, tmp_path / "study")
-    assert study.counts == {"complete": 2}
+    assert study.done
     rows = study.table
     assert sorted(rows["policy.name"]) == ["fifo", "isolated"]
-    run = study.run(rows["point"][0])
+    run = phasewise.load(study.run_path(rows["point"][0]))
     assert run.summary.avg_jct_s == rows["avg_jct_s"][0]
     written = phasewise.figure("jct-cdf", study, run, out=tmp_path / "figures")
     assert {path.suffix for path in written} == {".svg", ".png", ".csv", ".json"}

@@ -83,18 +83,27 @@ class LocalExecutor:
     workers
         How many at once.
     log
-        Takes what the processes write on standard error.
+        Takes what the processes write on standard output and error.
+    pool
+        The processes, while there are any.
     """
 
     workers: int
     log: Path
+    pool: _Pool | None = None
+
+    def stop(self) -> None:
+        """Have what is running saved and every process ended, from within a signal's handler if need be."""
+        if self.pool is not None:
+            self.pool.end_all()
 
     def perform(self, points: Sequence[Point], run_path: Callable[[str], Path], costs: Costs, tell: Callbacks) -> None:
         """Do all points: see `phasewise.bench.study.executors.api.Executor`."""
         if self.workers < 1:
             raise StudyError(f"--workers {self.workers}; allowed: at least 1")
-        with _Pool(self, run_path, costs, tell).open() as pool:
-            pool.work(list(points))
+        self.pool = _Pool(self, run_path, costs, tell)
+        with self.pool.open():
+            self.pool.work(list(points))
 
 
 @dataclass(slots=True)
@@ -116,7 +125,7 @@ class _Pool:
         try:
             yield self
         except BaseException:
-            self._end_all()
+            self.end_all()
             raise
         finally:
             for worker in self.workers:
@@ -269,7 +278,7 @@ class _Pool:
             self.selector.unregister(worker.answers)
         return worker.release()
 
-    def _end_all(self) -> None:
+    def end_all(self) -> None:
         """Ask every process to save and end, and end those that do not."""
         for worker in self.workers:
             with contextlib.suppress(OSError):
