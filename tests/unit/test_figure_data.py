@@ -318,6 +318,16 @@ def test_overlays_come_from_the_name_of_the_study(swept: Path) -> None:
     assert sources == {"ours", "paper", "replication"}
 
 
+def test_a_study_may_name_its_overlays_and_a_wrong_one_is_refused(swept: Path) -> None:
+    settings = swept / "study.toml"
+    settings.write_text('[study]\nname = "mine"\noverlay = ["gavel-fig11", "fgd-fig7"]\n')
+    labels = {each.label for each in making.prepare("jct-vs-rate", [swept]).panels[0].series}
+    assert "finish_time_fairness, paper" in labels
+    settings.write_text('[study]\nname = "mine"\noverlay = "gavel-fig99"\n')
+    with pytest.raises(FigureError, match="no such published figure"):
+        making.prepare("jct-vs-rate", [swept])
+
+
 def test_a_curve_of_another_figure_is_refused(swept: Path) -> None:
     with pytest.raises(FigureError, match=r"belongs to the figure fragmentation.*allowed: gavel-fig9"):
         laid_over(data("jct-vs-rate", swept), ["fgd-fig7"])

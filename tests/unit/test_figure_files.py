@@ -20,7 +20,8 @@ from synthetic_run import RunShape, write_run
 from phasewise.reports.errors import FigureError
 from phasewise.reports.figure_files import make, names
 from phasewise.reports.figure_files.making import prepare, table
-from phasewise.reports.figure_files.model import COLUMNS, Axis, Figure, Panel, Series
+from phasewise.reports.figure_files.model import COLUMNS, STATES, Axis, Figure, Panel, Series
+from phasewise.reports.figure_files.published import overlay_names
 
 OLD_RUN = Path(__file__).resolve().parents[1] / "fixtures" / "run-of-schema-1"
 SUFFIXES = (".svg", ".png", ".csv", ".json")
@@ -56,6 +57,15 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_names_are_those_that_are_promised() -> None:
     assert set(names()) == NAMES
+
+
+def test_the_reference_has_every_figure_column_state_and_published_curve() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "figures.md").read_text()
+    rows = {line.split("|")[1].strip(): line for line in text.splitlines() if line.startswith("| `")}
+    words = {word for row in rows for word in re.findall(r"`([\w -]+)`", row)}
+    assert words >= NAMES | set(COLUMNS) | set(STATES)
+    for name in NAMES:
+        assert re.findall(r"`(\w+-fig\d+)`", rows[f"`{name}`"]) == overlay_names(name)
 
 
 def test_the_list_names_every_figure_what_it_is_made_of_and_its_overlays(phasewise: Callable) -> None:

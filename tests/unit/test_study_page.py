@@ -86,6 +86,24 @@ def test_the_study_chooses_its_figures(tmp_path: Path) -> None:
     assert "there is no figure &#39;no-such&#39;" in page
 
 
+def test_of_a_large_study_only_what_can_be_read_is_shown(tmp_path: Path) -> None:
+    rows = [
+        {"point": f"p{rate}", "workload.rate_per_hour": float(rate), "status": "complete", "avg_jct_s": 3600.0}
+        for rate in range(1, 31)
+    ]
+    page = study_page.write(write_table(tmp_path / "study", rows)).read_text("utf-8")
+    assert re.findall(r'<section class="shown" id="(.*?)">', page) == ["jct-vs-rate"]
+
+
+def test_a_point_that_has_not_run_is_worth_nothing(tmp_path: Path) -> None:
+    rows = [{"point": "p0", "seed": 0, "status": "complete", "makespan_s": 3600.0}]
+    rows += [{"point": "p1", "seed": 1, "status": None, "makespan_s": None}]
+    page = study_page.write(write_table(tmp_path / "study", rows)).read_text("utf-8")
+    row = page.partition('data-order="p1"')[2].partition("</tr>")[0]
+    assert "not run" in row
+    assert "complete" not in row
+
+
 def test_a_study_of_fills_shows_what_placements_leave_unusable(tmp_path: Path) -> None:
     folder = tmp_path / "study"
     rows = []
