@@ -14,13 +14,13 @@ from phasewise.reports.errors import ReportError
 from phasewise.reports.figure_files import catalogue, making
 from phasewise.reports.figure_files.model import COMPLETE, Figure, Floats, Panel, Series
 from phasewise.reports.figure_files.seeds import row_states
+from phasewise.reports.figure_files.sources import MOST_SERIES
 from phasewise.reports.figure_files.studies import RATE, SEED, Study
 from phasewise.reports.figure_files.sweeps import mean_jct_h
-from phasewise.reports.figure_files.totals import TOTALS
+from phasewise.reports.figure_files.totals import MOST_BARS, TOTALS
 
 MOST_POINTS: Final = 400  # of a series: more than its pixels show
-_OF_FILLS: Final = ("fragmentation",)
-_OF_RUNS: Final = ("jct-vs-rate", "makespan", "jct-cdf", "wait-cdf", "rho-cdf", "usage", "lost-time", "round-cost")
+_OF_RUNS: Final = ("jct-cdf", "wait-cdf", "rho-cdf", "usage", "lost-time", "round-cost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +46,23 @@ def _link(folder: Path, run: Path) -> str:
 
 
 def all_figures(study: Study, to_runs: Sequence[str]) -> list[Shown]:
-    """Return the figures that the study asks for, or those that one of its kind has."""
+    """Return the figures that the study asks for; where it names none, those that one of its kind and size has."""
     section = study.settings.get("figures")
     asked = section.get("names") if isinstance(section, Mapping) else None
-    names = list(asked) if isinstance(asked, list) else list(_OF_FILLS if study.fills else _OF_RUNS)
-    if asked is None and RATE not in study.overrides:
-        names = [name for name in names if name != "jct-vs-rate"]
+    names = list(asked) if isinstance(asked, list) else _fitting(study)
     return [_shown(str(name), study, to_runs) for name in names]
+
+
+def _fitting(study: Study) -> list[str]:
+    """Return the names of the figures that a reader could read of a study of this kind and size."""
+    groups = len(study.groups())
+    if study.fills:
+        return ["fragmentation"]
+    return [
+        *(["jct-vs-rate"] if RATE in study.overrides else []),
+        *(["makespan"] if groups <= MOST_BARS else []),
+        *(_OF_RUNS if groups <= MOST_SERIES else []),
+    ]
 
 
 def _shown(name: str, study: Study, to_runs: Sequence[str]) -> Shown:

@@ -101,7 +101,7 @@ def render(study: Study) -> str:
     return environment.get_template("study.html").render(
         study=study,
         points=count(len(study.table)),
-        statuses=[(status or "not run", number, STATUSES.get(status, "")) for status, number in statuses.items()],  # type: ignore[call-overload]
+        statuses=[(status or "not run", number, STATUSES.get(status, "")) for status, number in statuses.items()],
         filters=[(key, list(dict.fromkeys(study.texts(key)))) for key in study.varied],
         seed=SEED,
         figures=shown,
@@ -141,7 +141,7 @@ def _rows(study: Study, links: Sequence[str], columns: Sequence[tuple[str, str, 
             links[row],
             {key: texts[row] for key, texts in keys.items()},
             statuses[row] or "not run",
-            states[row],
+            states[row] if statuses[row] else "",
             _done(float(done[row]), float(planned[row])),
             [_cell(float(values[name][row]), quantity) for name, _, quantity in columns],
             messages[row],

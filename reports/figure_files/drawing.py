@@ -9,7 +9,8 @@ from __future__ import annotations
 import io
 import logging
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import matplotlib as mpl
@@ -89,15 +90,22 @@ _STYLE: Final[Mapping[str, Any]] = {
 
 def render(figure: Figure) -> dict[str, bytes]:
     """Return the figure as ``svg`` and ``png``."""
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # that it builds its list of fonts is no output of ours
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(_STYLE)
-        sheet = _drawn(figure)
+    with in_print():
+        sheet = sheet_of(figure)
         return {
             "svg": _saved(sheet, "svg", {"Date": None, "Creator": None}),
             "png": _saved(sheet, "png", {"Software": None}),
         }
+
+
+@contextmanager
+def in_print() -> Iterator[None]:
+    """Have matplotlib draw for print within the block, whatever settings of a user's own say."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # that it builds its list of fonts is no output of ours
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_STYLE)
+        yield
 
 
 def _saved(sheet: Sheet, kind: str, metadata: Mapping[str, None]) -> bytes:
@@ -106,7 +114,8 @@ def _saved(sheet: Sheet, kind: str, metadata: Mapping[str, None]) -> bytes:
     return content.getvalue()
 
 
-def _drawn(figure: Figure) -> Sheet:
+def sheet_of(figure: Figure) -> Sheet:
+    """Return the figure drawn, panels one below another, the legend at the foot."""
     labels = list(dict.fromkeys(_label(series) for panel in figure.panels for series in panel.series))
     states = {state for panel in figure.panels for series in panel.series for state in series.states()}
     signs = [_SIGNS[state] for state in _SIGNS if state in states]
@@ -233,8 +242,8 @@ def _scale(axes: Any, which: str, axis: Axis) -> None:
 
 
 def _plain(value: float, _: int) -> str:
-    """Return a tick of a logarithmic axis: plain between a thousandth and a million, otherwise a power of ten."""
-    return f"{value:g}" if 1e-3 <= value < 1e6 else f"$10^{{{round(np.log10(value))}}}$"
+    """Return a tick of a logarithmic axis, a power of ten without an exponent that would be smaller than all else."""
+    return f"{value:g}" if 1e-3 <= value < 1e6 else f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e")
 
 
 def _categories(axes: Any, panel: Panel, colours: Mapping[str, str]) -> dict[str, Any]:

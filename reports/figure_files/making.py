@@ -99,10 +99,15 @@ def _plain(value: object) -> str:
 
 
 def _repeated(sources: Sources, name: str) -> list[str]:
+    """Return the published curves that the studies given repeat, or say that they do, as far as they belong here."""
+    elsewhere = {*published.overlay_names()} - {*published.overlay_names(name)}
     found = [
-        each for study in sources.studies for each in (study.overlay_names() or published.by_study(study.name, name))
+        each
+        for study in sources.studies
+        for each in (study.overlay_names() or published.by_study(study.name, name))
+        if each not in elsewhere
     ]
-    return [each for each in dict.fromkeys(found) if each in published.overlay_names(name)]
+    return list(dict.fromkeys(found))
 
 
 def _require_matplotlib() -> None:

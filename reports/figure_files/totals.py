@@ -128,7 +128,7 @@ def _bars(sources: Sources) -> list[_Bar]:
 
 
 def _values(study: Study, rows: np.ndarray, column: str) -> Floats:
-    return study.numbers(column)[rows]
+    return np.asarray(study.numbers(column)[rows], dtype=np.float64)
 
 
 def _of_run(run: Run, label: str) -> _Bar:

@@ -125,9 +125,13 @@
       node("path", { d: `M${px - 3} ${top}h6M${px} ${top}V${bottom}M${px - 3} ${bottom}h6`, style: stroke }, svg);
     }
     const whole = (each) => each.map(pixel).filter(([px, py]) => px !== null && py !== null);
-    let line = whole(list.filter((p) => stateOf(series, p.i) === "complete"));
-    if (line.length < list.length) node("path", { d: path(whole(list), "line"), style: `fill:none;stroke:${paint(series.colour)}`, "stroke-dasharray": "1 3" }, svg);
-    if (series.look === "steps" && line.length) line = [[box.left, y.at(series.x[0] > 0 || !state.panel.x.log ? 0 : Math.max(...list.filter((p) => p.x <= 0).map((p) => p.y)))], ...line, [box.right, line[line.length - 1][1]]];
+    const sure = list.filter((p) => stateOf(series, p.i) === "complete");
+    let line = whole(sure);
+    if (sure.length < list.length) node("path", { d: path(whole(list), "line"), style: `fill:none;stroke:${paint(series.colour)}`, "stroke-dasharray": "1 3" }, svg);
+    if (series.look === "steps" && line.length) { // what has no place on a logarithmic axis is there from its left end on
+      const before = Math.max(0, ...list.filter((p) => state.panel.x.log && p.x <= 0).map((p) => p.y));
+      line = [[box.left, y.at(before)], ...line, [box.right, line[line.length - 1][1]]];
+    }
     node("path", { d: path(line, series.look), style: stroke, "stroke-dasharray": look.dash }, svg);
     for (const p of list) {
       const [px, py] = pixel(p), sign = stateOf(series, p.i);

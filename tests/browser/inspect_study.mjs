@@ -40,7 +40,9 @@ for (const { name, width, height, colorScheme } of views) {
   const dot = tab.locator("figure[data-panel] svg a circle").first();
   let readout = "";
   if (await dot.count()) {
-    await dot.hover();
+    await dot.evaluate((each) => each.scrollIntoView({ block: "center" })); // out from under the filters
+    const { x, y, width: across, height: down } = await dot.boundingBox(); // its neighbours may lie upon it
+    await tab.mouse.move(x + across / 2, y + down / 2);
     await tab.locator("#tip").waitFor({ state: "visible", timeout: 120000 });
     readout = await tab.locator("#tip").innerText();
   }

@@ -19,7 +19,11 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 EXTRAS = PROJECT["project"]["optional-dependencies"]
 TO_RUN = [Requirement(each) for each in PROJECT["project"]["dependencies"]]
 TO_BUILD = [Requirement(each) for each in PROJECT["build-system"]["requires"]]
-TO_DEVELOP = [Requirement(each) for each in (*EXTRAS["dev"], *EXTRAS["ecos"]) if not each.startswith("phasewise")]
+TO_DEVELOP = [
+    Requirement(each)
+    for each in (*EXTRAS["dev"], *EXTRAS["ecos"], *EXTRAS["plots"])
+    if not each.startswith("phasewise")
+]
 LOCKS = {"requirements.txt": TO_RUN + TO_BUILD, "requirements-dev.txt": TO_RUN + TO_BUILD + TO_DEVELOP}
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 BOUND = re.compile(r"^\| `(\S+)` \| `([^`]*)` \| (.+) \|$", re.MULTILINE)
