@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.solvers.short_rows import row_max
+
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
@@ -47,7 +49,7 @@ class Switching(NamedTuple):
         """
         added = value - self.cost
         added *= allowed  # 0 is as good as not allowed: nothing need be added
-        best = np.maximum(added.max(axis=1), 0.0)
+        best = np.maximum(row_max(added), 0.0)
         kept = value + self.cost
         kept -= best[:, None]
         np.maximum(kept, 0.0, out=kept)
