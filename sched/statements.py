@@ -10,6 +10,7 @@ from phasewise.sched.policy_options import MaxMinOptions, PolicyOptions, SpeedOp
 from phasewise.solvers.families.lexicographic import LexicographicProblem
 from phasewise.solvers.families.max_min import MAX_MIN, MAX_MIN_SWITCHING, MaxMinProblem
 from phasewise.solvers.problems import Bools
+from phasewise.solvers.short_rows import row_any
 
 GAVEL_REFERENCE = "v100"
 CANONICAL_WEIGHT = 1e-3  # large enough to choose among equal optima, too small to move the least gain
@@ -149,7 +150,7 @@ def possible_pairs(view: ClusterView, options: PolicyOptions) -> tuple[Bools, Bo
     Every pair of a job that can run is open where the options ask for the original's form.
     """
     pairs = runnable_pairs(view.throughput, view.capacity)
-    rows: Bools = np.any(pairs, axis=1)
+    rows = row_any(pairs)
     return (pairs[rows] if options.mask_impossible else np.ones_like(pairs[rows])), rows
 
 

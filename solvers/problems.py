@@ -25,6 +25,7 @@ import numpy.typing as npt
 from phasewise.solvers.errors import ProblemError, UnsupportedProblemError
 from phasewise.solvers.proofs import Duals, Infeasibility, Proof, relative_gap
 from phasewise.solvers.rows import Keys, Teams, check_rows
+from phasewise.solvers.short_rows import row_sum
 
 if TYPE_CHECKING:
     from phasewise.profiling.jit.kernel import Wanted
@@ -179,17 +180,17 @@ class AllocationProblem(ABC):
     @property
     def rows(self) -> int:
         """Number of rows R."""
-        return int(self.scale_factor.shape[0])
+        return len(self.scale_factor)
 
     @property
     def jobs(self) -> int:
         """Number of jobs J."""
-        return self.rows if self.teams is None else int(self.teams.job.size)
+        return self.rows if self.members is None or self.teams is None else int(self.teams.job.size)
 
     @property
     def types(self) -> int:
         """Number of worker types W."""
-        return int(self.capacity.shape[0])
+        return len(self.capacity)
 
     @cached_property
     def teams(self) -> Teams | None:
@@ -198,7 +199,7 @@ class AllocationProblem(ABC):
 
     def time(self, x: Floats) -> Floats:
         """Return (J,) the share of its time that each job has in ``x`` (R, W)."""
-        by_row: Floats = x.sum(axis=1)
+        by_row = row_sum(x)
         return by_row if self.teams is None else self.teams.sums(by_row, by_row[self.teams.pairs])
 
     def violation(self, x: Floats) -> float:
@@ -226,9 +227,12 @@ class AllocationProblem(ABC):
     def packed(self, x: Floats) -> Floats:
         """Return ``x`` (R, W) brought within the common constraints, see `project`."""
         near = np.maximum(x, 0.0)
-        near *= self.allowed_mask
-        time = np.maximum(self.time(near), 1.0)
-        near /= (time if self.teams is None else self.teams.most(time))[:, None]
+        if not self.allows_all:
+            near *= self.allowed_mask
+        time = self.time(near)
+        if time.max(initial=0.0) > 1.0:
+            time = np.maximum(time, 1.0)
+            near /= (time if self.teams is None else self.teams.most(time))[:, None]
         used = self.scale_factor @ near
         over = used > self.capacity
         if over.any():

@@ -26,7 +26,7 @@ from phasewise.solvers import backends
 from phasewise.solvers import families as family_modules
 from phasewise.solvers.api import SolverBackend
 from phasewise.solvers.errors import UnknownBackendError
-from phasewise.solvers.problems import AllocationProblem, Traits
+from phasewise.solvers.problems import AllocationProblem
 
 if TYPE_CHECKING:
     from phasewise.profiling.jit.kernel import Wanted
@@ -131,11 +131,11 @@ class Scope:
         """Return what ``backend`` says that it takes."""
         return cls(backend.families, bool(getattr(backend, "pairs", False)))
 
-    def refusal(self, traits: Traits) -> str | None:
-        """Return why problems with these traits are not taken, None where they are."""
-        if traits.family not in self.families:
-            return f"does not solve problem family {traits.family!r}"
-        return "does not take rows of two jobs" if traits.pairs and not self.pairs else None
+    def refusal(self, family: str, *, pairs: bool) -> str | None:
+        """Return why problems of a family, with rows of two jobs or without, are not taken; None where they are."""
+        if family not in self.families:
+            return f"does not solve problem family {family!r}"
+        return "does not take rows of two jobs" if pairs and not self.pairs else None
 
 
 def families() -> Mapping[str, type[AllocationProblem]]:

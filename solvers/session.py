@@ -252,7 +252,7 @@ def _options_of(part: str, name: str, parts: list[str], options: Mapping[str, ob
 
 def _attempt(link: _Link, problem: AllocationProblem, state: State) -> tuple[Verdict, State]:
     """Return one backend's certified result, or why there is none, and what it leaves; nothing where it raises."""
-    if (refusal := link.scope.refusal(problem.traits)) is not None:
+    if (refusal := link.scope.refusal(problem.family, pairs=problem.members is not None)) is not None:
         return Rejection(refusal), state
     judge = Judge(problem, link.name, GAP_LIMIT if link.exact else math.inf)
     try:

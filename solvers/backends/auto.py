@@ -101,7 +101,8 @@ def ranking(traits: Traits, table: tuple[MeasuredPoint, ...], among: Mapping[str
     ranked.update({name: math.inf for name in FALLBACK if name not in ranked})
     if not measured:
         ranked.update({name: math.inf for name in among if name not in ranked})
-    return {name: ms for name, ms in ranked.items() if name in among and among[name].refusal(traits) is None}
+    taking = {name for name, scope in among.items() if scope.refusal(traits.family, pairs=traits.pairs) is None}
+    return {name: ms for name, ms in ranked.items() if name in taking}
 
 
 def exact_backends() -> dict[str, SolverBackend]:
@@ -212,7 +213,7 @@ class AutoSession:
                 if further > FURTHER:
                     break
             said, inner[name] = self._answer(name, problem, inner.get(name))
-            answer = replace(said, fallbacks=tuple(passed))
+            answer = replace(said, solved_by=said.solved_by or name, fallbacks=tuple(passed))
             verdict = judge(answer)
             if _is_proven(verdict, answer):
                 return verdict, answer, Left(present, ahead, tuple(inner.items()))
@@ -223,7 +224,7 @@ class AutoSession:
         return *_standing(judge, *best, passed), Left(present, ahead, tuple(inner.items()))
 
     def _answer(self, name: str, problem: AllocationProblem, state: State) -> tuple[Answer, State]:
-        """Return the answer of one backend, marked with its name, and what it leaves; nothing where it raises.
+        """Return the answer of one backend, and what it leaves; nothing where it raises.
 
         A native solver that raises has failed. A defect, which is what anything else is that it raises, is let through:
         another backend's answer would hide it.
@@ -242,7 +243,7 @@ class AutoSession:
             answer = Answer(Status.FAILED, None, note=f"raised {type(error).__name__}: {error}")
         if not isinstance(answer, Answer):  # a plug-in's code is not type-checked here
             answer = Answer(Status.FAILED, None, note=f"returned {type(answer).__name__}, not an Answer")
-        return replace(answer, solved_by=answer.solved_by or name), left
+        return answer, left
 
     def _opened(self, backend: SolverBackend) -> SolverSession:
         try:

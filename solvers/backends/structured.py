@@ -112,7 +112,7 @@ class StructuredSession:
         if outcome.impossible:
             refuted = Answer(Status.INFEASIBLE, None, outcome.duals, outcome.iterations, rebuild, outcome.way)
             return refuted, Left(outcome.left, RebuildReason.STALLED)
-        if not (np.isfinite(outcome.x).all() and outcome.gap < np.inf):
+        if not (outcome.gap < np.inf and np.isfinite(outcome.x.sum())):
             failed = Answer(Status.FAILED, None, iterations=outcome.iterations, rebuild=rebuild, note=outcome.way)
             return failed, Left(None, RebuildReason.FAILED)
         proven = outcome.gap <= self._tolerance

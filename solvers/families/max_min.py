@@ -21,6 +21,7 @@ from phasewise.solvers.problems import (
 )
 from phasewise.solvers.proofs import Duals, Proof, relative_gap
 from phasewise.solvers.rows import Keys, Teams
+from phasewise.solvers.short_rows import row_max, row_sum
 
 MAX_MIN: Final = "max_min"
 MAX_MIN_SWITCHING: Final = "max_min_switching"
@@ -110,7 +111,7 @@ class MaxMinProblem(AllocationProblem):
     @cached_property
     def usable_gain(self) -> Floats:
         """(R, W) gain, 0 where x may not be above 0."""
-        if self.allowed is None and self.capacity.all():
+        if self.allows_all or (self.allowed is None and self.capacity.all()):
             return self.gain
         return np.where(self.allowed_mask, self.gain, 0.0)
 
@@ -177,7 +178,7 @@ class MaxMinProblem(AllocationProblem):
         gains = self.gains(x)
         value = float(gains.min())
         if self.linear_weight:
-            value += self.linear_weight * float(gains.mean())
+            value += self.linear_weight * (float(gains.sum()) / gains.size)  # `mean` says the same, and takes longer
         switching = self.switching
         return value if switching is None else value - switching.paid(x)
 
@@ -242,24 +243,43 @@ class MaxMinProblem(AllocationProblem):
         """
         if self.rows == 0:
             return 0.0
-        switching, mean = self.switching, self.linear_weight / self.jobs
-        ceiling = self._ceiling(mean)
+        switching, ceiling = self.switching, self._ceiling
         total = float(job_weights.sum())
         if not 0.0 < total < _ABSURD or not float(capacity_prices.sum()) < _ABSURD:
             return ceiling  # also where a dual is NaN
         unit = 1.0 / total if switching is None and not self.linear_weight else max(1.0, total) / total
         prices = capacity_prices * unit
-        value = self._weighted(job_weights * unit + mean)
-        value -= self.scale_factor[:, None] * prices
+        weights = job_weights * unit + self._mean_weight
         if self.teams is not None:
             time = np.zeros(self.jobs) if time_prices is None else np.nan_to_num(time_prices * unit, posinf=0.0)
-            worth = self._shared_worth(value, time, self.teams)
+            worth = self._shared_worth(self._valued(weights, prices), time, self.teams)
         elif switching is not None:
-            worth = switching.worth(value, self.allowed_mask)
+            worth = switching.worth(self._valued(weights, prices), self.allowed_mask)
         else:
-            best = value.max(axis=1)
-            worth = float(best[best > 0.0].sum())
+            worth = self._plain_worth(weights, prices)
         return min(ceiling, worth + float(prices @ self.capacity))
+
+    def _plain_worth(self, weights: Floats, prices: Floats) -> float:
+        """Return the sum over the jobs of the most that each can make of its time, where moving is free.
+
+        By type and not by job: there are few types, and `_valued` need not be written down.
+        """
+        gain, use = self.usable_gain, self.scale_factor
+        best = gain[:, 0] * weights - use * prices[0]
+        for j in range(1, self.types):
+            np.maximum(best, gain[:, j] * weights - use * prices[j], out=best)
+        return float(best[best > 0.0].sum())
+
+    def _valued(self, weights: Floats, prices: Floats) -> Floats:
+        """Return (R, W) what a unit of a row's time is worth at ``weights`` (J,) of gains and ``prices`` (W,)."""
+        value = self._weighted(weights)
+        value -= self.scale_factor[:, None] * prices
+        return value
+
+    @property
+    def _mean_weight(self) -> float:
+        """What a single job's gain counts in the mean."""
+        return self.linear_weight / self.jobs
 
     def _weighted(self, weights: Floats) -> Floats:
         """Return (R, W) the sum over each row's members of weight times gain; ``weights`` (J,)."""
@@ -270,9 +290,10 @@ class MaxMinProblem(AllocationProblem):
         value[teams.pairs] += self.usable_partner_gain * weights[teams.second, None]
         return value
 
-    def _ceiling(self, mean: float) -> float:
-        """Return what the objective can be at most if there were GPUs for everybody; ``mean`` is a gain's share."""
-        ceilings = self.usable_gain.max(axis=1)
+    @cached_property
+    def _ceiling(self) -> float:
+        """What the objective can be at most if there were GPUs for everybody."""
+        ceilings = row_max(self.usable_gain)
         if self.teams is not None:
             own, partner = np.zeros(self.jobs), self.usable_partner_gain.max(axis=1, initial=0.0)
             np.maximum.at(own, self.teams.first, ceilings)
@@ -280,8 +301,9 @@ class MaxMinProblem(AllocationProblem):
             ceilings = own
         ceiling = float(ceilings.min())
         if self.switching is not None:  # as if each row had its time for itself
-            return ceiling + self.switching.worth(self._weighted(np.full(self.jobs, mean)), self.allowed_mask)
-        return ceiling + self.linear_weight * float(ceilings.mean()) if self.linear_weight else ceiling
+            weighted = self._weighted(np.full(self.jobs, self._mean_weight))
+            return ceiling + self.switching.worth(weighted, self.allowed_mask)
+        return ceiling + self.linear_weight * (float(ceilings.sum()) / ceilings.size) if self.linear_weight else ceiling
 
     def _shared_worth(self, value: Floats, time: Floats, teams: Teams) -> float:
         """Return the most that all rows can make of their members' time, at what ``time`` (J,) says that it is worth.
@@ -292,7 +314,7 @@ class MaxMinProblem(AllocationProblem):
         """
         switching = self.switching
         added = value if switching is None else (value - switching.cost) * self.allowed_mask
-        short = np.maximum(added.max(axis=1), 0.0) - teams.spread(time)
+        short = np.maximum(row_max(added), 0.0) - teams.spread(time)
         short[teams.pairs] *= 0.5
         raised = np.zeros(time.size)
         np.maximum.at(raised, teams.first, short)

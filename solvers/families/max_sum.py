@@ -12,6 +12,7 @@ from phasewise.solvers.errors import ProblemError
 from phasewise.solvers.problems import AllocationProblem, Bools, Floats, check_common, check_values, usable_pairs
 from phasewise.solvers.proofs import Duals, Infeasibility, Proof
 from phasewise.solvers.rows import Keys
+from phasewise.solvers.short_rows import row_max
 
 if TYPE_CHECKING:
     from phasewise.profiling.jit.kernel import Wanted
@@ -184,7 +185,7 @@ class MaxSumProblem(AllocationProblem):
         """Return sum_i max(0, max_j ``worth_ij``) over the pairs that are allowed."""
         if not self.allows_all:
             worth = np.where(self.allowed_mask, worth, 0.0)
-        return float(np.maximum(worth.max(axis=1, initial=0.0), 0.0).sum())
+        return float(np.maximum(row_max(worth), 0.0).sum())
 
 
 FAMILIES: Final = (MaxSumProblem,)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from phasewise.solvers.errors import ProblemError
 from phasewise.solvers.problems import check_values
+from phasewise.solvers.short_rows import row_max, row_sum
 
 _MATRIX: Final = 2  # dimensions
 _ROW_SLACK: Final = 1e-6  # what a solver's tolerance may leave of a previous allocation above a sum of 1
@@ -55,7 +56,7 @@ class Switching(NamedTuple):
         """
         added = value - self.cost
         added *= allowed  # 0 is as good as not allowed: nothing need be added
-        best = np.maximum(added.max(axis=1), 0.0)
+        best = np.maximum(row_max(added), 0.0)
         kept = value + self.cost
         kept -= best[:, None]
         np.maximum(kept, 0.0, out=kept)
@@ -73,7 +74,7 @@ def within_all_time(previous: Floats | None) -> Floats | None:
         return previous
     if not previous.size:
         return previous
-    total = previous.sum(axis=1)
+    total = row_sum(previous)
     if _ROUNDED_ROW < total.max() <= 1.0 + _ROW_SLACK:
         scaled: Floats = previous / np.maximum(total, 1.0)[:, None]
         return scaled
@@ -92,7 +93,7 @@ def check_movement(previous: Floats | None, move_cost: Floats | None, shape: tup
         raise ProblemError(f"move_cost has shape {move_cost.shape}; expected {shapes}")
     check_values("previous", previous, zero_is_fine=True)
     check_values("move_cost", move_cost, zero_is_fine=True)
-    total = previous.sum(axis=1)
+    total = row_sum(previous)
     if total.size and total.max() > 1.0 + _ROW_SLACK:
         job = int(total.argmax())
         raise ProblemError(f"previous[{job}] sums to {float(total[job])!r}; expected at most 1, the job's whole time")

@@ -81,7 +81,7 @@ class Forms(Generic[Builder]):
 
     def get(self, family: type[AllocationProblem]) -> Builder | None:
         """Return the builder for the problems of a class, imported where it must be; None where there is none."""
-        found = self._registered(family)
+        found = self._builders.get(family) or self._registered(family)
         if found is None and self._has_module(family):
             importlib.import_module(self._module(family))
             found = self._registered(family)

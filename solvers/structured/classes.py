@@ -40,9 +40,11 @@ def equal_jobs(parts: tuple[Floats, ...]) -> Classes | None:
     jobs = parts[0].shape[0]
     if jobs < _LEAST_JOBS:
         return None
-    sample = np.concatenate([part[:: max(1, jobs // _SAMPLE)] for part in parts], axis=1)
-    if group(sample)[1] > _WORTHWHILE * sample.shape[0]:
-        return None
+    step = jobs // _SAMPLE
+    if step > 1:  # else the sample is all of them
+        sample = np.concatenate([part[::step] for part in parts], axis=1)
+        if group(sample)[1] > _WORTHWHILE * sample.shape[0]:
+            return None
     of_job, count, example = group(np.concatenate(parts, axis=1))
     if count > _WORTHWHILE * jobs:
         return None
