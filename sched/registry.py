@@ -1,9 +1,10 @@
-"""Policies and placements by name.
+"""Policies, placements and trace formats by name.
 
 A policy is one file in `phasewise.sched.policies` with a class decorated by `register_policy`; a placement likewise in
-`phasewise.sched.placement`. Other distributions add theirs with the entry points ``phasewise.policies`` and
-``phasewise.placements``, each naming such a class. Modules there must be cheap to import, because listing imports them
-all: NumPy is fine; numba and solvers are imported by the functions that need them.
+`phasewise.sched.placement`, a trace format in `phasewise.sched.workload.formats`. Other distributions add theirs with the
+entry points ``phasewise.policies``, ``phasewise.placements`` and ``phasewise.formats``, each naming such a class. Modules
+there must be cheap to import, because listing imports them all: NumPy is fine; numba and solvers are imported by the
+functions that need them.
 """
 
 from __future__ import annotations
@@ -16,14 +17,17 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from phasewise.profiling.defects import is_somebodys, told
 from phasewise.profiling.names import nearest, quoted
 from phasewise.sched.api import Placement, Policy
 from phasewise.sched.cluster.layout import ClusterLayout
-from phasewise.sched.errors import SchedulingError, UnknownPlacementError, UnknownPolicyError
+from phasewise.sched.errors import SchedulingError, UnknownFormatError, UnknownPlacementError, UnknownPolicyError
 from phasewise.sched.policy_options import PolicyOptions, completed, options_of, own_options
+
+if TYPE_CHECKING:
+    from phasewise.sched.workload.importing.record import TraceFormat
 
 
 class PolicyClass(Protocol):
@@ -78,6 +82,7 @@ DOCS_STRIPPED = sys.flags.optimize >= 2  # no class has a docstring, which is no
 
 P = TypeVar("P", bound=PolicyClass)
 L = TypeVar("L", bound=PlacementClass)
+F = TypeVar("F", bound="type[TraceFormat]")
 
 
 @dataclass(slots=True)
@@ -184,6 +189,7 @@ def _is_plugin(module: str) -> bool:
 
 _POLICIES = _Shelf("policy", "phasewise.sched.policies", "phasewise.policies", check=options_of)
 _PLACEMENTS = _Shelf("placement", "phasewise.sched.placement", "phasewise.placements")
+_FORMATS = _Shelf("trace format", "phasewise.sched.workload.formats", "phasewise.formats")
 
 
 def register_policy(cls: P) -> P:
@@ -208,6 +214,23 @@ def register_placement(cls: L) -> L:
     """
     _PLACEMENTS.add(cls)
     return cls
+
+
+def register_format(cls: F) -> F:
+    """Register a class of trace formats under its `name`; a class decorator.
+
+    Raises
+    ------
+    SchedulingError
+        If another class has that name, or the class has no docstring.
+    """
+    _FORMATS.add(cls)
+    return cls
+
+
+def registered_format(cls: type[TraceFormat]) -> AbstractContextManager[None]:
+    """Register a class of trace formats for the length of a ``with`` block."""
+    return _FORMATS.holding(cls)
 
 
 def registered_policy(cls: PolicyClass) -> AbstractContextManager[None]:
@@ -264,6 +287,34 @@ def placement_class(name: str) -> PlacementClass:
     """Return the class registered as ``name``; raises as `placement`."""
     cls: PlacementClass = _PLACEMENTS.get(name, UnknownPlacementError)
     return cls
+
+
+def trace_format(name: str) -> type[TraceFormat]:
+    """Return the class of trace formats registered as ``name``.
+
+    Raises
+    ------
+    UnknownFormatError
+        If there is none, or its plug-in cannot be loaded; lists those there are, or says why.
+    """
+    cls: type[TraceFormat] = _FORMATS.get(name, UnknownFormatError)
+    return cls
+
+
+def format_names() -> tuple[str, ...]:
+    """Return the names of all trace formats, alphabetically."""
+    return tuple(_FORMATS.found())
+
+
+def describe_formats() -> dict[str, str]:
+    """Return one line on each trace format by name, alphabetically."""
+    return _FORMATS.descriptions()
+
+
+def broken_formats() -> dict[str, str]:
+    """Return why a plug-in or a module of trace formats could not be loaded, by its name."""
+    _FORMATS.found()
+    return dict(sorted(_FORMATS.broken.items()))
 
 
 def policy_names() -> tuple[str, ...]:

@@ -6,7 +6,7 @@ also a checkpoint: `run.json` then holds the summary so far, marked as interrupt
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +23,7 @@ from phasewise.profiling.errors import OutputError, ProfilingError
 from phasewise.profiling.phases import PhaseProfile, PhaseTotals
 from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.recording import intervals, rounds
-from phasewise.sched.recording.run_tables import NoTables, RunTables, Tables
+from phasewise.sched.recording.run_tables import NoTables, Origins, RunTables, Tables
 from phasewise.sched.recording.summary import Totals
 from phasewise.sched.round.outcome import NOTHING_PAID, AllocationRecord, JobRecord, News, RoundOutcome
 from phasewise.sched.round.rules import MAX_FAILURES
@@ -78,6 +78,12 @@ class Recorder:
             self._tables = RunTables(out, layout.worker_types)
             self._write_run("interrupted")
         self._event("run_start", scenario=msgspec.to_builtins(scenario))
+
+    def imported(self, account: Mapping[str, Any], origins: Origins) -> None:
+        """Note where the jobs came from: how their trace was read, and whose each is."""
+        if self.out is not None:
+            self._origin["workload"] = dict(account)
+        self._tables.origins = origins
 
     # -- what is told of a run -----------------------------------------------------------------------------------
 

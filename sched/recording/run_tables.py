@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,10 +13,26 @@ from phasewise.sched.recording import rounds
 from phasewise.sched.round.outcome import JobRecord
 
 Columns = Mapping[str, Any]
+Origins = Callable[[Sequence[int]], Columns]
+"""Returns, for ids of jobs, columns of jobs.parquet that only the workload knows."""
+
+
+def nobodys(job_ids: Sequence[int]) -> Columns:
+    """Return no columns."""
+    del job_ids
+    return {}
 
 
 class Tables(Protocol):
-    """Where chunks of rows go."""
+    """Where chunks of rows go.
+
+    Attributes
+    ----------
+    origins
+        Whose the jobs are.
+    """
+
+    origins: Origins
 
     def write(self, *, rounds: Columns, placements: Columns, jobs: Sequence[JobRecord]) -> None:
         """Add a chunk of each table."""
@@ -29,6 +45,8 @@ class Tables(Protocol):
 
 class NoTables:
     """Keeps nothing."""
+
+    origins: Origins = staticmethod(nobodys)
 
     def write(self, *, rounds: Columns, placements: Columns, jobs: Sequence[JobRecord]) -> None:
         """Drop a chunk of each table."""
@@ -43,6 +61,7 @@ class RunTables:
     def __init__(self, out: Path, worker_types: Sequence[str]) -> None:
         from phasewise.profiling.artefacts.tables import TableSink  # noqa: PLC0415  pyarrow: only where tables are written
 
+        self.origins: Origins = nobodys
         self._jobs = TableSink(out / JOBS.name, JOBS.columns())
         self._rounds = TableSink(out / ROUNDS.name, ROUNDS.columns(type=worker_types, name=PHASES))
         self._placements = TableSink(out / PLACEMENTS.name, PLACEMENTS.columns())
@@ -51,7 +70,7 @@ class RunTables:
         """Add a chunk of each table."""
         self._rounds.write(rounds)
         self._placements.write(placements)
-        self._jobs.write(_job_columns(jobs))
+        self._jobs.write(_job_columns(jobs) | dict(self.origins([job.job_id for job in jobs]) if jobs else {}))
 
     def close(self) -> None:
         """Complete the tables."""
