@@ -237,12 +237,13 @@ class _JsonWindow:
     def _require_more(self, error: json.JSONDecodeError) -> None:
         """Read on where a value is only not read whole; raise `TraceError` where it is none."""
         cut = error.pos >= len(self._text) - _SLACK or error.msg.startswith("Unterminated string")
+        ends_here = _may_be_cut(self._text, error)  # now: reading on moves the text
+        line = self.line + self._text.count("\n", self._at, error.pos)
         if cut and len(self._text) - self._at <= _LONGEST_VALUE:
             if self._more():
                 return
-            if _may_be_cut(self._text, error):
+            if ends_here:
                 raise self.cut_off() from error
-        line = self.line + self._text.count("\n", self._at, error.pos)
         raise TraceError(f"{self._source.path}:{line}: not JSON: {error.msg}") from error
 
     def cut_off(self) -> TraceError:
