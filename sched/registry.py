@@ -3,8 +3,8 @@
 A policy is one file in `phasewise.sched.policies` with a class decorated by `register_policy`; a placement likewise in
 `phasewise.sched.placement`, a trace format in `phasewise.sched.workload.formats`. Other distributions add theirs with
 the entry points ``phasewise.policies``, ``phasewise.placements`` and ``phasewise.formats``, each naming such a class.
-Modules there must be cheap to import, because listing imports them all: NumPy is fine; numba and solvers are imported by
-the functions that need them.
+Modules there must be cheap to import, because listing imports them all: NumPy is fine; numba and solvers are imported
+by the functions that need them.
 """
 
 from __future__ import annotations

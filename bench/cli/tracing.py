@@ -129,3 +129,33 @@ def account_lines(account: Mapping[str, Any]) -> list[str]:
         lines.append(f"  first arrival: {shift:,.0f} s, taken from every time, so that it is 0")
     lines += [f"  assumed: {sentence}" for sentence in account.get("assumptions", ())]
     return lines
+
+
+def described(
+    file: Path,
+    given: dict[str, Any],
+    *,
+    machines: tuple[str | None, str | None],
+    as_json: bool,
+    html: Path | None,
+    quiet: bool,
+) -> str:
+    """Return what a trace holds, as text or as JSON; write the page, where one is asked for."""
+    from phasewise.reports import trace_text
+    from phasewise.sched.workload.description import described as figures_of
+    from phasewise.sched.workload.throughputs import ThroughputTable
+
+    named = {"cluster.gpus": machines[0], "cluster.nodes": machines[1]}
+    scenario = scenario_of(file, given["overrides"] | {key: value for key, value in named.items() if value})
+    store = imported(scenario, quiet=quiet)
+    table, reference = ThroughputTable.builtin(), scenario.workload.reference_type
+    capacity = dict(scenario.cluster.gpus) if any(machines) else None
+    figures = figures_of(store, lambda job_type, gpus: table.rate_of(job_type, gpus, reference), capacity)
+    if html is not None:
+        from phasewise.reports.trace_page import write_page
+
+        write_page(figures, html)
+    if as_json:
+        return json.dumps(figures, indent=1, ensure_ascii=False)
+    lines = [*account_lines(store.account), *trace_text.lines(figures)]
+    return "\n".join([*lines, f"page: {html}"] if html is not None else lines)
