@@ -9,8 +9,13 @@ DAY_S: Final = 86_400.0
 HOUR_S: Final = 3_600.0
 SHOWN: Final = 8  # groups of a grouping, days of demand
 GROUPS: Final = {
-    "size": "GPUs", "state": "final state", "user": "user", "vc": "virtual cluster", "class": "class", "type": "GPU type",
-}  # fmt: skip
+    "size": "GPUs",
+    "state": "final state",
+    "user": "user",
+    "vc": "virtual cluster",
+    "class": "class",
+    "type": "GPU type",
+}
 
 
 def lines(figures: Mapping[str, Any]) -> Iterator[str]:
@@ -20,8 +25,8 @@ def lines(figures: Mapping[str, Any]) -> Iterator[str]:
         yield "no job is left to describe"
         return
     yield (
-        f"arrivals: {arrivals['span_s'] / DAY_S:,.2f} days, {_told(arrivals['rate_per_hour'], '{:,.2f} an hour')}, CV of the "
-        f"times between them {_told(arrivals['cv'], '{:.2f}')} (1 is Poisson)"
+        f"arrivals: {arrivals['span_s'] / DAY_S:,.2f} days, {_told(arrivals['rate_per_hour'], '{:,.2f} an hour')}, "
+        f"CV of the times between them {_told(arrivals['cv'], '{:.2f}')} (1 is Poisson)"
     )
     yield (
         f"gaps: longest {arrivals['longest_gap_s'] / HOUR_S:,.1f} h, {arrivals['gaps_of_a_day']:,} of a day or more, "
@@ -62,6 +67,7 @@ def _demand(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     for name, row in rows.items():
         line = f"  {name:<{width}}  mean {row['mean_gpus']:>10,.1f}  peak {row['peak_gpus']:>10,.1f}"
         if row["capacity_gpus"]:
-            over = f"{row['mean_over_capacity']:.0%} of {row['capacity_gpus']:,} GPUs, peak {row['peak_over_capacity']:.0%}"
-            line += f"  {over}, {row['days_over_capacity']:,} days over capacity"
+            mean, peak = row["mean_over_capacity"], row["peak_over_capacity"]
+            line += f"  {mean:.0%} of {row['capacity_gpus']:,} GPUs, peak {peak:.0%}"
+            line += f", {row['days_over_capacity']:,} days over capacity"
         yield line

@@ -1,7 +1,8 @@
 """Node lists in the forms of public traces: what each calls a machine, as nodes of this project.
 
 Known by their headers: Alibaba's spot traces of 2026, Microsoft's Philly, Alibaba's PAI traces of 2020 (with or without
-the header), Tiresias, and Helios' GPUs by day and virtual cluster. What a list does not say of CPU and memory has no limit.
+the header), Tiresias, and Helios' GPUs by day and virtual cluster. What a list does not say of CPU and memory has no
+limit.
 """
 
 from __future__ import annotations

@@ -216,7 +216,7 @@ def _of_type(gpu_s: Floats, capacity: int | None) -> dict[str, Any]:
 
 
 def _by_day(arrival_s: Floats, duration_s: Floats, gpus: Floats) -> Floats:
-    """Return (D,) the GPU-seconds that fall on each day: the parts of its first and last day, and whole days between."""
+    """Return (D,) the GPU-seconds that fall on each day: parts of first and last days, whole days between."""
     end_s = np.minimum(arrival_s + duration_s, MOST_DAYS * DAY_S)
     first, last = (arrival_s // DAY_S).astype(np.int64), (end_s // DAY_S).astype(np.int64)
     last = np.maximum(last, first)
@@ -226,10 +226,8 @@ def _by_day(arrival_s: Floats, duration_s: Floats, gpus: Floats) -> Floats:
     first, last, gpus, start_s, end_s = (each[~same] for each in (first, last, gpus, arrival_s, end_s))
     found = found + np.bincount(first, gpus * ((first + 1) * DAY_S - start_s), minlength=days)
     found = found + np.bincount(last, gpus * (end_s - last * DAY_S), minlength=days)
-    steps = np.bincount(first + 1, gpus * DAY_S, minlength=days + 1) - np.bincount(
-        last, gpus * DAY_S, minlength=days + 1
-    )
-    whole: Floats = found + np.cumsum(steps)[:days]
+    begin, end = (np.bincount(day, gpus * DAY_S, minlength=days + 1) for day in (first + 1, last))
+    whole: Floats = found + np.cumsum(begin - end)[:days]
     return whole
 
 

@@ -25,8 +25,15 @@ def section(command: str) -> str:
     return rest.partition("\n## ")[0]
 
 
+def options(command: click.Command) -> list[click.Option]:
+    """Return the options of a command and, where it is a group, of those in it."""
+    own = [option for option in command.params if isinstance(option, click.Option)]
+    inner = command.commands.values() if isinstance(command, click.Group) else ()
+    return own + [option for each in inner for option in options(each)]
+
+
 def flags(command: click.Command) -> list[str]:
-    return [flag for option in command.params if isinstance(option, click.Option) for flag in option.opts]
+    return [flag for option in options(command) for flag in option.opts]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -58,7 +65,7 @@ def test_an_option_sets_a_key_that_the_scenario_has_and_the_page_says_which(opti
 def test_every_command_and_option_has_a_help_text(name: str) -> None:
     command = COMMANDS[name]
     assert inspect.cleandoc(command.help or "")
-    assert [option.name for option in command.params if isinstance(option, click.Option) and not option.help] == []
+    assert [option.name for option in options(command) if not option.help] == []
 
 
 def test_the_page_has_every_exit_code() -> None:
