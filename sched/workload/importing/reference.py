@@ -15,17 +15,35 @@ from phasewise.sched.workload.importing.record import FIELDS
 
 HEAD: Final = """# Trace formats
 
-What `phasewise run --trace`, `trace describe` and `trace convert` read. The format is told by the content, or named with
-`--trace-format` or `--format`; `csv` has to be named. Files may be packed with gzip, begin with a byte order mark, or
-come from a pipe. How to use them: [bring your own trace](../howto/bring-your-own-trace.md).
+What `phasewise run --trace`, `trace describe` and `trace convert` read. The format is told by the content, or named
+with `--trace-format` or `--format`; `csv` has to be named. Files may be packed with gzip, begin with a byte order mark,
+or come from a pipe. How to use them: [bring your own trace](../howto/bring-your-own-trace.md).
 
 Every row is kept, or dropped for a reason that is counted; a row that cannot be read is a fault with its line, and the
 file is then refused. Of every format, rows are dropped that need no GPU, have no duration (never started, did not end),
 have one of 0, or ended in another state than `--states` asks for. Times of several zones in one file are refused, as is
 a file that ends within a row.
 
-This page is made from the registry: `python -m phasewise.sched.workload.importing.reference docs/reference/trace-formats.md`.
+This page is made from the registry, by
+`python -m phasewise.sched.workload.importing.reference docs/reference/trace-formats.md`.
 """
+
+MAPS: Final = """## Column maps
+
+`--map KEY=COLUMN,...` for `csv`, and for `swf`, whose columns are those above and `procs` (processors used, or else
+asked for).
+
+- times, seconds or dates: {times}
+- amounts, also as `COLUMN/NUMBER`: {amounts}
+- words: {words}
+
+## What is converted
+
+`phasewise trace convert FILE --out FILE.parquet` writes a row a job, in order of arrival, in row groups of 16,384 rows;
+the account of the rows that were read is JSON under `phasewise.trace` in the file's metadata.
+
+| column | type | unit | meaning | null where |
+|---|---|---|---|---|"""
 
 
 def page() -> str:
@@ -38,28 +56,10 @@ def page() -> str:
             lines += [f"Columns: {', '.join(f'`{column}`' for column in known.columns)}.", ""]
         lines += [f"- {sentence}" for sentence in known.assumes]
         lines.append("")
-    lines += [
-        "## Column maps",
-        "",
-        "`--map KEY=COLUMN,...` for `csv`, and for `swf`, whose columns are those above and `procs` (processors used, or "
-        "else asked for).",
-        "",
-        f"- times, seconds or dates: {_coded(TIMES)}",
-        f"- amounts, also as `COLUMN/NUMBER`: {_coded(AMOUNTS)}",
-        f"- words: {_coded(WORDS)}",
-        "",
-        "## What is converted",
-        "",
-        "`phasewise trace convert FILE --out FILE.parquet` writes a row a job, in order of arrival, in row groups of 16,384 "
-        "rows; the account of the rows that were read is JSON under `phasewise.trace` in the file's metadata.",
-        "",
-        "| column | type | unit | meaning | null where |",
-        "|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| `{each.name}` | {each.type} | {each.unit or '-'} | {each.meaning.replace('|', chr(92) + '|')} | {each.null or 'never'} |"
-        for each in FIELDS
-    ]
+    lines += [MAPS.format(times=_coded(TIMES), amounts=_coded(AMOUNTS), words=_coded(WORDS))]
+    for each in FIELDS:
+        meaning = each.meaning.replace("|", "\\|")
+        lines.append(f"| `{each.name}` | {each.type} | {each.unit or '-'} | {meaning} | {each.null or 'never'} |")
     return "\n".join(lines) + "\n"
 
 
