@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def formats_text(*, as_json: bool) -> str:
     """Return the trace formats, a line each, or as JSON with what each takes for granted."""
-    from phasewise.sched.registry import broken_formats, describe_formats, trace_format
+    from phasewise.sched.workload.importing.registry import broken_formats, describe_formats, trace_format
 
     records: list[dict[str, Any]] = []
     for name, line in describe_formats().items():

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from phasewise.sched import registry
 from phasewise.sched.errors import ScenarioError
 from phasewise.sched.workload.arrivals import ListedWorkload, Workload
 from phasewise.sched.workload.attribution import Rules
 from phasewise.sched.workload.gavel_trace import read_trace
 from phasewise.sched.workload.generator import HOUR_S, GeneratedWorkload, Recipe
+from phasewise.sched.workload.importing import registry
 from phasewise.sched.workload.importing.choice import Choice
 from phasewise.sched.workload.importing.source import CONVERTED, Source
 from phasewise.sched.workload.pods import read_pod_mix

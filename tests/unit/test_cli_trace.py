@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from trace_samples import DAY_S, SAMPLES
 
-from phasewise.sched import registry
 from phasewise.sched.scenario.loading import load_scenario
+from phasewise.sched.workload.importing import registry
 from phasewise.sched.workload.importing.reference import page
 
 ROOT = Path(__file__).resolve().parents[2]

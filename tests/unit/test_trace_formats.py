@@ -13,8 +13,8 @@ import pytest
 from oracle import BESIDE
 from trace_samples import HELIOS, KALOS, PHILLY, SAMPLES, SEREN, SPOT, Sample
 
-from phasewise.sched import registry
 from phasewise.sched.errors import TraceError
+from phasewise.sched.workload.importing import registry
 from phasewise.sched.workload.importing.choice import Choice
 from phasewise.sched.workload.importing.importer import import_trace, sniffed
 from phasewise.sched.workload.importing.record import COLUMNS, FIELDS
@@ -204,7 +204,7 @@ def test_a_converted_file_has_the_described_columns_and_the_account_of_its_rows(
 def test_another_parquet_file_is_no_trace(tmp_path: Path, phasewise: Callable) -> None:
     pq.write_table(pa.table({"a": [1]}), tmp_path / "other.parquet")
     (tmp_path / "cut.parquet").write_bytes((tmp_path / "other.parquet").read_bytes()[:-20])
-    for name, words in (("other", "is no trace: it lacks"), ("cut", "damaged or cut off")):
+    for name, words in (("other", "this is no trace: the Parquet file lacks"), ("cut", "damaged or cut off")):
         said = phasewise("run", "toy", "-q", "--trace", tmp_path / f"{name}.parquet", "--out", tmp_path / "out")
         assert said.code == BAD_INPUT
         assert words in said.err

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from phasewise.sched.registry import register_format
 from phasewise.sched.workload.importing.record import Dropped, Record
+from phasewise.sched.workload.importing.registry import register_format
 from phasewise.sched.workload.importing.tables import TableFormat, number, text_of, whole
 from phasewise.sched.workload.importing.times import between
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from phasewise.sched.registry import register_format
 from phasewise.sched.workload.importing.record import Record
+from phasewise.sched.workload.importing.registry import register_format
 from phasewise.sched.workload.importing.tabbed import TabbedFormat, above_0, at_least_0, promise
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from phasewise.sched.errors import TraceError
-from phasewise.sched.registry import register_format
 from phasewise.sched.workload.importing.mapping import ColumnMap
 from phasewise.sched.workload.importing.record import Dropped, Notes, Record
+from phasewise.sched.workload.importing.registry import register_format
 from phasewise.sched.workload.importing.source import Head, Source
 from phasewise.sched.workload.importing.tables import TableFormat
 

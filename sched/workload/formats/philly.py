@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final, NamedTuple
 
 from phasewise.sched.errors import TraceError
-from phasewise.sched.registry import register_format
 from phasewise.sched.workload.importing.record import Dropped, Notes, Record, Row, Wrong
+from phasewise.sched.workload.importing.registry import register_format
 from phasewise.sched.workload.importing.source import Head, Source
 from phasewise.sched.workload.importing.times import TimesOfFile, between
 

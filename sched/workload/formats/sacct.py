@@ -8,8 +8,8 @@ from typing import ClassVar, Final, NamedTuple
 
 from phasewise.profiling.names import quoted
 from phasewise.sched.errors import TraceError
-from phasewise.sched.registry import register_format
 from phasewise.sched.workload.importing.record import Dropped, Record
+from phasewise.sched.workload.importing.registry import register_format
 from phasewise.sched.workload.importing.source import Source
 from phasewise.sched.workload.importing.tables import TableFormat, number, text_of
 from phasewise.sched.workload.importing.times import between

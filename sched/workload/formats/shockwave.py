@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from phasewise.profiling.names import quoted
-from phasewise.sched.registry import register_format
 from phasewise.sched.workload.importing.record import Record
+from phasewise.sched.workload.importing.registry import register_format
 from phasewise.sched.workload.importing.source import Head
 from phasewise.sched.workload.importing.tabbed import TabbedFormat, above_0, at_least_0, promise
 

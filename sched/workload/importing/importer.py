@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from phasewise.profiling.names import nearest
-from phasewise.sched import registry
 from phasewise.sched.errors import TraceError
 from phasewise.sched.reading.faults import Fault, render
 from phasewise.sched.reading.recognise import misfit
+from phasewise.sched.workload.importing import registry
 from phasewise.sched.workload.importing.choice import Choice
 from phasewise.sched.workload.importing.record import Dropped, Notes, Record, Row, TraceFormat, Wrong
 from phasewise.sched.workload.importing.source import CONVERTED, Head, Source

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from phasewise.sched import registry
+from phasewise.sched.workload.importing import registry
 from phasewise.sched.workload.importing.mapping import AMOUNTS, TIMES, WORDS
 from phasewise.sched.workload.importing.record import FIELDS
 

@@ -84,7 +84,11 @@ class Source:
             raise TraceError(f"{path}: cannot be read: {error.strerror}") from error
         self._stream: IO[bytes] = gzip.GzipFile(fileobj=self._raw) if packed else self._raw  # type: ignore[assignment]
         self._ahead = b""
-        self._ahead = self._read(HEAD).removeprefix(BYTE_ORDER_MARK)
+        try:
+            self._ahead = self._read(HEAD).removeprefix(BYTE_ORDER_MARK)
+        except TraceError:
+            self._raw.close()
+            raise
         self.head = Head(path.name, self._ahead)
         self.ends_whole = True  # whether the last line that was read ended with a newline
 
@@ -274,5 +278,5 @@ def _opened(path: Path) -> tuple[io.BufferedReader, int]:
     status = path.stat()
     if stat.S_ISFIFO(status.st_mode):  # it can be read once, and a run asks more than once
         content = read_input(path)
-        return io.BufferedReader(io.BytesIO(content)), len(content)  # type: ignore[arg-type]
+        return io.BufferedReader(io.BytesIO(content)), len(content)
     return path.open("rb"), status.st_size
