@@ -25,6 +25,10 @@ class UnknownPlacementError(SchedulingError):
     """No placement of that name is registered."""
 
 
+class UnknownFormatError(SchedulingError):
+    """No trace format of that name is registered."""
+
+
 class InvariantError(SchedulingError):
     """The state of the simulation broke a rule that must hold after every phase."""
 

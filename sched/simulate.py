@@ -181,6 +181,10 @@ def simulate(
         _make(out)
     recorder = Recorder(scenario, parts.layout, out, lines or NullSink(), command, begun)
     recorder.totals.compile_s += compile_s
+    if parts.workload.imported is not None:
+        recorder.imported(parts.workload.imported, parts.workload.origins)
+        for sentence in parts.workload.imported["assumptions"]:
+            callbacks.notify(f"assumed: {sentence}")
     report = None if callbacks.progress is None else _reporter(scenario, parts, recorder, callbacks.progress)
     with ACCOUNT.charged(_late(timer, recorder, callbacks.notify)):
         simulation = Simulation(state, parts, recorder, timer, report, limit, resumed=begun is not None)
@@ -207,7 +211,7 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
     timing = Timing.resolve(scenario.timing)
     workload = build_workload(scenario, layout.worker_types)
     if scenario.workload.trace:
-        require_memory(estimate(scenario, layout.nodes, solves=solves, jobs=workload.total))
+        require_memory(estimate(scenario, layout.nodes, solves=solves, jobs=workload.held))
     told = _told(scenario, timing, layout)
     policy = registry.policy(scenario.policy.name, told, policy_section.chosen(scenario))
     solver = open_solver(scenario.solver.name, scenario.solver.kwargs, timer)
@@ -215,7 +219,7 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
     _require_single_gpus(policy, workload)
     placement = registry.placement(
         scenario.placement.name,
-        registry.PlacementOptions(layout, whole_gpus=not (layout.limited or scenario.workload.pods)),
+        registry.PlacementOptions(layout, whole_gpus=not (layout.limited or _on_nodes(scenario, workload))),
     )
     return Parts(
         layout=layout,
@@ -245,6 +249,13 @@ def _arrivals_per_s(scenario: Scenario) -> float | None:
     if chosen.trace or scenario.policy.name == "recorded":
         return None
     return chosen.rate_per_hour / 3600.0 or None
+
+
+def _on_nodes(scenario: Scenario, workload: Workload) -> bool:
+    """Return whether jobs may share a GPU or run on some types only, so that each has to fit on a node."""
+    if not scenario.workload.trace:
+        return bool(scenario.workload.pods)
+    return any(request.gpu_spec or request.gpu_milli != WHOLE_MILLI for request in workload.requests())
 
 
 def _told(scenario: Scenario, timing: Timing, layout: ClusterLayout) -> PolicyOptions:

@@ -40,12 +40,30 @@ class ScenarioOption:
 
 
 _TIMINGS = Choice(["gavel", "corrected"])
+_RULES = Choice(["linear", "single", "refuse"])
 _DRAWS = Choice(["single", "gavel"])
 
 OPTIONS = tuple(
     ScenarioOption(*row)
     for row in (
-        ("--trace", "workload.trace", "FILE", "Gavel 10-field trace, tab separated; replaces the generator."),
+        (
+            "--trace",
+            "workload.trace",
+            "FILE",
+            "Trace of any format of `phasewise trace formats`; replaces the generator.",
+        ),
+        ("--trace-format", "workload.trace_format", "NAME", "What the trace is; by its content without it."),
+        ("--map", "workload.map", "KEY=COLUMN,...", "Of a csv or swf trace: which column is what."),
+        ("--states", "workload.states", "STATE,...", "Take only jobs of a trace that ended so."),
+        ("--reference-type", "workload.reference_type", "TYPE", "Worker type of durations whose type is not recorded."),
+        ("--speed", "workload.speed", "table|TYPE=RATIO,...", "Speeds of an imported trace's jobs: one ratio a type."),
+        (
+            "--scale-factor-rule",
+            "workload.scale_factor_rule",
+            None,
+            "Speed on more GPUs than the table has rows for.",
+            _RULES,
+        ),
         ("--cluster", "cluster.gpus", "TYPE=N,...", "GPUs of each worker type, as v100=36,p100=36,k80=36."),
         ("--gpus-per-node", "cluster.gpus_per_node", "TYPE=N,...", "GPUs of one node of each type."),
         ("--nodes", "cluster.nodes", "NAME|FILE.csv", "Nodes with CPU and memory: built in, or an openb node list."),
@@ -123,6 +141,29 @@ def _overrides(given: Mapping[str, Any]) -> Overrides:
     if "recorded.allocations" in overrides:
         overrides.setdefault("policy.name", "recorded")
     return overrides
+
+
+IMPORTS = ("--map", "--states", "--reference-type", "--speed", "--scale-factor-rule")
+"""The options of `OPTIONS` that say how a trace is read and what is assumed of it."""
+
+
+def trace_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say how a trace is read, as dotted scenario keys in ``overrides``."""
+    options = [option for option in OPTIONS if option.flag in IMPORTS]
+
+    @functools.wraps(function)
+    def gathered(**values: Any) -> Any:
+        given = {option.key: values.pop(option.parameter) for option in options}
+        given["workload.trace_format"] = values.pop("trace_format")
+        return function(overrides=_overrides(given), **values)
+
+    decorated: Callable[..., Any] = gathered
+    for option in reversed(options):
+        decorated = option.decorate(decorated)
+    named = click.option(
+        "--format", "--trace-format", "trace_format", metavar="NAME", help="Trace format; by the content without it."
+    )
+    return named(decorated)
 
 
 def run_options(function: Callable[..., Any]) -> Callable[..., Any]:

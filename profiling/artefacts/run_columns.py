@@ -9,17 +9,17 @@ from phasewise.profiling.artefacts.schemas import Field, Record
 _SPANS = "jobs may span nodes"
 _NO_SOLVE = "nothing was solved"
 _OPEN = "the run ended first"
-_LATER = "always: not recorded yet"
+_NOBODYS = "the workload does not say"
 
 JOBS: Final = Record(
     "jobs.parquet",
     (
         Field("job_id", "int64", "", "order of arrival, from 0", needed=True),
         Field("job_type", "string", "", "name in the throughput table"),
-        Field("name", "string", "", "what the workload calls it", _LATER, 2),
-        Field("user", "string", "", "who submitted it", _LATER, 2),
-        Field("vc", "string", "", "virtual cluster, or queue, it was submitted to", _LATER, 2),
-        Field("class", "string", "", "class of service", _LATER, 2),
+        Field("name", "string", "", "what the trace calls it", _NOBODYS, 2),
+        Field("user", "string", "", "who submitted it", _NOBODYS, 2),
+        Field("vc", "string", "", "virtual cluster, or queue, it was submitted to", _NOBODYS, 2),
+        Field("class", "string", "", "class of service, or priority", _NOBODYS, 2),
         Field("arrival_s", "float64", "s", "when it came", needed=True),
         Field("scale_factor", "float64", "GPUs", "GPUs it needs at once; below 1 of a job that shares one"),
         Field("demand_milli", "int64", "GPU/1000", "the same in thousandths of a GPU, all its GPUs together", since=2),

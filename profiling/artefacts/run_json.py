@@ -369,5 +369,14 @@ class RunJson(msgspec.Struct, frozen=True, kw_only=True):
         Basis | None, told("what else it follows from: see below", null="an earlier version wrote the file")
     ] = None
     resumed: Annotated[list[Resumption], told("each time that it [went on from a checkpoint](../howto/resume.md)")] = []
+    workload: Annotated[
+        dict[str, Any] | None,
+        told(
+            "of an imported trace: `format`, `source`, `rows_read`, `rows_kept`, `dropped` (rows by reason), `states` "
+            "that were asked for, `first_arrival_s` that was taken from every time, and `assumptions`, a sentence each",
+            null="jobs are generated, or of a Gavel trace",
+            since=2,
+        ),
+    ] = None
     summary: Annotated[Summary, told("the figures: see below")] = Summary()
     status: Annotated[Status, told("how the run ended: see below")]

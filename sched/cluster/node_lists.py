@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.sched.cluster.foreign_lists import foreign_reader
 from phasewise.sched.cluster.inventories import INVENTORIES, inventory_names, refusal
 from phasewise.sched.cluster.layout import ClusterLayout, ClusterSection, Node
 from phasewise.sched.cluster.openb import read_nodes
@@ -51,7 +52,9 @@ def read_node_list(name_or_path: str) -> list[Node]:
         return _inventory(INVENTORIES / f"{name_or_path}.csv")
     if fault := refusal(name_or_path, inventory_names(), "node list"):
         raise ScenarioError(fault)
-    return [node for node in read_nodes(Path(name_or_path)) if node.gpus]
+    path = Path(name_or_path)
+    read = foreign_reader(path) or read_nodes
+    return [node for node in read(path) if node.gpus]
 
 
 def gpus_by_type(nodes: Iterable[Node]) -> dict[str, int]:

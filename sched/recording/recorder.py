@@ -27,6 +27,7 @@ from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.recording import intervals, kept, rounds, thinning, told
 from phasewise.sched.recording.checkpoint import Checkpoint
 from phasewise.sched.recording.run_files import OVER, RunFiles, origin, own_number
+from phasewise.sched.recording.run_tables import Origins
 from phasewise.sched.recording.summary import Totals
 from phasewise.sched.round.outcome import AllocationRecord, JobRecord, News, RoundOutcome
 from phasewise.sched.round.rules import MAX_FAILURES
@@ -88,6 +89,11 @@ class Recorder:
             self._files.begin()
             self._write_run("interrupted")
         self._event("run_start", start)
+
+    def imported(self, account: Mapping[str, Any], origins: Origins) -> None:
+        """Note where the jobs came from: how their trace was read, and whose each is."""
+        if self._files is not None:
+            self._files.imported(account, origins)
 
     # -- what is told of a run -----------------------------------------------------------------------------------
 

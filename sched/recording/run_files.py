@@ -18,7 +18,7 @@ from phasewise.sched.basis import basis_of
 from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.errors import ResumeError
 from phasewise.sched.recording.checkpoint import Checkpoint, Checkpoints, Marks
-from phasewise.sched.recording.run_tables import Columns, RunTables
+from phasewise.sched.recording.run_tables import Columns, Origins, RunTables
 from phasewise.sched.round.outcome import JobRecord
 from phasewise.sched.scenario.config import Output, Scenario
 
@@ -51,7 +51,7 @@ class RunFiles:
     def __init__(self, out: Path, worker_types: Sequence[str], origin: Mapping[str, Any], output: Output) -> None:
         self._out = out
         self._worker_types = worker_types
-        self._origin = origin
+        self._origin = dict(origin)
         self._has_lines = output.lines == "all"
         self._folder = Folder(out)
         self._checkpoints = Checkpoints(out)
@@ -93,6 +93,12 @@ class RunFiles:
                 path.unlink(missing_ok=True)
         except OSError as error:
             raise cannot_write(self._out, error) from error
+
+    def imported(self, account: Mapping[str, Any], origins: Origins) -> None:
+        """Note where the jobs came from: how their trace was read, and whose each is."""
+        self._origin["workload"] = dict(account)
+        if self._tables is not None:
+            self._tables.origins = origins
 
     def line(self, line: bytes) -> None:
         """Take a line."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,14 @@ from phasewise.sched.recording import rounds
 from phasewise.sched.round.outcome import JobRecord
 
 Columns = Mapping[str, Any]
+Origins = Callable[[Sequence[int]], Columns]
+"""Returns, for ids of jobs, columns of jobs.parquet that only the workload knows."""
+
+
+def nobodys(job_ids: Sequence[int]) -> Columns:
+    """Return no columns."""
+    del job_ids
+    return {}
 
 
 class RunTables:
@@ -28,6 +36,8 @@ class RunTables:
     def __init__(self, out: Path, worker_types: Sequence[str], kept: Mapping[str, int] | None = None) -> None:
         from phasewise.profiling.artefacts.rewinding import rewind_table  # noqa: PLC0415  as below
         from phasewise.profiling.artefacts.tables import TableSink  # noqa: PLC0415  pyarrow: only where tables are written
+
+        self.origins: Origins = nobodys
 
         def sink(record: Record, **names: Sequence[str]) -> TableSink:
             path, columns = out / record.name, record.columns(**names)
@@ -48,7 +58,7 @@ class RunTables:
         """Add a chunk of each table."""
         self._rounds.write(rounds)
         self._placements.write(placements)
-        self._jobs.write(_job_columns(jobs))
+        self._jobs.write(_job_columns(jobs) | dict(self.origins([job.job_id for job in jobs]) if jobs else {}))
 
     def close(self) -> None:
         """Complete the tables."""

@@ -27,7 +27,7 @@ def consistency_faults(scenario: Scenario) -> list[Told]:
     if not told:
         told += _fitting(scenario)
         told += _prices(cluster)
-    return [*told, *_files(scenario), *_jobs(scenario), *_draws(scenario)]
+    return [*told, *_files(scenario), *_jobs(scenario), *_draws(scenario), *_imports(scenario)]
 
 
 def listed_gpus(cluster: Cluster) -> dict[str, int]:
@@ -193,4 +193,23 @@ def _draws(scenario: Scenario) -> Iterator[Told]:
                 f"workload.{key}",
                 f"got {written(value)} beside workload.pods {written(workload.pods)}, which gives each job its GPUs; "
                 f"allowed: {written(default)}, or no pods",
+            )
+
+
+def _imports(scenario: Scenario) -> Iterator[Told]:
+    """Say which keys of a trace are given where there is none."""
+    workload = scenario.workload
+    if workload.trace:
+        return
+    for key, default in (
+        ("trace_format", ""),
+        ("map", {}),
+        ("states", ()),
+        ("speed", {}),
+        ("scale_factor_rule", "linear"),
+    ):
+        if (value := getattr(workload, key)) != default:
+            yield (
+                f"workload.{key}",
+                f"got {written(value)} without a trace; it is for one: give workload.trace (--trace FILE)",
             )

@@ -65,8 +65,7 @@ class Workload(Section, frozen=True):
     Attributes
     ----------
     trace
-        Path of a Gavel 10-field trace, relative to the scenario file; empty means generate. A trace ignores the
-        generator's keys.
+        Path of a trace, relative to the scenario file; empty means generate. A trace ignores the generator's keys.
     throughputs
         Path of a CSV job_type,scale_factor,gpu_type,steps_per_second, relative to the scenario file; empty means the
         built-in table.
@@ -94,7 +93,20 @@ class Workload(Section, frozen=True):
         Whether each job is promised a duration: 1.2, 2 or 10 times the one that was drawn, each of a third of them.
     reference_type
         Worker type whose throughput turns a drawn duration into steps; in a trace, a job's steps into the duration that
-        its SLO is a multiple of.
+        its SLO is a multiple of. In an imported trace, the type on which a duration counts as taken where none is
+        recorded.
+    trace_format
+        What it is: a name of `phasewise trace formats`; empty means by its content.
+    map
+        Of a trace of format ``csv`` or ``swf``, which column is what: ``{ submit = "submit_time", gpus = "num_gpu" }``.
+    states
+        Final states of the jobs that are taken, for example ``["COMPLETED"]``; empty means all.
+    speed
+        How fast a job of an imported trace is on each worker type, one ratio a type: ``{ v100 = 1.0, p100 = 0.5 }``;
+        empty means by the table of throughputs, of a job type that is drawn where the trace has none of the table.
+    scale_factor_rule
+        The speed of an imported job on a number of GPUs for which the table has no row: ``linear``, the row of the
+        largest number below, scaled up; ``single``, the row of one GPU, scaled up; ``refuse``, an error.
     """
 
     trace: str = ""
@@ -109,6 +121,11 @@ class Workload(Section, frozen=True):
     priorities: bool = False
     slos: bool = False
     reference_type: Name = "v100"
+    trace_format: str = ""
+    map: dict[Name, Name] = {}
+    states: tuple[Name, ...] = ()
+    speed: dict[Name, Positive] = {}
+    scale_factor_rule: Literal["linear", "single", "refuse"] = "linear"
 
 
 class PolicyChoice(Section, frozen=True):

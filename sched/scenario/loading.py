@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from phasewise.sched.cluster.inventories import inventory_names, pod_table_names
 from phasewise.sched.errors import ScenarioError
 from phasewise.sched.reading.faults import SHOWN, Fault, render
 from phasewise.sched.reading.recognise import SCENARIO, misfit
-from phasewise.sched.scenario import ceiling, policy_section
+from phasewise.sched.scenario import ceiling, policy_section, texts
 from phasewise.sched.scenario.checks import consistency_faults, listed_gpus
 from phasewise.sched.scenario.config import Scenario
 from phasewise.sched.scenario.schema import Told, accepts, field_type, structure_faults, written
@@ -292,11 +292,20 @@ def _put(raw: dict[str, Any], key: str, value: object) -> None:
     raw[last] = list(value) if isinstance(value, tuple) else value
 
 
+_PARSERS: Mapping[str, Callable[[str], object]] = {
+    "cluster.gpus": parse_counts,
+    "cluster.gpus_per_node": parse_counts,
+    "workload.map": texts.parse_names,
+    "workload.speed": texts.parse_ratios,
+    "workload.states": texts.parse_words,
+}
+
+
 def _typed(key: str, text: str) -> object:
     """Return an override's text as the key's type asks: counts, a window, JSON, or a TOML value; else as it stands."""
     kind = field_type(key)
-    if key in ("cluster.gpus", "cluster.gpus_per_node") and not text.lstrip().startswith("{"):
-        return parse_counts(text)
+    if (parse := _PARSERS.get(key)) is not None and not text.lstrip().startswith(("{", "[")):
+        return parse(text)
     if text == "none" and accepts(kind, type(None)):
         return None
     if key == "stop.window" and (window := re.fullmatch(r"(\d{1,12}):(\d{1,12})", text.strip(), re.ASCII)):

@@ -123,7 +123,8 @@ def in_words(kind: Any) -> str:
     if get_origin(kind) in (Union, types.UnionType):
         return f"{in_words(arguments[0])}, or none"
     if get_origin(kind) is tuple:
-        return f"[A, B] (as an option A:B), two integers from 0 to {LARGEST}"
+        several = f"a list, each value {in_words(arguments[0])}"
+        return several if Ellipsis in arguments else f"[A, B] (as an option A:B), two integers from 0 to {LARGEST}"
     if get_origin(kind) is dict:
         return "a table" if arguments[1] is Any else f"a table, each value {in_words(arguments[1])}"
     return {bool: "true or false", int: "an integer", float: "a finite number", str: "a text"}[kind]

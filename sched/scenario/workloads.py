@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from phasewise.sched.errors import ScenarioError
 from phasewise.sched.workload.arrivals import ListedWorkload, Workload
+from phasewise.sched.workload.attribution import Rules
 from phasewise.sched.workload.gavel_trace import read_trace
 from phasewise.sched.workload.generator import HOUR_S, GeneratedWorkload, Recipe
+from phasewise.sched.workload.importing import registry
+from phasewise.sched.workload.importing.choice import Choice
+from phasewise.sched.workload.importing.source import CONVERTED, Source
 from phasewise.sched.workload.pods import read_pod_mix
 from phasewise.sched.workload.throughputs import ThroughputTable
 
 if TYPE_CHECKING:
     from phasewise.sched.scenario.config import Scenario
+    from phasewise.sched.scenario.config import Workload as WorkloadSection
+
+GAVEL: Final = "gavel"
 
 
 def build_workload(scenario: Scenario, worker_types: tuple[str, ...]) -> Workload:
@@ -31,10 +38,7 @@ def build_workload(scenario: Scenario, worker_types: tuple[str, ...]) -> Workloa
     table = ThroughputTable.from_csv(Path(chosen.throughputs)) if chosen.throughputs else ThroughputTable.builtin()
     workload: Workload
     if chosen.trace:
-        throughputs = table.for_types(worker_types)
-        known = chosen.reference_type in table.worker_types
-        reference = table.for_types((chosen.reference_type,)) if known else None
-        workload = ListedWorkload(read_trace(Path(chosen.trace), throughputs, chosen.jobs, reference), throughputs)
+        workload = _traced(scenario, table, worker_types)
     else:
         workload = GeneratedWorkload(recipe(scenario), table, worker_types)
     window = scenario.stop.window
@@ -44,6 +48,47 @@ def build_workload(scenario: Scenario, worker_types: tuple[str, ...]) -> Workloa
             f"allowed: A:B with A < B <= {workload.total}, or none"
         )
     return workload
+
+
+def _traced(scenario: Scenario, table: ThroughputTable, worker_types: tuple[str, ...]) -> Workload:
+    """Return the jobs of a trace: one of Gavel as it stands, any other by way of records."""
+    chosen, path = scenario.workload, Path(scenario.workload.trace)
+    if _is_imported(scenario):
+        from phasewise.sched.workload.importing.importer import import_trace, require_jobs  # noqa: PLC0415  (Arrow)
+        from phasewise.sched.workload.recorded_jobs import RecordedJobs  # noqa: PLC0415
+
+        store = import_trace(path, choice_of(chosen))
+        return RecordedJobs(require_jobs(store, path), rules_of(scenario), table, worker_types, chosen.jobs)
+    throughputs = table.for_types(worker_types)
+    known = chosen.reference_type in table.worker_types
+    reference = table.for_types((chosen.reference_type,)) if known else None
+    return ListedWorkload(read_trace(path, throughputs, chosen.jobs, reference), throughputs)
+
+
+def _is_imported(scenario: Scenario) -> bool:
+    """Return whether a trace is read by way of records: it is none of Gavel's, or something is asked of its records."""
+    chosen = scenario.workload
+    if chosen.map or chosen.states or chosen.speed or chosen.scale_factor_rule != "linear":
+        return True
+    if chosen.trace_format:
+        return chosen.trace_format != GAVEL
+    with Source(Path(chosen.trace)) as source:
+        head = source.head
+    if head.content.startswith(CONVERTED):
+        return True
+    found = [name for name in registry.format_names() if registry.trace_format(name).sniff(head)]
+    return bool(found) and found != [GAVEL]
+
+
+def choice_of(chosen: WorkloadSection) -> Choice:
+    """Return how a workload section has its trace read."""
+    return Choice(chosen.trace_format, chosen.map, chosen.states)
+
+
+def rules_of(scenario: Scenario) -> Rules:
+    """Return what a scenario assumes of an imported trace."""
+    chosen = scenario.workload
+    return Rules(chosen.reference_type, chosen.speed, chosen.scale_factor_rule, scenario.seed)
 
 
 def recipe(scenario: Scenario) -> Recipe:

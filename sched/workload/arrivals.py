@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from phasewise.sched.cluster.requests import WHOLE_MILLI, Request, TaskDistribution, typical
 from phasewise.sched.streams import Streams
@@ -83,9 +83,27 @@ class Workload(Protocol):
         The table in the cluster's order of worker types.
     total
         Number of jobs that come in all, or None where generation never stops.
+    held
+        Jobs that are in memory at once at the least, or None where that is not known beforehand.
     tasks
         The typical requests of its jobs, by which fragmentation is judged.
+    imported
+        How a trace of another origin was read and what is assumed of it, as `run.json` has it; None where it is none.
     """
+
+    @property
+    def held(self) -> int | None:
+        """Return how many jobs are in memory at once at the least, or None where that is not known beforehand."""
+        ...
+
+    @property
+    def imported(self) -> dict[str, Any] | None:
+        """Return how a trace of another origin was read, None where it is none."""
+        ...
+
+    def origins(self, job_ids: Sequence[int]) -> Mapping[str, list[str | None]]:
+        """Return what a trace says of jobs by a column of jobs.parquet; nothing where it says nothing."""
+        ...
 
     @property
     def tasks(self) -> TaskDistribution:
@@ -122,6 +140,13 @@ class ListedWorkload:
         self.arrivals = arrivals
         self.throughputs = throughputs
         self.total: int | None = len(arrivals)
+        self.held: int | None = len(arrivals)
+        self.imported: dict[str, Any] | None = None
+
+    def origins(self, job_ids: Sequence[int]) -> Mapping[str, list[str | None]]:
+        """Return nothing: such a trace does not say whose a job is."""
+        del job_ids
+        return {}
 
     @property
     def tasks(self) -> TaskDistribution:

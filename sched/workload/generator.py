@@ -15,10 +15,10 @@ from __future__ import annotations
 import math
 import random
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -174,6 +174,13 @@ class GeneratedWorkload:
         self._sorts = _sorts(recipe, self._demands.gpus(), table, self.throughputs)
         self._initial = _initial(recipe, self._demands, self._sorts)
         self.total: int | None = None if recipe.jobs is None else recipe.initial_jobs + recipe.at_once + recipe.jobs
+        self.held: int | None = None
+        self.imported: dict[str, Any] | None = None
+
+    def origins(self, job_ids: Sequence[int]) -> Mapping[str, list[str | None]]:
+        """Return nothing: a generated job is nobody's."""
+        del job_ids
+        return {}
 
     @property
     def tasks(self) -> TaskDistribution:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.profiling.artefacts.sinks import write_atomically
 from phasewise.profiling.names import nearest, quoted
 from phasewise.sched.errors import ScenarioError, TraceError
 from phasewise.sched.reading.csv_tables import csv_records
@@ -50,6 +53,11 @@ class ThroughputView:
     def names(self) -> tuple[str, ...]:
         """The job type of each row, (R,)."""
         return tuple(job_type for job_type, _ in sorted(self._index))
+
+    def items(self) -> Iterator[tuple[Key, list[float]]]:
+        """Yield every job type and scale factor with its steps/s, (W,)."""
+        for key, row in sorted(self._index.items()):
+            yield key, self.rows[row].tolist()
 
     def job_types(self) -> list[str]:
         """Return the job types, sorted."""
@@ -136,6 +144,29 @@ class ThroughputTable:
             raise TraceError(render(path, faults))
         return table
 
+    def factors(self, job_type: str) -> tuple[int, ...]:
+        """Return the scale factors that a job type has rows for, ascending."""
+        return self._factors.get(job_type, ())
+
+    @cached_property
+    def _factors(self) -> dict[str, tuple[int, ...]]:
+        by_type: dict[str, list[int]] = {}
+        for name, factor in sorted(self._index):
+            by_type.setdefault(name, []).append(factor)
+        return {name: tuple(found) for name, found in by_type.items()}
+
+    def row(self, job_type: str, scale_factor: int) -> dict[str, float]:
+        """Return the steps/s of a row by worker type; NaN where nothing is said."""
+        return dict(zip(self.worker_types, self.rates[self._index[job_type, scale_factor]].tolist(), strict=True))
+
+    def rate_of(self, job_type: str, scale_factor: int, worker_type: str) -> float:
+        """Return the steps/s of a job on a worker type, else on its fastest one; 0 where there is no such row."""
+        if (job_type, scale_factor) not in self._index:
+            return 0.0
+        row = self.row(job_type, scale_factor)
+        known = row.get(worker_type, math.nan)
+        return known if known > 0.0 else max((rate for rate in row.values() if rate > 0.0), default=0.0)
+
     def for_types(self, worker_types: tuple[str, ...]) -> ThroughputView:
         """Return the table with a column for each of ``worker_types``, in that order.
 
@@ -155,7 +186,16 @@ class ThroughputTable:
         return ThroughputView(self.source, worker_types, rows, self._index)
 
 
-def _assemble(source: str, rates: dict[Key, dict[str, float]]) -> ThroughputTable:
+def assembled(source: str, rates: dict[Key, dict[str, float]]) -> ThroughputTable:
+    """Return the table of rates that are given by job type and scale factor, then by worker type.
+
+    Parameters
+    ----------
+    source
+        Where they come from, for messages.
+    rates
+        Steps/s of the whole job; a worker type that is not named is one of which nothing is said.
+    """
     worker_types = tuple(sorted({name for by_type in rates.values() for name in by_type}))
     matrix = np.full((len(rates), len(worker_types)), np.nan)
     keys = sorted(rates)
@@ -164,6 +204,22 @@ def _assemble(source: str, rates: dict[Key, dict[str, float]]) -> ThroughputTabl
             matrix[row, column] = rates[key].get(name, np.nan)
     matrix.setflags(write=False)
     return ThroughputTable(source, worker_types, matrix, {key: row for row, key in enumerate(keys)})
+
+
+def write_csv(view: ThroughputView, path: Path) -> None:
+    """Write a table, in the columns that `ThroughputTable.from_csv` reads; it appears only when it is complete.
+
+    Raises
+    ------
+    OutputError
+        Where it cannot be written.
+    """
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(COLUMNS)
+    for key, row in view.items():
+        rows.writerows((*key, name, repr(rate)) for name, rate in zip(view.worker_types, row, strict=True))
+    write_atomically(path, text.getvalue().encode())
 
 
 @cache
@@ -179,7 +235,7 @@ def _builtin() -> ThroughputTable:
         for row in csv.DictReader(line for line in stream if not line.startswith("#")):
             for by_type in rates.values():
                 by_type[row["worker_type"]] = by_type[row["column"]] * float(row["multiple"])
-    return _assemble("the built-in throughput table", rates)
+    return assembled("the built-in throughput table", rates)
 
 
 def scan_csv(path: Path) -> tuple[ThroughputTable | None, list[Fault]]:
@@ -208,7 +264,7 @@ def scan_csv(path: Path) -> tuple[ThroughputTable | None, list[Fault]]:
     if not rates and not faults:
         faults.append(Fault(None, "no rows; a row for each job type, scale factor and worker type is needed"))
     faults.sort(key=lambda fault: fault.line or 0)
-    return (None if faults else _assemble(str(path), rates)), faults
+    return (None if faults else assembled(str(path), rates)), faults
 
 
 def _columns(header: tuple[int, list[str]] | None, faults: list[Fault]) -> dict[str, int] | None:

@@ -21,7 +21,7 @@ from phasewise.solvers.problems import (
 )
 from phasewise.solvers.proofs import Duals, Proof, relative_gap
 from phasewise.solvers.rows import Keys, Teams
-from phasewise.solvers.short_rows import row_max, row_sum
+from phasewise.solvers.short_rows import row_max
 
 MAX_MIN: Final = "max_min"
 MAX_MIN_SWITCHING: Final = "max_min_switching"

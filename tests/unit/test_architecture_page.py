@@ -16,7 +16,7 @@ SECTIONS = {
     "reports": "reports and bench",
     "bench": "reports and bench",
 }
-PLUGGED = {"backends", "policies", "placement", "commands"}  # one file each: the page names the folder
+PLUGGED = {"backends", "policies", "placement", "commands", "formats"}  # one file each: the page names the folder
 
 
 def tables(folder: str) -> list[str]:

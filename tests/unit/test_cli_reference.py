@@ -25,15 +25,15 @@ def section(command: str) -> str:
     return rest.partition("\n## ")[0]
 
 
+def options(command: click.Command) -> list[click.Option]:
+    """Return the options of a command and, where it is a group, of those in it."""
+    own = [option for option in command.params if isinstance(option, click.Option)]
+    inner = command.commands.values() if isinstance(command, click.Group) else ()
+    return own + [option for each in inner for option in options(each)]
+
+
 def flags(command: click.Command) -> list[str]:
     return [flag for option in options(command) for flag in option.opts]
-
-
-def options(command: click.Command) -> list[click.Option]:
-    """Return the options of a command, or of all commands of a group."""
-    if isinstance(command, click.Group):
-        return [option for name in command.commands for option in options(command.commands[name])]
-    return [option for option in command.params if isinstance(option, click.Option)]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -1,0 +1,1 @@
+"""Trace formats, a module a format: add yours here, or by an entry point of the group ``phasewise.formats``."""
