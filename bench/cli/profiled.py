@@ -102,7 +102,7 @@ def run_of(
 def modules_of(scenario: Scenario) -> tuple[str, ...]:
     """Return the modules whose lines are worth timing in this scenario."""
     from phasewise.profiling.phases import PhaseTimer
-    from phasewise.sched.simulate import build_parts
+    from phasewise.sched.building import build_parts
     from phasewise.solvers import registry
 
     parts = build_parts(scenario, PhaseTimer())

@@ -18,12 +18,13 @@ import click
 
 from phasewise.profiling.artefacts.sinks import NullSink
 from phasewise.profiling.phases import PhaseTimer
+from phasewise.sched.building import build_parts
 from phasewise.sched.engine import Simulation
 from phasewise.sched.recording.recorder import Recorder
 from phasewise.sched.round.state import begin
 from phasewise.sched.round.tree import written
 from phasewise.sched.scenario.loading import load_scenario
-from phasewise.sched.simulate import build_parts, prepare_kernels
+from phasewise.sched.simulate import prepare_kernels
 
 SPACING: Final = 512  # rounds
 BEFORE: Final = {"philly": 2000, "alibaba": 60}  # rounds, until the cluster is full

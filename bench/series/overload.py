@@ -121,10 +121,10 @@ def judged_queue(kind: str, servers: int, load: float, judgements: int, seed: in
 def judged_run(servers: int, load: float, judgements: int, seed: int) -> list[Judgement]:
     """Return what the judgements of one run of this simulator come to: FIFO on so many GPUs of one type."""
     from phasewise.profiling.phases import PhaseTimer
+    from phasewise.sched.building import build_parts
     from phasewise.sched.engine import step
     from phasewise.sched.round.state import begin
     from phasewise.sched.scenario.loading import load_scenario
-    from phasewise.sched.simulate import build_parts
 
     chosen = {
         "cluster.gpus": {"v100": servers}, "cluster.gpus_per_node": {}, "policy.name": "fifo",

@@ -102,12 +102,16 @@ def _forget_old(run: Path, error: Exception) -> None:
 
 
 def _simulate(point: Point, run: Path, interrupted: Interrupted, report: Report | None) -> tuple[str, str]:
+    from phasewise.sched.errors import ResumeError
     from phasewise.sched.scenario.config import Scenario
     from phasewise.sched.simulate import Callbacks, simulate
 
     scenario = msgspec.convert(point.resolved, Scenario)
     callbacks = Callbacks(progress=report, interrupted=interrupted)
-    outcome = simulate(scenario, run, command=COMMAND, callbacks=callbacks)
+    try:  # from the last checkpoint of an attempt that was cut short
+        outcome = simulate(scenario, run, command=COMMAND, callbacks=callbacks, resume=True)
+    except ResumeError:  # of other rules or outputs, or damaged
+        outcome = simulate(scenario, run, command=COMMAND, callbacks=callbacks)
     return outcome.status, "" if outcome.status == "complete" else outcome.reason
 
 
@@ -138,7 +142,7 @@ def setting_of(point: Point) -> Setting:
 def prepare_kernels_of(points: Sequence[Point], interrupted: Interrupted) -> None:
     """Have everything compiled that these points take, so that processes beside this one find it."""
     from phasewise.profiling.phases import PhaseTimer
-    from phasewise.sched import simulate
+    from phasewise.sched import building, simulate
     from phasewise.sched.inflation import experiment
     from phasewise.sched.scenario.config import Scenario
 
@@ -147,5 +151,5 @@ def prepare_kernels_of(points: Sequence[Point], interrupted: Interrupted) -> Non
             if point.kind == "inflate":
                 experiment.prepare_kernels(experiment.prepare(setting_of(point)), lambda _: None, interrupted)
             else:
-                parts = simulate.build_parts(msgspec.convert(point.resolved, Scenario), PhaseTimer())
+                parts = building.build_parts(msgspec.convert(point.resolved, Scenario), PhaseTimer())
                 simulate.prepare_kernels(parts, simulate.Callbacks(interrupted=interrupted))

@@ -8,12 +8,13 @@ from typing import Final
 from phasewise.bench.suite_tapes import Scale
 from phasewise.profiling.artefacts.sinks import NullSink
 from phasewise.profiling.phases import PhaseTimer
+from phasewise.sched.building import build_parts
 from phasewise.sched.engine import Simulation
 from phasewise.sched.recording.recorder import Recorder
 from phasewise.sched.round.state import begin
 from phasewise.sched.scenario.config import Scenario
 from phasewise.sched.scenario.loading import load_scenario
-from phasewise.sched.simulate import build_parts, prepare_kernels
+from phasewise.sched.simulate import prepare_kernels
 
 # The suite's own load: capacity binds at Philly scale, and about 1,700 jobs are active at Alibaba scale.
 LOADS: Final = {

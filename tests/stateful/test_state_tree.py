@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from small_runs import Job, simulation, trace_scenario
 
 from phasewise.profiling.phases import PhaseTimer
+from phasewise.sched.building import build_parts
 from phasewise.sched.engine import step
 from phasewise.sched.errors import StateError
 from phasewise.sched.round.outcome import RoundOutcome
@@ -22,7 +23,6 @@ from phasewise.sched.round.state import SimulationState, begin
 from phasewise.sched.round.tree import copied, restored, written
 from phasewise.sched.scenario.config import Scenario
 from phasewise.sched.scenario.loading import load_scenario
-from phasewise.sched.simulate import build_parts
 
 SMALL = {"workload.jobs": 30, "workload.rate_per_hour": 20.0, "stop.window": "none", "output.check_invariants": True}
 NODES = {

@@ -11,9 +11,9 @@ from oracle import GAVEL, read, replay
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.sched import registry
 from phasewise.sched.api import ClusterView
+from phasewise.sched.building import build_parts
 from phasewise.sched.errors import ScenarioError
 from phasewise.sched.scenario.loading import load_scenario
-from phasewise.sched.simulate import build_parts
 from phasewise.solvers.session import Walk
 
 

@@ -14,13 +14,14 @@ from phasewise.profiling.artefacts.lines import read_lines
 from phasewise.profiling.artefacts.sinks import NullSink
 from phasewise.profiling.artefacts.tables import read_table
 from phasewise.profiling.phases import PhaseTimer
+from phasewise.sched.building import build_parts
 from phasewise.sched.engine import Simulation, step
 from phasewise.sched.recording.recorder import Recorder
 from phasewise.sched.round.state import begin
 from phasewise.sched.round.tree import restored, written
 from phasewise.sched.scenario.config import Scenario
 from phasewise.sched.scenario.loading import load_scenario
-from phasewise.sched.simulate import build_parts, simulate
+from phasewise.sched.simulate import simulate
 from phasewise.solvers.api import RebuildReason
 
 EVERY = 6

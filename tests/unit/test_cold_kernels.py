@@ -199,7 +199,7 @@ def test_building_a_simulation_compiles_nothing(tmp_path: Path) -> None:
         "from phasewise.profiling.jit.account import ACCOUNT\n"
         "from phasewise.profiling.phases import PhaseTimer\n"
         "from phasewise.sched.scenario.loading import load_scenario\n"
-        "from phasewise.sched.simulate import build_parts\n"
+        "from phasewise.sched.building import build_parts\n"
         "parts = build_parts(load_scenario('toy', {'placement.name': 'fgd', 'solver.name': 'auto'}), PhaseTimer())\n"
         "print(len(parts.kernels) > 10, ACCOUNT.compilations)\n"
     )

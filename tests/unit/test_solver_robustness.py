@@ -21,9 +21,10 @@ import pytest
 from small_runs import Run, perform
 
 from phasewise.profiling.phases import PhaseTimer
+from phasewise.sched.building import build_parts
 from phasewise.sched.errors import DefectError, RunFailedError, ScenarioError
 from phasewise.sched.scenario.loading import load_scenario
-from phasewise.sched.simulate import Callbacks, build_parts, simulate
+from phasewise.sched.simulate import Callbacks, simulate
 from phasewise.solvers import registry
 from phasewise.solvers.api import Answer, SolverSession, State, Status
 from phasewise.solvers.errors import ProblemError, UnknownBackendError
