@@ -27,5 +27,5 @@ def row_sum(matrix: Floats) -> Floats:
 
 def row_any(matrix: Bools) -> Bools:
     """Return (R,) whether there is a true entry in each row of ``matrix`` (R, W)."""
-    found: Bools = np.ascontiguousarray(matrix.T).any(axis=0)
+    found: Bools = np.logical_or.reduce(np.ascontiguousarray(matrix.T), axis=0)
     return found

@@ -32,6 +32,7 @@ _NOWHERE: Final = np.zeros(0, dtype=np.intp)
 _DUST: Final = 1e-10  # what an interior point leaves of nothing; too little to be worth keeping
 _FEW_JOBS: Final = 64
 """Up to here the interior point alone is as quick as sifting."""
+_WORTHLESS: Final = 1e-6  # of the objective: what all GPUs together are worth where they are not scarce
 _ROUGH: Final = 1e-5  # gap at which a cold start goes on by sifting
 _FINE: Final = (0.1, 0.5, 0.01)  # of the tolerance: what the interior point aims at where it has the last word
 
@@ -195,7 +196,7 @@ class StructuredSolver:
                 found = sifted(stated, start.prices, 0.5 * self.tolerance)
                 tried.append("sifting")
                 if found is not None:
-                    return self._sifted(stated, found, spent, tried)
+                    return _sifted(stated, start.prices, found, spent, tried)
         return self._by_interior_point(stated, spent, tried)
 
     def _starts(self, stated: Stated, last: Prices | None, tried: list[str]) -> Iterator[SiftStart]:
@@ -208,13 +209,6 @@ class StructuredSolver:
         )
         if gap < 1e-2 and level > 0.0:
             yield SiftStart(Prices(point.price, level), iterations)
-
-    def _sifted(self, stated: Stated, found: Optimum, spent: int, tried: list[str]) -> Outcome:
-        """Return the outcome of a sifting run, with its prices for the next."""
-        left = Prices(found.prices.capacity / stated.level_reward, found.prices.level)
-        duals = stated.duals(found.weights, found.prices.capacity)
-        x, iterations = stated.expand(found.x), spent + found.iterations
-        return Outcome(x, duals, found.gap, iterations, ", ".join(tried), len(tried) > 1, left)
 
     def _by_interior_point(self, stated: Stated, spent: int, tried: list[str]) -> Outcome:
         """Return the best of up to three full runs of the interior point, judged by the problem's own bound.
@@ -245,6 +239,23 @@ class StructuredSolver:
         gap = _proven(problem, x, duals)
         left = Prices(point.price / stated.level_reward, level) if gap <= self.tolerance else None
         return Outcome(x, duals, gap, spent + iterations, ", ".join(tried), True, left)
+
+
+def _sifted(stated: Stated, start: Prices, found: Optimum, spent: int, tried: list[str]) -> Outcome:
+    """Return the outcome of a sifting run from ``start``, with prices for the next.
+
+    Where GPUs are worth nothing, as a single job's ceiling holds t, prices are what an interior point leaves of
+    nothing, and so are their proportions, by which jobs choose types: after some such rounds too many jobs crowded on
+    one type. Those of the start are kept then, for next to nothing all the same.
+    """
+    prices, worth = found.prices.capacity, float(found.prices.capacity @ stated.capacity)
+    at_start = float(start.capacity @ stated.capacity)
+    if worth <= _WORTHLESS * abs(found.value) and at_start > 0.0:
+        prices = start.capacity * (worth / at_start)
+    duals = stated.duals(found.weights, found.prices.capacity)
+    left = Prices(prices / stated.level_reward, found.prices.level)
+    x, iterations = stated.expand(found.x), spent + found.iterations
+    return Outcome(x, duals, found.gap, iterations, ", ".join(tried), len(tried) > 1, left)
 
 
 def _idle(problem: MaxMinProblem) -> Outcome:
