@@ -368,7 +368,7 @@ class RunJson(msgspec.Struct, frozen=True, kw_only=True):
     basis: Annotated[
         Basis | None, told("what else it follows from: see below", null="an earlier version wrote the file")
     ] = None
-    resumed: Annotated[list[Resumption], told("each time that it [went on from a checkpoint](../howto/resume.md)")] = []
+    resumed: Annotated[list[Resumption], told("where the parts that it is made of [meet](../howto/resume.md)")] = []
     workload: Annotated[
         dict[str, Any] | None,
         told(

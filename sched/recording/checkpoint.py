@@ -30,7 +30,6 @@ from phasewise.sched.errors import ResumeError
 FORMAT: Final = 1
 FOLDER: Final = "checkpoint"
 _LAST, _PREVIOUS = "last.npz", "previous.npz"
-_RECORD, _VALUES = "record", "values"
 _PARTS: Final = ("state", "recorder")
 _UNREADABLE: Final = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, msgspec.MsgspecError)
 
@@ -133,12 +132,10 @@ def encoded(checkpoint: Checkpoint) -> bytes:
         arrays=[(name, array.dtype.str, array.shape) for name, array in arrays.items()],
         not_finite=not_finite,
     )
-    members = {
-        _RECORD: msgspec.json.encode(record, enc_hook=_own),
-        _VALUES: b"".join(array.tobytes() for array in arrays.values()),
-    }
+    content = msgspec.json.encode(record, enc_hook=_own)
+    values = b"".join(array.tobytes() for array in arrays.values())
     file = io.BytesIO()
-    np.savez(file, **{name: np.frombuffer(content, np.uint8) for name, content in members.items()})
+    np.savez(file, record=np.frombuffer(content, np.uint8), values=np.frombuffer(values, np.uint8))
     return file.getvalue()
 
 
@@ -152,7 +149,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-            content, values = (file[name].tobytes() for name in (_RECORD, _VALUES))
+            content, values = (file[name].tobytes() for name in ("record", "values"))
         version = msgspec.json.decode(content)["format"]
         if version != FORMAT:
             raise ResumeError(f"{path} is a checkpoint of format {version}; this version reads format {FORMAT}")

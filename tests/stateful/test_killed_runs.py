@@ -146,7 +146,8 @@ def test_a_run_killed_three_times_and_resumed_ends_as_one_that_never_was(tmp_pat
         assert_readable(out)
         far = len(rounds_in(out))
     subprocess.run([*command, "--out", out], check=True, capture_output=True)
-    assert len(json.loads((out / "run.json").read_text())["resumed"]) == 3
+    seams = [each["round"] for each in json.loads((out / "run.json").read_text())["resumed"]]
+    assert seams == sorted(set(seams)) != []  # one that was killed before its next checkpoint left none
     require_the_same(out, whole)
 
 

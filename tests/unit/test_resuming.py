@@ -178,6 +178,15 @@ def test_costs_add_up_over_the_parts(tmp_path: Path) -> None:
     assert summary["wall_s"] > sum(wall_ns) / 1e9
 
 
+def test_profile_lines_add_up_over_the_parts(tmp_path: Path) -> None:
+    lines = {"output__profile_every": 7, "stop__rounds": 21}
+    resumed(scenario_with(**lines), cut_short(tmp_path, **lines))
+    told = [line.partition(" ")[2] for line in (tmp_path / "lines.log").read_text().splitlines() if line[:3] == "PRO"]
+    *every, last = (json.loads(line)["total_s"] for line in told)
+    assert len(every) == 3
+    assert sum(every) == pytest.approx(last)
+
+
 def test_a_trace_is_gone_on_with_by_its_content_wherever_it_lies(tmp_path: Path) -> None:
     jobs = [Job(7200.0 * (1 + k % 5), 400.0 * k, 1 + k % 2) for k in range(9)]
     made = {"output.checkpoint_rounds": EVERY}
