@@ -11,6 +11,7 @@ import logging
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Final
 
 import matplotlib as mpl
@@ -38,6 +39,7 @@ LEAST_PT: Final = 7.0
 DPI: Final = 300
 MOST_LEVELS: Final = 1000  # of a curve that are drawn: more than a column resolves; the CSV has all
 _HALF: Final = 18  # letters of a legend's entry that fit half the column
+_ROOM: Final = 1.4  # times what is ours
 _PANEL_IN: Final = 1.75
 _LINE_IN: Final = 0.14  # of a legend, or of a bar's name
 _BAR_IN: Final = 0.22
@@ -162,10 +164,10 @@ def _panel(axes: Any, panel: Panel, colours: Mapping[str, str], order: Mapping[s
             if len(series.x):
                 handles[_label(series)] = _series(axes, series, colours[series.colour], order[_label(series)], panel)
         _scale(axes, "x", panel.x_axis)
-        _scale(axes, "y", panel.y_axis)
+        _scale(axes, "y", _y_axis(panel))
     for at, label in panel.marks:
         axes.axvline(at, color=colours["soft"], linewidth=0.6, linestyle=(0, (3, 2)))
-        axes.annotate(label, (at, 1), (2, -7), xycoords=("data", "axes fraction"), textcoords="offset points")
+        axes.annotate(label, (at, 0), (2, 2), xycoords=("data", "axes fraction"), textcoords="offset points")
     return handles
 
 
@@ -205,10 +207,10 @@ def _signs(axes: Any, series: Series, colour: str) -> None:
 
 
 def _ends(series: Series) -> list[Floats]:
-    """Return how far the ends of the intervals are from the points, 0 where there is none."""
+    """Return how far the ends of the intervals are from the points, NaN where there is none."""
     assert series.low is not None
     assert series.high is not None
-    return [np.abs(np.nan_to_num(end - series.y)) for end in (series.low, series.high)]
+    return [np.abs(end - series.y) for end in (series.low, series.high)]
 
 
 def _levels(series: Series, panel: Panel) -> tuple[Floats, Floats]:
@@ -224,6 +226,15 @@ def _levels(series: Series, panel: Panel) -> tuple[Floats, Floats]:
     shown = x > 0
     right = float(every.max(initial=left)) * 1.1
     return np.concatenate(([left], x[shown], [right])), np.concatenate(([at_once], y[shown], y[-1:]))
+
+
+def _y_axis(panel: Panel) -> Axis:
+    """Return the y axis, which ends somewhat above what is ours: published curves may leave the panel."""
+    ours = [item for item in panel.series if item.source == "ours" and len(item.y)]
+    if panel.y_axis.log or panel.y_axis.high is not None or len(ours) == len(panel.series) or not ours:
+        return panel.y_axis
+    tops = [np.nanmax(item.y if item.high is None else np.fmax(item.y, item.high)) for item in ours]
+    return replace(panel.y_axis, high=_ROOM * float(max(tops)))
 
 
 def _scale(axes: Any, which: str, axis: Axis) -> None:

@@ -77,6 +77,13 @@
     return { width, svg: node("svg", { height, viewBox: `0 0 ${width} ${height}`, role: "img" }, holder) };
   }
 
+  // A group whose marks and bars end with the panel, its rim of so many pixels aside.
+  function inside(svg, key, box, rim) {
+    const clip = node("clipPath", { id: `clip-${key}` }, svg);
+    node("rect", { x: box.left - rim, y: box.top - rim, width: box.right - box.left + 2 * rim, height: box.bottom - box.top + 2 * rim }, clip);
+    return node("g", { "clip-path": `url(#clip-${key})` }, svg);
+  }
+
   function signed(svg, x, y, series, state, kind) {
     const clean = state === "complete", look = SIGNS[state] || kind || "circle";
     const fill = clean && look !== "plus" ? paint(series.colour) : "var(--paper)";
@@ -157,8 +164,9 @@
       node("line", { x1: px, x2: px, y1: box.top, y2: box.bottom, class: "mark-line" }, svg);
       node("text", { x: px, y: box.top - 6, "text-anchor": "middle" }, svg, label);
     }
-    panel.series.forEach((series, index) => drawSeries(state, svg, series, index, lists[index], x, y, box));
-    for (const dot of dots) addDot(state, svg, dot, x.at(dot.x), y.at(dot.y), panel);
+    const held = inside(svg, panel.key, box, 4);
+    panel.series.forEach((series, index) => drawSeries(state, held, series, index, lists[index], x, y, box));
+    for (const dot of dots) addDot(state, held, dot, x.at(dot.x), y.at(dot.y), panel);
     return svg;
   }
 
@@ -187,23 +195,24 @@
     }
     node("text", { x: (box.left + box.right) / 2, y: box.bottom + 36, "text-anchor": "middle" }, svg, panel.y.title);
     rows.forEach((each) => wrapped(svg, each.label, box.left - 10, middle(each.i), Math.floor(left / 7)));
+    const held = inside(svg, panel.key, box, 6);
     const base = new Map(rows.map((each) => [each.i, 0]));
     for (const series of panel.series) series.x.forEach((i, k) => {
       if (!place.has(i) || series.y[k] === null) return;
       const p = { x: i, y: series.y[k], i: k }, y = middle(i), lines = words(panel, series, p, panel.categories[i].label);
       if (series.look === "bars") {
         const from = x.at(base.get(i)), to = x.at(base.get(i) + p.y);
-        node("rect", { x: from, y: y - 12, width: Math.max(0, to - from), height: 24, style: `fill:${paint(series.colour)};stroke:var(--paper);stroke-width:1` }, svg);
+        node("rect", { x: from, y: y - 12, width: Math.max(0, to - from), height: 24, style: `fill:${paint(series.colour)};stroke:var(--paper);stroke-width:1` }, held);
         base.set(i, base.get(i) + p.y);
         state.near.push({ px: (from + to) / 2, py: y, lines, reach: Math.max(14, (to - from) / 2) });
         return;
       }
       const low = at(series.low, k), high = at(series.high, k);
-      if (low !== null && high !== null) node("path", { d: `M${x.at(low)} ${y - 4}v8M${x.at(low)} ${y}H${x.at(high)}M${x.at(high)} ${y - 4}v8`, style: `stroke:${paint(series.colour)};stroke-width:1.6;fill:none` }, svg);
-      signed(svg, x.at(p.y), y, series, stateOf(series, k), "circle");
+      if (low !== null && high !== null) node("path", { d: `M${x.at(low)} ${y - 4}v8M${x.at(low)} ${y}H${x.at(high)}M${x.at(high)} ${y - 4}v8`, style: `stroke:${paint(series.colour)};stroke-width:1.6;fill:none` }, held);
+      signed(held, x.at(p.y), y, series, stateOf(series, k), "circle");
       state.near.push({ px: x.at(p.y), py: y, lines });
     });
-    for (const dot of dots) addDot(state, svg, dot, x.at(dot.y), middle(dot.x) + 13, panel);
+    for (const dot of dots) addDot(state, held, dot, x.at(dot.y), middle(dot.x) + 13, panel);
     return svg;
   }
 
