@@ -222,7 +222,7 @@ def _by_day(arrival_s: Floats, duration_s: Floats, gpus: Floats) -> Floats:
     last = np.maximum(last, first)
     days = int(last.max(initial=-1)) + 1
     same = first == last
-    found: Floats = np.bincount(first[same], (gpus * duration_s)[same], minlength=days)
+    found = np.bincount(first[same], (gpus * duration_s)[same], minlength=days).astype(np.float64)
     first, last, gpus, start_s, end_s = (each[~same] for each in (first, last, gpus, arrival_s, end_s))
     found = found + np.bincount(first, gpus * ((first + 1) * DAY_S - start_s), minlength=days)
     found = found + np.bincount(last, gpus * (end_s - last * DAY_S), minlength=days)
