@@ -26,7 +26,8 @@ RUNS: Final = 200
 LOADS: Final = (0.8, 0.9, 0.95, 0.98, 1.0, 1.05, 1.1, 1.2, 1.4)
 SIMULATOR_LOADS: Final = (0.9, 1.0, 1.1, 1.25)
 SERVERS: Final = (16, 108, 1000)
-JUDGEMENTS: Final = 4
+KINDS: Final = ("generator", "exponential")
+JUDGEMENTS: Final = 3
 ROUND_S: Final = 7200.0  # of the simulator: the longer, the fewer rounds
 
 
@@ -182,16 +183,15 @@ def row(name: str, load: float, found: Sequence[Rates]) -> list[str]:
 @click.option("--runs", default=RUNS, show_default=True, help="Runs of each load, with the seeds 0, 1, ...")
 @click.option("--servers", default=",".join(map(str, SERVERS)), show_default=True, help="Numbers, comma-separated.")
 @click.option("--loads", default="", help="Loads, comma-separated.")
-@click.option("--judgements", default=JUDGEMENTS, show_default=True, help="After 1,500 arrivals, 3,000, ...")
+@click.option("--judgements", default=JUDGEMENTS, show_default=True, help="After 3,000 arrivals, 6,000, ...")
+@click.option("--service", "kinds", multiple=True, default=KINDS, type=click.Choice(KINDS), show_default=True)
 @click.option("--simulator", is_flag=True, help="Of this simulator, instead of M/G/k queues.")
-def main(runs: int, servers: str, loads: str, judgements: int, *, simulator: bool) -> None:
+def main(runs: int, servers: str, loads: str, judgements: int, kinds: Sequence[str], *, simulator: bool) -> None:
     """Measure false alarms, misses and coverage."""
     chosen = [float(load) for load in loads.split(",")] if loads else SIMULATOR_LOADS if simulator else LOADS
     judged: dict[str, Callable[[int, float, int, int], list[Judgement]]] = {"simulator, FIFO": judged_run}
     if not simulator:
-        judged = {
-            f"M/G/k, {kind}": lambda *of, kind=kind: judged_queue(kind, *of) for kind in ("generator", "exponential")
-        }
+        judged = {f"M/G/k, {kind}": lambda *of, kind=kind: judged_queue(kind, *of) for kind in kinds}
     rows = []
     for name, judge in judged.items():
         for count in map(int, servers.split(",")):

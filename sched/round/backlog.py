@@ -27,7 +27,7 @@ STRETCHES: Final = 12
 """Stretches into which the others fall: each is a sixteenth of the run."""
 T_QUANTILES: Final = {11: 2.200985160082949, 10: 2.2281388519649385}
 """Student's t at 97.5 %, by degrees of freedom: of a mean over the stretches, and of a regression."""
-FIRST_CHECK: Final = 1500
+FIRST_CHECK: Final = 3000
 """Arrivals after which a run is judged for the first time; then after twice as many, and so on.
 
 Few looks, far apart: each has its chance of a false alarm, and one at every round would have thousands.

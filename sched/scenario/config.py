@@ -256,7 +256,7 @@ class Stop(Section, frozen=True):
     saturation
         Whether to stop, with status ``overloaded``, once more than half a per cent of what arrives piles up for certain
         (drift): where generated jobs keep arriving, and all of the window are there and not all done. It is judged
-        after 1,500 arrivals, then each time that their number has doubled. Not where allocations are replayed.
+        after 3,000 arrivals, then each time that their number has doubled. Not where allocations are replayed.
     """
 
     window: tuple[Count, Count] | None = None

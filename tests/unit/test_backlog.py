@@ -25,7 +25,7 @@ def watched(arrivals: int, active: object, waiting: object, *, rate: float | Non
 
 
 def test_what_stays_of_every_batch_is_the_drift() -> None:
-    backlog = watched(3000, lambda n: n // 4, lambda n: n // 4)
+    backlog = watched(3100, lambda n: n // 4, lambda n: n // 4)
     assert backlog.drift is not None
     assert backlog.drift.share == pytest.approx(0.25, abs=1e-3)
     assert backlog.drift.high - backlog.drift.low < 0.01
@@ -66,8 +66,8 @@ def test_memory_does_not_grow_and_samples_stay_evenly_apart() -> None:
 
 
 def test_a_later_judgement_takes_back_an_earlier_one() -> None:
-    wave = watched(6200, lambda n: min(n, 3000) // 5, lambda n: min(n, 3000) // 5)
-    assert watched(3000, lambda n: n // 5, lambda n: n // 5).overloaded
+    wave = watched(12_400, lambda n: min(n, 6000) // 5, lambda n: min(n, 6000) // 5)
+    assert watched(6100, lambda n: n // 5, lambda n: n // 5).overloaded
     assert not wave.overloaded
 
 
@@ -90,7 +90,7 @@ def test_arrivals_at_even_distances_leave_nothing_to_regress_on() -> None:
 
 
 def test_queues_below_their_load_run_on_and_those_above_it_are_found() -> None:
-    below, above = ([judged_queue("generator", 32, load, 3, seed) for seed in range(10)] for load in (0.9, 1.4))
+    below, above = ([judged_queue("generator", 32, load, 2, seed) for seed in range(10)] for load in (0.9, 1.4))
     assert sum(run[-1].overloaded for run in below) == 0
     assert sum(run[-1].overloaded for run in above) == 10
 
@@ -108,14 +108,14 @@ def test_the_study_knows_how_long_its_jobs_last() -> None:
 def test_the_rule_errs_no_more_often_than_is_written(kind: str, servers: int) -> None:
     """Bounds of the page `What a mean is worth`, with room for 100 runs each."""
     at = {
-        load: rates([judged_queue(kind, servers, load, 4, seed) for seed in range(1000, 1100)], load)
+        load: rates([judged_queue(kind, servers, load, 3, seed) for seed in range(1000, 1100)], load)
         for load in (0.8, 0.95, 1.0, 1.2, 1.4)
     }
     assert at[0.8][-1].overloaded == 0.0
     assert at[0.95][-1].overloaded <= 0.05
     assert at[1.0][-1].overloaded <= 0.2
     assert at[1.2][-1].overloaded >= 0.97
-    assert at[1.4][1].overloaded >= 0.97
+    assert at[1.4][0].overloaded >= 0.97
     for load in (1.2, 1.4):
         assert all(each.covered >= 0.85 for each in at[load])
 
@@ -123,7 +123,7 @@ def test_the_rule_errs_no_more_often_than_is_written(kind: str, servers: int) ->
 @pytest.mark.nightly
 def test_the_rule_holds_in_this_simulator() -> None:
     at = {
-        load: rates([judged_run(108, load, 2, seed) for seed in range(1000, 1020)], load) for load in (0.9, 1.0, 1.25)
+        load: rates([judged_run(108, load, 1, seed) for seed in range(1000, 1020)], load) for load in (0.9, 1.0, 1.25)
     }
     assert at[0.9][-1].overloaded <= 0.05
     assert at[1.0][-1].overloaded <= 0.25
@@ -133,7 +133,7 @@ def test_the_rule_holds_in_this_simulator() -> None:
 
 CROWDED = {
     "policy.name": "fifo", "workload.jobs": 0, "workload.scale_factors": "single", "workload.scale_factor_cap": 0,
-    "timing.round_s": 3600.0, "stop.window": [1400, 1450], "output.trace": False,
+    "timing.round_s": 3600.0, "stop.window": [2900, 2950], "output.trace": False,
 }  # fmt: skip
 
 
@@ -148,7 +148,7 @@ def test_a_run_past_saturation_ends_as_overloaded_with_a_bound_of_its_whole_wind
     assert summary["censored"]
     assert summary["window_done"] < summary["window_jobs"] == 50
     assert summary["jobs_arrived"] >= FIRST_CHECK
-    ages_s = [summary["sim_time_s"] - job["arrival_s"] for job in run.jobs.values() if 1400 <= job["job_id"] < 1450]
+    ages_s = [summary["sim_time_s"] - job["arrival_s"] for job in run.jobs.values() if 2900 <= job["job_id"] < 2950]
     if summary["avg_jct_s"] is None:
         assert summary["avg_jct_lower_bound_s"] == pytest.approx(np.mean(ages_s))
     assert "Infinity" not in (tmp_path / "run" / "run.json").read_text()
@@ -169,7 +169,7 @@ def test_an_overloaded_run_ends_the_same_every_time_and_only_where_it_is_asked_t
 
 @pytest.mark.thorough
 def test_a_run_that_keeps_up_completes_its_window_and_does_not_drift() -> None:
-    chosen = {**CROWDED, "cluster.gpus": {"v100": 20}, "cluster.gpus_per_node": {}, "workload.rate_per_hour": 0.8}
-    outcome = simulate(load_scenario("toy", {**chosen, "stop.window": [1500, 1550]}), None)
+    chosen = {**CROWDED, "cluster.gpus": {"v100": 60}, "cluster.gpus_per_node": {}, "workload.rate_per_hour": 2.4}
+    outcome = simulate(load_scenario("toy", {**chosen, "stop.window": [3200, 3250]}), None)
     assert outcome.status == "complete"
     assert outcome.summary["drift"]["low"] < 0.005

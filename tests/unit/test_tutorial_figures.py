@@ -37,8 +37,7 @@ class Seen:
 
 
 def seen(folder: Path, policy: str, rate: float) -> Seen:
-    chosen = {"policy.name": policy, "workload.rate_per_hour": rate, "stop.saturation": False}
-    simulate(load_scenario("philly", chosen), folder)
+    simulate(load_scenario("philly", {"policy.name": policy, "workload.rate_per_hour": rate}), folder)
     jobs, rounds = read_table(folder / "jobs.parquet"), read_table(folder / "rounds.parquet")
     order = np.argsort(jobs["job_id"].to_numpy())
     arrival, completion, jct = (
