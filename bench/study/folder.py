@@ -22,6 +22,7 @@ from phasewise.bench.study.grid import expanded
 from phasewise.bench.study.points import Point, asdict_of, point_hash
 from phasewise.bench.study.records import PLAN, Attempt, Plan, Planned, read_attempt
 from phasewise.bench.study.toml_text import document
+from phasewise.profiling.artefacts.run_json import RENAMED
 from phasewise.profiling.artefacts.sinks import write_atomically
 from phasewise.profiling.errors import cannot_write
 from phasewise.sched.scenario.config import Limits
@@ -213,9 +214,10 @@ class _Run(msgspec.Struct, frozen=True):
 def _read_run(run: Path) -> _Run | None:
     """Return the `run.json` of a point; None where there is none that can be read."""
     try:
-        return msgspec.json.decode((run / "run.json").read_bytes(), type=_Run)
+        record = msgspec.json.decode((run / "run.json").read_bytes(), type=_Run)
     except (OSError, msgspec.MsgspecError):
         return None
+    return msgspec.structs.replace(record, status=RENAMED.get(record.status, record.status))
 
 
 def _may_go_on(record: _Run, attempt: Attempt | None, limits: Limits) -> bool:

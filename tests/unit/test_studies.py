@@ -13,11 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 from small_studies import HEAD, Here, made, study
 
+from phasewise.bench.cli import studying
 from phasewise.bench.cli.main import main
 from phasewise.bench.study.errors import StudyError
 from phasewise.bench.study.executors.api import Callbacks
 from phasewise.bench.study.folder import StudyFolder
-from phasewise.bench.study.points import point_hash
+from phasewise.bench.study.perform import perform
+from phasewise.bench.study.points import point_hash, points_of
 from phasewise.bench.study.records import read_attempt
 from phasewise.bench.study.status import status_record
 from phasewise.bench.study.study import run_study
@@ -252,6 +254,26 @@ def test_the_built_in_studies_are_listed(capsys: pytest.CaptureFixture[str]) -> 
     listed = {each["name"]: each for each in json.loads(capsys.readouterr().out)}
     assert {"gavel-fig9", "gavel-fig10", "gavel-fig11", "fgd-fig7", "fgd-fig9", "alibaba-load"} <= set(listed)
     assert (listed["gavel-fig9"]["points"], listed["fgd-fig7"]["kind"]) == (108, "inflate")
+
+
+def test_who_watches_sees_every_change_until_all_is_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    definition, folder = study(tmp_path, SEEDS), StudyFolder(tmp_path / "it")
+    points = points_of(definition)
+    left = list(points)
+
+    def next_point(seconds: float) -> None:
+        if seconds == studying.WATCH_S:  # others wait, too
+            point = left.pop(0)
+            perform(point, folder.run_path(point.name), lambda: False)
+
+    with folder.held():
+        folder.write_plan(definition, points)
+        monkeypatch.setattr(studying.time, "sleep", next_point)
+        assert called("study", "status", tmp_path / "it", "--watch") == 0
+    said = [line.partition(" (")[0] for line in capsys.readouterr().out.splitlines()]
+    assert said == [f"small: {count} of 2 points done" for count in (0, 1, 2)]
 
 
 # -- processes -------------------------------------------------------------------------------------------------------

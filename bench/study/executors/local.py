@@ -296,7 +296,7 @@ def _kinds_of(points: Sequence[Point]) -> list[Point]:
     """Return one point of each kind of compiled code: the same policy, solver, placement and machines."""
     kinds: dict[str, Point] = {}
     for point in points:
-        what = {key: point.resolved.get(key) for key in ("policy", "solver", "placement", "timing")}
+        what = {key: point.resolved.get(key) for key in ("policy", "solver", "placement", "timing", "migration")}
         if point.kind == "inflate":
             what = {"placement": point.resolved["setting"]["placement"]}
         kinds.setdefault(msgspec.json.encode(what).decode(), point)
