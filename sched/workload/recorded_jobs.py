@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import pyarrow as pa
@@ -123,13 +123,18 @@ class RecordedJobs:
             table = self._store.block(index, sorted({*_REQUEST, "job_type", "gpu_type", "duration_s"}))
             table = table.slice(0, self._count - index * BLOCK)
             table = table.append_column("has_duration", table.column("duration_s").is_valid())
-            for names, counter, make in ((_KIND, kinds, Kind), (_REQUEST, requests, _request)):
-                grouped = table.group_by(list(names), use_threads=False).aggregate([([], "count_all")])
-                columns = [grouped.column(name).to_pylist() for name in names]
-                counts = grouped.column("count_all").to_pylist()
-                for values, count in zip(zip(*columns, strict=True), counts, strict=True):
-                    counter[make(*values)] += count
+            for values, count in _grouped(table, _KIND):
+                kinds[Kind(*values)] += count
+            for values, count in _grouped(table, _REQUEST):
+                requests[_request(*values)] += count
         return dict(kinds), dict(requests)
+
+
+def _grouped(table: pa.Table, names: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], int]]:
+    """Yield every combination of values of some columns, with its number of rows."""
+    grouped = table.group_by(list(names), use_threads=False).aggregate([([], "count_all")])
+    columns = [grouped.column(name).to_pylist() for name in names]
+    yield from zip(zip(*columns, strict=True), grouped.column("count_all").to_pylist(), strict=True)
 
 
 def _request(cpu_milli: int, gpu_milli: int, gpus: int, gpu_spec: str | None, memory_mib: int) -> Request:
