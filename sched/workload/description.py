@@ -227,7 +227,7 @@ def _by_day(arrival_s: Floats, duration_s: Floats, gpus: Floats) -> Floats:
     found = found + np.bincount(first, gpus * ((first + 1) * DAY_S - start_s), minlength=days)
     found = found + np.bincount(last, gpus * (end_s - last * DAY_S), minlength=days)
     begin, end = (np.bincount(day, gpus * DAY_S, minlength=days + 1) for day in (first + 1, last))
-    whole: Floats = found + np.cumsum(begin - end)[:days]
+    whole: Floats = np.asarray(found + np.cumsum(begin - end)[:days], np.float64)
     return whole
 
 

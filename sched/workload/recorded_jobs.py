@@ -123,15 +123,15 @@ class RecordedJobs:
             table = self._store.block(index, sorted({*_REQUEST, "job_type", "gpu_type", "duration_s"}))
             table = table.slice(0, self._count - index * BLOCK)
             table = table.append_column("has_duration", table.column("duration_s").is_valid())
-            for values, count in _counted(table, _KIND):
+            for values, count in _grouped(table, _KIND):
                 kinds[Kind(*values)] += count
-            for values, count in _counted(table, _REQUEST):
+            for values, count in _grouped(table, _REQUEST):
                 requests[_request(*values)] += count
         return dict(kinds), dict(requests)
 
 
-def _counted(table: Any, names: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], int]]:
-    """Yield each combination of values in the columns ``names``, and in how many rows it stands."""
+def _grouped(table: pa.Table, names: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], int]]:
+    """Yield every combination of values of some columns, with its number of rows."""
     grouped = table.group_by(list(names), use_threads=False).aggregate([([], "count_all")])
     columns = [grouped.column(name).to_pylist() for name in names]
     yield from zip(zip(*columns, strict=True), grouped.column("count_all").to_pylist(), strict=True)

@@ -1,7 +1,8 @@
 """Trace formats by name.
 
 A format is a class decorated by `register_format` in a module of `phasewise.sched.workload.formats`, or one that an
-entry point of the group ``phasewise.formats`` names. Modules there must be cheap to import: listing imports them all.
+entry point of the group ``phasewise.formats`` names. Modules there must be cheap to import, because listing imports
+them all.
 """
 
 from __future__ import annotations
