@@ -29,6 +29,10 @@ class Record:
     ----------
     solver
         The name it was asked for by.
+    family, types
+        Of the last problem: a tape is of one policy on one cluster, so they are those of all but a few at most.
+    jobs
+        Jobs of every problem it was given.
     build_ms, solve_ms
         CPU milliseconds of every problem it was given, solved or not.
     lost
@@ -42,6 +46,9 @@ class Record:
     """
 
     solver: str
+    family: str = ""
+    jobs: list[int] = field(default_factory=list)
+    types: int = 0
     build_ms: list[float] = field(default_factory=list)
     solve_ms: list[float] = field(default_factory=list)
     iterations: list[int] = field(default_factory=list)
@@ -74,8 +81,10 @@ class Record:
         short = problem.better(best_bound, solution.objective)
         self.lost.append(problem.gap(best_bound, solution.x) if short else 0.0)
 
-    def timed(self, timer: PhaseTimer) -> None:
-        """Note what the last problem cost."""
+    def timed(self, problem: AllocationProblem, timer: PhaseTimer) -> None:
+        """Note what the last problem was, and what it cost."""
+        self.family, self.types = problem.family, problem.types
+        self.jobs.append(problem.jobs)
         cpu_s = timer.take().phases_cpu_s
         self.build_ms.append(cpu_s.get(Phase.LP_BUILD, 0.0) * MILLISECONDS)
         self.solve_ms.append(cpu_s.get(Phase.LP_SOLVE, 0.0) * MILLISECONDS)
@@ -85,7 +94,11 @@ class Record:
         total = [build + solve for build, solve in zip(self.build_ms, self.solve_ms, strict=True)]
         return {
             "solver": self.solver,
+            "family": self.family,
+            "jobs_median": _quantile(self.jobs, 0.5),
+            "types": self.types,
             "rounds": len(total),
+            "cold_ms": total[0] if total else None,
             "build_ms_median": _quantile(self.build_ms, 0.5),
             "solve_ms_median": _quantile(self.solve_ms, 0.5),
             "total_ms_median": _quantile(total, 0.5),
@@ -158,7 +171,7 @@ def replay(
                 record.infeasible += 1
             elif solution is not None:
                 solutions.append((record, solution))
-            record.timed(timer)
+            record.timed(problem, timer)
         _note(problem, solutions)
         done(index + 1)
     return [record for record, _, _ in opened]

@@ -12,7 +12,6 @@ from phasewise.bench.study.costs import Costs
 from phasewise.bench.study.definition import Definition
 from phasewise.bench.study.executors.api import Callbacks, Executor
 from phasewise.bench.study.folder import State, StudyFolder
-from phasewise.bench.study.page import write_page
 from phasewise.bench.study.points import Point, points_of, require_names
 from phasewise.bench.study.table import write_table
 from phasewise.reports.errors import ReportError
@@ -89,8 +88,18 @@ def run_study(
             states = [folder.state(point) for point in task.points]
             write_table(folder, states)
         draw(definition, folder, tell.say)
-        write_page(folder, definition.study.name, states)
+        _write_page(folder, tell.say)
     return states
+
+
+def _write_page(folder: StudyFolder, say: Callable[[str], None]) -> None:
+    """Write the study's page; where that cannot be, say so: its points and its table are what counts."""
+    from phasewise.reports import study_page
+
+    try:
+        study_page.write(folder.path)
+    except ReportError as error:
+        say(f"no page: {error}")
 
 
 def draw(definition: Definition, folder: StudyFolder, say: Callable[[str], None]) -> list[Path]:

@@ -63,7 +63,8 @@ from phasewise.bench.cli.values import Integer, Number
 @click.option(
     "-q", "--quiet", is_flag=True, help="No progress on standard error, only warnings; every file is written in full."
 )
-def command(out: Path, overwrite: bool, quiet: bool, **given: Any) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print run.json instead of the last figures, for machines.")
+def command(out: Path, *, overwrite: bool, quiet: bool, as_json: bool, **given: Any) -> None:
     """Fill a cluster with the pods of a list, one after another, and record what a placement leaves unusable.
 
     Nothing departs. Writes curves.csv, placements.parquet and run.json, and prints the last figures.
@@ -75,5 +76,8 @@ def command(out: Path, overwrite: bool, quiet: bool, **given: Any) -> None:
     setting = Setting(compiled=not given.pop("numpy_form"), **given)
     summary = perform(setting, out, quiet=quiet, overwrite=overwrite)
     with shown_if_possible(out):
+        if as_json:
+            click.echo((out / "run.json").read_bytes(), nl=False)
+            return
         console().print(summary_table(setting, summary))
         click.echo(f"inflation: {out}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -17,7 +18,8 @@ NAME = "report.html"
     metavar="FILE.html",
     help=f"Where to write; {NAME} in the run directory for one run, in the current folder for several.",
 )
-def command(runs: tuple[Path, ...], out: Path | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print the path of the report as JSON, for machines.")
+def command(runs: tuple[Path, ...], out: Path | None, *, as_json: bool) -> None:
     """Write an HTML report of run directories: phases, time per round, solver statistics, cluster metrics."""
     from phasewise.reports.html import write_report
     from phasewise.reports.run_directory import load_run
@@ -26,4 +28,4 @@ def command(runs: tuple[Path, ...], out: Path | None) -> None:
     if out is None:
         out = loaded[0].path / NAME if len(loaded) == 1 else Path(NAME)
     write_report(loaded, out)
-    click.echo(f"report: {out}")
+    click.echo(json.dumps(str(out)) if as_json else f"report: {out}")

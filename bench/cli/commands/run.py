@@ -13,7 +13,8 @@ from phasewise.bench.cli.options import Overrides, run_options, scenario_options
 @scenario_options
 @run_options
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint of the run in --out DIR.")
-def command(scenario: str, overrides: Overrides, out: Path | None, quiet: bool, overwrite: bool, resume: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print run.json instead of the summary, for machines.")
+def command(scenario: str, overrides: Overrides, out: Path | None, **asked: bool) -> None:
     """Simulate SCENARIO, a built-in name or a TOML file, and write a run directory.
 
     The summary and the phase table go to standard output. Standard error shows the progress: a bar on a terminal,
@@ -25,8 +26,11 @@ def command(scenario: str, overrides: Overrides, out: Path | None, quiet: bool, 
     from phasewise.reports.terminal import render_summary
     from phasewise.sched.scenario.loading import load_scenario
 
-    path = perform(load_scenario(scenario, overrides), out, quiet=quiet, overwrite=overwrite, resume=resume)
-    run = load_run(path)
+    as_json = asked.pop("as_json")
+    path = perform(load_scenario(scenario, overrides), out, **asked)
     with shown_if_possible(path):
-        render_summary(run, console())
+        if as_json:
+            click.echo((path / "run.json").read_bytes(), nl=False)
+            return
+        render_summary(load_run(path), console())
         click.echo(f"run directory: {path}")
