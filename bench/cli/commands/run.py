@@ -26,10 +26,10 @@ def command(scenario: str, overrides: Overrides, out: Path | None, **asked: bool
     from phasewise.reports.terminal import render_summary
     from phasewise.sched.scenario.loading import load_scenario
 
-    as_json = asked.pop("as_json")
-    path = perform(load_scenario(scenario, overrides), out, **asked)
+    quiet, overwrite, resume = asked["quiet"], asked["overwrite"], asked["resume"]
+    path = perform(load_scenario(scenario, overrides), out, quiet=quiet, overwrite=overwrite, resume=resume)
     with shown_if_possible(path):
-        if as_json:
+        if asked["as_json"]:
             click.echo((path / "run.json").read_bytes(), nl=False)
             return
         render_summary(load_run(path), console())
