@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from phasewise.reports.errors import RunDirectoryError
 from phasewise.sched.errors import ResumeError, ScenarioError
 from phasewise.sched.scenario.loading import load_scenario
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "howto" / "use-from-python.md"
 SMALL = {"policy.name": "fifo", "workload.jobs": 6}
 
 
@@ -33,6 +36,18 @@ def test_a_run_is_that_of_the_command(tmp_path: Path) -> None:
     assert (tmp_path / "ours" / "lines.log").read_bytes().count(b"EVENT") == (
         (tmp_path / "theirs" / "lines.log").read_bytes().count(b"EVENT")
     )
+
+
+def test_the_page_s_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for block in re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL):
+        exec(block, names)
+    assert names["page"] == Path("runs/fifo/report.html")
+    np.testing.assert_array_equal(names["same"].jobs["jct_s"], names["jct"])
+    assert len(names["study"].table["point"]) == 4
+    assert all(path.is_file() for path in names["files"])
+    assert names["solution"].objective == pytest.approx(2.0)
 
 
 def test_figures_and_columns_go_by_name(tmp_path: Path) -> None:
