@@ -17,7 +17,7 @@ from small_runs import Job, Run, perform, plain_rates, run_trace, trace_scenario
 from phasewise.profiling.artefacts.sinks import ListSink
 from phasewise.profiling.errors import OutputError
 from phasewise.profiling.phases import PHASES, PhaseTimer
-from phasewise.sched import simulate as simulation_module
+from phasewise.sched import building
 from phasewise.sched.errors import RunFailedError, ScenarioError
 from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.simulate import Callbacks, Progress, simulate
@@ -347,9 +347,9 @@ class Failing:
 def test_a_solver_that_fails_ends_the_run_and_what_was_computed_is_saved(
     answers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = simulation_module.open_solver
+    opened = building.open_solver
     once = lru_cache(lambda: Failing(answers, opened("highs-direct", {}, PhaseTimer()).solve))
-    monkeypatch.setattr(simulation_module, "open_solver", lambda *chosen: once())
+    monkeypatch.setattr(building, "open_solver", lambda *chosen: once())
     with pytest.raises(RunFailedError, match="nobody could solve this; what was computed is saved in") as told:
         simulate(load_scenario("toy"), tmp_path / "out")
     rounds = told.value.round_index

@@ -50,8 +50,7 @@ def test_a_study_leaves_a_run_directory_for_every_point_and_its_own_files(tmp_pa
     assert tomllib.loads((tmp_path / "it" / "study.toml").read_text())["grid"] == {"seed": [0, 1]}
     assert pq.read_table(tmp_path / "it" / "table.parquet").num_rows == 2
     page = (tmp_path / "it" / "index.html").read_text()
-    assert "2 of 2 points done (2 complete)" in page
-    assert [f'href="points/{point.name}/run.json"' in page for point in did] == [True, True]
+    assert all(f"points/{point.name}/run.json" in page for point in did)
 
 
 def test_what_is_done_is_not_run_again_and_more_seeds_run_alone(tmp_path: Path) -> None:
