@@ -59,9 +59,11 @@ def test_a_tape_of_the_first_version_is_still_read() -> None:
         assert ours.family == theirs.family
         assert ours.keys is None
         for name, value in theirs.stated().items():
-            if name != "keys":
+            if isinstance(value, np.ndarray) and name != "keys":
                 # another processor rounds the exponentials of the instances otherwise, in their last bit
-                assert ours.stated()[name] == pytest.approx(value, rel=1e-14)
+                np.testing.assert_allclose(ours.stated()[name], value, rtol=1e-14)
+            elif name != "keys":
+                assert ours.stated()[name] == value
 
 
 def test_keys_and_teams_are_recorded(tmp_path: Path) -> None:
