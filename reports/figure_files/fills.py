@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from phasewise.reports.figure_files.model import Axis, Figure, Floats, Panel, Series
-from phasewise.reports.figure_files.seeds import t_interval
+from phasewise.reports.figure_files.seeds import mean_of_seeds
 from phasewise.reports.figure_files.sources import FillGroup, Sources, few_enough
 from phasewise.reports.palette import cycle_colour
 
@@ -51,7 +51,7 @@ def _mean(group: FillGroup, shown: Callable[[Curves], Floats], colour: str) -> S
     loads = [curves["arrived_load_pct"] for curves in group.curves]
     common = loads[0][np.logical_and.reduce([np.isin(loads[0], each) for each in loads])]
     values = np.array([shown(curves)[np.isin(load, common)] for load, curves in zip(loads, group.curves, strict=True)])
-    ends = [t_interval(column) for column in values.T]
+    ends = [mean_of_seeds(column) for column in values.T]
     return Series(
         group.label,
         common,

@@ -7,22 +7,18 @@ from typing import Final
 
 import numpy as np
 
-from phasewise.profiling.stats import LEVEL, Interval
+from phasewise.profiling.stats import LEVEL, Interval, t_interval
 from phasewise.reports.figure_files.model import CENSORED, COMPLETE, OVERLOADED, Floats
 from phasewise.reports.figure_files.studies import Study
 
 _UNFINISHED: Final = frozenset({"stopped", "interrupted", "failed"})
 
 
-def t_interval(values: Floats, level: float = LEVEL) -> Interval:
+def mean_of_seeds(values: Floats, level: float = LEVEL) -> Interval:
     """Return the mean of (n,) values between the ends of its Student interval, NaN for one value alone."""
-    from scipy.special import stdtrit  # noqa: PLC0415  (scipy takes long to import)
-
-    mean = float(values.mean())
     if len(values) < 2:
-        return Interval(np.nan, mean, np.nan)
-    margin = float(stdtrit(len(values) - 1, 0.5 + level / 2) * values.std(ddof=1) / len(values) ** 0.5)
-    return Interval(mean - margin, mean, mean + margin)
+        return Interval(np.nan, float(values.mean()), np.nan)
+    return t_interval(values, level)
 
 
 def row_states(study: Study) -> list[str]:

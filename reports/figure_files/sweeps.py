@@ -19,7 +19,7 @@ from phasewise.reports.figure_files.model import (
     Panel,
     Series,
 )
-from phasewise.reports.figure_files.seeds import row_states, t_interval, worst
+from phasewise.reports.figure_files.seeds import mean_of_seeds, row_states, worst
 from phasewise.reports.figure_files.sources import Sources, few_enough
 from phasewise.reports.figure_files.studies import RATE, Group, Study
 from phasewise.reports.palette import cycle_colour
@@ -94,7 +94,7 @@ def _line(study: Study, group: Group, colour: str, label: str) -> Series:
     points = [rows[(rate[rows] == at) & np.isfinite(value[rows])] for at in np.unique(rate[rows])]
     points = [of for of in points if len(of)]
     state = [worst([states[row] for row in of]) for of in points]
-    ends = [t_interval(value[of]) for of in points]
+    ends = [mean_of_seeds(value[of]) for of in points]
     clean = np.array([each == COMPLETE for each in state])
     return Series(
         label,

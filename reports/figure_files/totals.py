@@ -21,7 +21,7 @@ from phasewise.reports.figure_files.model import (
     Panel,
     Series,
 )
-from phasewise.reports.figure_files.seeds import row_states, t_interval, worst
+from phasewise.reports.figure_files.seeds import mean_of_seeds, row_states, worst
 from phasewise.reports.figure_files.sources import Sources, few_enough, unique
 from phasewise.reports.figure_files.studies import Study
 from phasewise.reports.run_directory import Run
@@ -150,7 +150,7 @@ def _panel(key: str, title: str, bars: Sequence[_Bar], column: str, each: float)
         there = np.isfinite(values)
         if there.any():
             state = worst([state for state, known in zip(bar.states, there, strict=True) if known])
-            points.append((index, t_interval(values[there]), state, int(there.sum()), len(values)))
+            points.append((index, mean_of_seeds(values[there]), state, int(there.sum()), len(values)))
     if not points:
         return Panel(key, "", Axis(""), Axis(title), [])
     clean = np.array([state == COMPLETE for _, _, state, _, _ in points])
