@@ -74,7 +74,7 @@ def problems(
 ) -> Iterator[AllocationProblem]:
     """Yield consecutive problems; ``form`` is one of `FORMS` or `TIMED_FORMS`.
 
-    Ten jobs, or a fiftieth of few, come and go a round. With a switching term, what is in force is the answer of the
+    Ten jobs, or a fiftieth of few, come and go a round. With a movement cost, what is in force is the answer of the
     backend ``mover`` to the round before.
     """
     churn = max(1, min(10, jobs // 50))

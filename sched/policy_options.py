@@ -32,7 +32,7 @@ class PolicyOptions(msgspec.Struct, frozen=True, kw_only=True):
         What an hour of a GPU of each of ``worker_types`` costs; empty where no prices are given.
     move_weight
         What a second of migration of one job, out of J, weighs in a max-min objective, times J: the scenario's weight
-        over the round's length, 1/s; 0 leaves the cost of moving out of the objective.
+        over the round's length, 1/s; 0 leaves the movement cost out of the objective.
     seed
         Seed of the policy's own draws.
     worker_types

@@ -156,7 +156,7 @@ def carried(last: SolvedBasis, source: Ints, problem: MaxMinProblem, lp: LinearP
     problem, lp
         This round's.
     rises
-        With a switching term: whether the common gain is expected to rise; None leaves everything as it was.
+        With a movement cost: whether the common gain is expected to rise; None leaves everything as it was.
     """
     jobs, types = lp.shape
     stays = source >= 0
@@ -180,7 +180,7 @@ def carried(last: SolvedBasis, source: Ints, problem: MaxMinProblem, lp: LinearP
 
 
 def level_rises(last: SolvedBasis, source: Ints, problem: MaxMinProblem) -> bool | None:
-    """Return whether the common gain will rise, or None where it does not matter: no switching term, or no scarcity.
+    """Return whether the common gain will rise, or None where it does not matter: no movement cost, or no scarcity.
 
     It rises where what has become free is worth more, at the last prices, than what the arrivals need.
     """

@@ -1,7 +1,7 @@
 """A starting point for the simplex method: every job on one type, all at the same level. Stateless and cheap.
 
 Where capacity does not bind, this is already optimal and the solver only confirms it; elsewhere it saves most of the
-iterations of a start from nothing. A switching term is not heeded, the vertex being feasible all the same: to start
+iterations of a start from nothing. A movement cost is not heeded, the vertex being feasible all the same: to start
 where nothing moves took longer (164 instead of 90 ms at 1,700 jobs, 28 instead of 19 at 300). The solver's answer is
 judged as any other: a bad start costs time, not truth.
 """

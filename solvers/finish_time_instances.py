@@ -33,7 +33,7 @@ class Age(StrEnum):
 def random_finish_times(
     seed: int, jobs: int, types: int, traits: Collection[Trait] = (), ages: Collection[Age] = ()
 ) -> FinishTimeProblem:
-    """Return the instance of this seed, size (J, W) and traits; those with a cost of moving leave it out."""
+    """Return the instance of this seed, size (J, W) and traits; those with a movement cost leave it out."""
     base = random_problem(seed, jobs, types, traits)
     rng = np.random.default_rng([seed, jobs, types, 1])
     fastest = base.usable_gain.max(axis=1)

@@ -24,7 +24,7 @@ DEFAULTS: Final[Mapping[str, object]] = {
     "presolve": "off",  # 0.3 ms of 1.0 at 43 jobs x 3 types
     "simplex_strategy": 4,  # primal: the starting points of `phasewise.solvers.crash` are primal feasible
     "simplex_scale_strategy": 0,  # the LP is scaled already
-    "primal_feasibility_tolerance": 1e-9,  # at 1e-7, projecting the answer to a round with a cost of moving lost 8e-10
+    "primal_feasibility_tolerance": 1e-9,  # at 1e-7, projecting the answer to a round with a movement cost lost 8e-10
     "dual_feasibility_tolerance": 1e-10,  # at 1e-7, jobs in units decades apart lost up to 2e-7; it costs no iteration
 }
 _TELLS_RAY: Final[Mapping[str, object]] = {"solver": "simplex", "simplex_strategy": 1, "presolve": "off"}

@@ -21,7 +21,7 @@ class Trait(StrEnum):
     """What makes an instance hard, or just special; any of them may be combined."""
 
     ZEROS = "zeros"  # a third of the pairs cannot run
-    STUCK = "stuck"  # one job cannot run anywhere: the least gain is 0
+    STUCK = "stuck"  # one job cannot run anywhere: the least effective throughput is 0
     TIES = "ties"  # each job gains the same on every type
     DUPLICATES = "duplicates"  # half of the jobs are equal
     FRACTIONAL = "fractional"  # jobs of a tenth to three quarters of a GPU
@@ -33,7 +33,7 @@ class Trait(StrEnum):
     TINY = "tiny"  # gains of about 1e-9
     UNITS = "units"  # every job in its own unit: gains over six decades
     MASKED = "masked"  # allowed is stated, and differs from gain > 0
-    CANONICAL = "canonical"  # the mean gain counts with weight 1e-3
+    CANONICAL = "canonical"  # the mean effective throughput counts with weight 1e-3
     SWITCHING = "switching"  # leaving a previous allocation costs, by job
     SWITCHING_BY_PAIR = "switching_by_pair"  # the same by job and type, some pairs free and some dear
 
@@ -122,7 +122,7 @@ class ChurnedRound(NamedTuple):
     Attributes
     ----------
     problem
-        Without a switching term; see `with_switching`. Its keys are the jobs' ids.
+        Without a movement cost; see `with_switching`. Its keys are the jobs' ids.
     came_from
         (J,) each job's row in the round before, -1 for one that has just arrived.
     migration

@@ -1,4 +1,4 @@
-"""What the cost of moving changes: moves, completion times, utilisation, with it and without.
+"""What the movement cost changes: moves, completion times, utilisation, with it and without.
 
 ``python -P -m phasewise.bench.series.moving`` runs scenario `alibaba` both ways with three seeds and prints means over
 seeds with their standard deviations.
@@ -18,7 +18,7 @@ CASES: Final = (
     ("in progress, order and objective", {"migration.enabled": "true"}),
 )
 HEAD: Final = (
-    "cost of moving",
+    "movement cost",
     "moves a round",
     "GPU hours lost a round",
     "average JCT, h",
@@ -33,7 +33,7 @@ HEAD: Final = (
 @click.option("--seeds", default="0,1,2", show_default=True)
 @click.option("--window", default="1700:2000", show_default=True, help="Jobs whose completion times count.")
 def main(scenario: str, seeds: str, window: str) -> None:
-    """Measure what the cost of moving changes."""
+    """Measure what the movement cost changes."""
     rows = []
     for label, overrides in CASES:
         chosen = {"stop.window": window, "output.trace": "false", **overrides}
@@ -51,7 +51,7 @@ def main(scenario: str, seeds: str, window: str) -> None:
         )
         click.echo(" | ".join(rows[-1]), err=True)
     head = [
-        "cost of moving",
+        "movement cost",
         "moves a round",
         "GPU hours lost a round",
         "average JCT, h",

@@ -327,7 +327,7 @@ def _unlike(last: SolvedBasis, source: Ints, problem: AllocationProblem) -> Rebu
 def _carried_starts(
     last: SolvedBasis, source: Ints, problem: MaxMinProblem, lp: LinearProgram, near: Bools | None
 ) -> Iterator[_Start]:
-    """Yield the last basis; with a switching term for the way the level is expected to go, then for the other way."""
+    """Yield the last basis; with a movement cost for the way the level is expected to go, then for the other way."""
 
     def start(cap: int) -> _Start:
         basis = carried(last, source, problem, lp, rises)

@@ -96,7 +96,7 @@ def water_level(gain: Floats, scale_factor: Floats, capacity: float) -> float:
 def _sticky(gain: Floats, switching: Switching | None) -> Floats:
     """Return (J, W) what each type offers a job, less the share of a round that going there loses.
 
-    A problem's cost of moving is a mean over the jobs: times J it is the share of a round.
+    A problem's movement cost is a mean over the jobs: times J it is the share of a round.
     """
     if switching is None or gain.shape[0] == 0:
         return gain
@@ -115,7 +115,7 @@ def _choose(
 ) -> tuple[npt.NDArray[np.intp], Floats]:
     """Return (J,) the type of each job, -1 where it can run nowhere, and (W,) the prices with the best bound.
 
-    Of the assignments on the way, the one with the highest least level, less what moves lose, is kept, and of equal
+    Of the assignments on the way, the one with the highest least gain, less what moves lose, is kept, and of equal
     ones the first.
     """
     size = np.where(capacity > 0.0, capacity, 1.0)
@@ -169,7 +169,7 @@ def _least_costs(gain: Floats, scale_factor: Floats, prices: Floats) -> Floats:
 
 
 def _least_level(kind: npt.NDArray[np.intp], offered: Floats, need: Floats, capacity: Floats) -> float:
-    """Return the least level of any of the k jobs on the types ``kind`` (k,), were every type filled.
+    """Return the least effective throughput of any of the k jobs on the types ``kind`` (k,), were every type filled.
 
     On one type that is the least of its jobs' gains, or, where they cannot all have so much, N_j / sum_i (s_i / a_i):
     then nobody runs all the time, and no sorting is needed to know it.

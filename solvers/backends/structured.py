@@ -108,7 +108,7 @@ class StructuredSession:
             outcome = stated.solve(self._solver, last.prices)
         rebuild = last.doubt if outcome.cold else None
         if rebuild is RebuildReason.STALLED and not outcome.way.startswith("sifting"):
-            rebuild = RebuildReason.FRESH  # nothing was tried warm: few kinds of jobs, or a cost of moving
+            rebuild = RebuildReason.FRESH  # nothing was tried warm: few kinds of jobs, or a movement cost
         if outcome.impossible:
             refuted = Answer(Status.INFEASIBLE, None, outcome.duals, outcome.iterations, rebuild, outcome.way)
             return refuted, Left(outcome.left, RebuildReason.STALLED)

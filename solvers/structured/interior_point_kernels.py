@@ -64,8 +64,8 @@ class Program(NamedTuple):
 class Point(NamedTuple):
     """Where the method is: primal variables, slacks, and the duals that belong to them; see `Program`.
 
-    ``y`` (W, J) is what is added (without a switching term all of x), ``k`` (K,) what is kept and ``b = previous - k``;
-    their duals are ``z``, ``zk`` and ``zb``. The slacks ``u`` of gain rows, ``v`` of time rows and ``w`` of
+    ``y`` (W, J) is what is added (without a movement cost all of x), ``k`` (K,) what is kept and ``b = previous - k``;
+    their duals are ``z``, ``zk`` and ``zb``. The slacks ``u`` of throughput rows, ``v`` of time rows and ``w`` of
     capacity rows have the duals ``lam``, ``mu`` and ``price``.
     """
 

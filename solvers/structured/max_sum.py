@@ -17,7 +17,7 @@ from phasewise.profiling.jit.layouts import IntVector, Matrix, Vector
 from phasewise.solvers.structured import max_sum_kernels, price_descent
 from phasewise.solvers.structured.classes import Classes, equal_jobs, group
 from phasewise.solvers.structured.max_sum_kernels import sum_of_values, weigh, worth_of_time, write_shares
-from phasewise.solvers.structured.mixes import Jobs, Mixes
+from phasewise.solvers.structured.mixes import JobValues, Mixes
 from phasewise.solvers.structured.price_descent import OPTIMAL, SPENT, UNBOUNDED, descend
 from phasewise.solvers.structured.price_search import Nearby, State, Turns
 from phasewise.solvers.structured.price_vertex import Basis
@@ -57,9 +57,9 @@ class Program:
     capacity: Vector
 
     @property
-    def jobs(self) -> Jobs:
+    def jobs(self) -> JobValues:
         """The rows, as compiled code takes them."""
-        return Jobs(self.value, self.rate, self.need, self.use)
+        return JobValues(self.value, self.rate, self.need, self.use)
 
     @property
     def fastest(self) -> Vector:

@@ -8,7 +8,7 @@ import numpy as np
 
 from phasewise.profiling.jit.kernel import kernel, loop
 from phasewise.profiling.jit.layouts import Matrix, Vector
-from phasewise.solvers.structured.mixes import NONE, Jobs, Mixes, at, exchange, rate_at, share_of
+from phasewise.solvers.structured.mixes import NONE, JobValues, Mixes, at, exchange, rate_at, share_of
 from phasewise.solvers.structured.price_vertex import TIE, Basis
 
 
@@ -20,7 +20,7 @@ def add_time(x: Matrix, i: int, point: int, much: float) -> None:
 
 
 @kernel(allocates=False)
-def write_shares(jobs: Jobs, mixes: Mixes, basis: Basis, capacity: Vector, x: Matrix) -> None:
+def write_shares(jobs: JobValues, mixes: Mixes, basis: Basis, capacity: Vector, x: Matrix) -> None:
     """Write the time fractions (J, W) at a vertex, fitted to bounds, time and GPUs by no more than rounding."""
     types = capacity.size
     x[:] = 0.0
@@ -59,7 +59,7 @@ def fit_row(x: Matrix, i: int) -> None:
 
 
 @kernel(allocates=False)
-def weigh(jobs: Jobs, mixes: Mixes, prices: Vector, weights: Vector, valued: float) -> None:
+def weigh(jobs: JobValues, mixes: Mixes, prices: Vector, weights: Vector, valued: float) -> None:
     """Write what a unit of each job's needed rate costs (J,): 0 where its mix runs as fast for its own sake.
 
     ``valued`` is 1, or 0 to leave the values of time out of it: what remains proves that rates cannot all be had.
@@ -78,7 +78,7 @@ def weigh(jobs: Jobs, mixes: Mixes, prices: Vector, weights: Vector, valued: flo
 
 
 @kernel(allocates=False)
-def worth_of_time(jobs: Jobs, prices: Vector, weights: Vector, valued: float) -> float:
+def worth_of_time(jobs: JobValues, prices: Vector, weights: Vector, valued: float) -> float:
     """Return sum_i max(0, max_j (v_ij + l_i T_ij - s_i p_j)), the jobs' part of the dual bound; ``valued`` as above."""
     total = 0.0
     for i in range(jobs.use.size):
@@ -92,7 +92,7 @@ def worth_of_time(jobs: Jobs, prices: Vector, weights: Vector, valued: float) ->
 
 
 @kernel(allocates=False)
-def sum_of_values(jobs: Jobs, x: Matrix) -> float:
+def sum_of_values(jobs: JobValues, x: Matrix) -> float:
     """Return sum_ij v_ij x_ij."""
     total = 0.0
     for i in range(x.shape[0]):

@@ -22,7 +22,7 @@ _REACHED: Final = 1.0 - 1e-12  # of the rate that is needed: a point with less i
 _STILL: Final = 1e-12  # relative: what moves less than this along a direction does not move
 
 
-class Jobs(NamedTuple):
+class JobValues(NamedTuple):
     """What the jobs of a program are.
 
     ``value`` (J, W) of all of a job's time on a type, minus infinity where it may not run; ``rate`` (J, W), at least 0;
@@ -49,25 +49,25 @@ def at(row: Vector, point: int) -> float:
 
 
 @loop
-def rate_at(jobs: Jobs, i: int, point: int) -> float:
+def rate_at(jobs: JobValues, i: int, point: int) -> float:
     """Return the rate of job i at a point."""
     return float(jobs.rate[i, point]) if point < jobs.rate.shape[1] else 0.0
 
 
 @loop
-def worth_at(jobs: Jobs, prices: Vector, i: int, point: int) -> float:
+def worth_at(jobs: JobValues, prices: Vector, i: int, point: int) -> float:
     """Return what a unit of time at a point is worth to job i beyond the price of its GPUs."""
     return float(jobs.value[i, point] - jobs.use[i] * prices[point]) if point < prices.size else 0.0
 
 
 @loop
-def reaches(jobs: Jobs, i: int, point: int) -> bool:
+def reaches(jobs: JobValues, i: int, point: int) -> bool:
     """Return whether a point alone gives job i the rate that it needs."""
     return bool(rate_at(jobs, i, point) >= jobs.need[i] * _REACHED)
 
 
 @loop
-def share_of(jobs: Jobs, i: int, upper: int, lower: int) -> float:
+def share_of(jobs: JobValues, i: int, upper: int, lower: int) -> float:
     """Return how much of its time job i spends at ``upper`` when it spends the rest at ``lower``."""
     if lower == NONE:
         return 1.0
@@ -76,7 +76,7 @@ def share_of(jobs: Jobs, i: int, upper: int, lower: int) -> float:
 
 
 @loop
-def best_mix(jobs: Jobs, prices: Vector, i: int) -> tuple[int, int]:
+def best_mix(jobs: JobValues, prices: Vector, i: int) -> tuple[int, int]:
     """Return (upper, lower) of job i's best mix at ``prices``, (NONE, NONE) where no point has the rate it needs."""
     idle = prices.size
     best, most = idle, 0.0
@@ -93,7 +93,7 @@ def best_mix(jobs: Jobs, prices: Vector, i: int) -> tuple[int, int]:
 
 
 @loop
-def faster_point(jobs: Jobs, prices: Vector, i: int, start: int) -> int:
+def faster_point(jobs: JobValues, prices: Vector, i: int, start: int) -> int:
     """Return the faster point that loses least for each unit of rate, the fastest of equals; NONE where none is."""
     best, loss, more = NONE, np.inf, 1.0
     here, slow = worth_at(jobs, prices, i, start), rate_at(jobs, i, start)
@@ -107,7 +107,7 @@ def faster_point(jobs: Jobs, prices: Vector, i: int, start: int) -> int:
 
 
 @loop
-def exchange(jobs: Jobs, mixes: Mixes, i: int, point: int) -> tuple[float, float]:
+def exchange(jobs: JobValues, mixes: Mixes, i: int, point: int) -> tuple[float, float]:
     """Return how much time job i's (upper, lower) points give up, below 0, or gain for a unit of time at ``point``.
 
     The rate stays what it is where there is a lower point. W + 1 stands for running faster than needed: a unit of
@@ -123,7 +123,7 @@ def exchange(jobs: Jobs, mixes: Mixes, i: int, point: int) -> tuple[float, float
 
 
 @loop
-def turned(jobs: Jobs, mixes: Mixes, i: int, point: int) -> tuple[int, int, float]:
+def turned(jobs: JobValues, mixes: Mixes, i: int, point: int) -> tuple[int, int, float]:
     """Return (upper, lower) of job i's next mix when ``point`` comes in, and how much time goes there."""
     upper, lower = mixes.upper[i], mixes.lower[i]
     if point > jobs.rate.shape[1]:
@@ -135,7 +135,7 @@ def turned(jobs: Jobs, mixes: Mixes, i: int, point: int) -> tuple[int, int, floa
 
 @loop
 def next_turn(
-    jobs: Jobs, mixes: Mixes, prices: Vector, direction: Vector, steepest: float, i: int
+    jobs: JobValues, mixes: Mixes, prices: Vector, direction: Vector, steepest: float, i: int
 ) -> tuple[float, int, float]:
     """Return (how far along ``direction`` job i's mix stays best, the point that then comes in, how fast it comes).
 
@@ -159,7 +159,7 @@ def next_turn(
 
 
 @loop
-def margin_of(jobs: Jobs, mixes: Mixes, prices: Vector, i: int) -> float:
+def margin_of(jobs: JobValues, mixes: Mixes, prices: Vector, i: int) -> float:
     """Return by how much the prices of GPUs may change, in any direction, and leave job i's mix the best."""
     upper, lower = mixes.upper[i], mixes.lower[i]
     own = worth_at(jobs, prices, i, upper)

@@ -12,7 +12,7 @@ from typing import Final
 
 from phasewise.profiling.jit.kernel import kernel, loop
 from phasewise.profiling.jit.layouts import Vector
-from phasewise.solvers.structured.mixes import NONE, Jobs, Mixes, best_mix
+from phasewise.solvers.structured.mixes import NONE, JobValues, Mixes, best_mix
 from phasewise.solvers.structured.price_search import State, count_use, gather_first, search
 from phasewise.solvers.structured.price_vertex import (
     PIN,
@@ -40,7 +40,7 @@ _STANDSTILL: Final = 1e-14  # of the largest price
 
 
 @loop
-def pin_all(jobs: Jobs, mixes: Mixes, state: State) -> None:
+def pin_all(jobs: JobValues, mixes: Mixes, state: State) -> None:
     """Start at the state's prices: everything is pinned, every job has its best mix."""
     basis, types = state.basis, state.prices.size
     for j in range(types):
@@ -63,7 +63,7 @@ def stands_still(state: State, length: float) -> bool:
 
 
 @kernel()
-def descend(jobs: Jobs, capacity: Vector, mixes: Mixes, state: State, limit: int) -> tuple[int, int]:
+def descend(jobs: JobValues, capacity: Vector, mixes: Mixes, state: State, limit: int) -> tuple[int, int]:
     """Go down from the state's prices to an optimum; return (how it ended, steps).
 
     Mixes and state then are those of the last vertex, and the direction is the last one.

@@ -13,7 +13,7 @@ import numpy as np
 
 from phasewise.profiling.jit.kernel import inner, loop
 from phasewise.profiling.jit.layouts import ByteVector, IntVector, Vector
-from phasewise.solvers.structured.mixes import NONE, Jobs, Mixes, margin_of, next_turn, share_of, turned
+from phasewise.solvers.structured.mixes import NONE, JobValues, Mixes, margin_of, next_turn, share_of, turned
 from phasewise.solvers.structured.price_vertex import Basis
 
 _FEW: Final = 8  # jobs of each type that are near at first
@@ -59,7 +59,7 @@ class State(NamedTuple):
 
 
 @loop
-def add_use(jobs: Jobs, mixes: Mixes, i: int, used: Vector) -> None:
+def add_use(jobs: JobValues, mixes: Mixes, i: int, used: Vector) -> None:
     """Add the GPUs of each type (W,) that job i's mix takes."""
     upper, lower = mixes.upper[i], mixes.lower[i]
     share = share_of(jobs, i, upper, lower)
@@ -70,7 +70,7 @@ def add_use(jobs: Jobs, mixes: Mixes, i: int, used: Vector) -> None:
 
 
 @loop
-def count_use(jobs: Jobs, mixes: Mixes, state: State) -> None:
+def count_use(jobs: JobValues, mixes: Mixes, state: State) -> None:
     """Write the GPUs of each type that all mixes take."""
     for j in range(state.used.size):
         state.used[j] = state.nearby.base[j]
@@ -79,7 +79,7 @@ def count_use(jobs: Jobs, mixes: Mixes, state: State) -> None:
 
 
 @inner
-def gather(jobs: Jobs, mixes: Mixes, state: State, size: int) -> None:
+def gather(jobs: JobValues, mixes: Mixes, state: State, size: int) -> None:
     """Make the ``size`` jobs of the least margins near, and those with a tie; prices are around the centre."""
     nearby, count = state.nearby, jobs.use.size
     for i in range(count):
@@ -97,14 +97,14 @@ def gather(jobs: Jobs, mixes: Mixes, state: State, size: int) -> None:
 
 
 @inner
-def gather_first(jobs: Jobs, mixes: Mixes, state: State) -> None:
+def gather_first(jobs: JobValues, mixes: Mixes, state: State) -> None:
     """Make the jobs near that are so at the state's prices."""
     state.nearby.centre[:] = state.prices
     gather(jobs, mixes, state, _FEW * state.prices.size + jobs.use.size // _JOBS_PER_NEAR)
 
 
 @inner
-def gather_further(jobs: Jobs, mixes: Mixes, state: State, length: float) -> None:
+def gather_further(jobs: JobValues, mixes: Mixes, state: State, length: float) -> None:
     """Make more jobs near, around where a search is."""
     for j in range(state.prices.size):
         state.nearby.centre[j] = state.prices[j] + length * state.direction[j]
@@ -128,7 +128,7 @@ def sift_down(turns: Turns, size: int, start: int) -> None:
 
 
 @loop
-def find_turns(jobs: Jobs, mixes: Mixes, state: State, steepest: float) -> int:
+def find_turns(jobs: JobValues, mixes: Mixes, state: State, steepest: float) -> int:
     """Find the next turn along the direction of every job that is near, and return how many have one."""
     turns, size = state.turns, 0
     for n in range(state.nearby.size[0]):
@@ -167,7 +167,7 @@ def limit_of(state: State) -> float:
 
 
 @loop
-def turn_first(jobs: Jobs, mixes: Mixes, state: State, steepest: float, size: int) -> int:
+def turn_first(jobs: JobValues, mixes: Mixes, state: State, steepest: float, size: int) -> int:
     """Give the job that turns first its next mix, and return how many then have a turn to come."""
     turns = state.turns
     i = turns.heap[0]
@@ -183,7 +183,7 @@ def turn_first(jobs: Jobs, mixes: Mixes, state: State, steepest: float, size: in
 
 
 @inner
-def search(jobs: Jobs, mixes: Mixes, state: State, slope: float) -> tuple[float, int, int]:
+def search(jobs: JobValues, mixes: Mixes, state: State, slope: float) -> tuple[float, int, int]:
     """Go along the direction for as long as the dual falls; return (how far, job, point) of the tie at its lowest.
 
     The job is NONE where a price has become 0, of the type ``point``, and both are where it falls for ever. Jobs that

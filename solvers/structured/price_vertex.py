@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from phasewise.profiling.jit.kernel import inner, loop
 from phasewise.profiling.jit.layouts import ByteVector, IntVector, Matrix, Vector
-from phasewise.solvers.structured.mixes import NONE, Jobs, Mixes, exchange, rate_at, reaches, share_of
+from phasewise.solvers.structured.mixes import NONE, JobValues, Mixes, exchange, rate_at, reaches, share_of
 
 PIN: Final = 0
 """A price is what it was at the start."""
@@ -41,7 +41,7 @@ class Basis(NamedTuple):
 
 
 @loop
-def add_part(jobs: Jobs, rows: Matrix, k: int, i: int, point: int, much: float) -> float:
+def add_part(jobs: JobValues, rows: Matrix, k: int, i: int, point: int, much: float) -> float:
     """Add the GPUs of job i's time at a point to a row, in jobs' GPUs, and return what that time is worth."""
     if not 0 <= point < rows.shape[1]:
         return 0.0
@@ -50,7 +50,7 @@ def add_part(jobs: Jobs, rows: Matrix, k: int, i: int, point: int, much: float) 
 
 
 @loop
-def write_row(jobs: Jobs, mixes: Mixes, basis: Basis, k: int) -> None:
+def write_row(jobs: JobValues, mixes: Mixes, basis: Basis, k: int) -> None:
     """Write the k-th equation: the exchange of a tie is worth nothing, or a price is what it is."""
     rows, types = basis.rows, basis.right.size
     for j in range(types):
@@ -111,7 +111,7 @@ def invert(rows: Matrix, inverse: Matrix) -> bool:
 
 
 @inner
-def settle(jobs: Jobs, mixes: Mixes, capacity: Vector, used: Vector, basis: Basis, prices: Vector) -> bool:
+def settle(jobs: JobValues, mixes: Mixes, capacity: Vector, used: Vector, basis: Basis, prices: Vector) -> bool:
     """Work out a vertex: its prices (W,), and how much there is of each thing that holds. Return whether it worked.
 
     ``capacity`` and ``used`` (W,) are all GPUs, and those that the jobs' mixes take.
@@ -156,7 +156,7 @@ def leaving(basis: Basis) -> int:
 
 
 @loop
-def left_over(jobs: Jobs, mixes: Mixes, basis: Basis, i: int) -> tuple[float, float, float]:
+def left_over(jobs: JobValues, mixes: Mixes, basis: Basis, i: int) -> tuple[float, float, float]:
     """Return what is left of job i's mix once its ties have what they have, and what rounding may make of nothing.
 
     That is time at the upper point, and time at the lower one; where there is no lower one, how much faster it runs
@@ -179,7 +179,7 @@ def left_over(jobs: Jobs, mixes: Mixes, basis: Basis, i: int) -> tuple[float, fl
 
 
 @loop
-def swap(jobs: Jobs, mixes: Mixes, basis: Basis, i: int, point: int) -> bool:
+def swap(jobs: JobValues, mixes: Mixes, basis: Basis, i: int, point: int) -> bool:
     """Make a tie of job i part of its mix in place of ``point``, which becomes a tie; return whether there is one."""
     best, most = NONE, 0.0
     slow = point == mixes.lower[i] or point > jobs.rate.shape[1]  # a point that is too slow by itself takes its place
@@ -202,7 +202,7 @@ def swap(jobs: Jobs, mixes: Mixes, basis: Basis, i: int, point: int) -> bool:
 
 
 @loop
-def exchange_keys(jobs: Jobs, mixes: Mixes, basis: Basis) -> int:
+def exchange_keys(jobs: JobValues, mixes: Mixes, basis: Basis) -> int:
     """Swap out the point of a mix that has less than no time; return 1 if one was, 0 if there is none, -1 if stuck."""
     stuck = 0
     for k in range(basis.amount.size):

@@ -57,7 +57,7 @@ class Paths(NamedTuple):
     known: IntVector
 
 
-class Found(NamedTuple):
+class Reach(NamedTuple):
     """How far a search is: the nearest place with room, how far that is, and the sizes of heap and list of known."""
 
     end: int
@@ -137,9 +137,9 @@ def approach(paths: Paths, i: int, place: int, length: float, waiting: int, know
 
 @loop
 def look_around(
-    places: Places, paths: Paths, cost: Matrix, i: int, base: float, found: Found
+    places: Places, paths: Paths, cost: Matrix, i: int, base: float, found: Reach
 ) -> tuple[int, float, int, int]:
-    """Approach, for job i, all places that are nearer than the nearest one with room; return a `Found`.
+    """Approach, for job i, all places that are nearer than the nearest one with room; return a `Reach`.
 
     A place is at ``base + k c_ij + price``. The one where that is least and its neighbours are enough: to go further,
     it costs no more to push on from there, as the jobs of the places after it are no longer than this one on that
@@ -195,7 +195,7 @@ def move_along(places: Places, paths: Paths, end: int) -> None:
 
 
 @loop
-def forget(places: Places, paths: Paths, found: Found) -> None:
+def forget(places: Places, paths: Paths, found: Reach) -> None:
     """Raise the prices of places whose length is final, up to the nearest place with room, and forget all lengths."""
     for n in range(found.known):
         place = paths.known[n]
@@ -220,17 +220,17 @@ def fill_queues(cost: Matrix, order: IntVector, places: Places, paths: Paths) ->
     """
     looks = 0
     for i in order:
-        found = Found(NOWHERE, np.inf, 0, 0)
-        found = Found(*look_around(places, paths, cost, i, 0.0, found))
+        found = Reach(NOWHERE, np.inf, 0, 0)
+        found = Reach(*look_around(places, paths, cost, i, 0.0, found))
         while found.waiting > 0 and paths.length[paths.heap[0]] < found.nearest:
             place = take_first(paths, found.waiting)
-            found = Found(found.end, found.nearest, found.waiting - 1, found.known)
+            found = Reach(found.end, found.nearest, found.waiting - 1, found.known)
             kind = places.kind[place]
             ahead = paths.final[place] - places.price[place]
             rank = place - places.first[kind] + 1
             for n in range(places.slot[place], places.slot[place] + places.filled[place]):
                 other = places.members[n]
-                found = Found(*look_around(places, paths, cost, other, ahead - rank * cost[other, kind], found))
+                found = Reach(*look_around(places, paths, cost, other, ahead - rank * cost[other, kind], found))
                 looks += 1
         forget(places, paths, found)
         move_along(places, paths, found.end)

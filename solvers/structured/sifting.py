@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 
 from phasewise.solvers.problems import Floats
-from phasewise.solvers.structured.sifting_kernels import Jobs, Responses, fixed_use, respond, set_free
-from phasewise.solvers.structured.sifting_rounds import Found, Terms, Work, solve_free
+from phasewise.solvers.structured.sifting_kernels import JobGains, Responses, fixed_use, respond, set_free
+from phasewise.solvers.structured.sifting_rounds import RoundResult, Terms, Work, solve_free
 from phasewise.solvers.structured.states import FREE
 
 _ROUNDS: Final = 12
@@ -67,7 +67,7 @@ class Optimum:
         return (self.bound - self.value) / abs(self.bound) if self.bound != 0.0 else abs(self.value)
 
 
-def sift(jobs: Jobs, capacity: Floats, level_reward: float, start: Prices, tolerance: float) -> Optimum | None:
+def sift(jobs: JobGains, capacity: Floats, level_reward: float, start: Prices, tolerance: float) -> Optimum | None:
     """Return the optimum, proven to ``tolerance``, or None where prices have moved too far.
 
     Parameters
@@ -105,7 +105,7 @@ def sift(jobs: Jobs, capacity: Floats, level_reward: float, start: Prices, toler
 class _Search:
     """The state of one sifting run."""
 
-    def __init__(self, jobs: Jobs, terms: Terms) -> None:
+    def __init__(self, jobs: JobGains, terms: Terms) -> None:
         count, types = jobs.gain.shape
         self.jobs = jobs
         self.terms = terms
@@ -131,13 +131,13 @@ class _Search:
         order = order[np.argsort(margin[order])]
         set_free(self.jobs, responses, prices.level, order, size, np.stack((lacking, lacking)))
 
-    def solve(self) -> Found:
+    def solve(self) -> RoundResult:
         """Solve for the free jobs and judge the others."""
-        found = Found(*solve_free(self.jobs, self.terms, self.responses, self.work))
+        found = RoundResult(*solve_free(self.jobs, self.terms, self.responses, self.work))
         self.iterations += found.iterations
         return found
 
-    def optimum(self, found: Found) -> Optimum:
+    def optimum(self, found: RoundResult) -> Optimum:
         """Return what was proven."""
         work = self.work
         prices = Prices(work.prices, found.level)

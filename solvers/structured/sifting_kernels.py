@@ -19,7 +19,7 @@ _LEVEL_WEIGHT: Final = 20.0  # a relative distance in t counts this many times a
 _TINY: Final = 1e-300
 
 
-class Jobs(NamedTuple):
+class JobGains(NamedTuple):
     """What the jobs of a program are: (J, W) gains, 0 where not open; (J,) GPUs and reward for a unit of gain."""
 
     gain: Matrix
@@ -55,7 +55,7 @@ def with_gain(gain: Matrix) -> int:
 
 
 @loop
-def best_alone(jobs: Jobs, prices: Vector, i: int) -> int:
+def best_alone(jobs: JobGains, prices: Vector, i: int) -> int:
     """Return the type that pays most for a whole job without regard to t, -1 where none pays."""
     best, worth = -1, 0.0
     for j in range(prices.size):
@@ -66,7 +66,7 @@ def best_alone(jobs: Jobs, prices: Vector, i: int) -> int:
 
 
 @loop
-def cheapest(jobs: Jobs, prices: Vector, i: int) -> int:
+def cheapest(jobs: JobGains, prices: Vector, i: int) -> int:
     """Return the type on which a unit of gain costs least, -1 where there is none; fractions are compared crosswise."""
     best, price, gain = -1, 1.0, 0.0
     for j in range(prices.size):
@@ -77,7 +77,7 @@ def cheapest(jobs: Jobs, prices: Vector, i: int) -> int:
 
 
 @loop
-def next_on_hull(jobs: Jobs, prices: Vector, i: int, start: int) -> int:
+def next_on_hull(jobs: JobGains, prices: Vector, i: int, start: int) -> int:
     """Return the faster type with the least extra price for each unit of extra gain, -1 where there is none."""
     best, extra, more = -1, 1.0, 0.0
     for j in range(prices.size):
@@ -88,7 +88,7 @@ def next_on_hull(jobs: Jobs, prices: Vector, i: int, start: int) -> int:
 
 
 @loop
-def choose(jobs: Jobs, prices: Vector, level: float, i: int) -> tuple[int, int, int]:
+def choose(jobs: JobGains, prices: Vector, level: float, i: int) -> tuple[int, int, int]:
     """Return (state, first type, second type) of job i's best response."""
     first = -1
     if jobs.linear[i] > 0.0:
@@ -111,13 +111,13 @@ def choose(jobs: Jobs, prices: Vector, level: float, i: int) -> tuple[int, int, 
 
 
 @loop
-def time_price(jobs: Jobs, prices: Vector, i: int, first: int, weight: float) -> float:
+def time_price(jobs: JobGains, prices: Vector, i: int, first: int, weight: float) -> float:
     """Return what a unit of time on a type is worth beyond its price, at a job weight."""
     return float((jobs.linear[i] + weight) * jobs.gain[i, first] - jobs.use[i] * prices[first])
 
 
 @loop
-def closeness(jobs: Jobs, prices: Vector, i: int, state: int, first: int, second: int) -> tuple[float, int, int]:
+def closeness(jobs: JobGains, prices: Vector, i: int, state: int, first: int, second: int) -> tuple[float, int, int]:
     """Return by how much the price of a GPU would have to change for another response to be as good, and that one.
 
     The other response is said by the type that job i would leave and the one that it would enter; -1 is being idle.
@@ -139,14 +139,14 @@ def closeness(jobs: Jobs, prices: Vector, i: int, state: int, first: int, second
 
 
 @loop
-def room(jobs: Jobs, level: float, i: int, state: int, first: int, second: int) -> float:
+def room(jobs: JobGains, level: float, i: int, state: int, first: int, second: int) -> float:
     """Return how far t may move before job i's response becomes impossible."""
     above = jobs.gain[i, first] - level
     return float(min(above, level - jobs.gain[i, second]) if state == PAIR else above)
 
 
 @kernel(allocates=False)
-def respond(jobs: Jobs, prices: Vector, level: float, responses: Responses) -> None:
+def respond(jobs: JobGains, prices: Vector, level: float, responses: Responses) -> None:
     """Write every job's best response to ``prices`` (W,) and ``level``.
 
     A job maximises reward minus the price of its GPUs, subject to its time and to a gain of at least ``level``: it is
@@ -168,7 +168,7 @@ def respond(jobs: Jobs, prices: Vector, level: float, responses: Responses) -> N
 
 
 @kernel(allocates=False)
-def set_free(jobs: Jobs, responses: Responses, level: float, order: IntVector, size: int, lacking: Matrix) -> None:
+def set_free(jobs: JobGains, responses: Responses, level: float, order: IntVector, size: int, lacking: Matrix) -> None:
     """Set the first ``size`` jobs of ``order`` free, of the rest those that a type still lacks, and all that are SHORT.
 
     Parameters
@@ -201,7 +201,7 @@ def set_free(jobs: Jobs, responses: Responses, level: float, order: IntVector, s
 
 
 @kernel(allocates=False)
-def fixed_use(jobs: Jobs, responses: Responses, base: Vector, slope: Vector) -> tuple[float, float]:
+def fixed_use(jobs: JobGains, responses: Responses, base: Vector, slope: Vector) -> tuple[float, float]:
     """Write the GPUs that fixed jobs take as ``base + slope * t`` (W,), and return their reward likewise."""
     base[:] = 0.0
     slope[:] = 0.0
@@ -230,7 +230,7 @@ def fixed_use(jobs: Jobs, responses: Responses, base: Vector, slope: Vector) -> 
 
 
 @loop
-def worth_at(jobs: Jobs, prices: Vector, i: int, weight: float) -> float:
+def worth_at(jobs: JobGains, prices: Vector, i: int, weight: float) -> float:
     """Return the most that job i's time is worth at its weight: its term of the dual bound."""
     worth = 0.0
     for j in range(prices.size):
@@ -240,7 +240,7 @@ def worth_at(jobs: Jobs, prices: Vector, i: int, weight: float) -> float:
 
 
 @loop
-def weight_of(jobs: Jobs, prices: Vector, i: int, first: int, second: int, state: int) -> float:
+def weight_of(jobs: JobGains, prices: Vector, i: int, first: int, second: int, state: int) -> float:
     """Return the job weight at which a fixed job's types are equally good, perhaps negative."""
     if state == ABOVE:
         return 0.0
@@ -252,7 +252,7 @@ def weight_of(jobs: Jobs, prices: Vector, i: int, first: int, second: int, state
 
 @loop
 def audit(
-    jobs: Jobs, prices: Vector, level: float, responses: Responses, weights: Vector, regret: Vector
+    jobs: JobGains, prices: Vector, level: float, responses: Responses, weights: Vector, regret: Vector
 ) -> tuple[float, float, float]:
     """Judge fixed jobs at new prices and a new level; return (bound's job terms, sum of weights, sum of regrets).
 
@@ -284,7 +284,7 @@ def audit(
 
 
 @loop
-def write_fixed(jobs: Jobs, responses: Responses, level: float, x: Matrix, used: Vector) -> tuple[float, float]:
+def write_fixed(jobs: JobGains, responses: Responses, level: float, x: Matrix, used: Vector) -> tuple[float, float]:
     """Write the time fractions (J, W) of fixed jobs at ``level``; rows of free jobs stay as they are.
 
     Adds the GPUs they take to ``used`` (W,), and returns the least of their gains and the sum of their rewards.
@@ -315,7 +315,7 @@ def write_fixed(jobs: Jobs, responses: Responses, level: float, x: Matrix, used:
 
 
 @loop
-def fit_free(jobs: Jobs, free: IntVector, x: Matrix, used: Vector) -> tuple[float, float]:
+def fit_free(jobs: JobGains, free: IntVector, x: Matrix, used: Vector) -> tuple[float, float]:
     """Scale the rows of free jobs down to their time, by no more than rounding; add and return as `write_fixed`."""
     least, rewards = np.inf, 0.0
     for i in free:
@@ -347,7 +347,7 @@ def fit_columns(capacity: Vector, x: Matrix, used: Vector) -> bool:
 
 
 @loop
-def gains(jobs: Jobs, x: Matrix) -> tuple[float, float]:
+def gains(jobs: JobGains, x: Matrix) -> tuple[float, float]:
     """Return the least gain and the sum of rewards at ``x`` (J, W)."""
     least, total = np.inf, 0.0
     for i in range(jobs.use.size):

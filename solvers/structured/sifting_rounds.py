@@ -11,7 +11,7 @@ from phasewise.profiling.jit.layouts import IntVector, Matrix, Vector
 from phasewise.solvers.structured.interior_point import interior_point
 from phasewise.solvers.structured.interior_point_kernels import Point, Program
 from phasewise.solvers.structured.sifting_kernels import (
-    Jobs,
+    JobGains,
     Responses,
     audit,
     fit_columns,
@@ -51,7 +51,7 @@ class Work(NamedTuple):
     slope: Vector
 
 
-class Found(NamedTuple):
+class RoundResult(NamedTuple):
     """How a round went.
 
     Attributes
@@ -80,9 +80,9 @@ class Found(NamedTuple):
 
 @kernel()
 def solve_free(
-    jobs: Jobs, terms: Terms, responses: Responses, work: Work
+    jobs: JobGains, terms: Terms, responses: Responses, work: Work
 ) -> tuple[float, float, int, float, float, int, float, float]:
-    """Solve the small program over the free jobs and judge the fixed ones; return a `Found`."""
+    """Solve the small program over the free jobs and judge the fixed ones; return a `RoundResult`."""
     count, types = jobs.gain.shape
     free = np.empty(count, np.int64)
     free = free[: list_free(responses, free)]
@@ -112,7 +112,7 @@ def list_free(responses: Responses, free: IntVector) -> int:
 
 
 @loop
-def fill_program(jobs: Jobs, free: IntVector, program: Program) -> None:
+def fill_program(jobs: JobGains, free: IntVector, program: Program) -> None:
     """Write the rows of free jobs, laid out by type."""
     for n in range(free.size):
         i = free[n]
@@ -136,9 +136,9 @@ def take_over(point: Point, free: IntVector, work: Work) -> None:
 
 @loop
 def judge(
-    jobs: Jobs, terms: Terms, responses: Responses, work: Work, free: IntVector, level: float
+    jobs: JobGains, terms: Terms, responses: Responses, work: Work, free: IntVector, level: float
 ) -> tuple[float, float, int, float, float]:
-    """Return (bound, value, how many regret more than the limit, that limit, share of regrets); see `Found`."""
+    """Return (bound, value, how many regret more than the limit, that limit, share of regrets); see `RoundResult`."""
     job_terms, total, regrets = audit(jobs, work.prices, level, responses, work.weights, work.regret)
     bound = (job_terms + dot(work.prices, terms.capacity)) * max(1.0, terms.level_reward / total)
     limit = _UNREGRETTED * terms.tolerance * abs(bound) / jobs.use.size

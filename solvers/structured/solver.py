@@ -20,7 +20,7 @@ from phasewise.solvers.structured.interior_point import interior_point
 from phasewise.solvers.structured.interior_point_kernels import Program
 from phasewise.solvers.structured.outcome import Outcome
 from phasewise.solvers.structured.sifting import Optimum, Prices, sift
-from phasewise.solvers.structured.sifting_kernels import Jobs, with_gain
+from phasewise.solvers.structured.sifting_kernels import JobGains, with_gain
 from phasewise.solvers.structured.switching import sift_switching
 from phasewise.solvers.structured.switching_walk import MOST_TYPES, Movers
 
@@ -38,7 +38,7 @@ _FINE: Final = (0.1, 0.5, 0.01)  # of the tolerance: what the interior point aim
 
 
 def kernels(*, switching: bool) -> list[Wanted]:
-    """Return the kernels that solving takes, those of a switching term among them where there is one."""
+    """Return the kernels that solving takes, those of a movement cost among them where there is one."""
     used = (interior_point, with_gain, group, *sifting.KERNELS, *(switching_kernels.KERNELS if switching else ()))
     return [each for function in used for each in wanted(function)]
 
@@ -56,7 +56,7 @@ class Stated:
     capacity
         (W',) GPUs.
     previous, cost
-        (J', W') switching term, or both of shape (0, 0).
+        (J', W') movement cost, or both of shape (0, 0).
     open
         (J', W') where x may be above 0; of shape (0, 0) where that is where gains are.
     everyone_runs
@@ -68,7 +68,7 @@ class Stated:
     """
 
     problem: MaxMinProblem
-    jobs: Jobs
+    jobs: JobGains
     capacity: Floats
     previous: Floats
     cost: Floats
@@ -131,12 +131,12 @@ def state(problem: MaxMinProblem) -> Stated:
     if not cost.size and not problem.linear_weight and runnable < use.size:
         rows = np.flatnonzero(gain.any(axis=1))
         gain, use = gain[rows], use[rows]
-    jobs = Jobs(gain, use, np.full(use.size, problem.linear_weight))
+    jobs = JobGains(gain, use, np.full(use.size, problem.linear_weight))
     everyone_runs = bool(use.size) and runnable == use.size
     classes = _equal(jobs, allowed, previous, cost)
     if classes is not None:
         one, size = classes.example, classes.size
-        jobs = Jobs(gain.take(one, axis=0), use[one] * size, jobs.linear[one] * size)
+        jobs = JobGains(gain.take(one, axis=0), use[one] * size, jobs.linear[one] * size)
         if cost.size:
             allowed, previous, cost = allowed[one], previous[one], cost[one] * size[:, None]
     return Stated(problem, jobs, capacity, previous, cost, allowed, everyone_runs, kinds, rows, classes)
@@ -145,7 +145,7 @@ def state(problem: MaxMinProblem) -> Stated:
 def _switching(problem: MaxMinProblem, gain: Floats) -> tuple[Bools, Floats, Floats]:
     """Return where x may usefully be above 0, what is worth keeping, and the cost of moves times the number of jobs.
 
-    Without a switching term all three are of shape (0, 0).
+    Without a movement cost all three are of shape (0, 0).
     """
     switching = problem.switching
     if switching is None:
@@ -157,7 +157,7 @@ def _switching(problem: MaxMinProblem, gain: Floats) -> tuple[Bools, Floats, Flo
     return laid_out(useful), laid_out(previous), laid_out(cost)
 
 
-def _equal(jobs: Jobs, allowed: Bools, previous: Floats, cost: Floats) -> Classes | None:
+def _equal(jobs: JobGains, allowed: Bools, previous: Floats, cost: Floats) -> Classes | None:
     """Return which jobs are equal, None where counting them as one does not pay."""
     parts: tuple[Floats, ...] = (jobs.gain, jobs.use[:, None])
     if cost.size:
@@ -286,7 +286,7 @@ def siftable(stated: Stated) -> bool:
 
 
 def sifted(stated: Stated, start: Prices, tolerance: float) -> Optimum | None:
-    """Return what sifting finds, with or without a switching term; None where prices have moved too far."""
+    """Return what sifting finds, with or without a movement cost; None where prices have moved too far."""
     jobs = stated.jobs
     if not stated.cost.size:
         return sift(jobs, stated.capacity, stated.level_reward, start, tolerance)
@@ -330,7 +330,7 @@ def unit_of(stated: Stated) -> float:
 
 
 def least_worth(stated: Stated) -> float:
-    """Return what a gap is relative to where the objective's terms cancel: nothing without a switching term."""
+    """Return what a gap is relative to where the objective's terms cancel: nothing without a movement cost."""
     problem = stated.problem
     return problem.magnitude(problem.previous) * stated.level_reward if problem.previous is not None else 0.0
 

@@ -9,7 +9,7 @@ SHORT: Final = 0
 FREE: Final = 1
 """Is left to the small program."""
 
-# Without a cost of moving:
+# Without a movement cost:
 
 ABOVE: Final = 2
 """Runs all the time on its first type, because that pays by itself; gains more than t."""

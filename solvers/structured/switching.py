@@ -1,4 +1,4 @@
-"""Price sifting with a switching term: most jobs stay as they are or move a little, so only a few are solved for.
+"""Price sifting with a movement cost: most jobs stay as they are or move a little, so only a few are solved for.
 
 `docs/explanation/structured-solvers.md` derives the method. Every answer comes with a bound from its own duals.
 """

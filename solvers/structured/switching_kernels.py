@@ -1,4 +1,4 @@
-"""The loops over all jobs of price sifting with a switching term: responses, who is near another one, and the audit.
+"""The loops over all jobs of price sifting with a movement cost: responses, who is near another one, and the audit.
 
 Arrays are laid out by job, (J, W). `docs/explanation/structured-solvers.md` derives the formulas.
 """
@@ -285,7 +285,7 @@ def settle(movers: Movers, x: Matrix, i: int, level: float) -> None:
 
 @kernel(allocates=False)
 def value_of(movers: Movers, x: Matrix) -> tuple[float, float, float, float]:
-    """Return (least gain, rewards, the cost of moving, the cost of leaving everything) at ``x`` (J, W)."""
+    """Return (least gain, rewards, the movement cost, the cost of leaving everything) at ``x`` (J, W)."""
     least, rewards, paid, kept = np.inf, 0.0, 0.0, 0.0
     for i in range(movers.use.size):
         gain = 0.0

@@ -1,4 +1,4 @@
-"""What one job does in price sifting with a switching term: its walk along exchanges of time, and what that is worth.
+"""What one job does in price sifting with a movement cost: its walk along exchanges of time, and what that is worth.
 
 `docs/explanation/structured-solvers.md` derives the formulas. Rows of jobs, (J, W), are passed whole with an index.
 """
@@ -20,7 +20,7 @@ _SOME: Final = 1e-3  # of a job's time: what is worth exchanging
 
 
 class Movers(NamedTuple):
-    """The jobs of a program with a switching term.
+    """The jobs of a program with a movement cost.
 
     ``gain`` (J, W), 0 where not open; ``use`` and ``linear`` (J,), GPUs and reward for a unit of gain; ``previous``
     (J, W), what may be kept; ``cost`` (J, W), what a unit of change costs.
@@ -238,7 +238,7 @@ def add_use(movers: Movers, edges: Edges, i: int, level: float, used: Vector) ->
 
 @loop
 def change_cost(movers: Movers, i: int, kind: int, up: int, down: int) -> float:
-    """Return what a unit of an exchange adds to the cost of moving."""
+    """Return what a unit of an exchange adds to the movement cost."""
     cost = movers.cost[i, up]
     if kind in (RETURN, REPLACE):
         cost = -cost

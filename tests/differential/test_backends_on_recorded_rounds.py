@@ -57,7 +57,7 @@ def test_warm_sessions_prove_the_same_optimum_of_every_recorded_round(run: str, 
         gaps = [solution.gap for solution in solutions]
         assert all(gap is not None and gap <= TOLERANCE for gap in gaps), gaps
         objectives = [solution.objective for solution in solutions]
-        terms = max(abs(objectives[-1]), problem.magnitude(solutions[-1].x))  # with a switching term they may cancel
+        terms = max(abs(objectives[-1]), problem.magnitude(solutions[-1].x))  # with a movement cost they may cancel
         assert np.ptp(objectives) <= TOLERANCE * terms, objectives
 
 

@@ -12,7 +12,7 @@ from phasewise.solvers.structured.classes import equal_jobs
 from phasewise.solvers.structured.interior_point import interior_point
 from phasewise.solvers.structured.interior_point_kernels import Program
 from phasewise.solvers.structured.sifting_kernels import (
-    Jobs,
+    JobGains,
     Responses,
     audit,
     fixed_use,
@@ -23,15 +23,17 @@ from phasewise.solvers.structured.sifting_kernels import (
 from phasewise.solvers.structured.states import ABOVE, FREE, PAIR, SHORT, SINGLE
 
 
-def some_jobs(seed: int, count: int, types: int, reward: float) -> tuple[Jobs, np.ndarray]:
+def some_jobs(seed: int, count: int, types: int, reward: float) -> tuple[JobGains, np.ndarray]:
     """Return random jobs and prices; a fifth of the pairs are not open."""
     rng = np.random.default_rng([seed, count, types])
     gain = np.exp(0.7 * rng.standard_normal((count, types)))
     gain[rng.random((count, types)) < 0.2] = 0.0
-    return Jobs(gain, rng.choice([0.25, 1.0, 4.0], size=count), np.full(count, reward)), rng.uniform(0.0, 1.0, types)
+    return JobGains(gain, rng.choice([0.25, 1.0, 4.0], size=count), np.full(count, reward)), rng.uniform(
+        0.0, 1.0, types
+    )
 
 
-def answered(jobs: Jobs, prices: np.ndarray, level: float) -> tuple[Responses, np.ndarray]:
+def answered(jobs: JobGains, prices: np.ndarray, level: float) -> tuple[Responses, np.ndarray]:
     """Return every job's response and its time fractions at ``level``."""
     count = jobs.use.size
     kinds = np.empty((5, count), dtype=np.int8)
@@ -77,7 +79,7 @@ def test_the_use_of_fixed_jobs_is_affine_in_the_level(case: tuple[int, int, floa
     jobs, prices = some_jobs(seed, 20, types, reward)
     responses, x = answered(jobs, prices, level)
     kept = responses.state != SHORT
-    jobs = Jobs(jobs.gain[kept], jobs.use[kept], jobs.linear[kept])
+    jobs = JobGains(jobs.gain[kept], jobs.use[kept], jobs.linear[kept])
     responses = Responses(*(part[kept].copy() for part in responses))
     base, slope = np.empty(types), np.empty(types)
     base_reward, reward_slope = fixed_use(jobs, responses, base, slope)
@@ -92,7 +94,7 @@ def test_nobody_regrets_a_response_at_the_prices_it_answers(case: tuple[int, int
     jobs, prices = some_jobs(seed, 20, types, reward)
     responses, _ = answered(jobs, prices, level)
     kept = responses.state != SHORT
-    jobs = Jobs(jobs.gain[kept], jobs.use[kept], jobs.linear[kept])
+    jobs = JobGains(jobs.gain[kept], jobs.use[kept], jobs.linear[kept])
     responses = Responses(*(part[kept].copy() for part in responses))
     weights, regret = np.zeros(int(kept.sum())), np.empty(int(kept.sum()))
     terms, total, regrets = audit(jobs, prices, level, responses, weights, regret)
@@ -104,7 +106,7 @@ def test_nobody_regrets_a_response_at_the_prices_it_answers(case: tuple[int, int
 
 def test_the_four_states_are_what_they_say() -> None:
     gain = np.array([[3.0, 1.0], [3.0, 1.0], [1.0, 0.5], [4.0, 0.0]])
-    jobs = Jobs(gain, np.ones(4), np.array([0.0, 0.0, 0.0, 1.0]))
+    jobs = JobGains(gain, np.ones(4), np.array([0.0, 0.0, 0.0, 1.0]))
     responses, x = answered(jobs, np.array([1.0, 0.1]), 2.0)
     assert responses.state.tolist() == [PAIR, PAIR, SHORT, ABOVE]
     np.testing.assert_allclose(x[0], [0.5, 0.5])
@@ -129,7 +131,7 @@ def test_a_job_within_its_margin_answers_nearby_prices_as_before(case: tuple[int
 
 
 def test_jobs_are_set_free_until_each_type_can_be_balanced() -> None:
-    jobs = Jobs(np.ones((6, 2)), np.full(6, 2.0), np.zeros(6))
+    jobs = JobGains(np.ones((6, 2)), np.full(6, 2.0), np.zeros(6))
     none, first, second = np.full(6, -1), np.zeros(6), np.ones(6)
     columns = [np.full(6, ABOVE), first, none, first, second]
     responses = Responses(*(column.astype(np.int8) for column in columns), np.arange(6.0))
@@ -138,7 +140,7 @@ def test_jobs_are_set_free_until_each_type_can_be_balanced() -> None:
 
 
 def test_a_job_that_cannot_reach_the_level_is_always_set_free() -> None:
-    jobs = Jobs(np.array([[1.0], [3.0], [3.0]]), np.ones(3), np.zeros(3))
+    jobs = JobGains(np.array([[1.0], [3.0], [3.0]]), np.ones(3), np.zeros(3))
     responses, _ = answered(jobs, np.ones(1), 2.0)
     set_free(jobs, responses, 2.0, np.array([1]), 1, np.zeros((2, 1)))
     assert responses.state.tolist() == [FREE, FREE, SINGLE]

@@ -93,7 +93,7 @@ def test_a_type_with_next_to_no_gpus_has_a_price_like_any_other() -> None:
     assert np.ptp(levels[open_to_all]) <= 1e-9
 
 
-# -- a cost of moving ------------------------------------------------------------------------------------------------
+# -- a movement cost ------------------------------------------------------------------------------------------------
 
 
 def mostly_without_gains(seed: int) -> MaxMinProblem:

@@ -1,4 +1,4 @@
-"""What price sifting with a switching term promises: the optimum, proven, from round to round, and few jobs moved."""
+"""What price sifting with a movement cost promises: the optimum, proven, from round to round, and few jobs moved."""
 
 from __future__ import annotations
 
