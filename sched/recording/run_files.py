@@ -90,7 +90,8 @@ class RunFiles:
         stale = [self._out / name for name in STALE]
         try:
             for path in (*stale, *self._out.glob(".*.tmp"), *self._checkpoints.folder.glob(".*.tmp")):
-                path.unlink(missing_ok=True)
+                if not path.is_dir():  # somebody else's, then: writing over it will say so
+                    path.unlink(missing_ok=True)
         except OSError as error:
             raise cannot_write(self._out, error) from error
 

@@ -59,7 +59,8 @@ class Totals:
     completed
         A row a completed job.
     drift
-        The part of arrivals that piles up, as of the last round; None where too few have come to say.
+        The part of arrivals that piles up, and the ends of its interval, as of the last round; empty where too few have
+        come to say.
     use
         Sums over rounds of how the machines were used, by the names of `USE`.
     busy_gpu_s, round_end_gpu_s
@@ -117,7 +118,7 @@ class Totals:
     first_arrival_s: float | None = None
     latest_arrival_s: float | None = None
     offered_gpu_s: float = 0.0
-    drift: Drift | None = None
+    drift: tuple[float, ...] = ()
     use: dict[str, float] = field(default_factory=dict)
     completed: Completed = field(default_factory=Completed)
     _present: dict[int, float] = field(default_factory=dict)  # jobs that count and are active: id -> arrival, seconds
@@ -165,8 +166,7 @@ class Totals:
         self.now_s = outcome.end_s
         self.moves += outcome.moves
         if outcome.drift is not None:
-            share, low, high = outcome.drift
-            self.drift = Drift(share=share, low=low, high=high)
+            self.drift = tuple(outcome.drift)
         self._used(outcome.use)
         self._spent(outcome)
         if outcome.migration is not NOTHING_PAID:
@@ -241,7 +241,7 @@ class Totals:
                 no_work=self.no_work_gpu_s,
             ),
             offered_load=self._offered_load,
-            drift=self.drift,
+            drift=Drift(share=self.drift[0], low=self.drift[1], high=self.drift[2]) if self.drift else None,
             slo_misses=self._missed,
             cost=self.cost,
             rounds=self.rounds,
