@@ -38,6 +38,7 @@ def test_a_run_is_that_of_the_command(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.thorough
 def test_the_page_s_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
@@ -102,6 +103,7 @@ def test_jobs_that_are_refused_are_warned_of(tmp_path: Path) -> None:
         phasewise.run(scenario, tmp_path / "run")
 
 
+@pytest.mark.thorough
 def test_a_study_is_run_looked_into_and_drawn(tmp_path: Path) -> None:
     definition = tmp_path / "two.toml"
     definition.write_text(

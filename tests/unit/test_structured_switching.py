@@ -66,6 +66,7 @@ def test_nobody_who_was_there_is_moved_where_t_cannot_rise() -> None:
     assert stayed == 390
 
 
+@pytest.mark.thorough  # compiles loops that are otherwise within a kernel
 def test_a_response_is_worth_the_most_that_its_weight_allows() -> None:
     rng = np.random.default_rng(2)
     jobs, types = 300, 4
