@@ -82,6 +82,15 @@ class Study:
         """Return the overrides of which there is more than one value."""
         return tuple(key for key in self.overrides if len(set(self.texts(key))) > 1)
 
+    @property
+    def window(self) -> tuple[int, int] | None:
+        """Return which jobs count, by id, A <= id < B, where the study sets it for all of its points."""
+        match self._section("set").get("stop.window"):
+            case [int(first), int(end)]:
+                return first, end
+            case _:
+                return None
+
     def overlay_names(self) -> list[str]:
         """Return what the study says it is to be compared with: names of published figures, or nothing."""
         told = self._section("study").get("overlay") or self._section("figures").get("overlay") or ()

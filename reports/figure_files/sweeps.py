@@ -61,10 +61,17 @@ def jct_vs_rate(sources: Sources) -> Figure:
         [Panel(PANEL, "", Axis("Arrival rate (jobs/h)"), Axis("Mean JCT (h)", low=0.0), series)],
         [
             "Bars: 95 % Student intervals of the mean over seeds.",
+            *_windows(sources.studies),
             *notes,
             *([f"{missing} points have no mean: they failed, or no job that counts was completed."] if missing else []),
         ],
     )
+
+
+def _windows(studies: Sequence[Study]) -> list[str]:
+    """Return over which jobs the means are: a short form of a study counts others than what is laid over it."""
+    windows = dict.fromkeys(study.window for study in studies if study.window is not None)
+    return [f"Means over jobs {first:,} to {end - 1:,}." for first, end in windows]
 
 
 _MARKS: Final[Mapping[str, str]] = {CENSORED: "Hollow marks", OVERLOADED: "Hollow triangles"}

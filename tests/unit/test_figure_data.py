@@ -75,6 +75,13 @@ def test_the_mean_over_seeds_has_a_student_interval(swept: Path) -> None:
     assert (line.n[0], line.of[0], line.states()[0]) == (3, 3, "complete")
 
 
+def test_the_jobs_that_count_are_said_where_the_study_sets_them(swept: Path) -> None:
+    assert not any(note.startswith("Means over jobs") for note in data("jct-vs-rate", swept).notes)
+    with (swept / "study.toml").open("a") as settings:
+        settings.write('[set]\n"stop.window" = [4000, 5000]\n')
+    assert "Means over jobs 4,000 to 4,999." in data("jct-vs-rate", swept).notes
+
+
 def test_a_point_with_an_unfinished_window_is_marked_and_its_value_is_a_bound(swept: Path) -> None:
     line = series(data("jct-vs-rate", swept).panels[0], "a")
     assert line.states()[1] == "censored"
