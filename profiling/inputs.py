@@ -8,8 +8,11 @@ from __future__ import annotations
 import errno
 import stat
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
+
+from phasewise.profiling.names import nearest, quoted
 
 MOST_BYTES: Final = 512 << 20  # unpacked: five million lines of a trace; more is a mistake, or not meant for this
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
@@ -34,6 +37,27 @@ def input_fault(path: Path) -> str:
     except ValueError:  # Python's word on a NUL in a name
         return "cannot be read: its name has a NUL byte"
     return "is a folder" if stat.S_ISDIR(mode) else ""
+
+
+def file_meant(name_or_path: str | Path, names: Sequence[str], folder: Path, what: str) -> tuple[Path, str]:
+    """Return the TOML file that a name, or a path, means, and why there is none; empty where there may be one.
+
+    Parameters
+    ----------
+    names, folder
+        Of what is built in, and where it lies.
+    what
+        What is looked for, as messages call it.
+    """
+    if str(name_or_path) in names:
+        return folder / f"{name_or_path}.toml", ""
+    path = Path(name_or_path)
+    if path.suffix == ".toml" or not input_fault(path):
+        return path, ""
+    return path, (
+        f"no {what} {quoted(str(name_or_path))}{nearest(str(name_or_path), names)}; "
+        f"built in: {', '.join(names)}; or give the path of a TOML file"
+    )
 
 
 def read_input(path: Path, most: int = MOST_BYTES) -> bytes:

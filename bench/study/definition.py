@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from phasewise.bench.study.errors import StudyError
-from phasewise.profiling.inputs import input_fault, read_input
+from phasewise.profiling.inputs import file_meant, read_input
 from phasewise.profiling.names import nearest, quoted
 from phasewise.sched.scenario.config import Limits
 from phasewise.sched.scenario.schema import accepts, field_type, in_words
@@ -154,7 +154,9 @@ def load_definition(name_or_path: str | Path) -> Definition:
     StudyError
         Naming the file, the key, the value got and what is allowed.
     """
-    path = _path(name_or_path)
+    path, fault = file_meant(name_or_path, builtin_names(), BUILTIN, "study")
+    if fault:
+        raise StudyError(fault)
     raw = _read(path)
     flat: dict[str, Any] = {key: value for key, value in raw.items() if key not in ("set", "grid", "exclude")}
     flat["set"] = flattened(_table(path, raw, "set"))
@@ -218,19 +220,6 @@ def _typed(key: str, text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except ValueError:  # a range, a window, no TOML: for others to read
         return text
-
-
-def _path(name_or_path: str | Path) -> Path:
-    names = builtin_names()
-    if str(name_or_path) in names:
-        return BUILTIN / f"{name_or_path}.toml"
-    path = Path(name_or_path)
-    if path.suffix != ".toml" and input_fault(path):
-        raise StudyError(
-            f"no study {quoted(str(name_or_path))}{nearest(str(name_or_path), names)}; "
-            f"built in: {', '.join(names)}; or give the path of a TOML file"
-        )
-    return path
 
 
 def _read(path: Path) -> dict[str, Any]:

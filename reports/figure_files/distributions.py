@@ -9,8 +9,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.reports.charts import Axis
 from phasewise.reports.errors import FigureError
-from phasewise.reports.figure_files.model import Axis, Figure, Floats, Panel, Series
+from phasewise.reports.figure_files.model import Figure, Floats, Panel, Series
 from phasewise.reports.figure_files.sources import RunGroup, Sources, few_enough
 from phasewise.reports.palette import cycle_colour
 from phasewise.reports.quantities import number

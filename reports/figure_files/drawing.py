@@ -21,12 +21,12 @@ from matplotlib.figure import Figure as Sheet
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from phasewise.reports.charts import Axis
 from phasewise.reports.figure_files.model import (
     AXIS_LIMIT,
     CENSORED,
     COMPLETE,
     OVERLOADED,
-    Axis,
     Figure,
     Floats,
     Panel,

@@ -7,7 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from phasewise.reports.figure_files.model import Axis, Figure, Floats, Panel, Series
+from phasewise.reports.charts import Axis
+from phasewise.reports.figure_files.model import Figure, Floats, Panel, Series
 from phasewise.reports.figure_files.seeds import mean_of_seeds
 from phasewise.reports.figure_files.sources import FillGroup, Sources, few_enough
 from phasewise.reports.palette import cycle_colour

@@ -8,8 +8,9 @@ from typing import Final
 import numpy as np
 
 from phasewise.reports import figures
+from phasewise.reports.charts import Axis
 from phasewise.reports.errors import FigureError
-from phasewise.reports.figure_files.model import Axis, Figure, Floats, Panel, Series
+from phasewise.reports.figure_files.model import Figure, Floats, Panel, Series
 from phasewise.reports.figure_files.sources import Sources
 from phasewise.reports.palette import phase_colour
 from phasewise.reports.run_directory import Run

@@ -9,6 +9,8 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.reports.charts import Axis
+
 Floats = npt.NDArray[np.float64]
 Look = Literal["points", "line", "steps", "bars"]
 Row = tuple[str | float | int | None, ...]
@@ -27,16 +29,6 @@ STATES: Final[Mapping[str, str]] = {
 
 COLUMNS: Final = ("panel", "series", "source", "x", "y", "low", "high", "n", "of", "state")
 """Of the CSV; see `Figure.rows`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """An axis: its title with the unit, and how it is scaled (``log``; ``low``/``high`` fix its range)."""
-
-    title: str
-    log: bool = False
-    low: float | None = None
-    high: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

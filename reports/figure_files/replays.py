@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from phasewise.reports.charts import GAP_FLOOR
+from phasewise.reports.charts import GAP_FLOOR, Axis
 from phasewise.reports.errors import FigureError
-from phasewise.reports.figure_files.model import Axis, Figure, Panel, Series
+from phasewise.reports.figure_files.model import Figure, Panel, Series
 from phasewise.reports.figure_files.sources import Sources, few_enough
 from phasewise.reports.palette import cycle_colour
 

@@ -6,8 +6,9 @@ from typing import Final
 
 import numpy as np
 
+from phasewise.reports.charts import Axis
 from phasewise.reports.errors import FigureError
-from phasewise.reports.figure_files.model import Axis, Figure, Floats, Panel, Series
+from phasewise.reports.figure_files.model import Figure, Floats, Panel, Series
 from phasewise.reports.figure_files.sources import Sources, few_enough
 from phasewise.reports.figure_files.totals import one_seed_note
 from phasewise.reports.figures import bins_of

@@ -9,18 +9,9 @@ from typing import Final
 
 import numpy as np
 
+from phasewise.reports.charts import Axis
 from phasewise.reports.errors import FigureError
-from phasewise.reports.figure_files.model import (
-    CENSORED,
-    COMPLETE,
-    OVERLOADED,
-    STATES,
-    Axis,
-    Figure,
-    Floats,
-    Panel,
-    Series,
-)
+from phasewise.reports.figure_files.model import CENSORED, COMPLETE, OVERLOADED, STATES, Figure, Floats, Panel, Series
 from phasewise.reports.figure_files.seeds import mean_of_seeds, row_states, worst
 from phasewise.reports.figure_files.sources import Sources, few_enough, unique
 from phasewise.reports.figure_files.studies import Study

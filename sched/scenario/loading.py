@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 
-from phasewise.profiling.inputs import input_fault, read_input
-from phasewise.profiling.names import nearest, quoted
+from phasewise.profiling.inputs import file_meant, read_input
+from phasewise.profiling.names import quoted
 from phasewise.sched.cluster.inventories import inventory_names, pod_table_names
 from phasewise.sched.errors import ScenarioError
 from phasewise.sched.reading.faults import SHOWN, Fault, render
@@ -70,7 +70,9 @@ def load_scenario(name_or_path: str | Path, overrides: Mapping[str, object] | No
     ScenarioError
         Naming file, line and key of every fault, the value got and what is allowed.
     """
-    path = _path(name_or_path)
+    path, fault = file_meant(name_or_path, builtin_names(), BUILTIN, "scenario")
+    if fault:
+        raise ScenarioError(fault)
     raw, lines, unreadable = _read(path)
     if unreadable:
         raise ScenarioError(render(path, unreadable))
@@ -126,19 +128,6 @@ def parse_counts(text: str) -> dict[str, int]:
             raise ScenarioError(f"got {text!r}, which names {name!r} again; allowed: each worker type once")
         counts[name] = int(count)
     return counts
-
-
-def _path(name_or_path: str | Path) -> Path:
-    names = builtin_names()
-    if str(name_or_path) in names:
-        return BUILTIN / f"{name_or_path}.toml"
-    path = Path(name_or_path)
-    if path.suffix != ".toml" and input_fault(path):
-        raise ScenarioError(
-            f"no scenario {quoted(str(name_or_path))}{nearest(str(name_or_path), names)}; "
-            f"built in: {', '.join(names)}; or give the path of a TOML file"
-        )
-    return path
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, int], list[Fault]]:

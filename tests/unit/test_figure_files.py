@@ -17,10 +17,11 @@ from figure_sources import sources_of
 from sample_study import write_table
 from synthetic_run import RunShape, write_run
 
+from phasewise.reports.charts import Axis
 from phasewise.reports.errors import FigureError
 from phasewise.reports.figure_files import make, names
 from phasewise.reports.figure_files.making import prepare, table
-from phasewise.reports.figure_files.model import COLUMNS, STATES, Axis, Figure, Panel, Series
+from phasewise.reports.figure_files.model import COLUMNS, STATES, Figure, Panel, Series
 from phasewise.reports.figure_files.published import overlay_names
 
 OLD_RUN = Path(__file__).resolve().parents[1] / "fixtures" / "run-of-schema-1"
