@@ -159,6 +159,14 @@ class AllocationProblem(ABC):
         """Return the relative distance of the objective at ``x`` (R, W) from ``bound``."""
         return relative_gap(bound, self.objective(x))
 
+    def over(self, members: Keys) -> AllocationProblem:
+        """Return the problem whose rows are the teams ``members`` (R, 2), chosen by an answer.
+
+        Raises `ProblemError` where they are no teams that may be, and in a family whose rows are not to be chosen.
+        """
+        del members
+        raise ProblemError(f"problem family {self.family!r} has its rows; an answer cannot choose any")
+
     def better(self, objective: float, other: float) -> bool:
         """Return whether ``objective`` is better than ``other``."""
         return objective > other if self.sense is Sense.MAXIMISE else objective < other

@@ -114,7 +114,8 @@ def _answer(cvx: CvxProgram, solution: Any, raw: Any, solver: str) -> Answer:
     if entries is None:
         return Answer(status, None, iterations=iterations, rebuild=RebuildReason.FRESH, note=note)
     duals = _duals(cvx, solution.dual_vars)
-    return Answer(status, cvx.x_from(entries), duals, iterations, RebuildReason.FRESH, note)
+    x = cvx.x_from(entries)
+    return Answer(status, x, duals, iterations, RebuildReason.FRESH, note, members=cvx.members)
 
 
 def _duals(cvx: CvxProgram, duals: Mapping[int, Any] | None) -> Duals | None:
