@@ -15,6 +15,7 @@ from phasewise.solvers.rows import Keys
 
 LEXICOGRAPHIC_PACKED: Final = "lexicographic_packed"
 
+_TELLING: Final = 0.01  # of the mean price of those that rise: a smaller one proves too little
 _TINY: Final = 1e-300
 
 
@@ -72,7 +73,7 @@ class PackedLexicographicProblem(PackedProblem):
 
         In a stage with weights l, which bound all gains together by B, let jobs that an earlier stage bounded keep
         their levels, and all others at least the least level t among them. Then a job with l_i > 0 has at most
-        t + (B - what all these make) / l_i. Jobs that no stage bounds have their ceiling.
+        t + (B - what all these make) / l_i. Jobs that no stage bounds, see `settled`, have their ceiling.
         """
         stages = self._stages(duals)
         if stages is None or not gains.size:
@@ -84,7 +85,7 @@ class PackedLexicographicProblem(PackedProblem):
         least = float(bounds.min())
         for number, prices in enumerate(stages):
             weight = prices.weight
-            rising = waiting & (weight > 0.0)
+            rising = settled(crowd.size, waiting, weight)
             if not rising.any():
                 continue
             most = worth(crowd, prices, self.capacity)
@@ -110,6 +111,20 @@ class PackedLexicographicProblem(PackedProblem):
             return None
         prices = zip(*(np.maximum(each, 0.0) for each in (gain, time, capacity)), strict=True)
         return [Prices(*each) for each in prices]
+
+
+def settled(size: Floats, rising: Bools, weight: Floats) -> Bools:
+    """Return (C,) which of the classes that rise have their level for good: those whose gains have a price to speak of.
+
+    Parameters
+    ----------
+    size, weight
+        (C,) jobs of each class, and the price of a job's gain.
+    rising
+        (C,) which classes are not settled yet.
+    """
+    share = np.where(rising, size * weight, 0.0)
+    return rising & (share > 0.0) & (share >= _TELLING * share.sum() / max(1, int(rising.sum())))
 
 
 FAMILIES: Final = (PackedLexicographicProblem,)

@@ -12,15 +12,13 @@ import numpy as np
 
 from phasewise.profiling.phases import Phase, PhaseTimer
 from phasewise.solvers.api import Answer, RebuildReason, Status
-from phasewise.solvers.families.packed_lexicographic import PackedLexicographicProblem
-from phasewise.solvers.packing.crowd import Floats
+from phasewise.solvers.families.packed_lexicographic import PackedLexicographicProblem, settled
 from phasewise.solvers.packing.program import Goal
 from phasewise.solvers.packing.solver import Optimum, PairSolver, prices_of
 from phasewise.solvers.packing.teams import teams
 from phasewise.solvers.packing.worth import Prices
 from phasewise.solvers.proofs import Duals
 
-_TELLING: Final = 0.01  # of the mean price of those that rise: with less the price is too small to prove much
 _KEEPS: Final = 1.0 - 1e-13  # of a level: what rounding may take from it, so that the next stage is feasible
 
 
@@ -48,8 +46,8 @@ class PairFiller:
                 if optimum.program is None or optimum.values is None:
                     return Answer(optimum.status, None, iterations=iterations, note=optimum.note)
                 prices = prices_of(crowd, optimum.duals, optimum.program)
-                done = _settled(crowd.size, rising, prices.weight)
-                found.append(_telling(prices, done | ~rising))
+                done = settled(crowd.size, rising, prices.weight)
+                found.append(prices)
                 floor = np.where(done, optimum.level * _KEEPS, floor)
                 rising = rising & ~done
             if optimum is None or optimum.program is None or optimum.values is None:
@@ -65,14 +63,3 @@ class PairFiller:
             Status.OPTIMAL, teamed.x, duals, iterations, RebuildReason.FRESH, note, members=teamed.members
         )
 
-
-def _settled(size: Floats, rising: Floats, weight: Floats) -> Floats:
-    """Return (C,) which of the classes that rise have the level for good: those whose gains have a price."""
-    share = np.where(rising, size * weight, 0.0)
-    settled: Floats = rising & (share >= _TELLING * share.sum() / rising.sum()) & (share > 0.0)
-    return settled
-
-
-def _telling(prices: Prices, bounded: Floats) -> Prices:
-    """Return the prices without the weights that are too small to tell, so that nobody is bounded by them."""
-    return prices._replace(weight=np.where(bounded, prices.weight, 0.0))
