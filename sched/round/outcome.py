@@ -13,8 +13,9 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.sched.api import GivenUp, Holding
+from phasewise.sched.api import Holding
 from phasewise.sched.round.backlog import Estimate
+from phasewise.sched.slos import GivenUp
 from phasewise.sched.workload.arrivals import Arrival
 from phasewise.solvers.api import Solution
 
