@@ -70,7 +70,9 @@ def random_table(rng: np.random.Generator, kinds: int, types: int, traits: Colle
     return Table(alone, np.where(both, rate, 0.0), width)
 
 
-def of_kinds(table: Table, kind: Keys, capacity: Floats, weight: Floats, keys: Keys | None = None) -> PackedMaxMinProblem:
+def of_kinds(
+    table: Table, kind: Keys, capacity: Floats, weight: Floats, keys: Keys | None = None
+) -> PackedMaxMinProblem:
     """Return max-min fairness of jobs of these kinds: throughput over that under an equal share, times width."""
     norm = table.alone[kind] @ capacity / capacity.sum()
     factor = table.width[kind] / (weight * norm)

@@ -86,6 +86,8 @@ class AllocationProblem(ABC):
         whoever makes them registers them.
     sense
         Whether more or less of the objective is better.
+    steps
+        The family of the problems that it takes where it is solved by a sequence of others; None where any will do.
     scale_factor
         (R,) s_i > 0, GPUs, may be fractional.
     capacity
@@ -101,6 +103,7 @@ class AllocationProblem(ABC):
     families: ClassVar[tuple[str, ...]]
     forms: ClassVar[str] = ""
     sense: ClassVar[Sense] = Sense.MAXIMISE
+    steps: ClassVar[str | None] = None
 
     scale_factor: Floats
     capacity: Floats

@@ -114,7 +114,7 @@ class CoRates:
 
         Only jobs of whole GPUs do, as many as their row was measured with.
         """
-        whole = (gpu_milli == 1000) & (gpus == self._factor[type_index])  # noqa: PLR2004  (a whole GPU)
+        whole = (gpu_milli == 1000) & (gpus == self._factor[type_index])
         return np.where(whole, self._measured[type_index], self._none)
 
     def pairs(self, kinds: Kinds, type_index: Ints) -> PairRates:

@@ -1,7 +1,7 @@
 """`by-kinds`: jobs that share GPUs in pairs, by a linear program over kinds; see `docs/explanation/packing.md`.
 
-Equal jobs count as one, and of partners only their kinds matter: the program's size depends on how many kinds there are,
-or on how many jobs differ, but never on the number of pairs. HiGHS solves it from the last round's basis.
+Equal jobs count as one, and of partners only their kinds matter: the program's size depends on how many kinds there
+are, or on how many jobs differ, but never on the number of pairs. HiGHS solves it from the last round's basis.
 """
 
 from __future__ import annotations

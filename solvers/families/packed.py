@@ -134,8 +134,15 @@ class PackedProblem(AllocationProblem):
         return OverTeams(self, members, gain, partner, allowed, self.scale_factor[members[:, 0]], self.capacity)
 
     def _check_members(self, members: Keys) -> None:
-        if not isinstance(members, np.ndarray) or members.dtype != np.int64 or members.ndim != 2 or members.shape[1] != 2:
-            raise ProblemError(f"members are {getattr(members, 'dtype', type(members).__name__)}; expected int64 (R, 2)")
+        if (
+            not isinstance(members, np.ndarray)
+            or members.dtype != np.int64
+            or members.ndim != 2
+            or members.shape[1] != 2
+        ):
+            raise ProblemError(
+                f"members are {getattr(members, 'dtype', type(members).__name__)}; expected int64 (R, 2)"
+            )
         wrong = (members[:, 0] < 0) | (members[:, 1] < NOBODY) | (members >= self.rows).any(axis=1)
         wrong |= members[:, 0] == members[:, 1]
         if wrong.any():

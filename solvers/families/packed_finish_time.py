@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 import numpy as np
 
 from phasewise.solvers.errors import ProblemError
-from phasewise.solvers.families.packed import PackedMaxMinProblem, PackedProblem
+from phasewise.solvers.families.packed import MAX_MIN_PACKED, PackedMaxMinProblem, PackedProblem
 from phasewise.solvers.packing.crowd import Crowd, crowd_of
 from phasewise.solvers.packing.worth import worth
 from phasewise.solvers.problems import Bools, Floats, Sense, check_values, usable_pairs
@@ -48,6 +48,7 @@ class PackedFinishTimeProblem(PackedProblem):
     families: ClassVar[tuple[str, ...]] = (FINISH_TIME_PACKED,)
     forms: ClassVar[str] = "phasewise.solvers.forms.packed_finish_time"
     sense: ClassVar[Sense] = Sense.MINIMISE
+    steps: ClassVar[str | None] = MAX_MIN_PACKED
 
     throughput: Floats
     kind: Keys

@@ -22,7 +22,9 @@ WELL_SCALED: Final = (1e-2, 1e2)
 def to_cvx(problem: MaxMinProblem) -> CvxProgram:
     """Return the problem as the original states it where that suits the solver, otherwise scaled and masked."""
     scale = problem.gain_scale
-    plain = problem.teams is None and problem.allowed_mask.all() and not problem.linear_weight and problem.switching is None
+    plain = (
+        problem.teams is None and problem.allowed_mask.all() and not problem.linear_weight and problem.switching is None
+    )
     if plain and scale == np.clip(scale, *WELL_SCALED):
         return _as_the_original(problem)
     return _scaled(problem, scale)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ _TWO: Final = np.uint64(0x94D049BB133111EB)
 _SHIFT: Final = np.uint64(29)
 
 
-def mixed(*parts: Codes) -> Codes:
+def mixed(*parts: npt.NDArray[np.integer[Any]] | Codes | int) -> Codes:
     """Return the code of each tuple that ``parts``, arrays of one shape or numbers, make. Unequal ones hardly meet."""
     code = np.full(np.broadcast_shapes(*(np.shape(part) for part in parts)), _START)
     for part in parts:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+
 import numpy as np
 import numpy.typing as npt
 
@@ -153,9 +154,7 @@ def crowd_of(
     present[by_kind[:, None] != by_kind] = 0.0
     usable = np.where(open_to[example], gain[example], 0.0)
     size = np.bincount(of_job, minlength=example.size).astype(np.float64)
-    return Crowd(
-        of_job, example, size, of_class, name, usable, open_to[example], factor[example], width, present
-    )
+    return Crowd(of_job, example, size, of_class, name, usable, open_to[example], factor[example], width, present)
 
 
 def _grouped(figures: Floats, of_kind: Ints) -> tuple[Ints, Ints]:

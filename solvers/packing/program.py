@@ -28,7 +28,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from phasewise.solvers.lp import INFINITE, LinearProgram
+from phasewise.solvers.lp import INFINITE, Int32s, LinearProgram
 from phasewise.solvers.packing.codes import Codes, mixed
 from phasewise.solvers.packing.crowd import Bools, Crowd, Floats, Ints
 from phasewise.solvers.proofs import Duals
@@ -78,7 +78,7 @@ class Program:
     lp
         The arrays, with blocks alone, slices, shares and level.
     alone
-        (class, class, type) of each column of time alone.
+        (class, the same class, type) of each column of time alone.
     slices
         (kind, kind, type) of each slice.
     shares
@@ -108,9 +108,11 @@ class _Entries:
         self.parts: list[tuple[Ints, Ints, Floats]] = []
 
     def add(self, row: Ints, column: Ints, value: Floats) -> None:
+        """Add entries: three arrays of one length."""
         self.parts.append((row, column, value))
 
-    def by_columns(self, columns: int) -> tuple[Ints, Ints, Floats]:
+    def by_columns(self, columns: int) -> tuple[Int32s, Int32s, Floats]:
+        """Return all entries by columns: start (n + 1,), row and value."""
         row, column, value = (np.concatenate([part[k] for part in self.parts]) for k in range(3))
         order = np.argsort(column, kind="stable")
         start = np.zeros(columns + 1, dtype=np.int32)
@@ -148,51 +150,67 @@ def program(
     names
         (K,) and (C,) by which kinds and classes are known again.
     """
-    return _Writer(crowd, capacity, goal, names).written(shares, halves)
+    return _Writer(crowd, capacity, goal, names, shares).written(halves)
 
 
 class _Writer:
-    """Writes one program down."""
+    """Writes one program down: columns first, then what each has in which row.
 
-    def __init__(self, crowd: Crowd, capacity: Floats, goal: Goal, names: tuple[Ints, Ints]) -> None:
+    Parameters
+    ----------
+    crowd, capacity, goal, names
+        As `program` takes them.
+    shares
+        (C, K, W) which shares there are.
+    """
+
+    def __init__(self, crowd: Crowd, capacity: Floats, goal: Goal, names: tuple[Ints, Ints], shares: Bools) -> None:
         self.crowd, self.capacity, self.goal = crowd, capacity, goal
-        self.kind_name, self.class_name = names
         self.scale = _gain_scale(crowd, capacity, goal)
         self.row_scale = (crowd.most / self.scale).clip(_LEAST_ROW_SCALE, _MOST_ROW_SCALE)
-        self.entries = _Entries()
         self.gpus = np.where(capacity > 0.0, capacity, 1.0)
+        self.kind_name = names[0]
+        plain = crowd.single[crowd.kind]
+        self.class_name = np.where(plain, -1 - names[0][crowd.kind], names[1])  # equal jobs go by their kind
+        owner, on = np.nonzero(crowd.gain > 0.0)
+        self.alone = Triples(owner, owner, on)
+        self.slices = Triples.where(slices_of(crowd, shares))
+        self.shares = Triples.where(shares & ~plain[:, None, None])
+        ends = np.cumsum([0, *(each.kind.size for each in (self.alone, self.slices, self.shares)), 1])
+        self.column = dict(zip(("alone", "slices", "shares", "level"), map(slice, ends[:-1], ends[1:]), strict=True))
+        self.number = np.arange(ends[-1])
+        self.cost = np.zeros(ends[-1])
+        self.unit = np.concatenate((
+            crowd.size[self.alone.first], self._most_time(self.slices), crowd.size[self.shares.first], [1.0]
+        ))  # fmt: skip
+        self.entries = _Entries()
+        self.rows = 2 * crowd.classes + capacity.size
 
-    def written(self, shares: Bools, halves: Bools) -> Program:
-        crowd = self.crowd
-        alone = Triples(*(lambda c, j: (c, c, j))(*np.nonzero(crowd.gain > 0.0)))
-        listed = Triples.where(shares & ~crowd.single[crowd.kind, None, None])
-        slices = Triples.where(slices_of(crowd, shares))
-        sizes = [alone.kind.size, slices.kind.size, listed.kind.size, 1]
-        begin = np.concatenate(([0], np.cumsum(sizes)))
-        self.classes = crowd.classes
-        self.cost = np.zeros(begin[-1])
-        unit = np.ones(begin[-1])
-        unit[: begin[1]] = crowd.size[alone.first]
-        unit[begin[1] : begin[2]] = self._most_time(slices)
-        unit[begin[2] : begin[3]] = crowd.size[listed.first]
-        column = np.arange(begin[-1])
-        self._time_of(alone.first, column[: begin[1]], np.ones(sizes[0]), crowd.gain[alone.first, alone.kind])
-        rate = crowd.rate[crowd.kind[listed.first], listed.second, listed.kind]
-        self._time_of(listed.first, column[begin[2] : begin[3]], np.ones(sizes[2]), crowd.factor[listed.first] * rate)
-        self._gpus_of(alone.kind, column[: begin[1]], crowd.use[alone.first] * unit[: begin[1]])
-        use = crowd.use[crowd.first[slices.first]]
-        self._gpus_of(slices.kind, column[begin[1] : begin[2]], use * unit[begin[1] : begin[2]])
-        sums = self._parts(slices, listed, column[begin[1] : begin[3]], unit[begin[1] : begin[3]])
-        halved = self._halves(halves, slices, listed, column[begin[1] : begin[3]], unit[begin[1] : begin[3]])
+    def written(self, halves: Bools) -> Program:
+        """Return the program, with the rows of ``halves`` (C, W)."""
+        crowd, alone, shares = self.crowd, self.alone, self.shares
+        self._job_entries(alone.first, self.number[self.column["alone"]], 1.0, crowd.gain[alone.first, alone.kind])
+        rate = crowd.rate[crowd.kind[shares.first], shares.second, shares.kind]
+        self._job_entries(shares.first, self.number[self.column["shares"]], 1.0, crowd.factor[shares.first] * rate)
+        self._gpu_entries("alone", alone.kind, crowd.use[alone.first])
+        self._gpu_entries("slices", self.slices.kind, crowd.use[crowd.first[self.slices.first]])
+        self._slice_entries()
+        sums = self._sum_rows()
+        halved = self._half_rows(halves)
         rising = np.flatnonzero(self.goal.rising)
-        self.entries.add(rising, np.full(rising.size, begin[3]), -1.0 / self.row_scale[rising])
-        self.cost[begin[3]] = crowd.classes
-        self.rows = 2 * crowd.classes + capacity_rows(self.capacity)
-        blocks = dict(zip(("alone", "slices", "shares", "level"), map(slice, begin[:-1], begin[1:]), strict=True))
-        lp = self._lp(blocks, sums.kind.size, halved.kind.size)
-        columns, rows = self._columns(alone, slices, listed), self._rows(sums, halved)
-        mean_weight = self.goal.linear / crowd.of_job.size
-        return Program(lp, alone, slices, listed, columns, rows, unit, mean_weight)
+        level = self.column["level"].start
+        self.entries.add(rising, np.full(rising.size, level), -1.0 / self.row_scale[rising])
+        self.cost[level] = crowd.classes
+        return Program(
+            self._lp(sums.kind.size, halved.kind.size),
+            alone,
+            self.slices,
+            shares,
+            self._column_codes(),
+            self._row_codes(sums, halved),
+            self.unit,
+            self.goal.linear / crowd.of_job.size,
+        )
 
     def _most_time(self, slices: Triples) -> Floats:
         """Return the most time that teams of each slice can have: the jobs of the smaller kind, or half of one kind."""
@@ -200,91 +218,102 @@ class _Writer:
         most = np.minimum(jobs[slices.first], jobs[slices.second])
         return np.where(slices.first == slices.second, 0.5 * most, most)
 
-    def _time_of(self, owner: Ints, column: Ints, time: Floats, gain: Floats) -> None:
-        """Enter ``time`` of a job of each ``owner`` in its time row, and ``gain`` in its gain row and the objective."""
+    def _job_entries(self, owner: Ints, column: Ints, time: Floats | float, gain: Floats) -> None:
+        """Enter ``time`` of a job of each ``owner`` in its time row, ``gain`` a unit of it in gain row and objective."""
         scaled = gain * time / self.scale
         self.entries.add(owner, column, scaled / self.row_scale[owner])
-        self.entries.add(self.classes + owner, column, time)
+        self.entries.add(self.crowd.classes + owner, column, time * np.ones(owner.size))
         if self.goal.linear:
-            weight = self.goal.linear * self.classes / self.crowd.size.sum()
+            weight = self.goal.linear * self.crowd.classes / self.crowd.of_job.size
             self.cost += np.bincount(column, weight * self.crowd.size[owner] * scaled, self.cost.size)
 
-    def _gpus_of(self, kind: Ints, column: Ints, gpus: Floats) -> None:
-        """Enter GPUs in the capacity rows."""
-        self.entries.add(2 * self.classes + kind, column, gpus / self.gpus[kind])
+    def _gpu_entries(self, block: str, on: Ints, use: Floats) -> None:
+        """Enter the GPUs of a block's columns in the capacity rows."""
+        column = self.column[block]
+        gpus = use * self.unit[column] / self.gpus[on]
+        self.entries.add(2 * self.crowd.classes + on, self.number[column], gpus)
 
-    def _parts(self, slices: Triples, shares: Triples, column: Ints, unit: Floats) -> Triples:
-        """Enter who has which part of each slice; return the rows of sums, (kind, partner, type)."""
-        crowd, count = self.crowd, slices.kind.size
-        within = slices.first == slices.second
+    def _sides(self) -> tuple[tuple[Ints, Ints, Ints], tuple[Ints, Ints, Ints]]:
+        """Return (slice, own kind, other kind) of either side of the slices; within a kind there is one side."""
+        slices = self.slices
+        every, between = np.arange(slices.kind.size), np.flatnonzero(slices.first != slices.second)
+        return (every, slices.first, slices.second), (between, slices.second[between], slices.first[between])
+
+    def _slice_entries(self) -> None:
+        """Enter each slice as time and gain of the kinds of equal jobs."""
+        crowd, column = self.crowd, self.column["slices"]
+        for place, own, other in self._sides():
+            plain = crowd.single[own]
+            owner, mine, theirs = crowd.first[own[plain]], own[plain], other[plain]
+            of_kind = place[plain]
+            time = self.unit[column][of_kind] * np.where(mine == theirs, 2.0, 1.0) / crowd.size[owner]
+            rate = crowd.rate[mine, theirs, self.slices.kind[of_kind]]
+            self._job_entries(owner, self.number[column][of_kind], time, crowd.factor[owner] * rate)
+
+    def _sum_rows(self) -> Triples:
+        """Enter that shares add up to their slice; return these rows, (kind, partner, type)."""
+        crowd, shares, column = self.crowd, self.shares, self.column["slices"]
+        parted = [np.flatnonzero(~crowd.single[own]) for _, own, _ in self._sides()]
+        sides = [tuple(part[keep] for part in side) for side, keep in zip(self._sides(), parted, strict=True)]
         summed = np.zeros(crowd.rate.shape, dtype=np.bool_)
-        sides = ((slices.first, slices.second, np.ones(count, dtype=np.bool_)), (slices.second, slices.first, ~within))
-        for own, other, there in sides:
-            plain = np.flatnonzero(there & crowd.single[own])
-            owner = crowd.first[own[plain]]
-            time = unit[plain] * np.where(within[plain], 2.0, 1.0) / crowd.size[owner]
-            rate = crowd.rate[own[plain], other[plain], slices.kind[plain]]
-            self._time_of(owner, column[plain], time, crowd.factor[owner] * rate)
-            parted = there & ~crowd.single[own]
-            summed[own[parted], other[parted], slices.kind[parted]] = True
+        for place, own, other in sides:
+            summed[own, other, self.slices.kind[place]] = True
         rows = Triples.where(summed)
         number = np.full(summed.shape, -1, dtype=np.intp)
-        number[summed] = 2 * crowd.classes + capacity_rows(self.capacity) + np.arange(rows.kind.size)
-        for own, other, there in sides:
-            parted = np.flatnonzero(there & ~crowd.single[own])
-            row = number[own[parted], other[parted], slices.kind[parted]]
-            self.entries.add(row, column[parted], np.where(within[parted], -2.0, -1.0))
+        number[summed] = self.rows + np.arange(rows.kind.size)
+        self.rows += rows.kind.size
+        for place, own, other in sides:
+            row = number[own, other, self.slices.kind[place]]
+            self.entries.add(row, self.number[column][place], np.where(own == other, -2.0, -1.0))
         row = number[crowd.kind[shares.first], shares.second, shares.kind]
-        inside = row >= 0  # a share without its slice may not be
-        self.entries.add(row[inside], column[count:][inside], unit[count:][inside] / self._per_slice(shares)[inside])
+        there = row >= 0
+        own = self.column["shares"]
+        self.entries.add(row[there], self.number[own][there], (self.unit[own] / self._slice_unit(shares))[there])
         return rows
 
-    def _per_slice(self, shares: Triples) -> Floats:
+    def _slice_unit(self, shares: Triples) -> Floats:
         """Return the unit of the slice that each share is a part of."""
         return self._most_time(Triples(self.crowd.kind[shares.first], shares.second, shares.kind))
 
-    def _halves(self, halves: Bools, slices: Triples, shares: Triples, column: Ints, unit: Floats) -> Triples:
+    def _half_rows(self, halves: Bools) -> Triples:
         """Enter that the share of one job in pairs of its own kind is at most the slice; return these rows."""
-        crowd, count = self.crowd, slices.kind.size
-        own = (shares.second == crowd.kind[shares.first]) & halves[shares.first, shares.kind]
-        rows = Triples(shares.first[own], shares.second[own], shares.kind[own])
+        crowd, shares, slices = self.crowd, self.shares, self.slices
+        own = np.flatnonzero((shares.second == crowd.kind[shares.first]) & halves[shares.first, shares.kind])
+        rows = Triples(*(part[own] for part in shares))
         place = np.full(crowd.rate.shape, -1, dtype=np.intp)
-        place[slices.first, slices.second, slices.kind] = column[:count]
-        sliced = place[rows.second, rows.second, rows.kind]
-        self.first_half = 2 * crowd.classes + capacity_rows(self.capacity)
-        self._half_rows = (column[count:][own], unit[count:][own] / self._per_slice(rows), sliced)
+        place[slices.first, slices.second, slices.kind] = self.number[self.column["slices"]]
+        column = self.column["shares"]
+        row = self.rows + np.arange(own.size)
+        self.rows += own.size
+        self.entries.add(row, self.number[column][own], self.unit[column][own] / self._slice_unit(rows))
+        self.entries.add(row, place[rows.second, rows.second, rows.kind], np.full(own.size, -1.0))
         return rows
 
-    def _lp(self, blocks: Mapping[str, slice], sums: int, halved: int) -> LinearProgram:
-        crowd, classes, types = self.crowd, self.classes, self.capacity.size
-        first = 2 * classes + types + sums
-        if halved:
-            own, value, sliced = self._half_rows
-            row = first + np.arange(halved)
-            self.entries.add(row, own, value)
-            self.entries.add(row, sliced, np.full(halved, -1.0))
-        start, index, value = self.entries.by_columns(self.cost.size)
-        rows = first + halved
-        lower, upper = np.full(rows, -INFINITE), np.full(rows, INFINITE)
-        lower[:classes] = self.goal.floor / (self.scale * self.row_scale)
-        upper[classes : 2 * classes] = 1.0
-        upper[2 * classes : 2 * classes + types] = self.capacity / self.gpus
-        lower[2 * classes + types : first] = upper[2 * classes + types :] = 0.0
-        names = ("gain", "time", "capacity", "sums", "halves")
+    def _lp(self, sums: int, halved: int) -> LinearProgram:
+        """Return the arrays."""
+        classes, types, columns = self.crowd.classes, self.capacity.size, self.cost.size
         ends = np.cumsum([0, classes, classes, types, sums, halved])
+        names = ("gain", "time", "capacity", "sums", "halves")
+        rows = dict(zip(names, map(slice, ends[:-1], ends[1:]), strict=True))
+        lower, upper = np.full(self.rows, -INFINITE), np.full(self.rows, INFINITE)
+        lower[rows["gain"]] = self.goal.floor / (self.scale * self.row_scale)
+        upper[rows["time"]] = 1.0
+        upper[rows["capacity"]] = self.capacity / self.gpus
+        lower[rows["sums"]] = upper[rows["sums"]] = upper[rows["halves"]] = 0.0
+        start, index, value = self.entries.by_columns(columns)
         return LinearProgram(
             self.cost,
-            np.zeros(self.cost.size),
-            np.full(self.cost.size, INFINITE),
+            np.zeros(columns),
+            np.full(columns, INFINITE),
             lower,
             upper,
             start,
             index,
             value,
-            np.zeros(self.cost.size, dtype=np.int32),
-            (crowd.of_job.size, types),
-            blocks,
-            dict(zip(names, map(slice, ends[:-1], ends[1:]), strict=True)),
+            np.zeros(columns, dtype=np.int32),
+            (self.crowd.of_job.size, types),
+            self.column,
+            rows,
             {},
             self._to_duals(),
             self.scale,
@@ -292,19 +321,19 @@ class _Writer:
 
     def _to_duals(self) -> Callable[[Mapping[str, Floats]], Duals]:
         """Return what makes duals by job, of an objective with t once, of those of the scaled rows."""
-        crowd, unit = self.crowd, self.scale / self.classes
+        crowd, unit = self.crowd, self.scale / self.crowd.classes
         row_scale, gpus = self.row_scale, self.gpus
 
         def to_duals(rows: Mapping[str, Floats]) -> Duals:
-            weight = rows["gain"] / (-self.classes * row_scale * crowd.size)
+            weight = rows["gain"] / (-crowd.classes * row_scale * crowd.size)
             time = rows["time"] * (unit / crowd.size)
             return Duals(rows["capacity"] * unit / gpus, weight[crowd.of_job], time[crowd.of_job])
 
         return to_duals
 
-    def _columns(self, alone: Triples, slices: Triples, shares: Triples) -> Codes:
-        """Return the codes of the columns: a kind of equal jobs goes by its own name."""
-        kind, own = self.kind_name, self._own_names()
+    def _column_codes(self) -> Codes:
+        """Return the codes of the columns."""
+        kind, own, alone, slices, shares = self.kind_name, self.class_name, self.alone, self.slices, self.shares
         return np.concatenate((
             mixed(_ALONE, own[alone.first], alone.kind),
             mixed(_SLICE, kind[slices.first], kind[slices.second], slices.kind),
@@ -312,8 +341,9 @@ class _Writer:
             mixed(np.array([_LEVEL])),
         ))  # fmt: skip
 
-    def _rows(self, sums: Triples, halved: Triples) -> Codes:
-        kind, own = self.kind_name, self._own_names()
+    def _row_codes(self, sums: Triples, halved: Triples) -> Codes:
+        """Return the codes of the rows."""
+        kind, own = self.kind_name, self.class_name
         return np.concatenate((
             mixed(_GAIN, own),
             mixed(_TIME, own),
@@ -321,17 +351,6 @@ class _Writer:
             mixed(_SUM, kind[sums.first], kind[sums.second], sums.kind),
             mixed(_HALF, own[halved.first], halved.kind),
         ))  # fmt: skip
-
-    def _own_names(self) -> Ints:
-        """Return (C,) what each class is known by: its kind, where that has no other, else its own name."""
-        crowd = self.crowd
-        plain = crowd.single[crowd.kind]
-        return np.where(plain, -1 - self.kind_name[crowd.kind], self.class_name)
-
-
-def capacity_rows(capacity: Floats) -> int:
-    """Return how many capacity rows there are."""
-    return capacity.size
 
 
 def _gain_scale(crowd: Crowd, capacity: Floats, goal: Goal) -> float:

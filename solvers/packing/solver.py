@@ -12,12 +12,13 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from phasewise.solvers.api import RebuildReason, Status
-from phasewise.solvers.basis import BASIC, LOWER, UPPER, Basis, Codes as BasisCodes
+from phasewise.solvers.api import Status
+from phasewise.solvers.basis import BASIC, LOWER, UPPER, Basis
+from phasewise.solvers.basis import Codes as BasisCodes
 from phasewise.solvers.highs import HighsModel, HighsOutcome
 from phasewise.solvers.packing.codes import Codes
 from phasewise.solvers.packing.crowd import Bools, Crowd, Floats, Ints, Keys, by_kinds
-from phasewise.solvers.packing.program import Goal, Program, program, slices_of
+from phasewise.solvers.packing.program import Goal, Program, program
 from phasewise.solvers.packing.worth import Prices, best_of_kind, offers
 from phasewise.solvers.proofs import Duals
 

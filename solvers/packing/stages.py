@@ -59,7 +59,4 @@ class PairFiller:
             stage_time=np.array([each.time for each in found]),
         )
         note = f"{len(found)} stages"
-        return Answer(
-            Status.OPTIMAL, teamed.x, duals, iterations, RebuildReason.FRESH, note, members=teamed.members
-        )
-
+        return Answer(Status.OPTIMAL, teamed.x, duals, iterations, RebuildReason.FRESH, note, members=teamed.members)

@@ -1,9 +1,9 @@
 """From kinds back to jobs: who shares with whom, so that everybody has exactly the part that its kind has.
 
-A slice is the total time of pairs of two kinds on one type; each of their jobs has a supply of it. Between two kinds any
-filling of a table with these margins will do. Partners of the last round come first, then jobs in order; what is left
-goes by the north-west corner: in all, fewer pairs than there are jobs. Within a kind it is the same after a ring of
-what is left has been folded in two: as no supply is more than half of the ring, nobody meets himself. Of three equal
+A slice is the total time of pairs of two kinds on one type; each of their jobs has a supply of it. Between two kinds
+any filling of a table with these margins will do. Partners of the last round come first, then jobs in order; what is
+left goes by the north-west corner: in all, fewer pairs than there are jobs. Within a kind it is the same after a ring
+of what is left has been folded in two: as no supply is more than half of the ring, nobody meets himself. Of three equal
 jobs each has half of its time with each of the others, which is what an odd number comes to.
 
 All slices are filled at once. A *node* is a job in a slice.
@@ -93,8 +93,9 @@ def teams(crowd: Crowd, solved: Program, values: Floats, last: Keys) -> Teamed:
     old = _old_pairs(crowd, slices, rank, last)
     within = slices.first == slices.second
     pairs, shared = _filled(nodes, slices, within, matching(old, nodes.job.size), old)
-    there = shared > _DUST * np.bincount(nodes.slice, nodes.supply, slices.kind.size)[nodes.slice[pairs[:, 0]]]
-    return _joined(alone[crowd.of_job], nodes.job[pairs[there]], slices.kind[nodes.slice[pairs[there, 0]]], shared[there])
+    of_slice = nodes.slice[pairs[:, 0]]
+    there = shared > _DUST * np.bincount(nodes.slice, nodes.supply, slices.kind.size)[of_slice]
+    return _joined(alone[crowd.of_job], nodes.job[pairs[there]], slices.kind[of_slice[there]], shared[there])
 
 
 def _starts(counts: Floats) -> Ints:
@@ -138,7 +139,7 @@ def _old_pairs(crowd: Crowd, slices: _Slices, rank: Ints, last: Keys) -> Keys:
     begin, end = (np.searchsorted(code, of_slice, side=side, sorter=by_code) for side in ("left", "right"))
     for place in np.flatnonzero(end > begin):
         own = rank[ordered[by_code[begin[place] : end[place]]]]
-        found.append(own + (slices.begin[place], slices.middle[place]))
+        found.append(own + np.array([slices.begin[place], slices.middle[place]]))
     return np.concatenate(found)
 
 
