@@ -81,7 +81,7 @@ class Gandiva:
                 if len(waiting) < 2:
                     break
                 first, second = stream.sample(waiting, 2)
-                if view.scale_factor[first] == view.scale_factor[second]:
+                if view.scale_factor[first] == view.scale_factor[second] >= 1.0:  # a part of a GPU is no team's
                     drawn.append(sorted((first, second)))
                     waiting = [row for row in waiting if row not in {first, second}]
             pairs = np.concatenate((pairs, np.array(drawn, np.int64).reshape(-1, 2)))
