@@ -25,9 +25,13 @@ from phasewise.solvers.families.lexicographic import LEXICOGRAPHIC, Lexicographi
 from phasewise.solvers.families.max_min import MAX_MIN, MAX_MIN_SWITCHING
 from phasewise.solvers.families.max_sum import MAX_SUM, MAX_SUM_SLO
 from phasewise.solvers.families.moving_sum import MAX_SUM_SWITCHING
+from phasewise.solvers.families.packed import MAX_MIN_PACKED
+from phasewise.solvers.families.packed_finish_time import FINISH_TIME_PACKED
+from phasewise.solvers.families.packed_lexicographic import LEXICOGRAPHIC_PACKED
 from phasewise.solvers.families.transport import TRANSPORT
 from phasewise.solvers.finish_time_instances import finish_time_rounds
 from phasewise.solvers.instances import Load, churned_rounds, with_switching
+from phasewise.solvers.packed_instances import PackedTrait, lexicographic, random_packed, random_packed_finish_time
 from phasewise.solvers.problems import AllocationProblem, Floats
 from phasewise.solvers.session import Walk
 from phasewise.solvers.sum_instances import moving_sum_rounds, queue_rounds, sum_rounds
@@ -45,11 +49,15 @@ KINDS = {
     "sum with promises": MAX_SUM_SLO,
     "sum less moves": MAX_SUM_SWITCHING,
     "queues": TRANSPORT,
+    "pairs": MAX_MIN_PACKED,
+    "pairs by levels": LEXICOGRAPHIC_PACKED,
+    "pairs by finish time": FINISH_TIME_PACKED,
 }
 """The kinds of problems that are measured, and the family of each."""
 
 LIMIT_MS = 400.0
 LINEAR_WEIGHT = 1e-3
+PAIRED_KINDS = 26
 PROMISED = 0.5  # of its best rate, at most, to half of the jobs
 
 
@@ -58,6 +66,9 @@ def problems(kind: str, jobs: int, types: int, rounds: int) -> Iterator[Allocati
     churn = max(1, jobs // 100)
     if kind == "finish_time":
         yield from finish_time_rounds(1, jobs, rounds, load=Load.CONTENDED, types=types, churn=churn)
+        return
+    if kind.startswith("pairs"):
+        yield from _paired(kind, jobs, types, rounds)
         return
     churned_ones = churned_rounds(1, jobs, rounds, load=Load.CONTENDED, types=types, churn=churn)
     if kind in ("sum", "sum with promises"):
@@ -82,6 +93,16 @@ def problems(kind: str, jobs: int, types: int, rounds: int) -> Iterator[Allocati
             yield LexicographicProblem(plain.gain, plain.scale_factor, plain.capacity, plain.allowed)
         else:
             yield plain
+
+
+def _paired(kind: str, jobs: int, types: int, rounds: int) -> Iterator[AllocationProblem]:
+    """Yield problems of jobs that share, each of another cluster."""
+    for seed in range(rounds):
+        if kind == "pairs by finish time":
+            yield random_packed_finish_time(seed, jobs, types, PAIRED_KINDS, {PackedTrait.WIDE})
+            continue
+        plain = random_packed(seed, jobs, types, PAIRED_KINDS, {PackedTrait.WIDE})
+        yield lexicographic(plain) if kind == "pairs by levels" else plain
 
 
 def measure(kind: str, jobs: int, types: int, rounds: int, names: Sequence[str]) -> MeasuredPoint:

@@ -377,6 +377,10 @@ class NodeAccount(Protocol):
         """Release what is not to run on its type any more, and place what is new by a `NodeRule`."""
         ...
 
+    def exchange(self, node: int, old: int, new: int) -> bool:
+        """Let what holds whole GPUs of a node by request ``old`` hold them by ``new``; False where there is no room."""
+        ...
+
     def release(self, rows: Ints, holding: Holding, request: Ints) -> None:
         """Give back what jobs hold: those in ``rows``, of the requests ``request`` (J,)."""
         ...

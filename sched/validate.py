@@ -44,7 +44,7 @@ _SUFFIXES: Mapping[str, str] = {".toml": SCENARIO, ".trace": TRACE}
 
 
 def validate_file(path: Path, throughputs: Path | None = None) -> list[Fault]:
-    """Return every fault of a trace, a scenario, a table of throughputs or co-throughputs, a list of nodes or pods, in order of lines.
+    """Return every fault of a file, in order of lines: a trace, a scenario, a table, a list of nodes or pods.
 
     What it is, its content says, and where that says nothing its name. The job types of a trace are judged by the table
     in the CSV file ``throughputs``, or by the built-in one.

@@ -297,6 +297,12 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         float | None, told("simulated time that those starts took, in which no step was made", "s")
     ] = None
     migration_gpu_s: Annotated[float | None, told("the same times GPUs", "GPU s")] = None
+    teams_mean: Annotated[
+        float | None, told("mean over rounds of `teams`", "teams", null="the policy does not pack", since=2)
+    ] = None
+    sharing_gain: Annotated[
+        float | None, told("mean of the gains of all these teams", null="there was no team", since=2)
+    ] = None
     lease_extensions: Annotated[int | None, told("a job of the last round kept exactly its GPUs", "times")] = None
     lease_extension_opportunities: Annotated[int | None, told("a job of the last round was still active", "times")] = (
         None

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.errors import TraceError
 from phasewise.sched.pair_rates import Kinds, PairRates
 from phasewise.sched.reading.csv_tables import CsvForm, scan_rows
@@ -114,7 +115,11 @@ class CoRates:
 
         Only jobs of whole GPUs do, as many as their row was measured with.
         """
+<<<<<<< HEAD
         whole = (gpu_milli == 1000) & (gpus == self._factor[type_index])
+=======
+        whole = (gpu_milli == WHOLE_MILLI) & (gpus == self._factor[type_index])
+>>>>>>> h5
         return np.where(whole, self._measured[type_index], self._none)
 
     def pairs(self, kinds: Kinds, type_index: Ints) -> PairRates:

@@ -1,289 +1,209 @@
-"""Packing by kinds: who is equal to whom, what duals prove, who shares with whom, and what is refused."""
+"""Two jobs that share their GPUs: who is chosen, where they run, what they come to, and what is told of it."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
+from small_runs import RATES, Job, Run, perform, plain_rates, trace_scenario
 
-import phasewise
-from phasewise.profiling.phases import PhaseTimer
-from phasewise.solvers import registry
-from phasewise.solvers.api import Answer, Solution, Status
-from phasewise.solvers.certify import Rejection, certify
-from phasewise.solvers.errors import ProblemError, SolveFailedError
-from phasewise.solvers.families.packed import MAX_MIN_PACKED, PackedMaxMinProblem
-from phasewise.solvers.families.packed_finish_time import FINISH_TIME_PACKED
-from phasewise.solvers.families.packed_lexicographic import LEXICOGRAPHIC_PACKED
-from phasewise.solvers.packed_instances import (
-    PackedTrait,
-    lexicographic,
-    packed_rounds,
-    random_packed,
-    random_packed_finish_time,
-    random_table,
-)
-from phasewise.solvers.packing.crowd import crowd_of
-from phasewise.solvers.packing.teams import matching
-from phasewise.solvers.problems import AllocationProblem, Floats
-from phasewise.solvers.proofs import Duals
-from phasewise.solvers.replay import replay
-from phasewise.solvers.session import Walk
-from phasewise.solvers.tapes import Tape, TapeWriter
+from phasewise.sched import registry
+from phasewise.sched.api import Allocation, ClusterView, Ints, Solve, TypeOrder
+from phasewise.sched.errors import RunFailedError
+from phasewise.sched.policy_options import PolicyOptions
+from phasewise.sched.scenario.loading import load_scenario
+from phasewise.sched.workload.co_throughputs import COLUMNS
+
+KEPT = (0.75, 0.5)  # of its rate alone, of the jobs "plain" and "other" that share
+ROUND_S = 360.0
 
 
-def by_kinds(problem: AllocationProblem) -> Solution:
-    return Walk.of("by-kinds", {}, PhaseTimer()).solve(problem)
+class Given:
+    """A policy that gives teams the time that a test says."""
+
+    name: ClassVar[str] = "given"
+    type_order: ClassVar[TypeOrder] = TypeOrder.FIXED
+    packs: ClassVar[bool] = True
+    needs_positive_priority: ClassVar[bool] = False
+    families: ClassVar[frozenset[str]] = frozenset()
+    options: ClassVar[type[PolicyOptions]] = PolicyOptions
+    teams: ClassVar[list[dict[tuple[int, ...], float]]] = []
+
+    def __init__(self, options: PolicyOptions) -> None:
+        del options
+
+    def allocate(self, view: ClusterView, solve: Solve, memory: object) -> Allocation:
+        """Return the next of ``teams``, the last again and again, without those whose members are gone."""
+        del solve
+        call = memory if isinstance(memory, int) else 0
+        there = set(view.job_id.tolist())
+        chosen = {team: x for team, x in self.teams[min(call, len(self.teams) - 1)].items() if there >= set(team)}
+        x = np.zeros((len(chosen), view.capacity.size))
+        x[:, -1] = list(chosen.values())
+        return Allocation(x, call + 1, members=members_of(chosen))
 
 
-def alike(jobs: int, capacity: float, beside: float) -> PackedMaxMinProblem:
-    """Return jobs of one kind on one type, each of speed 1, or ``beside`` when two of them share."""
-    ones = np.ones(jobs)
-    kind = np.zeros(jobs, dtype=np.int64)
-    rate = np.full((1, 1, 1), beside)
-    return PackedMaxMinProblem(ones[:, None], kind, ones, rate, ones, np.array([capacity]), keys=np.arange(jobs))
+def members_of(teams: Mapping[tuple[int, ...], float]) -> Ints:
+    return np.array([(*team, -1)[:2] for team in teams], np.int64).reshape(-1, 2)
 
 
-def shared(solution: Solution) -> dict[tuple[int, int], float]:
-    """Return the time of each pair."""
-    assert solution.members is not None
-    rows = zip(solution.members.tolist(), solution.x.sum(axis=1).tolist(), strict=True)
-    return {(first, second): time for (first, second), time in rows if second >= 0 and time > 0.0}
+def pairs_file(folder: Path) -> str:
+    """Write how "plain" and "other" share: each keeps a part of its rate; two of a type cannot share."""
+    rows = [
+        f"plain,{factor},other,{factor},{name},{KEPT[0] * rate * factor!r},{KEPT[1] * rate * factor!r}"
+        for name, rate in RATES.items()
+        for factor in (1, 2)
+    ]
+    path = folder / "pairs.csv"
+    path.write_text("\n".join([",".join(COLUMNS), *rows]) + "\n")
+    return str(path)
 
 
-# --- equal jobs
+def run_of(
+    folder: Path, jobs: list[Job], teams: list[dict[tuple[int, ...], float]], gpus: Mapping[str, int], **chosen: object
+) -> Run:
+    """Run jobs whose teams have the time in ``teams``, call by call."""
+    rates = plain_rates() | {("other", factor): rate for (_, factor), rate in plain_rates().items()}
+    overrides = {
+        "workload.co_throughputs": pairs_file(folder),
+        "policy.name": "given",
+        "timing.preset": "corrected",
+        **{key.replace("__", "."): value for key, value in chosen.items()},
+    }
+    Given.teams = teams
+    with registry.registered_policy(Given):
+        return perform(trace_scenario(folder, jobs, gpus, overrides, rates), folder / "out")
 
 
-def test_jobs_are_equal_where_all_their_figures_are() -> None:
-    gain = np.array([[1.0, 2.0], [1.0, 2.0], [1.0, 3.0], [1.0, 2.0], [1.0, 2.0], [1.0, 2.0]])
-    factor = np.array([1.0, 1.0, 1.0, 2.0, 1.0, 1.0])
-    kind = np.array([0, 0, 0, 0, 3, 0])
-    crowd = crowd_of(gain, gain > 0.0, factor, np.ones(6), kind, np.ones((4, 4, 2)))
-    assert crowd.of_job.tolist() == [0, 0, 1, 2, 3, 0]
-    assert crowd.size.tolist() == [3.0, 1.0, 1.0, 1.0]
-    assert crowd.name.tolist() == [0, 3]
-    assert not crowd.shares[1, 1].any()  # one job has nobody of its own kind
-    assert crowd.shares[0].all()
+def stays(run: Run) -> list[tuple[int, ...]]:
+    """Return (job, node, GPU, share, first round, end) of every stay, sorted by job."""
+    held = run.table("placements")
+    columns = ("job_id", "node", "gpu", "share_milli", "start_round", "end_round")
+    return sorted(zip(*(held[name] for name in columns), strict=True))
 
 
-def test_zero_and_minus_zero_are_equal() -> None:
-    gain = np.array([[0.0, 1.0], [-0.0, 1.0]])
-    crowd = crowd_of(gain, gain > 0.0, np.ones(2), np.ones(2), np.zeros(2, dtype=np.int64), np.ones((1, 1, 2)))
-    assert crowd.classes == 1
+def test_members_make_their_own_steps_and_each_is_done_when_it_is(tmp_path: Path) -> None:
+    jobs = [Job(1500.0), Job(3000.0, job_type="other")]  # 15 and 10 steps/s together, 20 alone
+    run = run_of(tmp_path, jobs, [{(0, 1): 1.0}, {(1,): 1.0}], {"v100": 1})
+    assert run.jobs[0]["completion_s"] == 100.0
+    assert run.jobs[1]["completion_s"] == 300.0
+    assert run.table("rounds")["sim_time_s"] == [0.0]
+    assert stays(run) == [(0, 0, 0, 500, 0, 1), (1, 0, 0, 500, 0, 1)]
 
 
-# --- who shares with whom
+def test_as_the_original_both_members_end_with_the_slower(tmp_path: Path) -> None:
+    jobs = [Job(1500.0), Job(3000.0, job_type="other")]
+    run = run_of(tmp_path, jobs, [{(0,): 0.0, (1,): 0.0, (0, 1): 1.0}], {"v100": 1}, timing__preset="gavel")
+    assert [run.jobs[job]["completion_s"] for job in (0, 1)] == [300.0, 300.0]
 
 
-@pytest.mark.parametrize("jobs", [2, 4, 10])
-def test_an_even_number_of_equal_jobs_shares_in_fixed_pairs(jobs: int) -> None:
-    pairs = shared(by_kinds(alike(jobs, jobs / 2.0, 0.9)))
-    assert len(pairs) == jobs // 2
-    assert sorted(job for pair in pairs for job in pair) == list(range(jobs))
-    assert list(pairs.values()) == pytest.approx([1.0] * (jobs // 2))
+def test_a_partner_that_stays_keeps_its_gpus_and_a_stay_says_which_part_of_them_it_has(tmp_path: Path) -> None:
+    jobs = [Job(1500.0), Job(20_000.0, job_type="other"), Job(1e5, scale_factor=2)]
+    run = run_of(tmp_path, jobs, [{(0, 1): 1.0, (2,): 0.5}, {(1,): 1.0, (2,): 1.0}], {"v100": 3})
+    ours = [stay for stay in stays(run) if stay[0] == 1]
+    assert [stay[3] for stay in ours] == [500, 1000]
+    assert {stay[1:3] for stay in ours} == {ours[0][1:3]}
+    assert ours[0][5] == ours[1][4]
+    assert run.jobs[1]["moves"] == 0
 
 
-@pytest.mark.parametrize("jobs", [3, 5, 11])
-def test_of_an_odd_number_three_share_by_halves(jobs: int) -> None:
-    problem = alike(jobs, jobs / 2.0, 0.9)
-    solution = by_kinds(problem)
-    times = sorted(shared(solution).values())
-    assert times == pytest.approx([0.5] * 3 + [1.0] * ((jobs - 3) // 2))
-    assert solution.objective == pytest.approx(0.9, rel=1e-12)
+@pytest.mark.parametrize("placement", ["strided", "best_fit"])
+def test_changing_the_partner_is_a_start_for_the_one_that_moves_alone(tmp_path: Path, placement: str) -> None:
+    jobs = [Job(1e5), Job(1e5, job_type="other"), Job(1e5), Job(1500.0)]  # the last one's end asks the policy again
+    teams = [{(0, 1): 1.0, (2,): 1.0, (3,): 1.0}, {(0,): 1.0, (1, 2): 1.0}]
+    moving = {"migration__enabled": True, "migration__checkpoint_mb": {"plain": 1.0, "other": 1.0}}
+    run = run_of(tmp_path, jobs, teams, {"v100": 3}, placement__name=placement, stop__rounds=2, **moving)
+    grid = [{stay[0]: stay[1:3] for stay in stays(run) if stay[4] <= at < stay[5]} for at in (0, 1)]
+    assert grid[0][0] == grid[0][1]
+    assert grid[1][1] == grid[1][2] != grid[1][0]
+    moved = [job for job in (0, 1, 2) if grid[0][job] != grid[1][job]]
+    assert len(moved) == 1
+    assert [job for job in (0, 1, 2) if run.jobs[job]["moves"]] == moved
+    assert run.summary["migrations"] == 1
 
 
-def test_partners_stay_together_when_others_come_and_go() -> None:
-    walk = Walk.of("by-kinds", {}, PhaseTimer())
-    table = random_table(np.random.default_rng(5), 4, 3, {PackedTrait.AMPLE})
-    rounds = list(packed_rounds(5, table, 120, 2, churn=6, capacity=np.full(3, 12.0)))
-    keys = [problem.keys for problem in rounds]
-    assert keys[0] is not None
-    assert keys[1] is not None
-    teams = []
-    for problem, own in zip(rounds, keys, strict=True):
-        solution = walk.solve(problem)
-        teams.append({tuple(sorted(own[list(pair)].tolist())) for pair in shared(solution)})
-    both = np.intersect1d(*keys)
-    possible = {pair for pair in teams[0] if np.isin(pair, both).all()}
-    cold = {tuple(sorted(keys[1][list(pair)].tolist())) for pair in shared(by_kinds(rounds[1]))}
-    assert len(teams[1] & possible) > len(cold & possible)
-    assert len(teams[1] & possible) > 0.6 * len(possible)
+def test_the_gpu_time_of_a_team_counts_once(tmp_path: Path) -> None:
+    jobs = [Job(14_400.0, scale_factor=2), Job(14_400.0, scale_factor=2, job_type="other")]
+    run = run_of(tmp_path, jobs, [{(0, 1): 1.0}, {(1,): 1.0}], {"v100": 2}, cluster__gpus_per_node={"v100": 2})
+    rounds = run.table("rounds")
+    assert rounds["unallocated_gpus"][0] == rounds["pending_gpus"][0] == 0.0
+    assert rounds["utilization"][0] == pytest.approx(1.0)
+    assert rounds["running"][0] == 2
+    held = sum(job["gpu_s"] for job in run.jobs.values())
+    assert held == pytest.approx(2.0 * run.summary["makespan_s"])
+    assert run.summary["utilization"] == pytest.approx(1.0)
 
 
-def test_there_are_not_many_more_teams_than_jobs() -> None:
-    problem = random_packed(3, 2000, 3, 20)
-    solution = by_kinds(problem)
-    assert solution.members is not None
-    assert 1000 < len(shared(solution)) < 2000 * 4
-    assert solution.gap is not None
-    assert solution.gap <= 1e-9
+def test_rounds_lines_and_summary_tell_of_teams(tmp_path: Path) -> None:
+    jobs = [Job(5400.0), Job(20_000.0, job_type="other")]
+    run = run_of(tmp_path, jobs, [{(0, 1): 1.0}, {(1,): 1.0}], {"v100": 1})
+    rounds = run.table("rounds")
+    assert rounds["teams"][:2] == [1.0, 0.0]
+    assert rounds["sharing_gain"][0] == pytest.approx(sum(KEPT))
+    assert rounds["sharing_gain"][1] is None
+    telemetry = run.lines("TELEMETRY")
+    assert (telemetry[0]["teams"], telemetry[1]["teams"]) == (1, 0)
+    assert "sharing_gain" not in telemetry[1]
+    assert run.summary["teams_mean"] == pytest.approx(1.0 / run.summary["rounds"])
+    assert run.summary["sharing_gain"] == pytest.approx(sum(KEPT))
 
 
-def test_a_matching_takes_each_pair_whose_jobs_are_free_in_order() -> None:
-    pairs = np.array([[0, 1], [1, 2], [2, 3], [0, 4], [4, 5]])
-    assert matching(pairs, 6).tolist() == [[0, 1], [2, 3], [4, 5]]
+def test_a_run_that_does_not_pack_tells_nothing_of_teams(tmp_path: Path) -> None:
+    run = perform(trace_scenario(tmp_path, [Job(100.0)], {"v100": 1}), tmp_path / "out")
+    assert run.table("rounds")["teams"] == run.table("rounds")["sharing_gain"] == [None]
+    assert run.summary["teams_mean"] is run.summary["sharing_gain"] is None
+    assert all("teams" not in line for line in run.lines("TELEMETRY"))
 
 
-# --- what is proven
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_whatever_the_duals_the_bound_is_no_less_than_the_optimum(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    problem = random_packed(seed, 9, 3, 3, {PackedTrait.DIFFERENT, PackedTrait.CANONICAL})
-    best = by_kinds(problem).objective
-    for scale in (0.0, 0.1, 1.0, 10.0):
-        duals = Duals(rng.random(3) * scale, rng.random(9), rng.random(9) * scale)
-        proof = problem.proven(np.zeros(9), duals)
-        assert proof is not None
-        assert proof.bound >= best * (1.0 - 1e-9)
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_whatever_the_duals_no_ratio_below_the_bound_is_claimed_to_be_out_of_reach(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    problem = random_packed_finish_time(seed, 9, 3, 3)
-    best = by_kinds(problem).objective
-    for scale in (0.0, 1e-3, 1.0):
-        duals = Duals(rng.random(3) * scale, rng.random(9), rng.random(9) * scale)
-        assert problem.bound(duals) <= best * (1.0 + 1e-9)
-
-
-def verdict(problem: PackedMaxMinProblem, members: list[list[int]], x: Floats) -> str:
-    """Return why the certifier refuses an answer with these rows."""
-    answer = Answer(Status.OPTIMAL, x, members=np.array(members, dtype=np.int64))
-    said = certify(problem, answer, "made")
-    assert isinstance(said, Rejection)
-    return said.reason
-
-
-def test_rows_that_are_no_teams_are_refused_with_the_reason() -> None:
-    problem = alike(3, 2.0, 0.9)
-    assert "job 2 is in no row" in verdict(problem, [[0, 1]], np.ones((1, 1)))
-    assert "members[1] are [1, 3]" in verdict(problem, [[0, -1], [1, 3], [2, -1]], np.zeros((3, 1)))
-    assert "members[0] are [1, 1]" in verdict(problem, [[1, 1], [0, 2]], np.zeros((2, 1)))
-    assert "x has shape (2, 1)" in verdict(problem, [[0, 1], [1, 2], [0, 2]], np.zeros((2, 1)))
-    assert "violates" in verdict(problem, [[0, 1], [1, 2]], np.full((2, 1), 0.8))  # job 1 has 1.6 of its time
-
-
-def test_an_answer_may_not_choose_rows_where_the_problem_has_them() -> None:
-    plain = alike(3, 2.0, 0.9).full()
-    answer = Answer(Status.OPTIMAL, np.zeros((3, 1)), members=np.array([[0, -1], [1, -1], [2, -1]]))
-    said = certify(plain, answer, "made")
-    assert isinstance(said, Rejection)
-    assert "cannot choose" in said.reason
-
-
-def test_pairs_of_unequal_width_or_without_a_rate_may_not_share() -> None:
-    problem = random_packed(2, 8, 2, 4, {PackedTrait.WIDE, PackedTrait.UNMEASURED})
-    full = problem.over(np.array([[i, k] for i in range(8) for k in range(i + 1, 8)] + [[i, -1] for i in range(8)]))
-    for row, (first, second) in enumerate(full.members.tolist() if full.members is not None else []):
-        if second < 0:
-            continue
-        rates = problem.rate[problem.kind[first], problem.kind[second]]
-        back = problem.rate[problem.kind[second], problem.kind[first]]
-        wide = problem.scale_factor[first] != problem.scale_factor[second]
-        assert not full.allowed_mask[row, (rates == 0.0) | (back == 0.0) | wide].any()
-
-
-# --- bad input
+def test_a_pair_that_is_given_no_time_does_not_run_but_in_the_original(tmp_path: Path) -> None:
+    jobs = [Job(1e5), Job(1e5, job_type="other")]
+    nothing = {(0,): 0.0, (1,): 0.0, (0, 1): 0.0}
+    for preset, teams in (("corrected", 0.0), ("gavel", 1.0)):
+        folder = tmp_path / preset
+        folder.mkdir()
+        run = run_of(folder, jobs, [nothing], {"v100": 1}, timing__preset=preset, stop__rounds=8)
+        assert max(run.table("rounds")["teams"]) == teams
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "message"),
+    ("teams", "message"),
     [
-        ("kind", np.array([0, 1, 5]), "kind[1] is 1; expected 0 to 0"),
-        ("kind", np.zeros(2, dtype=np.int64), "kind has shape (2,); expected (3,)"),
-        ("factor", np.array([1.0, 0.0, 1.0]), "factor[1] is 0.0; expected a finite number above 0"),
-        ("rate", np.ones((1, 2, 1)), "rate has shape (1, 2, 1)"),
-        ("rate", np.full((1, 1, 1), np.nan), "rate[0, 0, 0] is nan"),
-        ("scale_factor", np.array([1.0, 2.0, 2.0]), "expected one number of GPUs for all jobs of a kind"),
-        ("linear_weight", -1.0, "linear_weight is -1.0"),
+        ({(0, 2): 1.0}, "different scale factors"),
+        ({(0, 0): 1.0}, "a job beside itself"),
+        ({(0, 1): 0.5, (1, 0): 0.5}, "returned a row twice"),
     ],
 )
-def test_a_fault_of_the_arrays_is_named(field: str, value: object, message: str) -> None:
-    with pytest.raises(ProblemError) as raised:
-        replace(alike(3, 2.0, 0.9), **{field: value}).validate()
-    assert message in str(raised.value)
+def test_an_answer_that_is_no_allocation_of_teams_ends_the_run(
+    tmp_path: Path, teams: dict[tuple[int, ...], float], message: str
+) -> None:
+    jobs = [Job(100.0), Job(100.0, job_type="other"), Job(100.0, scale_factor=2)]
+    with pytest.raises(RunFailedError, match=message):
+        run_of(tmp_path, jobs, [teams], {"v100": 3})
 
 
-def test_every_pair_of_many_jobs_is_too_much_for_the_backends_that_list_them() -> None:
-    with pytest.raises(SolveFailedError, match="by-kinds solves the same problem"):
-        Walk.of("highs-direct", {}, PhaseTimer()).solve(random_packed(0, 500, 2, 3))
+def test_a_policy_that_does_not_say_that_it_packs_may_name_no_members(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Given, "packs", False)
+    with pytest.raises(RunFailedError, match="its class does not say that it packs"):
+        run_of(tmp_path, [Job(100.0)], [{(0,): 1.0}], {"v100": 1})
 
 
-# --- in its place among the families
-
-
-def test_auto_picks_it_for_every_family_of_packing() -> None:
-    for problem in (
-        random_packed(1, 12, 3, 3),
-        lexicographic(random_packed(1, 12, 3, 3)),
-        random_packed_finish_time(1, 12, 3, 3),
-    ):
-        assert Walk.of("auto", {}, PhaseTimer()).solve(problem).backend == "auto:by-kinds"
-
-
-def test_only_backends_that_solve_the_steps_of_a_sequence_take_it() -> None:
-    taking = {name for name in registry.names() if FINISH_TIME_PACKED in registry.get(name).families}
-    steps = {name for name in registry.names() if MAX_MIN_PACKED in registry.get(name).families}
-    assert taking == steps
-    assert "highs-warm" not in taking
-    assert "structured" not in taking
-
-
-def test_a_tape_of_packing_is_read_as_it_was_written_and_replayed(tmp_path: Path) -> None:
-    table = random_table(np.random.default_rng(1), 4, 2, {PackedTrait.WIDE})
-    written = [
-        *packed_rounds(1, table, 20, 3, churn=2, capacity=np.full(2, 8.0)),
-        lexicographic(random_packed(1, 12, 2, 3)),
-        random_packed_finish_time(1, 12, 2, 3),
-    ]
-    with TapeWriter(tmp_path / "packed.tape", {}) as tape:
-        for problem in written:
-            tape.write(problem)
-    read = list(Tape(tmp_path / "packed.tape"))
-    assert [each.family for each in read] == [MAX_MIN_PACKED] * 3 + [LEXICOGRAPHIC_PACKED, FINISH_TIME_PACKED]
-    for before, after in zip(written, read, strict=True):
-        assert all(
-            np.array_equal(value, after.stated()[name])
-            for name, value in before.stated().items()
-            if isinstance(value, np.ndarray)
-        )
-    (own, direct) = replay(read, ["by-kinds", "highs-direct"])
-    assert not own.failures
-    assert not direct.failures
-    assert max(own.gaps + direct.gaps) <= 1e-9
-    assert max(own.lost) <= 1e-9
-
-
-def test_it_is_solved_from_python_with_lists() -> None:
-    solution = phasewise.solve(
-        phasewise.PackedMaxMin(
-            gain=[[1.0], [1.0]],
-            kind=[0, 1],
-            factor=[1.0, 1.0],
-            rate=[[[0.0], [0.7]], [[0.6], [0.0]]],
-            scale_factor=[1.0, 1.0],
-            capacity=[1.0],
-        )
-    )
-    assert shared(solution) == pytest.approx({(0, 1): 10 / 11})  # the slower one has the rest for itself
-    assert solution.objective == pytest.approx(7 / 11)
-
-
-def test_the_same_problem_and_state_give_the_same_bytes() -> None:
-    rounds = list(
-        packed_rounds(3, random_table(np.random.default_rng(3), 5, 3, ()), 60, 3, churn=4, capacity=np.full(3, 9.0))
-    )
-    answers = []
-    for _ in range(2):
-        walk = Walk.of("by-kinds", {}, PhaseTimer())
-        answers.append([walk.solve(problem.anew()) for problem in rounds])
-    for one, other in zip(*answers, strict=True):
-        assert one.x.tobytes() == other.x.tobytes()
-        assert one.members is not None
-        assert other.members is not None
-        assert one.members.tobytes() == other.members.tobytes()
+def test_on_nodes_a_team_needs_the_cpu_and_the_memory_of_both(tmp_path: Path) -> None:
+    nodes = tmp_path / "nodes.csv"
+    nodes.write_text("sn,cpu_milli,memory_mib,gpu,model\na,10000,100000,2,v100\nb,10000,100000,2,v100\n")
+    pods = tmp_path / "pods.csv"
+    pods.write_text("name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec\nwide,6000,50000,1,1000,\n")
+    chosen = {
+        "cluster.nodes": str(nodes), "workload.pods": str(pods), "workload.jobs": 12, "workload.rate_per_hour": 60.0,
+        "workload.scale_factors": "single", "workload.scale_factor_cap": 0, "placement.name": "best_fit",
+        "policy.name": "gandiva", "output.check_invariants": True, "output.trace": False, "stop.rounds": 40,
+    }  # fmt: skip
+    run = perform(load_scenario("toy", chosen), tmp_path / "out")
+    rounds = run.table("rounds")
+    assert max(rounds["teams"]) == 0.0, "two of 6 cores each do not fit a node of 10"
+    assert max(rounds["unplaced"]) > 0.0
+    assert max(rounds["running"]) == 2, "members of teams without room run alone"
