@@ -115,11 +115,7 @@ class CoRates:
 
         Only jobs of whole GPUs do, as many as their row was measured with.
         """
-<<<<<<< HEAD
-        whole = (gpu_milli == 1000) & (gpus == self._factor[type_index])
-=======
         whole = (gpu_milli == WHOLE_MILLI) & (gpus == self._factor[type_index])
->>>>>>> h5
         return np.where(whole, self._measured[type_index], self._none)
 
     def pairs(self, kinds: Kinds, type_index: Ints) -> PairRates:
