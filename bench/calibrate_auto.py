@@ -31,7 +31,6 @@ from phasewise.solvers.families.packed_lexicographic import LEXICOGRAPHIC_PACKED
 from phasewise.solvers.families.transport import TRANSPORT
 from phasewise.solvers.finish_time_instances import finish_time_rounds
 from phasewise.solvers.instances import Load, churned_rounds, with_switching
-from phasewise.solvers.packed_instances import PackedTrait, lexicographic, random_packed, random_packed_finish_time
 from phasewise.solvers.problems import AllocationProblem, Floats
 from phasewise.solvers.session import Walk
 from phasewise.solvers.sum_instances import moving_sum_rounds, queue_rounds, sum_rounds
@@ -49,15 +48,14 @@ KINDS = {
     "sum with promises": MAX_SUM_SLO,
     "sum less moves": MAX_SUM_SWITCHING,
     "queues": TRANSPORT,
-    "pairs": MAX_MIN_PACKED,
-    "pairs by levels": LEXICOGRAPHIC_PACKED,
-    "pairs by finish time": FINISH_TIME_PACKED,
 }
 """The kinds of problems that are measured, and the family of each."""
 
+NOT_MEASURED = frozenset({MAX_MIN_PACKED, LEXICOGRAPHIC_PACKED, FINISH_TIME_PACKED})
+"""Families without a choice: `by-kinds`, the first in ``FALLBACK`` that takes them, alone keeps partners together."""
+
 LIMIT_MS = 400.0
 LINEAR_WEIGHT = 1e-3
-PAIRED_KINDS = 26
 PROMISED = 0.5  # of its best rate, at most, to half of the jobs
 
 
@@ -66,9 +64,6 @@ def problems(kind: str, jobs: int, types: int, rounds: int) -> Iterator[Allocati
     churn = max(1, jobs // 100)
     if kind == "finish_time":
         yield from finish_time_rounds(1, jobs, rounds, load=Load.CONTENDED, types=types, churn=churn)
-        return
-    if kind.startswith("pairs"):
-        yield from _paired(kind, jobs, types, rounds)
         return
     churned_ones = churned_rounds(1, jobs, rounds, load=Load.CONTENDED, types=types, churn=churn)
     if kind in ("sum", "sum with promises"):
@@ -93,16 +88,6 @@ def problems(kind: str, jobs: int, types: int, rounds: int) -> Iterator[Allocati
             yield LexicographicProblem(plain.gain, plain.scale_factor, plain.capacity, plain.allowed)
         else:
             yield plain
-
-
-def _paired(kind: str, jobs: int, types: int, rounds: int) -> Iterator[AllocationProblem]:
-    """Yield problems of jobs that share, each of another cluster."""
-    for seed in range(rounds):
-        if kind == "pairs by finish time":
-            yield random_packed_finish_time(seed, jobs, types, PAIRED_KINDS, {PackedTrait.WIDE})
-            continue
-        plain = random_packed(seed, jobs, types, PAIRED_KINDS, {PackedTrait.WIDE})
-        yield lexicographic(plain) if kind == "pairs by levels" else plain
 
 
 def measure(kind: str, jobs: int, types: int, rounds: int, names: Sequence[str]) -> MeasuredPoint:

@@ -3,7 +3,7 @@
 ``python -P -m phasewise.bench.series.packing`` draws jobs of the Gavel study's types, 26 kinds of one GPU or 83 of 1,
 2, 4 and 8, on three worker types, and prints CPU milliseconds of a cold solve and of a warm one after a hundredth of
 the jobs was replaced, with the gap that is proven. Jobs that all differ are those of finish-time fairness and of least
-total duration. ``--tape FILE`` writes the rounds of one size down instead, for `phasewise solve` and `phasewise figure`.
+total duration. ``--tape FILE`` writes rounds of one size down instead, for `phasewise solve` and `phasewise figure`.
 """
 
 from __future__ import annotations

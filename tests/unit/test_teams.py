@@ -86,7 +86,7 @@ def scipys(problem: MaxMinProblem) -> float:
     return float(-best.fun)
 
 
-@pytest.mark.parametrize("spec", ["highs-direct", "auto"])
+@pytest.mark.parametrize("spec", ["highs-direct", "auto", "cvxpy-fresh:HIGHS"])
 @pytest.mark.parametrize("linear", [0.0, 0.1])
 @pytest.mark.parametrize("moving", [False, True])
 def test_the_optimum_is_scipys_and_proven(spec: str, linear: float, moving: bool) -> None:
