@@ -20,6 +20,7 @@ from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.errors import ScenarioError
 from phasewise.sched.limits import effective_stop
 from phasewise.sched.memory import estimate, require_memory
+from phasewise.sched.pair_rates import Packs
 from phasewise.sched.policy_options import PolicyOptions
 from phasewise.sched.round import kernels, lease_kernels
 from phasewise.sched.round.migration import MigrationModel
@@ -30,6 +31,7 @@ from phasewise.sched.scenario import policy_section
 from phasewise.sched.scenario.config import Scenario
 from phasewise.sched.scenario.workloads import build_workload
 from phasewise.sched.workload.arrivals import Workload
+from phasewise.sched.workload.co_throughputs import CoRates, CoThroughputTable
 from phasewise.solvers import registry as solvers
 from phasewise.solvers.families.max_min import MAX_MIN_SWITCHING
 from phasewise.solvers.families.moving_sum import MAX_SUM_SWITCHING
@@ -72,6 +74,7 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
         gpu_hour_price=np.array(told.gpu_hour_prices) if told.gpu_hour_prices else None,
         idle_nodes=None if placement.spans_nodes else _idle_nodes(layout, workload),
         kernels=_kernels(policy, solver, placement),
+        co_rates=_co_rates(scenario, policy, workload),
     )
 
 
@@ -110,6 +113,13 @@ def _told(scenario: Scenario, timing: Timing, layout: ClusterLayout) -> PolicyOp
 def _solves(policy: type | object) -> bool:
     """Return whether a policy states problems, as far as it says so."""
     return not isinstance(policy, StatesProblems) or bool(policy.families)
+
+
+def _co_rates(scenario: Scenario, policy: Policy, workload: Workload) -> CoRates | None:
+    """Return how fast jobs are in pairs, where the policy packs."""
+    if not (isinstance(policy, Packs) and policy.packs):
+        return None
+    return CoThroughputTable.chosen(scenario.workload.co_throughputs).of_jobs(workload.throughputs)
 
 
 def _idle_nodes(layout: ClusterLayout, workload: Workload) -> Callable[[Ints], NodeAccount]:

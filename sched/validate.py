@@ -11,6 +11,7 @@ from phasewise.sched.cluster.openb import scan_nodes
 from phasewise.sched.errors import SchedulingError
 from phasewise.sched.reading.faults import Fault
 from phasewise.sched.reading.recognise import (
+    CO_THROUGHPUTS,
     GUIDE,
     NODES,
     OURS,
@@ -23,6 +24,8 @@ from phasewise.sched.reading.recognise import (
 )
 from phasewise.sched.scenario.loading import load_scenario, scan_scenario
 from phasewise.sched.scenario.workloads import build_workload
+from phasewise.sched.workload.co_throughputs import CoThroughputTable
+from phasewise.sched.workload.co_throughputs import scan_csv as scan_co_throughputs
 from phasewise.sched.workload.gavel_trace import scan_trace
 from phasewise.sched.workload.openb import scan_pods
 from phasewise.sched.workload.throughputs import ThroughputTable, scan_csv
@@ -34,13 +37,14 @@ __all__ = ["Fault", "validate_file"]
 _TABLES: Mapping[str, Callable[[Path], list[Fault]]] = {
     THROUGHPUTS: lambda path: scan_csv(path)[1],
     NODES: lambda path: scan_nodes(path)[1],
+    CO_THROUGHPUTS: lambda path: scan_co_throughputs(path)[1],
     PODS: lambda path: scan_pods(path)[1],
 }
 _SUFFIXES: Mapping[str, str] = {".toml": SCENARIO, ".trace": TRACE}
 
 
 def validate_file(path: Path, throughputs: Path | None = None) -> list[Fault]:
-    """Return every fault of a trace, a scenario, a throughput table, a node list or a pod list, in order of lines.
+    """Return every fault of a file, in order of lines: a trace, a scenario, a table, a list of nodes or pods.
 
     What it is, its content says, and where that says nothing its name. The job types of a trace are judged by the table
     in the CSV file ``throughputs``, or by the built-in one.
@@ -71,6 +75,7 @@ def _unbuildable(path: Path) -> list[Fault]:
         ("policy.name", lambda: registry.policy_class(scenario.policy.name)),
         ("placement.name", lambda: registry.placement_class(scenario.placement.name)),
         ("solver.name", lambda: [solvers.get(name.strip()) for name in scenario.solver.name.split(",")]),
+        ("workload.co_throughputs", lambda: CoThroughputTable.chosen(scenario.workload.co_throughputs)),
         ("workload", lambda: build_workload(scenario, tuple(sorted(scenario.cluster.gpus)))),
     )
     faults: list[Fault] = []

@@ -9,9 +9,12 @@ import numpy as np
 from phasewise.sched.api import Assignment, Floats, Holding
 from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.errors import StalledError
+from phasewise.sched.packing import parting as packing
+from phasewise.sched.packing import progress as teamwork
+from phasewise.sched.packing.progress import Crew
 from phasewise.sched.round import isolation, lease_kernels, progress
 from phasewise.sched.round.migration import paid
-from phasewise.sched.round.outcome import NOTHING_PAID, ClusterUse, JobRecord, News, RoundOutcome
+from phasewise.sched.round.outcome import NOTHING_PAID, ClusterUse, JobRecord, News, RoundOutcome, Sharing
 from phasewise.sched.round.parts import Parts
 from phasewise.sched.round.rules import MAX_FAILURES
 from phasewise.sched.round.state import SimulationState
@@ -26,19 +29,23 @@ def advance(state: SimulationState, parts: Parts, assignment: Assignment, news: 
         Where jobs wait, nothing runs, and nothing will ever change that.
     """
     jobs, clocks, start_s = state.jobs, state.clocks, state.clocks.now_s
+    crew = None if state.teams is None else Crew.of(jobs, state.teams)
+    width = jobs.scale_factor if crew is None else jobs.scale_factor * crew.share
     lost_s, cost = None, NOTHING_PAID
     if parts.migration is not None:
         lost_s = parts.migration.pay(jobs, assignment, parts.timing.round_s)
-        cost = paid(assignment.starts, lost_s, jobs.scale_factor)
-    flight = progress.launch(jobs, assignment, start_s, parts.timing, lost_s)
+        cost = paid(assignment.starts, lost_s, width)
+    flight = progress.launch(jobs, assignment, start_s, parts.timing, lost_s, None if crew is None else crew.rate)
     if flight.running:
         if clocks.round_end_s is not None:
             clocks.round_start_s = clocks.round_end_s
         clocks.round_end_s = clocks.now_s = flight.latest_s
-    landing = progress.settle(jobs, flight, clocks.round_start_s, state.service.worker_time_s, parts.timing)
-    lease_kernels.credit_gpus(*state.holding, jobs.gpu_milli, landing.executed_s, state.service.busy_s)
-    progress.book_time(jobs, flight, parts.gpu_hour_price)
-    job_id, holding, gpu_milli, use = jobs.job_id.copy(), state.holding, jobs.gpu_milli.copy(), _use(state, assignment)
+    flight, landing = _settle(state, parts, flight, crew)
+    holding, job_id, use = state.holding, jobs.job_id.copy(), _use(state, assignment, crew)
+    gpu_milli = jobs.gpu_milli.copy() if crew is None else crew.gpu_milli(jobs)
+    lease_kernels.credit_gpus(*holding, gpu_milli, landing.executed_s, state.service.busy_s)
+    progress.book_time(jobs, flight, parts.gpu_hour_price, width)
+    shared = None if crew is None else Sharing.of(crew.gains(jobs))
     over = _retire(state, parts, landing, flight) if landing.completed.size or landing.failed.size else ()
     parts.stopper.observe_round(state.departures, clocks.now_s, len(state.jobs), job_id.size - flight.running)
     if not flight.running:
@@ -63,8 +70,21 @@ def advance(state: SimulationState, parts: Parts, assignment: Assignment, news: 
         over=over,
         migration=cost,
         drift=state.departures.backlog.drift,
+        shared=shared,
         barrier=parts.checkpoint_rounds > 0 and state.round_index % parts.checkpoint_rounds == 0,
     )
+
+
+def _settle(
+    state: SimulationState, parts: Parts, flight: progress.Flight, crew: Crew | None
+) -> tuple[progress.Flight, progress.Landing]:
+    """Credit the micro-tasks, those of teams once; return them as they end, and what they came to."""
+    jobs, start_s, worker_time_s = state.jobs, state.clocks.round_start_s, state.service.worker_time_s
+    if crew is None:
+        return flight, progress.settle(jobs, flight, start_s, worker_time_s, parts.timing)
+    if parts.timing.teams_as_one:
+        flight = teamwork.ends_together(flight, crew)
+    return flight, teamwork.settle(jobs, crew, flight, start_s, worker_time_s, parts.timing)
 
 
 def active_jobs(state: SimulationState, parts: Parts) -> tuple[JobRecord, ...]:
@@ -95,16 +115,22 @@ def _retire(
     over = tuple(_record(state, parts, row, status, end_s) for row, status, end_s in ends)
     for record in over:
         parts.stopper.observe_gone(state.departures, record.job_id)
-    if state.nodes is not None:
+    if state.teams is not None:
+        packing.part(state, state.teams, parts.layout, gone)
+    elif state.nodes is not None:
         state.nodes.release(gone, state.holding, state.jobs.request)
     new_row = state.jobs.remove(gone)
+    if state.teams is not None:
+        state.teams.remove(new_row)
     state.holding = Holding(*lease_kernels.keep_rows(new_row, len(state.jobs), *state.holding))
     return over
 
 
-def _use(state: SimulationState, assignment: Assignment) -> ClusterUse:
+def _use(state: SimulationState, assignment: Assignment, crew: Crew | None) -> ClusterUse:
     """Return how the machines are used."""
     demand_milli, waits = state.jobs.demand_milli, assignment.worker_type < 0
+    if crew is not None:
+        demand_milli = demand_milli * crew.share
     pending_milli = float(demand_milli[waits].sum())
     held_milli = float(demand_milli.sum()) - pending_milli
     unallocated = len(state.service.busy_s) - held_milli / WHOLE_MILLI

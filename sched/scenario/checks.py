@@ -123,6 +123,7 @@ def _files(scenario: Scenario) -> Iterator[Told]:
     files = (
         ("workload.trace", scenario.workload.trace),
         ("workload.throughputs", scenario.workload.throughputs),
+        ("workload.co_throughputs", scenario.workload.co_throughputs),
         ("recorded.allocations", scenario.recorded.allocations),
     )
     for key, name in files:

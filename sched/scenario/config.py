@@ -69,6 +69,10 @@ class Workload(Section, frozen=True):
     throughputs
         Path of a CSV job_type,scale_factor,gpu_type,steps_per_second, relative to the scenario file; empty means the
         built-in table.
+    co_throughputs
+        Path of a CSV job_type_0,scale_factor_0,job_type_1,scale_factor_1,gpu_type,steps_per_second_0,steps_per_second_1
+        of jobs that share GPUs, relative to the scenario file; empty means the built-in table. Read by policies that
+        pack.
     jobs
         Generate this many besides the initial ones, or keep the first so many of the trace; 0 means no limit: with a
         rate and a window, jobs keep coming until the window is complete.
@@ -111,6 +115,7 @@ class Workload(Section, frozen=True):
 
     trace: str = ""
     throughputs: str = ""
+    co_throughputs: str = ""
     jobs: Count = 0
     rate_per_hour: NotNegative = 0.0
     initial_jobs: Count = 0

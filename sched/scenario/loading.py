@@ -34,6 +34,7 @@ FILE_KEYS = (
     ("cluster", "nodes"),
     ("workload", "trace"),
     ("workload", "throughputs"),
+    ("workload", "co_throughputs"),
     ("workload", "pods"),
     ("recorded", "allocations"),
 )
