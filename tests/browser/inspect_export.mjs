@@ -17,9 +17,9 @@ await tab.locator(".save button").first().waitFor({ state: "attached", timeout: 
 const charts = await tab.locator("figure:not(.absent)").count();
 
 for (const button of await tab.locator(".save button").all()) {
-  const coming = tab.waitForEvent("download", { timeout: 20000 }).catch((e) => e);
+  const coming = tab.waitForEvent("download", { timeout: 120000 });
   await button.click(); // a real click: a page may not save many files unasked
-  const download = await coming; if (download instanceof Error) { console.error(await button.getAttribute("aria-label"), problems); process.exit(1); } const path = `${folder}/${files.length}-${download.suggestedFilename()}`;
+  const download = await coming, path = `${folder}/${files.length}-${download.suggestedFilename()}`;
   await download.saveAs(path);
   const content = readFileSync(path), format = path.split(".").pop();
   const file = { format, name: download.suggestedFilename(), label: await button.getAttribute("aria-label"), path };
