@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from phasewise.bench.cli import completion
 from phasewise.bench.cli.values import Choice, Integer, Number
 
 Overrides = dict[str, Any]
@@ -36,9 +37,19 @@ class ScenarioOption:
 
     def decorate(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return ``function`` with this option."""
-        return click.option(self.flag, type=self.type, default=None, metavar=self.metavar, help=self.help)(function)
+        complete = _COMPLETED.get(self.flag)
+        return click.option(
+            self.flag, type=self.type, default=None, metavar=self.metavar, help=self.help, shell_complete=complete
+        )(function)
 
 
+_COMPLETED: Mapping[str, completion.Completer] = {
+    "--policy": completion.policies,
+    "--solver": completion.solvers,
+    "--placement": completion.placements,
+    "--trace-format": completion.trace_formats,
+    **dict.fromkeys(("--trace", "--nodes", "--pods", "--throughputs", "--allocations"), completion.files),
+}
 _TIMINGS = Choice(["gavel", "corrected"])
 _RULES = Choice(["linear", "single", "refuse"])
 _DRAWS = Choice(["single", "gavel"])
@@ -116,7 +127,7 @@ def scenario_options(function: Callable[..., Any]) -> Callable[..., Any]:
     decorated: Callable[..., Any] = setting_option("Any key of the scenario file; repeatable.")(gathered)
     for option in reversed(OPTIONS):
         decorated = option.decorate(decorated)
-    return click.argument("scenario")(decorated)
+    return click.argument("scenario", shell_complete=completion.scenarios)(decorated)
 
 
 def setting_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -161,7 +172,12 @@ def trace_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         decorated = option.decorate(decorated)
     named = click.option(
-        "--format", "--trace-format", "trace_format", metavar="NAME", help="Trace format; by the content without it."
+        "--format",
+        "--trace-format",
+        "trace_format",
+        metavar="NAME",
+        help="Trace format; by the content without it.",
+        shell_complete=completion.trace_formats,
     )
     return named(decorated)
 

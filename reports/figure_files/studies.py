@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from phasewise.profiling.artefacts.schemas import Record
-from phasewise.profiling.artefacts.tables import RecordError, read_table
+from phasewise.profiling.errors import RecordError
 from phasewise.reports.columns import ColumnTable
 from phasewise.reports.errors import FigureError
 from phasewise.reports.figure_files.model import Floats
@@ -150,6 +150,8 @@ def load_study(path: Path) -> Study:
     FigureError
         Where its settings or its table are missing or broken.
     """
+    from phasewise.profiling.artefacts.tables import read_table  # noqa: PLC0415  names are asked for without Parquet
+
     file = path / "study.toml"
     try:
         settings = tomllib.loads(file.read_text("utf-8"))
