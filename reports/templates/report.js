@@ -346,7 +346,9 @@
       if (width && width !== state.plot.width) state.plot.setSize({ width, height: chart.height });
     }).observe(figure.querySelector(".plot"));
   }
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => live.forEach((s) => { legend(s.figure, s.chart); draw(s); }));
+  const recolour = () => live.forEach((s) => { legend(s.figure, s.chart); draw(s); });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
+  document.addEventListener("themechange", recolour); // of a page on which a theme can be chosen
   addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
 
   // Read-outs of the bars, which are plain elements.
