@@ -1,9 +1,9 @@
 """Jobs that progress by the allocation itself: what rounds approach as they get short.
 
-Between two events (an arrival, a completion, an allocation that is due) every job i makes sum_j T_ij x_ij steps a second,
-as if it were on all worker types at once, each for its share of the time. There are no rounds, no GPU is anybody's, and
-nothing moves. An interval between two events is told of as a round is. What a round counts at an instant, an interval
-has as the mean that X stands for: of m jobs, sum_ij x_ij hold GPUs and the others wait.
+Between two events (an arrival, a completion, an allocation that is due) every job i makes sum_j T_ij x_ij steps a
+second, as if it were on all worker types at once, each for its share of the time. There are no rounds, no GPU is
+anybody's, and nothing moves. An interval between two events is told of as a round is. What a round counts at an
+instant, an interval has as the mean that X stands for: of m jobs, sum_ij x_ij hold GPUs and the others wait.
 
 Source: OSDI'20 s7.5, Figure 13 (the ideal that round-based scheduling is held against).
 """

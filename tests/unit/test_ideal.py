@@ -1,4 +1,4 @@
-"""Jobs that progress by the allocation itself: by hand, against a plain simulation, and as what short rounds come to."""
+"""Jobs that progress by the allocation itself: by hand, against a plain simulation, and beside short rounds."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def isolated(jobs: Mapping[int, Job], gpus: Mapping[str, int]) -> dict[int, floa
 
 
 def fifo(jobs: Mapping[int, Job], gpus: Mapping[str, int]) -> dict[int, float]:
-    """Return the steps a second where jobs take the fastest free GPUs in the order of their ids, till one finds none."""
+    """Return the steps a second where jobs take the fastest free GPUs in the order of ids, till one finds none."""
     free, found = dict(gpus), dict.fromkeys(jobs, 0.0)
     for key, job in sorted(jobs.items()):
         room = [name for name, count in free.items() if count >= job.scale_factor]
