@@ -58,6 +58,11 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
         scenario.placement.name,
         registry.PlacementOptions(layout, whole_gpus=not (layout.limited or _on_nodes(scenario, workload))),
     )
+    if timing.ideal and not placement.spans_nodes:
+        raise ScenarioError(
+            "timing.mechanism 'ideal' knows no nodes, but jobs of this trace share GPUs or run on some types only; "
+            "allowed: whole GPUs, or timing.mechanism = rounds"
+        )
     return Parts(
         layout=layout,
         timing=timing,

@@ -77,9 +77,13 @@ class Figures(_Section, frozen=True, kw_only=True):
     ----------
     names
         As `phasewise figure list` has them.
+    x
+        What `jct-vs-rate` is over, a key of the grid: ``workload.rate_per_hour`` where nothing is said, or
+        ``timing.round_s``.
     """
 
     names: tuple[str, ...] = ()
+    x: str = ""
 
 
 class Quick(_Section, frozen=True, kw_only=True):
@@ -298,6 +302,11 @@ def _check(path: Path, definition: Definition) -> None:
     for key, axis in definition.grid.items():
         if not axis:
             raise StudyError(f"{path}: grid.{key}: has no value; allowed: at least one")
+    if definition.figures.x and definition.figures.x not in definition.grid:
+        raise StudyError(
+            f"{path}: figures.x: got {quoted(definition.figures.x)}; allowed: a key of [grid], "
+            f"{', '.join(definition.grid)}"
+        )
     for key in definition.set:
         if key in definition.grid:
             raise StudyError(f"{path}: set.{key}: stands in [grid], too; allowed: in one of them")

@@ -91,6 +91,11 @@ class Study:
             case _:
                 return None
 
+    @property
+    def figures_x(self) -> str:
+        """Return the key that the study says its figures are over, empty where it says none."""
+        return str(self._section("figures").get("x") or "")
+
     def overlay_names(self) -> list[str]:
         """Return what the study says it is to be compared with: names of published figures, or nothing."""
         told = self._section("study").get("overlay") or self._section("figures").get("overlay") or ()

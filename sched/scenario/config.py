@@ -204,9 +204,13 @@ class TimingChoice(Section, frozen=True):
         Longest time a round may last, seconds.
     reallocation_interval_s
         Least simulated seconds between two allocations; none means the preset's.
+    mechanism
+        ``rounds``; or ``ideal``: jobs progress by the allocation itself, each on every worker type for its share of the
+        time, and nothing is placed: what rounds approach as they get short. ``round_s`` is then idle.
     """
 
     preset: Literal["gavel", "corrected"] = "corrected"
+    mechanism: Literal["rounds", "ideal"] = "rounds"
     round_s: Length = 360.0
     reallocation_interval_s: NotNegative | None = None
 
