@@ -50,52 +50,106 @@ OPTIONS = tuple(
             "--trace",
             "workload.trace",
             "FILE",
-            "Trace of any format of `phasewise trace formats`; replaces the generator.",
+            "Read jobs from a trace (see `phasewise trace formats`) instead of generating them.",
         ),
-        ("--trace-format", "workload.trace_format", "NAME", "What the trace is; by its content without it."),
-        ("--map", "workload.map", "KEY=COLUMN,...", "Of a csv or swf trace: which column is what."),
-        ("--states", "workload.states", "STATE,...", "Take only jobs of a trace that ended so."),
-        ("--reference-type", "workload.reference_type", "TYPE", "Worker type of durations whose type is not recorded."),
-        ("--speed", "workload.speed", "table|TYPE=RATIO,...", "Speeds of an imported trace's jobs: one ratio a type."),
+        ("--trace-format", "workload.trace_format", "NAME", "Format of the trace; without it, recognised by content."),
+        ("--map", "workload.map", "KEY=COLUMN,...", "For a csv or swf trace: the column that holds each field."),
+        ("--states", "workload.states", "STATE,...", "Keep only jobs of the trace that ended in these states."),
+        (
+            "--reference-type",
+            "workload.reference_type",
+            "TYPE",
+            "Worker type to assume for durations whose type is not recorded.",
+        ),
+        ("--speed", "workload.speed", "table|TYPE=RATIO,...", "Speed of an imported trace's jobs on each worker type."),
         (
             "--scale-factor-rule",
             "workload.scale_factor_rule",
             None,
-            "Speed on more GPUs than the table has rows for.",
+            "How to extrapolate to more GPUs than the throughput table covers.",
             _RULES,
         ),
-        ("--cluster", "cluster.gpus", "TYPE=N,...", "GPUs of each worker type, as v100=36,p100=36,k80=36."),
-        ("--gpus-per-node", "cluster.gpus_per_node", "TYPE=N,...", "GPUs of one node of each type."),
-        ("--nodes", "cluster.nodes", "NAME|FILE.csv", "Nodes with CPU and memory: built in, or an openb node list."),
-        ("--pods", "workload.pods", "NAME|FILE.csv", "What generated jobs ask for: built in, or an openb pod list."),
+        (
+            "--cluster",
+            "cluster.gpus",
+            "TYPE=N,...",
+            "Number of GPUs of each worker type, for example v100=36,p100=36,k80=36.",
+        ),
+        ("--gpus-per-node", "cluster.gpus_per_node", "TYPE=N,...", "GPUs per node, for each worker type."),
+        (
+            "--nodes",
+            "cluster.nodes",
+            "NAME|FILE.csv",
+            "Nodes with CPU and memory: a built-in list or an openb node list.",
+        ),
+        (
+            "--pods",
+            "workload.pods",
+            "NAME|FILE.csv",
+            "Resource requests of generated jobs: a built-in list or an openb pod list.",
+        ),
         (
             "--throughputs",
             "workload.throughputs",
             "FILE.csv",
-            "Columns job_type,scale_factor,gpu_type,steps_per_second.",
+            "Throughput table with columns job_type,scale_factor,gpu_type,steps_per_second.",
         ),
-        ("--policy", "policy.name", "NAME", "Policy; see `phasewise list policies`."),
-        ("--solver", "solver.name", "NAME", "Solver backend, or a chain A,B; see `phasewise list solvers`."),
-        ("--solver-kwargs", "solver.kwargs", "JSON", "Native options of the solver, verbatim."),
-        ("--placement", "placement.name", "NAME", "Placement; see `phasewise list placements`."),
-        ("--round-s", "timing.round_s", "S", "Length of a round, simulated seconds.", Number()),
+        ("--policy", "policy.name", "NAME", "Scheduling policy; see `phasewise list policies`."),
+        (
+            "--solver",
+            "solver.name",
+            "NAME",
+            "Solver backend, or a chain A,B that falls back to B; see `phasewise list solvers`.",
+        ),
+        ("--solver-kwargs", "solver.kwargs", "JSON", "Options passed to the solver unchanged."),
+        ("--placement", "placement.name", "NAME", "Placement rule; see `phasewise list placements`."),
+        ("--round-s", "timing.round_s", "S", "Length of a round in simulated seconds.", Number()),
         ("--rounds", "stop.rounds", "N", "Stop after N rounds.", Integer()),
-        ("--jobs", "workload.jobs", "N", "Generate N jobs; of a trace, keep the first N.", Integer()),
-        ("--rate", "workload.rate_per_hour", "JOBS_PER_HOUR", "Mean arrival rate; 0 puts all at the start.", Number()),
-        ("--initial-jobs", "workload.initial_jobs", "N", "Jobs active at time 0.", Integer()),
-        ("--window", "stop.window", "A:B|none", "Run until the jobs with ids A <= id < B are done; none: all."),
-        ("--timing", "timing.preset", None, "The original's rules, or the mended ones.", _TIMINGS),
-        ("--seed", "seed", "N", "Seed of every random stream.", Integer()),
-        ("--scale-factors", "workload.scale_factors", None, "GPUs of generated jobs: one, or as in Gavel.", _DRAWS),
+        ("--jobs", "workload.jobs", "N", "Generate N jobs; with a trace, keep its first N.", Integer()),
+        (
+            "--rate",
+            "workload.rate_per_hour",
+            "JOBS_PER_HOUR",
+            "Mean arrival rate; 0: all jobs arrive at the start.",
+            Number(),
+        ),
+        ("--initial-jobs", "workload.initial_jobs", "N", "Jobs already in the system at time 0.", Integer()),
+        (
+            "--window",
+            "stop.window",
+            "A:B|none",
+            "Stop when all jobs with A <= id < B are complete, and average over them; none: all jobs.",
+        ),
+        (
+            "--timing",
+            "timing.preset",
+            None,
+            "Rules of a round: those of Gavel's simulator, or corrected ones.",
+            _TIMINGS,
+        ),
+        ("--seed", "seed", "N", "Seed of all random numbers.", Integer()),
+        (
+            "--scale-factors",
+            "workload.scale_factors",
+            None,
+            "GPUs per generated job: one, or drawn as in Gavel.",
+            _DRAWS,
+        ),
         (
             "--scale-factor-cap",
             "workload.scale_factor_cap",
             "N",
-            "Most GPUs of a generated job; 0: any.",
+            "Largest number of GPUs of a generated job; 0: no limit.",
             Integer(),
         ),
-        ("--priorities/--no-priorities", "workload.priorities", None, "One generated job in five has weight 5.", bool),
-        ("--allocations", "recorded.allocations", "FILE", "Allocations to replay; implies --policy recorded."),
+        (
+            "--priorities/--no-priorities",
+            "workload.priorities",
+            None,
+            "Give one generated job in five the weight 5.",
+            bool,
+        ),
+        ("--allocations", "recorded.allocations", "FILE", "Replay the allocations in FILE; implies --policy recorded."),
     )
 )
 
@@ -113,7 +167,7 @@ def scenario_options(function: Callable[..., Any]) -> Callable[..., Any]:
         given = {option.key: values.pop(option.parameter) for option in OPTIONS}
         return function(overrides=_overrides(given) | settings, **values)
 
-    decorated: Callable[..., Any] = setting_option("Any key of the scenario file; repeatable.")(gathered)
+    decorated: Callable[..., Any] = setting_option("Set any key of the scenario file; repeatable.")(gathered)
     for option in reversed(OPTIONS):
         decorated = option.decorate(decorated)
     return click.argument("scenario")(decorated)
@@ -161,7 +215,11 @@ def trace_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         decorated = option.decorate(decorated)
     named = click.option(
-        "--format", "--trace-format", "trace_format", metavar="NAME", help="Trace format; by the content without it."
+        "--format",
+        "--trace-format",
+        "trace_format",
+        metavar="NAME",
+        help="Format of the trace; without it, recognised by content.",
     )
     return named(decorated)
 
@@ -173,14 +231,14 @@ def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "--out",
             type=click.Path(path_type=Path),
             metavar="DIR",
-            help="Run directory to write, new or empty; without it the next free runs/SCENARIO-N.",
+            help="Run directory to write, new or empty. Default: the next free runs/SCENARIO-N.",
         ),
-        click.option("--overwrite", is_flag=True, help="Replace the run directory that --out names."),
+        click.option("--overwrite", is_flag=True, help="Replace the run directory given by --out."),
         click.option(
             "-q",
             "--quiet",
             is_flag=True,
-            help="No progress on standard error, only warnings; every file is written in full.",
+            help="Show no progress, only warnings. Files are not affected.",
         ),
     )
     for option in reversed(options):

@@ -18,15 +18,16 @@ from phasewise.bench.cli.values import Integer
     default=500,
     show_default=True,
     metavar="N",
-    help="Rounds of each profiled run; the run that supplies the figures is not shortened.",
+    help="Rounds of each profiled run; the measured run is not shortened.",
 )
 @run_options
 def command(
     scenario: str, overrides: Overrides, profile_rounds: int, out: Path | None, quiet: bool, overwrite: bool
 ) -> None:
-    """Simulate SCENARIO as `run` does, then again under pyinstrument and line_profiler, and write a report.
+    """Run SCENARIO as `run` does, then again under pyinstrument and line_profiler, and write a report.
 
-    Every figure comes from the first run: a profiler slows what it watches. The profiled runs are for reading.
+    All reported times come from the first run, because a profiler slows the code that it observes. The profiled runs
+    show where in the code the time goes.
     """
     from phasewise.bench.cli.boundary import AfterRunError
     from phasewise.bench.cli.output import console, shown_if_possible
