@@ -362,4 +362,4 @@ def _piling(runs: Sequence[Run]) -> list[str]:
     ]
     if not growing:
         return []
-    return [f"JCT measures the length of the run where a part of arrivals piles up (drift): {'; '.join(growing)}"]
+    return [f"JCT measures the length of the run, because arrivals pile up (drift): {'; '.join(growing)}"]

@@ -191,7 +191,7 @@ def quickened(definition: Definition) -> Definition:
     """
     quick = definition.quick
     if quick == Quick():
-        raise StudyError(f"study {definition.study.name} has no [quick] section; allowed: without --quick")
+        raise StudyError(f"study {definition.study.name} has no [quick] section; run it without --quick")
     grid = {key: _axis(value) for key, value in flattened(quick.grid).items()}
     exclude = definition.exclude if quick.exclude is None else [flattened(entry) for entry in quick.exclude]
     return msgspec.structs.replace(

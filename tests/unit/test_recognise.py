@@ -164,7 +164,7 @@ def test_a_run_refuses_it_with_one_message(
     if option == "--trace" and what in IMPORTED:
         assert f"{tmp_path / 'file'}" in said.err
         return
-    assert f"this is no {expected}" in said.err
+    assert f"this is not a {expected}" in said.err
     assert words in said.err
 
 
@@ -190,7 +190,7 @@ def test_one_of_our_kinds_in_the_place_of_another_is_named(
     (tmp_path / "file").write_text(OURS[kind])
     said = phasewise("run", "toy", "-q", option, tmp_path / "file", "--out", tmp_path / "out")
     assert said.code == BAD_INPUT
-    assert f"this is no {expected[option]}; it seems to be a {kind}" in said.err
+    assert f"this is not a {expected[option]}; it seems to be a {kind}" in said.err
 
 
 def test_what_may_be_of_a_kind_with_faults_is_left_to_the_reader_of_that_kind() -> None:

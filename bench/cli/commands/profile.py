@@ -50,9 +50,7 @@ def command(
             written = profile_again(loaded, path, rounds=profile_rounds, quiet=quiet)
             report = write_report([run], path / "report.html")
         except (ProfilingError, ReportError) as error:
-            raise AfterRunError(
-                f"the run is done and saved in {path}, but not all that was to follow: {error}"
-            ) from error
+            raise AfterRunError(f"the run is done and saved in {path}, but a later step failed: {error}") from error
         with shown_if_possible(path):
             click.echo(f"run directory: {path}")
             for profile in written:

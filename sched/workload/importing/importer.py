@@ -124,7 +124,7 @@ def _require_of_format(head: Head, format_class: type[TraceFormat], path: Path) 
     others = [name for name in registry.format_names() if registry.trace_format(name).sniff(head)]
     if others:
         raise TraceError(
-            f"{path}: this is no trace of format {format_class.name}; it seems to be {' or '.join(others)}"
+            f"{path}: this is not a trace of format {format_class.name}; it seems to be {' or '.join(others)}"
         )
     why = misfit(head.content, f"trace of format {format_class.name}")
     if why and not format_class.columns:
