@@ -259,7 +259,7 @@ def _converted(path: Path, flat: Mapping[str, Any]) -> Definition:
     known = {field.name: field.type for field in msgspec.structs.fields(Definition)}
     for name, value in flat.items():
         if name not in known:
-            raise StudyError(f"{path}: {name}: is no section{nearest(name, known)}; allowed: {', '.join(known)}")
+            raise StudyError(f"{path}: {name}: is not a section{nearest(name, known)}; allowed: {', '.join(known)}")
         kind = known[name]
         if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
             continue
@@ -269,7 +269,7 @@ def _converted(path: Path, flat: Mapping[str, Any]) -> Definition:
         for key in value:
             if key not in keys:
                 near = nearest(key, keys)
-                raise StudyError(f"{path}: {name}.{key}: is no key of [{name}]{near}; allowed: {', '.join(keys)}")
+                raise StudyError(f"{path}: {name}.{key}: is not a key of [{name}]{near}; allowed: {', '.join(keys)}")
     if "study" not in flat:
         raise StudyError(f"{path}: study: is missing; give a section [study] with the scenario")
     try:

@@ -175,7 +175,7 @@ def test_it_is_no_scenario_either(what: str, tmp_path: Path, phasewise: Callable
     said = phasewise("run", tmp_path / "file.toml", "-q", "--out", tmp_path / "out")
     assert said.code == BAD_INPUT
     assert said.err.count("\n") == 1, said.err
-    assert "this is no scenario" in said.err
+    assert "this is not a scenario" in said.err
     assert words in said.err
 
 

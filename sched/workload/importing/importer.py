@@ -46,7 +46,7 @@ def sniffed(head: Head, where: object) -> str:
         raise TraceError(
             f"{where}: may be of trace format {' or '.join(found)}; name one with --format or --trace-format"
         )
-    why = misfit(head.content, "trace that is known here") or "this is no trace that is known here"
+    why = misfit(head.content, "trace that is known here") or "this is not a trace that is known here"
     raise TraceError(f"{where}: {why}; allowed: {allowed} (csv with --map takes any table with a header)")
 
 
