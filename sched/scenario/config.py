@@ -47,8 +47,8 @@ class Cluster(Section, frozen=True):
     gpus_per_node
         GPUs per node, for each type; 1 for types that are not named. A remainder makes a smaller last node.
     gpu_hour_prices
-        Price of one GPU-hour of each worker type, for example ``{ v100 = 2.48, k80 = 0.45 }``, in any currency; there are
-        no built-in prices. Give all types of the cluster or none. Without prices, no costs are reported, and policies
+        Price of one GPU-hour of each worker type, for example ``{ v100 = 2.48, k80 = 0.45 }``, in any currency; there
+        are no built-in prices. Give all types of the cluster or none. Without prices, no costs are reported, and policies
         that use them are refused.
     """
 
@@ -95,12 +95,13 @@ class Workload(Section, frozen=True):
     slos
         Whether each job gets an SLO (a deadline) of 1.2, 2 or 10 times its drawn duration, with probability 1/3 each.
     reference_type
-        Worker type whose throughput converts a drawn duration into steps or, in a trace, a job's steps into the duration
-        that its SLO is a multiple of. In an imported trace, the type assumed for durations whose type is not recorded.
+        Worker type whose throughput converts a drawn duration into steps or, in a trace, a job's steps into the
+        duration that its SLO is a multiple of. In an imported trace, the type assumed for durations whose type is not recorded.
     trace_format
         Format of the trace, a name of `phasewise trace formats`; empty: recognised by content.
     map
-        For a trace of format ``csv`` or ``swf``, the column of each field: ``{ submit = "submit_time", gpus = "num_gpu" }``.
+        For a trace of format ``csv`` or ``swf``, the column of each field:
+        ``{ submit = "submit_time", gpus = "num_gpu" }``.
     states
         Keep only jobs that ended in these states, for example ``["COMPLETED"]``; empty: all.
     speed
@@ -293,7 +294,8 @@ class Output(Section, frozen=True):
         Whether `placements.parquet` has rows; without them, no tool can show where jobs ran.
     rounds_every
         Number of rounds per row of `rounds.parquet`. Times and counts of events are sums, utilisations are means over
-        the time of the row, all else is as in its last round. The last row before a checkpoint or the end has fewer rounds.
+        the time of the row, all else is as in its last round. The last row before a checkpoint or the end may have
+        fewer.
     """
 
     profile_every: AtLeastOne = 100

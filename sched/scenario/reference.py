@@ -13,9 +13,9 @@ from phasewise.sched.scenario.schema import scenario_keys, written
 HEAD = """# The scenario file
 
 A scenario is a TOML file that fully determines a run. `phasewise run NAME` takes a built-in scenario, `phasewise run
-FILE.toml` your own, and `--set section.key=value` overrides any key. An unknown key, a value of the wrong type or a value
-out of bounds is refused with its line number; `phasewise validate FILE.toml` lists every fault. Paths are relative to the
-scenario file; on the command line, to the current folder.
+FILE.toml` your own, and `--set section.key=value` overrides any key. An unknown key, a value of the wrong type or a
+value out of bounds is refused with its line number; `phasewise validate FILE.toml` lists every fault. Paths are relative
+to the scenario file; on the command line, to the current folder.
 
 The window and the number of jobs of a scenario belong to its workload. So a new trace (`--trace`), or a new number of
 generated jobs (`--jobs`), without a window of its own is run completely. If jobs arrive at a rate and you give a new
@@ -23,8 +23,8 @@ window without `--jobs`, jobs arrive until the window is complete. With `--jobs`
 arrives.
 
 Every built-in scenario has a limit of simulated time, `stop.sim_time_s`, so that an overloaded run ends. It is at least
-100 times the time in which its jobs arrive. Another window, rate or number of jobs moves the limit; another trace, which
-ends by itself, removes it; `--set stop.sim_time_s=...` replaces it.
+100 times the time in which its jobs arrive. Another window, rate or number of jobs moves the limit; another trace,
+which ends by itself, removes it; `--set stop.sim_time_s=...` replaces it.
 
 This page is generated from the schema: `python -m phasewise.sched.scenario.reference docs/reference/scenario.md`.
 """
