@@ -47,8 +47,8 @@ class Cluster(Section, frozen=True):
     gpus_per_node
         GPUs per node, for each type; 1 for types that are not named. A remainder makes a smaller last node.
     gpu_hour_prices
-        Price of one GPU-hour of each worker type, for example ``{ v100 = 2.48, k80 = 0.45 }``, in any currency; there
-        are no built-in prices. Give all types of the cluster or none. Without prices, no costs are reported, and policies
+        Price of one GPU-hour of each worker type, for example ``{ v100 = 2.48, k80 = 0.45 }``, in any currency; no
+        prices are built in. Give all types of the cluster or none. Without prices, no costs are reported, and policies
         that use them are refused.
     """
 
@@ -96,7 +96,8 @@ class Workload(Section, frozen=True):
         Whether each job gets an SLO (a deadline) of 1.2, 2 or 10 times its drawn duration, with probability 1/3 each.
     reference_type
         Worker type whose throughput converts a drawn duration into steps or, in a trace, a job's steps into the
-        duration that its SLO is a multiple of. In an imported trace, the type assumed for durations whose type is not recorded.
+        duration that its SLO is a multiple of. In an imported trace, the type assumed for durations whose type is not
+        recorded.
     trace_format
         Format of the trace, a name of `phasewise trace formats`; empty: recognised by content.
     map

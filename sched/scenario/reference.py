@@ -14,8 +14,8 @@ HEAD = """# The scenario file
 
 A scenario is a TOML file that fully determines a run. `phasewise run NAME` takes a built-in scenario, `phasewise run
 FILE.toml` your own, and `--set section.key=value` overrides any key. An unknown key, a value of the wrong type or a
-value out of bounds is refused with its line number; `phasewise validate FILE.toml` lists every fault. Paths are relative
-to the scenario file; on the command line, to the current folder.
+value out of bounds is refused with its line number; `phasewise validate FILE.toml` lists every fault. Paths are
+relative to the scenario file; on the command line, to the current folder.
 
 The window and the number of jobs of a scenario belong to its workload. So a new trace (`--trace`), or a new number of
 generated jobs (`--jobs`), without a window of its own is run completely. If jobs arrive at a rate and you give a new
