@@ -12,12 +12,12 @@ from phasewise.profiling.artefacts.schemas import SCHEMA, told
 Status = Literal["complete", "overloaded", "stopped", "failed", "interrupted"]
 
 STATUSES: Final[Mapping[str, str]] = {
-    "complete": "Every job that counts was completed, but for those that were refused or dropped.",
-    "overloaded": "More work arrived than the cluster can do, so the run was ended before its window was done. "
+    "complete": "Every counted job completed, except those that were refused or dropped.",
+    "overloaded": "More work arrived than the cluster can do, so the run was ended before its window was complete. "
     "JCT measures the length of the run.",
-    "stopped": "The run was stopped at a limit of its scenario. JCT covers finished jobs only.",
-    "failed": "The run failed. What it computed until then is shown.",
-    "interrupted": "The run was interrupted. What it computed until then is shown.",
+    "stopped": "The run was stopped at a limit of its scenario. JCT covers only completed jobs.",
+    "failed": "The run failed. The results up to that point are shown.",
+    "interrupted": "The run was interrupted. The results up to that point are shown.",
 }
 """How a run may have ended."""
 
@@ -348,46 +348,45 @@ class Basis(msgspec.Struct, frozen=True, kw_only=True):
 class Resumption(msgspec.Struct, frozen=True, kw_only=True):
     """That a run went on from a checkpoint."""
 
-    round: Annotated[int, told("rounds that were run before; what came behind them was dropped", "rounds")]
+    round: Annotated[int, told("rounds completed before the checkpoint; anything after it was dropped", "rounds")]
     changed: Annotated[
         dict[str, tuple[str | None, str | None]],
-        told("what of processor, Python and packages was another there than here, as `[there, here]`"),
+        told("differences in processor, Python and packages, as `[before, after]`"),
     ] = {}
 
 
 class RunJson(msgspec.Struct, frozen=True, kw_only=True):
     """The whole file."""
 
-    schema: Annotated[int, told("version of what this page describes")] = SCHEMA
-    scenario: Annotated[dict[str, Any], told("the scenario with every default in place")]
+    schema: Annotated[int, told("version of the format that this page describes")] = SCHEMA
+    scenario: Annotated[dict[str, Any], told("the scenario, with all defaults filled in")]
     command: Annotated[list[str], told("the command line, a list of words")] = []
     environment: Annotated[
         dict[str, Any],
         told(
-            "`commit` and `dirty` of the checkout (null where it runs from none, as from a wheel), `version` of "
-            "the package, `python`, `platform`, `cpu`, `cores`, `threads` (the pins that were "
-            "set), `packages` (name to version)"
+            "`commit` and `dirty` of the checkout (null if there is none, as with a wheel), `version` of the package, "
+            "`python`, `platform`, `cpu`, `cores`, `threads` (limits that were set), `packages` (name to version)"
         ),
     ] = {}
     layout: Annotated[
         dict[str, Any],
         told(
-            "the machines: `worker_types`, `nodes_per_type`, and `gpus_per_node` as pairs of nodes in a row and the "
-            "GPUs each has; nodes are numbered over the types in this order"
+            "the machines: `worker_types`, `nodes_per_type`, and `gpus_per_node` as pairs (consecutive nodes, "
+            "GPUs of each); nodes are numbered across the types in this order"
         ),
     ] = {}
     basis: Annotated[
-        Basis | None, told("what else it follows from: see below", null="an earlier version wrote the file")
+        Basis | None, told("what else determines the run: see below", null="an earlier version wrote the file")
     ] = None
-    resumed: Annotated[list[Resumption], told("where the parts that it is made of [meet](../howto/resume.md)")] = []
+    resumed: Annotated[list[Resumption], told("the points at which the run was [resumed](../howto/resume.md)")] = []
     workload: Annotated[
         dict[str, Any] | None,
         told(
-            "of an imported trace: `format`, `source`, `rows_read`, `rows_kept`, `dropped` (rows by reason), `states` "
-            "that were asked for, `first_arrival_s` that was taken from every time, and `assumptions`, a sentence each",
+            "for an imported trace: `format`, `source`, `rows_read`, `rows_kept`, `dropped` (rows by reason), `states` "
+            "(those kept), `first_arrival_s` (subtracted from every time), and `assumptions`, one sentence each",
             null="jobs are generated, or of a Gavel trace",
             since=2,
         ),
     ] = None
-    summary: Annotated[Summary, told("the figures: see below")] = Summary()
+    summary: Annotated[Summary, told("the results: see below")] = Summary()
     status: Annotated[Status, told("how the run ended: see below")]

@@ -123,7 +123,7 @@ def test_a_seed_without_an_entry_names_those_there_are(tmp_path: Path) -> None:
 def test_a_file_of_something_else_is_one_message(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "orders.json.gz"
     path.write_bytes(content)
-    with pytest.raises(TraceError, match=r"is no (file of arrival orders|whole gzip file)"):
+    with pytest.raises(TraceError, match=r"is not a (file of arrival orders|complete gzip file)"):
         read_order(path, 1, 1, 1)
 
 

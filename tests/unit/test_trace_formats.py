@@ -92,7 +92,7 @@ def test_a_format_with_fixed_columns_takes_no_map(name: str, tmp_path: Path) -> 
 
 
 def test_another_format_than_the_named_one_is_one_message(tmp_path: Path) -> None:
-    with pytest.raises(TraceError, match="no trace of format philly; it seems to be helios"):
+    with pytest.raises(TraceError, match="not a trace of format philly; it seems to be helios"):
         import_trace(written("helios", tmp_path), Choice("philly"))
 
 

@@ -168,7 +168,7 @@ class Source:
             return self._stream.read(size)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             why = "its end is missing" if isinstance(error, EOFError) else str(error)
-            raise TraceError(f"{self.path}: not a complete gzip file: {why}") from error
+            raise TraceError(f"{self.path}: it is not a complete gzip file: {why}") from error
         except OSError as error:
             raise TraceError(f"{self.path}: cannot be read: {error.strerror}") from error
 
