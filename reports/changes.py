@@ -113,7 +113,7 @@ class Change:
         if _clear(ratio):
             word = "slower" if ratio.estimate > 1.0 else "faster"
             word = word if self.movers else f"undecided ({word}, but no phase in particular)"
-        told = f"{word}: {ratio.estimate:.3g} times the CPU time a round ({ratio.low:.3g} to {ratio.high:.3g})"
+        told = f"{word}: {ratio.estimate:.3g} times the CPU time per round ({ratio.low:.3g} to {ratio.high:.3g})"
         return f"{told}; {self._by_phase()}"
 
     def _by_phase(self) -> str:

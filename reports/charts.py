@@ -121,7 +121,7 @@ def _series(item: Series) -> dict[str, Any]:
 def binned(bins: Bins) -> str:
     """Return the sentence that states the bin size."""
     if bins.size == 1:
-        return "One point a round."
+        return "One point per round."
     return f"Means over bins of {count(bins.size)} rounds."
 
 
@@ -179,7 +179,7 @@ def solver_charts(rounds: ColumnTable, bins: Bins, prefix: str) -> list[Chart]:
     if not solved.any():
         return []
     x = bins.first(rounds.numbers("round"))
-    only = f"{binned(bins)} Rounds that solved an LP only."
+    only = f"{binned(bins)} Only rounds that solved an LP."
 
     def chart(key: str, title: str, note: str, y_axis: Axis, series: Sequence[Series]) -> Chart:
         if not any(np.isfinite(item.values).any() for item in series):
@@ -298,7 +298,7 @@ def jct_charts(run: Run, prefix: str) -> list[Chart]:
     """Return the JCT histogram and its cumulative share, on one logarithmic axis."""
     hours = figures.counted(run, "jct_s") / _HOUR_S
     if not len(hours):
-        return [missing(f"{prefix}jct", "Job completion time", "No job that counts was completed in this run.")]
+        return [missing(f"{prefix}jct", "Job completion time", "None of the counted jobs completed in this run.")]
     edges = figures.log_edges(hours, _histogram_bins(len(hours)))
     axis = Axis("Job completion time (h, logarithmic)", log=True, low=float(edges[0]), high=float(edges[-1]))
     marks = _quantile_marks(hours, lambda value: JCT(value * _HOUR_S))
@@ -320,7 +320,7 @@ def jct_charts(run: Run, prefix: str) -> list[Chart]:
         Chart(
             f"{prefix}jct_share",
             "Cumulative share of jobs",
-            "The share of the same jobs that took at most so long.",
+            "Share of these jobs with a completion time of at most x.",
             axis,
             Axis("Jobs complete (%)", low=0.0, high=100.0),
             np.quantile(hours, levels),
@@ -342,8 +342,8 @@ def rho_charts(run: Run, prefix: str) -> list[Chart]:
         Chart(
             f"{prefix}rho",
             "Finish-time fairness",
-            "The share of the same jobs that took at most so many times as long as on an isolated share of the "
-            "cluster. Above 1 a job lost by sharing.",
+            "Share of these jobs with a ρ of at most x. ρ is the completion time over the time on an isolated share of "
+            "the cluster; above 1, sharing hurt the job.",
             Axis("Finish-time fairness ρ (logarithmic)", log=True, low=float(edges[0]), high=float(edges[-1])),
             Axis("Jobs (%)", low=0.0, high=100.0),
             np.quantile(rho, levels),

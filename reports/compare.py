@@ -237,8 +237,8 @@ _METRICS: tuple[tuple[str, Quantity, Callable[[Summary], float | None]], ...] = 
     ("jobs failed", PLAIN, lambda s: s.jobs_failed),
     ("jobs refused", PLAIN, lambda s: s.jobs_refused),
     ("moves", PLAIN, lambda s: s.moves),
-    ("moves a job", PLAIN, lambda s: s.moves_per_job),
-    ("restarts a job", PLAIN, lambda s: s.restarts_per_job),
+    ("moves per job", PLAIN, lambda s: s.moves_per_job),
+    ("restarts per job", PLAIN, lambda s: s.restarts_per_job),
     ("LP solves", PLAIN, lambda s: s.lp_solves),
     ("models reused", SHARE, lambda s: s.kept_models),
     ("lease extensions", SHARE, lambda s: s.lease_extension_rate),
@@ -362,4 +362,4 @@ def _piling(runs: Sequence[Run]) -> list[str]:
     ]
     if not growing:
         return []
-    return [f"JCT measures the length of the run where a part of arrivals piles up (drift): {'; '.join(growing)}"]
+    return [f"JCT measures the length of the run, because arrivals pile up (drift): {'; '.join(growing)}"]

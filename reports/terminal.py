@@ -273,8 +273,8 @@ def _print_comparison(comparison: Comparison, console: Console) -> None:
     groups = _groups(len(comparison.names), console.width)
     for title, rows in (
         ("metric", comparison.metrics),
-        ("phase, CPU time a round", comparison.cpu_ms),
-        ("phase, wall time a round", comparison.wall_ms),
+        ("phase, CPU time per round", comparison.cpu_ms),
+        ("phase, wall time per round", comparison.wall_ms),
         ("phase, share of CPU time", comparison.shares),
         ("solver", comparison.solver),
     ):

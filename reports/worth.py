@@ -21,7 +21,7 @@ def doubts(status: Status | None, summary: Summary) -> list[str]:
     if summary.drift is not None and (status == "overloaded" or piles_up(summary.drift)):
         told.append(_piling(status, summary.drift))
     elif status == "overloaded":
-        told.append("more comes in than gets done: JCT measures the length of the run")
+        told.append("more work arrives than is completed: JCT measures the length of the run")
     if summary.censored:
         told.append(_unfinished(summary))
     return told

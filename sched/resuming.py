@@ -83,8 +83,8 @@ def _machine_doubts(checkpoint: Checkpoint) -> Iterator[str]:
     if changed:
         told = "; ".join(f"{name} is {here}, was {there}" for name, (there, here) in changed.items())
         yield (
-            f"the run goes on with another processor or other packages: {told}; it remains right, but the same bytes "
-            "as without a break are promised on the same ones only"
+            f"the run goes on with another processor or other packages: {told}; its results remain valid, but only "
+            "with the same ones are they byte-identical to those of an uninterrupted run"
         )
 
 
@@ -106,7 +106,7 @@ def _require_same(scenario: Scenario, run: Mapping[str, Any], out: Path) -> None
     if told:
         raise ResumeError(
             f"{out} holds another run: {'; '.join(told)}; allowed: the same scenario, rules and inputs, "
-            f"but for {', '.join(LIMITS)}{_WAYS_OUT}"
+            f"except for {', '.join(LIMITS)}{_WAYS_OUT}"
         )
 
 
@@ -121,7 +121,7 @@ def _differences(scenario: Scenario, run: Mapping[str, Any]) -> Iterator[str]:
             yield f"{key} is {_shown(ours.get(key))}, was {_shown(theirs.get(key))}"
     for key in sorted(basis.inputs.keys() | there.inputs.keys()):
         if basis.inputs.get(key) != there.inputs.get(key) and key in by_content | (there.inputs.keys() - ours.keys()):
-            yield f"what {key} names is another file than it was, by its content"
+            yield f"the content of the file that {key} names has changed"
     if basis.rules != there.rules:
         yield f"the rules are {_version(basis)}, were {_version(there)}"
 

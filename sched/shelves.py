@@ -102,7 +102,7 @@ class Shelf:
         classes = self.found()
         if name not in classes:
             if name in self.broken:
-                raise unknown(f"{self.kind} {name!r} cannot be loaded: {self.broken[name]}; mend it or uninstall it")
+                raise unknown(f"{self.kind} {name!r} cannot be loaded: {self.broken[name]}; fix it or uninstall it")
             near = nearest(name, classes)
             raise unknown(f"no {self.kind} {quoted(name)}; choose one of: {', '.join(classes)}{self.hint()}{near}")
         return classes[name]

@@ -194,7 +194,8 @@ def _tell_of_limit(outcome: RunOutcome, recorder: Recorder, callbacks: Callbacks
     if outcome.status == "stopped" and limit_s is not None and recorder.totals.now_s >= limit_s:
         callbacks.warn(
             f"stopped at the limit of simulated time, stop.sim_time_s = {limit_s:,.0f} s, with "
-            f"{recorder.totals.active:,} jobs active: more comes in than gets done, or --set stop.sim_time_s=... is due"
+            f"{recorder.totals.active:,} jobs active: more work arrives than is "
+            "completed, or the limit is too low (--set stop.sim_time_s=...)"
         )
 
 
@@ -242,7 +243,7 @@ def _late(timer: PhaseTimer, recorder: Recorder, notify: Callable[[str], None]) 
             yield
         spent_s = time.perf_counter() - began_s
         recorder.totals.compile_s += spent_s
-        notify(f"compiled {name} within the run ({spent_s:.1f} s): kept out of every phase, but not out of peak memory")
+        notify(f"compiled {name} within the run ({spent_s:.1f} s): not included in any phase, but in peak memory")
 
     return charge
 

@@ -195,7 +195,7 @@ def quickened(definition: Definition) -> Definition:
     """
     quick = definition.quick
     if quick == Quick():
-        raise StudyError(f"study {definition.study.name} has no [quick] section; allowed: without --quick")
+        raise StudyError(f"study {definition.study.name} has no [quick] section; run it without --quick")
     grid = {key: _axis(value) for key, value in flattened(quick.grid).items()}
     exclude = definition.exclude if quick.exclude is None else [flattened(entry) for entry in quick.exclude]
     return msgspec.structs.replace(
@@ -263,7 +263,7 @@ def _converted(path: Path, flat: Mapping[str, Any]) -> Definition:
     known = {field.name: field.type for field in msgspec.structs.fields(Definition)}
     for name, value in flat.items():
         if name not in known:
-            raise StudyError(f"{path}: {name}: is no section{nearest(name, known)}; allowed: {', '.join(known)}")
+            raise StudyError(f"{path}: {name}: is not a section{nearest(name, known)}; allowed: {', '.join(known)}")
         kind = known[name]
         if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
             continue
@@ -273,7 +273,7 @@ def _converted(path: Path, flat: Mapping[str, Any]) -> Definition:
         for key in value:
             if key not in keys:
                 near = nearest(key, keys)
-                raise StudyError(f"{path}: {name}.{key}: is no key of [{name}]{near}; allowed: {', '.join(keys)}")
+                raise StudyError(f"{path}: {name}.{key}: is not a key of [{name}]{near}; allowed: {', '.join(keys)}")
     if "study" not in flat:
         raise StudyError(f"{path}: study: is missing; give a section [study] with the scenario")
     try:

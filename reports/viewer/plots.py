@@ -214,7 +214,7 @@ def jct_charts(runs: Sequence[Run], names: Sequence[str]) -> list[Chart]:
         Chart(
             "jct_share",
             "Cumulative share of jobs",
-            "The share of the same jobs that took at most so long.",
+            "Share of these jobs with a completion time of at most x.",
             axis,
             Axis("Jobs complete (%)", low=0.0, high=100.0),
             edges,

@@ -140,7 +140,7 @@ def misfit(content: bytes, expected: str) -> str:
     if found.kind == expected or not (found.kind or found.seems):
         return ""
     seems = f"a {found.kind}" if found.kind else found.seems
-    return f"this is no {expected}; it seems to be {seems}" + (
+    return f"this is not a {expected}; it seems to be {seems}" + (
         "" if found.kind else f". How to convert public data: {GUIDE}"
     )
 

@@ -18,6 +18,7 @@ from phasewise.bench.cli.boundary import ExitCode
 from phasewise.bench.cli.main import cli
 from phasewise.profiling.artefacts.reference import shown, tables, with_tables
 from phasewise.profiling.errors import RecordError
+from phasewise.reports.glossary import PHASES
 from phasewise.sched.registry import placement_names, policy_names
 from phasewise.sched.scenario.loading import builtin_names
 from phasewise.solvers import registry as solvers
@@ -167,6 +168,11 @@ def test_a_page_that_asks_for_a_table_that_is_not_there_is_refused_by_name() -> 
 def test_the_page_on_run_directories_has_every_reason_to_build_a_model() -> None:
     text = (DOCS / "reference" / "run-directory.md").read_text()
     assert [reason for reason in RebuildReason if f"| `{reason}` |" not in text] == []
+
+
+def test_the_glossary_says_of_every_phase_what_the_report_says() -> None:
+    text = (DOCS / "reference" / "glossary.md").read_text()
+    assert re.findall(r"^\| `(\w+)` \| (.*) \|$", text, re.MULTILINE) == list(PHASES.items())
 
 
 def test_the_page_on_exit_codes_has_every_code() -> None:

@@ -164,7 +164,7 @@ def test_a_run_refuses_it_with_one_message(
     if option == "--trace" and what in IMPORTED:
         assert f"{tmp_path / 'file'}" in said.err
         return
-    assert f"this is no {expected}" in said.err
+    assert f"this is not a {expected}" in said.err
     assert words in said.err
 
 
@@ -175,7 +175,7 @@ def test_it_is_no_scenario_either(what: str, tmp_path: Path, phasewise: Callable
     said = phasewise("run", tmp_path / "file.toml", "-q", "--out", tmp_path / "out")
     assert said.code == BAD_INPUT
     assert said.err.count("\n") == 1, said.err
-    assert "this is no scenario" in said.err
+    assert "this is not a scenario" in said.err
     assert words in said.err
 
 
@@ -190,7 +190,7 @@ def test_one_of_our_kinds_in_the_place_of_another_is_named(
     (tmp_path / "file").write_text(OURS[kind])
     said = phasewise("run", "toy", "-q", option, tmp_path / "file", "--out", tmp_path / "out")
     assert said.code == BAD_INPUT
-    assert f"this is no {expected[option]}; it seems to be a {kind}" in said.err
+    assert f"this is not a {expected[option]}; it seems to be a {kind}" in said.err
 
 
 def test_what_may_be_of_a_kind_with_faults_is_left_to_the_reader_of_that_kind() -> None:
@@ -221,9 +221,9 @@ def test_a_pipe_is_read_as_often_as_a_run_asks(tmp_path: Path, phasewise: Callab
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (gzip.compress(TRACE_LINE.encode() * 100)[:-20], "no whole gzip file"),
-        (gzip.compress(TRACE_LINE.encode() * 100)[:40] + b"\xff" * 90, "no whole gzip file"),
-        (b"\x1f\x8b", "no whole gzip file"),
+        (gzip.compress(TRACE_LINE.encode() * 100)[:-20], "not a complete gzip file"),
+        (gzip.compress(TRACE_LINE.encode() * 100)[:40] + b"\xff" * 90, "not a complete gzip file"),
+        (b"\x1f\x8b", "not a complete gzip file"),
         (gzip.compress(bytes(600 << 20), 1), "more than 512 MiB"),
     ],
     ids=["cut", "damaged", "only its mark", "a bomb"],

@@ -199,7 +199,7 @@ def test_a_trace_is_gone_on_with_by_its_content_wherever_it_lies(tmp_path: Path)
     elsewhere = msgspec.structs.replace(scenario.workload, trace=str(moved))
     trace_file(tmp_path, jobs[:-1])
     before = contents(out)
-    with pytest.raises(ResumeError, match=r"what workload\.trace names is another file than it was, by its content"):
+    with pytest.raises(ResumeError, match=r"the content of the file that workload\.trace names has changed"):
         resumed(scenario, out)
     assert contents(out) == before
     resumed(msgspec.structs.replace(scenario, workload=elsewhere), out)

@@ -76,7 +76,9 @@ def test_a_mean_that_is_one_has_no_doubts(run: Run, tmp_path: Path, capsys: pyte
 
 def test_an_overloaded_run_without_a_drift_is_told_as_well(run: Run) -> None:
     old = with_figures(run, "overloaded", drift=None, censored=None)  # as of schema 1
-    assert doubts("overloaded", old.summary) == ["more comes in than gets done: JCT measures the length of the run"]
+    assert doubts("overloaded", old.summary) == [
+        "more work arrives than is completed: JCT measures the length of the run"
+    ]
 
 
 def test_a_window_of_which_nobody_has_arrived_has_no_bound(run: Run) -> None:

@@ -8,21 +8,20 @@ import click
 
 
 @click.command()
-@click.option(
-    "--base", "revision", metavar="REV", help="Compare with this commit instead of the one in bench/gate.toml."
-)
+@click.option("--base", "revision", metavar="REV", help="Base commit, instead of the one in bench/gate.toml.")
 @click.option("--case", "names", multiple=True, metavar="NAME", help="Measure only this case; repeatable.")
 @click.option(
     "--history",
     type=click.Path(path_type=Path),
     metavar="FOLDER",
-    help="Add what was measured to the history there; see `phasewise history`.",
+    help="Add the measurements to the history in FOLDER; see `phasewise history`.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="No progress on standard error.")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 def command(revision: str | None, names: tuple[str, ...], history: Path | None, quiet: bool) -> int:
-    """Compare this tree, as it stands, with a base commit: CPU time in live worker pairs, and work done.
+    """Check the working tree for slowdowns: compare its CPU time and work counts with a base commit.
 
-    Exits with 0 where no case is slower, with 1 where one is, with 2 where they cannot be compared.
+    Both trees run in turn, in pairs of live processes. Exit code: 0 if no case is slower, 1 if one is, 2 if they cannot
+    be compared.
     """
     from phasewise.bench.gate.gate import run_gate
     from phasewise.bench.gate.outcome import exit_code, render

@@ -17,20 +17,21 @@ from phasewise.bench.cli.values import Integer, Number
     "--nodes",
     required=True,
     metavar="CSV",
-    help="Node list: sn,cpu_milli,memory_mib,gpu,model; or the name of a built-in inventory.",
+    help="Node list with columns sn,cpu_milli,memory_mib,gpu,model, or the name of a built-in list.",
 )
 @click.option(
     "--pods",
     required=True,
     type=click.Path(path_type=Path),
     metavar="CSV",
-    help="Pod list: name,cpu_milli,memory_mib,num_gpu,gpu_milli[,gpu_spec,...]; or the name of a built-in table.",
+    help="Pod list with columns name,cpu_milli,memory_mib,num_gpu,gpu_milli[,gpu_spec,...], or the name of a built-in "
+    "list.",
 )
 @click.option(
     "--placement",
     required=True,
     metavar="NAME",
-    help="Placement; see `phasewise list placements`.",
+    help="Placement rule; see `phasewise list placements`.",
     shell_complete=completion.placements,
 )
 @click.option(
@@ -39,43 +40,41 @@ from phasewise.bench.cli.values import Integer, Number
     default=42,
     show_default=True,
     metavar="N",
-    help="Seed of order, clones, ties and random choices; the entry of --order.",
+    help="Seed of arrival order, clones, ties and random choices; with --order, the entry to use.",
 )
 @click.option(
     "--order",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Arrival orders and tie ranks by seed (JSON, also gzip), instead of drawn ones.",
+    help="Arrival orders and tie ranks by seed (JSON, optionally gzipped), instead of random ones.",
 )
 @click.option(
     "--load",
     type=Number(),
     metavar="RATIO",
-    help="GPU demand that arrives, over the cluster's GPUs: 1.3 where drawn, all of --order otherwise.",
+    help="Total GPU demand that arrives, over the GPUs of the cluster. Default: 1.3; with --order, all of it.",
 )
 @click.option(
     "--bit-compatible",
     is_flag=True,
-    help="Scores of fgd with the rounding of the original's sums, to choose as it does at ties.",
+    help="Round the scores of fgd as the original does, to break ties as it does.",
 )
 @click.option(
     "--numpy",
     "numpy_form",
     is_flag=True,
-    help="Scores in NumPy instead of compiled code: the same choices, slower.",
+    help="Compute scores in NumPy instead of compiled code: same choices, slower.",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Folder to write, new or empty."
 )
-@click.option("--overwrite", is_flag=True, help="Replace the run directory that --out names.")
-@click.option(
-    "-q", "--quiet", is_flag=True, help="No progress on standard error, only warnings; every file is written in full."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print run.json instead of the last figures, for machines.")
+@click.option("--overwrite", is_flag=True, help="Replace the folder given by --out.")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress, only warnings. Files are not affected.")
+@click.option("--json", "as_json", is_flag=True, help="Print run.json instead of the summary.")
 def command(out: Path, *, overwrite: bool, quiet: bool, as_json: bool, **given: Any) -> None:
-    """Fill a cluster with the pods of a list, one after another, and record what a placement leaves unusable.
+    """Fill a cluster with pods, one after another, and record how much of it the placement leaves unusable.
 
-    Nothing departs. Writes curves.csv, placements.parquet and run.json, and prints the last figures.
+    No pod departs. Writes curves.csv, placements.parquet and run.json, and prints a summary of the final state.
     """
     from phasewise.bench.cli.inflating import perform, summary_table
     from phasewise.bench.cli.output import console, shown_if_possible

@@ -12,14 +12,13 @@ from phasewise.bench.cli.options import Overrides, run_options, scenario_options
 @click.command()
 @scenario_options
 @run_options
-@click.option("--resume", is_flag=True, help="Go on from the last checkpoint of the run in --out DIR.")
-@click.option("--json", "as_json", is_flag=True, help="Print run.json instead of the summary, for machines.")
+@click.option("--resume", is_flag=True, help="Continue the run in --out DIR from its last checkpoint.")
+@click.option("--json", "as_json", is_flag=True, help="Print run.json instead of the summary.")
 def command(scenario: str, overrides: Overrides, out: Path | None, **asked: bool) -> None:
-    """Simulate SCENARIO, a built-in name or a TOML file, and write a run directory.
+    """Simulate SCENARIO (a built-in name or a TOML file) and write a run directory.
 
-    The summary and the phase table go to standard output. Standard error shows the progress: a bar on a terminal,
-    elsewhere a line every few seconds and the PROFILE lines. Ctrl-C ends the run after the present round: what it came
-    to until then is saved and printed as at its end.
+    Prints the summary and the phase table. Progress goes to standard error: a bar on a terminal, otherwise a line every
+    few seconds and the PROFILE lines. Ctrl-C ends the run after the current round and prints the summary so far.
     """
     from phasewise.bench.cli.output import console, shown_if_possible
     from phasewise.bench.cli.runs import perform

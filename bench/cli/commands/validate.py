@@ -14,12 +14,16 @@ MOST_ALIKE = 50  # of which each gets a line; of more, the first few, and where 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--throughputs", type=click.Path(path_type=Path), help="Judge a trace's job types by this table (CSV).")
+@click.option(
+    "--throughputs",
+    type=click.Path(path_type=Path),
+    help="Check a trace's job types against this throughput table (CSV).",
+)
 def command(file: Path, throughputs: Path | None) -> int:
-    """Check a trace, a scenario, a throughput table, a node list or a pod list, and print every fault with its line.
+    """Check a trace, scenario, throughput table, node list or pod list, and print every fault with its line number.
 
-    Of more than 50 faults that are alike the first few are printed, and the lines of the others. A file of another kind
-    is one message that says what it seems to be. Exits with 0 where there is none, with 2 otherwise.
+    Of more than 50 similar faults, prints the first few in full and only the line numbers of the others. A file of any
+    other kind gives one message that says what it appears to be. Exit code: 0 if there is no fault, 2 otherwise.
     """
     from phasewise.sched.reading.faults import render
     from phasewise.sched.validate import validate_file

@@ -46,7 +46,7 @@ def sniffed(head: Head, where: object) -> str:
         raise TraceError(
             f"{where}: may be of trace format {' or '.join(found)}; name one with --format or --trace-format"
         )
-    why = misfit(head.content, "trace that is known here") or "this is no trace that is known here"
+    why = misfit(head.content, "trace that is known here") or "this is not a trace that is known here"
     raise TraceError(f"{where}: {why}; allowed: {allowed} (csv with --map takes any table with a header)")
 
 
@@ -124,7 +124,7 @@ def _require_of_format(head: Head, format_class: type[TraceFormat], path: Path) 
     others = [name for name in registry.format_names() if registry.trace_format(name).sniff(head)]
     if others:
         raise TraceError(
-            f"{path}: this is no trace of format {format_class.name}; it seems to be {' or '.join(others)}"
+            f"{path}: this is not a trace of format {format_class.name}; it seems to be {' or '.join(others)}"
         )
     why = misfit(head.content, f"trace of format {format_class.name}")
     if why and not format_class.columns:

@@ -222,7 +222,7 @@ def open_parquet(path: Path) -> RecordStore:
     names = file.schema_arrow.names
     if missing := [name for name in COLUMNS if name not in names]:
         raise TraceError(
-            f"{path}: this is no trace: the Parquet file lacks {', '.join(missing[:6])}; allowed: what "
+            f"{path}: this is not a trace: the Parquet file lacks {', '.join(missing[:6])}; allowed: what "
             "`phasewise trace convert` writes"
         )
     if wrong := [name for name in COLUMNS if file.schema_arrow.field(name).type != SCHEMA.field(name).type]:
