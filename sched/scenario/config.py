@@ -134,7 +134,8 @@ class PolicyChoice(Section, frozen=True):
     Attributes
     ----------
     name
-        A registered policy. One that an override names takes over those of the file's options that it has, too.
+        A registered policy, or ``FILE.py:CLASS``, relative to the scenario file, which the resolved scenario holds with
+        a digest of the file. One that an override names takes over those of the file's options that it has, too.
     canonical
         Add the small linear term that makes a max-min optimum unique.
     options
@@ -167,7 +168,7 @@ class SolverChoice(Section, frozen=True):
     Attributes
     ----------
     name
-        A registered backend, or a chain ``A,B``: B answers where A fails.
+        A registered backend, or ``FILE.py:CLASS``, or a chain ``A,B``: B answers where A fails.
     kwargs
         Native options of the solver, verbatim; checked when its session opens.
     """
@@ -182,7 +183,7 @@ class PlacementChoice(Section, frozen=True):
     Attributes
     ----------
     name
-        A registered placement.
+        A registered placement, or ``FILE.py:CLASS``.
     """
 
     name: Name = "strided"

@@ -24,7 +24,9 @@ from phasewise.bench.cli.values import Integer, Number
     metavar="CSV",
     help="Pod list: name,cpu_milli,memory_mib,num_gpu,gpu_milli[,gpu_spec,...]; or the name of a built-in table.",
 )
-@click.option("--placement", required=True, metavar="NAME", help="Placement; see `phasewise list placements`.")
+@click.option(
+    "--placement", required=True, metavar="NAME|FILE.py:CLASS", help="Placement; see `phasewise list placements`."
+)
 @click.option(
     "--seed",
     type=Integer(min=0),
@@ -71,8 +73,11 @@ def command(out: Path, *, overwrite: bool, quiet: bool, as_json: bool, **given: 
     """
     from phasewise.bench.cli.inflating import perform, summary_table
     from phasewise.bench.cli.output import console, shown_if_possible
+    from phasewise.profiling.own_files import pinned
     from phasewise.sched.inflation.experiment import Setting
+    from phasewise.sched.scenario.own_code import each_part
 
+    given["placement"] = each_part(given["placement"], pinned)
     setting = Setting(compiled=not given.pop("numpy_form"), **given)
     summary = perform(setting, out, quiet=quiet, overwrite=overwrite)
     with shown_if_possible(out):
