@@ -143,7 +143,8 @@ class PolicyChoice(Section, frozen=True):
     Attributes
     ----------
     name
-        A registered policy. A policy given as an override keeps those options of the file that it also takes.
+        A registered policy, or ``FILE.py:CLASS``, relative to the scenario file; the resolved scenario then holds a
+        digest of the file. A policy given as an override keeps those options of the file that it also takes.
     canonical
         Add the small linear term that makes a max-min optimum (nearly) unique.
     options
@@ -176,7 +177,7 @@ class SolverChoice(Section, frozen=True):
     Attributes
     ----------
     name
-        A registered backend, or a chain ``A,B``, which falls back to B when A fails.
+        A registered backend, or ``FILE.py:CLASS``, or a chain ``A,B``, which falls back to B when A fails.
     kwargs
         Options passed to the solver unchanged; checked before the first round.
     """
@@ -191,7 +192,7 @@ class PlacementChoice(Section, frozen=True):
     Attributes
     ----------
     name
-        A registered placement.
+        A registered placement, or ``FILE.py:CLASS``.
     """
 
     name: Name = "strided"

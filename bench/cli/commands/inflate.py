@@ -30,7 +30,7 @@ from phasewise.bench.cli.values import Integer, Number
 @click.option(
     "--placement",
     required=True,
-    metavar="NAME",
+    metavar="NAME|FILE.py:CLASS",
     help="Placement rule; see `phasewise list placements`.",
     shell_complete=completion.placements,
 )
@@ -79,8 +79,11 @@ def command(out: Path, *, overwrite: bool, quiet: bool, as_json: bool, **given: 
     from phasewise.bench.cli.inflating import perform, summary_table
     from phasewise.bench.cli.output import console, shown_if_possible
     from phasewise.bench.cli.so_far import shown_so_far
+    from phasewise.profiling.own_files import pinned
     from phasewise.sched.inflation.experiment import Setting
+    from phasewise.sched.scenario.own_code import each_part
 
+    given["placement"] = each_part(given["placement"], pinned)
     setting = Setting(compiled=not given.pop("numpy_form"), **given)
 
     def show(path: Path) -> None:
