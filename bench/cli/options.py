@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ class ScenarioOption:
 _TIMINGS = Choice(["gavel", "corrected"])
 _RULES = Choice(["linear", "single", "refuse"])
 _DRAWS = Choice(["single", "gavel"])
+_ARRIVALS = Choice(["recorded", "poisson"])
 
 OPTIONS = tuple(
     ScenarioOption(*row)
@@ -63,6 +64,13 @@ OPTIONS = tuple(
             None,
             "Speed on more GPUs than the table has rows for.",
             _RULES,
+        ),
+        (
+            "--arrivals",
+            "workload.arrivals",
+            None,
+            "When a trace's jobs come: poisson is a control of equal rate.",
+            _ARRIVALS,
         ),
         ("--cluster", "cluster.gpus", "TYPE=N,...", "GPUs of each worker type, as v100=36,p100=36,k80=36."),
         ("--gpus-per-node", "cluster.gpus_per_node", "TYPE=N,...", "GPUs of one node of each type."),
@@ -143,13 +151,23 @@ def _overrides(given: Mapping[str, Any]) -> Overrides:
     return overrides
 
 
-IMPORTS = ("--map", "--states", "--reference-type", "--speed", "--scale-factor-rule")
-"""The options of `OPTIONS` that say how a trace is read and what is assumed of it."""
+READING = ("--map", "--states")
+IMPORTS = (*READING, "--reference-type", "--speed", "--scale-factor-rule")
+"""The options of `OPTIONS` that say how a trace is read and what is assumed of it; those of `READING` say the first."""
 
 
 def trace_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that say how a trace is read, as dotted scenario keys in ``overrides``."""
-    options = [option for option in OPTIONS if option.flag in IMPORTS]
+    """Give a command the options of `IMPORTS` and the format, as dotted scenario keys in ``overrides``."""
+    return _of_traces(function, IMPORTS)
+
+
+def reading_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of `READING` and the format, as dotted scenario keys in ``overrides``."""
+    return _of_traces(function, READING)
+
+
+def _of_traces(function: Callable[..., Any], flags: Sequence[str]) -> Callable[..., Any]:
+    options = [option for option in OPTIONS if option.flag in flags]
 
     @functools.wraps(function)
     def gathered(**values: Any) -> Any:

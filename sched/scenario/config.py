@@ -107,6 +107,9 @@ class Workload(Section, frozen=True):
     scale_factor_rule
         The speed of an imported job on a number of GPUs for which the table has no row: ``linear``, the row of the
         largest number below, scaled up; ``single``, the row of one GPU, scaled up; ``refuse``, an error.
+    arrivals
+        When the jobs of a trace come: ``recorded``, as it says; ``poisson``, a control without its bursts: as many over
+        the same time, in the same order, at the times of a Poisson process of equal rate by the seed.
     """
 
     trace: str = ""
@@ -126,6 +129,7 @@ class Workload(Section, frozen=True):
     states: tuple[Name, ...] = ()
     speed: dict[Name, Positive] = {}
     scale_factor_rule: Literal["linear", "single", "refuse"] = "linear"
+    arrivals: Literal["recorded", "poisson"] = "recorded"
 
 
 class PolicyChoice(Section, frozen=True):
