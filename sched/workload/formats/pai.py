@@ -37,10 +37,10 @@ class Pai:
 
     name: ClassVar[str] = "pai"
     assumes: ClassVar[tuple[str, ...]] = (
-        "the arrival is start_time: the table has no submission, so what was queued comes late",
+        "the arrival is start_time: the table has no submission, so what was queued comes late; with --map "
+        "submit=job_table it is the start_time of the job in the job table, where that is no later",
         "each task is a job of its own, on plan_gpu / 100 x inst_num GPUs; gpu_type MISC is no type",
-        "where pai_job_table.csv lies beside it, user and final state are those of the task's job; "
-        "--map submit=job_table takes the arrival from there, too (its start_time, where that is no later)",
+        "user and final state are those of the job where pai_job_table.csv lies beside it",
     )
     columns: ClassVar[tuple[str, ...]] = _TASKS
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from phasewise.profiling.names import nearest
@@ -73,7 +74,9 @@ def import_trace(
         return _converted(path, choice, target)
     reading = _Reading(choice.states, progress)
     name, notes = reading.all_of(path, choice)
-    return reading.finish(name, path, notes.sentences(), target)
+    return reading.finish(
+        name, path, notes.sentences(), target, {name: len(gpus) for name, gpus in notes.machines.items()}
+    )
 
 
 def is_converted(path: Path) -> bool:
@@ -121,7 +124,8 @@ def _converted(path: Path, choice: Choice, target: Path | None) -> RecordStore:
         reading = _Reading(choice.states, None)
         reading.read(((0, record) for block in store for record in records_of(block)), None)
         account = store.account
-        return reading.finish(account.get("format", RECORDS), path, account.get("assumptions", []), target)
+        machines = account.get("machines", {})
+        return reading.finish(account.get("format", RECORDS), path, account.get("assumptions", []), target, machines)
     if target is not None:
         write_parquet(iter(store), store.account, target)
     return store
@@ -209,8 +213,15 @@ class _Reading:
             return "a duration of 0 or less"
         return ""
 
-    def finish(self, name: str, path: Path, assumptions: list[str], target: Path | None) -> RecordStore:
-        """Return the records that were kept."""
+    def finish(
+        self,
+        name: str,
+        path: Path,
+        assumptions: list[str],
+        target: Path | None,
+        machines: Mapping[str, int] = MappingProxyType({}),
+    ) -> RecordStore:
+        """Return the records that were kept; ``machines`` are the GPUs that were seen on each."""
         if self.faults:
             raise TraceError(render(path, self.faults))
         seen = {state.upper() for state in self._seen}
@@ -229,4 +240,6 @@ class _Reading:
             "states": list(self._asked),
             "assumptions": assumptions,
         }
+        if machines:
+            account["machines"] = dict(sorted(machines.items()))
         return self._spool.finish(account, target)
