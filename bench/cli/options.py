@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,7 @@ _COMPLETED: Mapping[str, completion.Completer] = {
 _TIMINGS = Choice(["gavel", "corrected"])
 _RULES = Choice(["linear", "single", "refuse"])
 _DRAWS = Choice(["single", "gavel"])
+_ARRIVALS = Choice(["recorded", "poisson"])
 
 OPTIONS = tuple(
     ScenarioOption(*row)
@@ -79,6 +80,13 @@ OPTIONS = tuple(
             None,
             "How to extrapolate to more GPUs than the throughput table covers.",
             _RULES,
+        ),
+        (
+            "--arrivals",
+            "workload.arrivals",
+            None,
+            "Arrival times of a trace's jobs: as recorded, or a Poisson process of equal rate as a control.",
+            _ARRIVALS,
         ),
         (
             "--cluster",
@@ -218,13 +226,23 @@ def _overrides(given: Mapping[str, Any]) -> Overrides:
     return overrides
 
 
-IMPORTS = ("--map", "--states", "--reference-type", "--speed", "--scale-factor-rule")
-"""The options of `OPTIONS` that say how a trace is read and what is assumed of it."""
+READING = ("--map", "--states")
+IMPORTS = (*READING, "--reference-type", "--speed", "--scale-factor-rule")
+"""The options of `OPTIONS` that say how a trace is read and what is assumed of it; those of `READING` say the first."""
 
 
 def trace_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that say how a trace is read, as dotted scenario keys in ``overrides``."""
-    options = [option for option in OPTIONS if option.flag in IMPORTS]
+    """Give a command the options of `IMPORTS` and the format, as dotted scenario keys in ``overrides``."""
+    return _of_traces(function, IMPORTS)
+
+
+def reading_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of `READING` and the format, as dotted scenario keys in ``overrides``."""
+    return _of_traces(function, READING)
+
+
+def _of_traces(function: Callable[..., Any], flags: Sequence[str]) -> Callable[..., Any]:
+    options = [option for option in OPTIONS if option.flag in flags]
 
     @functools.wraps(function)
     def gathered(**values: Any) -> Any:

@@ -1,6 +1,6 @@
 """What a file seems to be, told from its first bytes: a file of another kind is named, not judged line by line.
 
-Sources of the columns: the published files of each trace (`docs/howto/convert-public-traces.md` names them).
+Sources of the columns: the published files of each trace (`docs/howto/bring-your-own-trace.md` names them).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-GUIDE: Final = "docs/howto/convert-public-traces.md"
+GUIDE: Final = "docs/howto/bring-your-own-trace.md"
 HEAD: Final = 1 << 16  # bytes that are looked at
 OURS: Final = (
     "a trace, a scenario (.toml), or a throughput table, a co-throughput table, a node list or a pod list (.csv)"

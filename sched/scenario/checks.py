@@ -208,6 +208,7 @@ def _imports(scenario: Scenario) -> Iterator[Told]:
         ("states", ()),
         ("speed", {}),
         ("scale_factor_rule", "linear"),
+        ("arrivals", "recorded"),
     ):
         if (value := getattr(workload, key)) != default:
             yield (

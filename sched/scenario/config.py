@@ -115,6 +115,9 @@ class Workload(Section, frozen=True):
     scale_factor_rule
         Speed of an imported job on a number of GPUs that the table does not cover. ``linear``: scale up the row of the
         largest smaller number; ``single``: scale up the row of one GPU; ``refuse``: an error.
+    arrivals
+        Arrival times of a trace's jobs. ``recorded``: those of the trace. ``poisson``: a control without its bursts; as
+        many jobs over the same time, in the same order, at the times of a Poisson process of equal rate.
     """
 
     trace: str = ""
@@ -135,6 +138,7 @@ class Workload(Section, frozen=True):
     states: tuple[Name, ...] = ()
     speed: dict[Name, Positive] = {}
     scale_factor_rule: Literal["linear", "single", "refuse"] = "linear"
+    arrivals: Literal["recorded", "poisson"] = "recorded"
 
 
 class PolicyChoice(Section, frozen=True):
