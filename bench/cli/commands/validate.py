@@ -26,8 +26,8 @@ def command(file: Path, throughputs: Path | None, overrides: dict[str, Any]) -> 
     """Check a trace, scenario, throughput table, node list or pod list, and print every fault with its line number.
 
     Traces may be of any format, node lists also those of public traces. Of more than 50 similar faults, prints the
-    first few in full and only the line numbers of the others. A file of any other kind gives one message that says what it
-    appears to be. Exit code: 0 if there is no fault, 2 otherwise.
+    first few in full and only the line numbers of the others. A file of any other kind gives one message that says what
+    it appears to be. Exit code: 0 if there is no fault, 2 otherwise.
     """
     from phasewise.bench.cli.tracing import scenario_of
     from phasewise.sched.reading.faults import render
