@@ -337,13 +337,13 @@ def _cautions(
 ) -> tuple[str, ...]:
     cautions = []
     if work := [row.key for row in scenario if _top(row.key) in _WORK]:
-        cautions.append(f"not comparable: the runs simulate other work (differing: {', '.join(work)})")
+        cautions.append(f"not comparable: the runs simulate different work (differing: {', '.join(work)})")
     if environment:
         keys = ", ".join(row.key for row in environment)
-        cautions.append(f"times are not comparable: the runs were made in other environments (differing: {keys})")
+        cautions.append(f"times are not comparable: the runs were made in different environments (differing: {keys})")
     if partial := [run.name for run in runs if _is_partial(run)]:
         cautions.append(
-            f"JCT covers finished jobs only (a lower bound) in runs that did not complete: {', '.join(partial)}"
+            f"JCT covers only finished jobs (a lower bound) in runs that did not complete: {', '.join(partial)}"
         )
     cautions += _piling(runs)
     if periods := different_periods(runs, _names(runs)):

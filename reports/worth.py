@@ -44,7 +44,7 @@ def _piling(status: Status | None, drift: Drift) -> str:
     part = f"{drift_text(drift)} of arrivals pile up"
     if status == "overloaded":
         return f"{part}: JCT measures the length of the run, not the policy"
-    return f"{part}: active jobs grew all along, and the mean JCT depends on when it is taken"
+    return f"{part}: the number of active jobs kept growing, and the mean JCT depends on when it is taken"
 
 
 def _unfinished(summary: Summary) -> str:

@@ -49,7 +49,7 @@ def test_an_overloaded_run_says_that_its_mean_measures_its_length(
     for text in (printed(told, capsys), page_of(told, tmp_path)):
         assert LENGTH in text
         assert (
-            "JCT is over 578 of 1 000 jobs that count; with the unfinished ones at their age it is at least 42.5 h"
+            "JCT is over 578 of 1 000 counted jobs; with the unfinished ones at their current age it is at least 42.5 h"
             in text
         )
     assert any(caution.endswith(f"{run.path}: 15.3 % (12.2 to 18.3)") for caution in compare_runs([run, told]).cautions)
