@@ -70,6 +70,13 @@ class RunPage:
         return next((row for row in self.phases if row.name != figures.OTHER), None)
 
     @property
+    def phase_cells(self) -> list[list[object]]:
+        """Return the phase table for a file: a head, then a row a phase."""
+        head = ["phase", "share of CPU time", "CPU (s)", "wall (s)", "CPU per round (s)", "wall per round (s)", "calls"]
+        cells = ((r.name, r.share, r.cpu_s, r.wall_s, r.cpu_round_s, r.wall_round_s, r.calls) for r in self.phases)
+        return [head, *(list(row) for row in cells)]
+
+    @property
     def losses(self) -> Sequence[Loss]:
         """Return the jobs that are in no mean of the run, by what became of them."""
         return losses(self.run.summary)
@@ -161,13 +168,14 @@ def render_page(runs: Sequence[Run], folder: Path) -> str:
         comparison=comparison,
         terms=PHASES,
         bars=_comparison_bars(comparison),
+        bar_rows=_comparison_cells(comparison),
         payload=[chart.payload() for page in pages for chart in _drawn(page)],
         styles=[shelf.joinpath(*name).read_text("utf-8") for name in (("vendor", "uPlot.min.css"),)],
         scripts=[
             shelf.joinpath(*name).read_text("utf-8")
-            for name in (("vendor", "uPlot.iife.min.js"), ("templates", "report.js"))
+            for name in (("vendor", "uPlot.iife.min.js"), ("templates", "export.js"), ("templates", "report.js"))
         ],
-        css=shelf.joinpath("templates", "report.css").read_text("utf-8"),
+        css="\n".join(shelf.joinpath("templates", name).read_text("utf-8") for name in ("report.css", "export.css")),
     )
 
 
@@ -277,3 +285,11 @@ def _comparison_bars(comparison: Comparison | None) -> list[list[tuple[str, floa
         [(row.label, row.values[index] or 0.0, 100 * (row.values[index] or 0.0) / longest) for row in rows]
         for index in range(len(comparison.names))
     ]
+
+
+def _comparison_cells(comparison: Comparison | None) -> list[list[object]]:
+    """Return the same for a file: a head, then a row a phase with each run's ms a round."""
+    if comparison is None or not comparison.cpu_ms:
+        return []
+    head = ["phase", *(f"{name}, CPU per round (ms)" for name in comparison.names)]
+    return [head, *([row.label, *row.values] for row in comparison.cpu_ms)]

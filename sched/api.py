@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.cluster.requests import Request
+from phasewise.sched.pair_rates import PairRates as PairRates  # noqa: PLC0414  (policies find it here)
+from phasewise.sched.slos import GivenUp
 from phasewise.solvers.api import Solution
 from phasewise.solvers.problems import AllocationProblem
 
@@ -65,6 +67,8 @@ class ClusterView:
     migration_s
         (J, W) seconds that starting each job on each type anew would cost, 0 for a job that never ran; None where
         moving is free.
+    pairs
+        How fast jobs are that share GPUs; None where the policy does not pack.
     """
 
     now_s: float
@@ -79,24 +83,7 @@ class ClusterView:
     slo_s: Floats | None = None
     previous: Floats | None = None
     migration_s: Floats | None = None
-
-
-class GivenUp(NamedTuple):
-    """The SLOs that a policy does not try to meet any more, by the ids of their jobs, ascending but for the last.
-
-    Attributes
-    ----------
-    passed
-        Those whose time is up.
-    alone
-        Those that the job could not meet if it had the cluster for itself.
-    together
-        Those that went because not all could be met together, in the order in which they went.
-    """
-
-    passed: tuple[int, ...]
-    alone: tuple[int, ...]
-    together: tuple[int, ...]
+    pairs: PairRates | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +93,20 @@ class Allocation:
     Attributes
     ----------
     x
-        X (J, W) in the view's row order.
+        X (R, W); in the view's row order, with R = J, unless ``members`` says whose the rows are.
     memory
         What the policy remembers for its next call.
     given_up
         The SLOs that it has given up since that changed last; None where it has not.
+    members
+        (R, 2) int64 job ids: the team of each row, the second -1 in a row of one job; None: the rows are the view's
+        jobs. Only a policy that packs may name pairs.
     """
 
     x: Floats
     memory: object = None
     given_up: GivenUp | None = None
+    members: Ints | None = None
 
 
 class Policy(Protocol):
@@ -384,6 +375,10 @@ class NodeAccount(Protocol):
 
     def place_round(self, rule: Any, order: Order, view: NodeView) -> Placed:
         """Release what is not to run on its type any more, and place what is new by a `NodeRule`."""
+        ...
+
+    def exchange(self, node: int, old: int, new: int) -> bool:
+        """Let what holds whole GPUs of a node by request ``old`` hold them by ``new``; False where there is no room."""
         ...
 
     def release(self, rows: Ints, holding: Holding, request: Ints) -> None:

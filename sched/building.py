@@ -14,12 +14,14 @@ from phasewise.profiling.jit.kernel import Wanted, wanted
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.sched import registry
 from phasewise.sched.api import Ints, NodeAccount, Placement, Policy, Ruled, StatesProblems
-from phasewise.sched.cluster.layout import ClusterLayout
-from phasewise.sched.cluster.node_lists import build_layout, node_count
+from phasewise.sched.cluster.corrections import as_seen
+from phasewise.sched.cluster.layout import ClusterLayout, Node
+from phasewise.sched.cluster.node_lists import build_layout, listed_nodes, node_count
 from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.errors import ScenarioError
 from phasewise.sched.limits import effective_stop
 from phasewise.sched.memory import estimate, require_memory
+from phasewise.sched.pair_rates import Packs
 from phasewise.sched.policy_options import PolicyOptions
 from phasewise.sched.round import kernels, lease_kernels
 from phasewise.sched.round.migration import MigrationModel
@@ -30,6 +32,7 @@ from phasewise.sched.scenario import policy_section
 from phasewise.sched.scenario.config import Scenario
 from phasewise.sched.scenario.workloads import build_workload
 from phasewise.sched.workload.arrivals import Workload
+from phasewise.sched.workload.co_throughputs import CoRates, CoThroughputTable
 from phasewise.solvers import registry as solvers
 from phasewise.solvers.families.max_min import MAX_MIN_SWITCHING
 from phasewise.solvers.families.moving_sum import MAX_SUM_SWITCHING
@@ -45,6 +48,7 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
     layout = build_layout(scenario.cluster)
     timing = Timing.resolve(scenario.timing)
     workload = build_workload(scenario, layout.worker_types)
+    layout = _as_seen(scenario, workload, layout)
     if scenario.workload.trace:
         require_memory(estimate(scenario, layout.nodes, solves=solves, jobs=workload.held))
     told = _told(scenario, timing, layout)
@@ -56,6 +60,11 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
         scenario.placement.name,
         registry.PlacementOptions(layout, whole_gpus=not (layout.limited or _on_nodes(scenario, workload))),
     )
+    if timing.ideal and not placement.spans_nodes:
+        raise ScenarioError(
+            "timing.mechanism 'ideal' knows no nodes, but jobs of this trace share GPUs or run on some types only; "
+            "allowed: whole GPUs, or timing.mechanism = rounds"
+        )
     return Parts(
         layout=layout,
         timing=timing,
@@ -72,7 +81,22 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
         gpu_hour_price=np.array(told.gpu_hour_prices) if told.gpu_hour_prices else None,
         idle_nodes=None if placement.spans_nodes else _idle_nodes(layout, workload),
         kernels=_kernels(policy, solver, placement),
+        co_rates=_co_rates(scenario, policy, workload),
     )
+
+
+def _as_seen(scenario: Scenario, workload: Workload, listed: ClusterLayout) -> ClusterLayout:
+    """Return where every GPU is, those included that the log of a trace shows and a node list leaves out."""
+    nodes, told = contradicted(scenario, workload)
+    return ClusterLayout.of(nodes) if told else listed
+
+
+def contradicted(scenario: Scenario, workload: Workload) -> tuple[list[Node], str]:
+    """Return the nodes of a scenario's list, corrected by its trace, and what was corrected; see `as_seen`."""
+    seen = (workload.imported or {}).get("machines")
+    if not seen or not scenario.cluster.nodes:
+        return [], ""
+    return as_seen(listed_nodes(scenario.cluster), seen)
 
 
 def _arrivals_per_s(scenario: Scenario) -> float | None:
@@ -110,6 +134,13 @@ def _told(scenario: Scenario, timing: Timing, layout: ClusterLayout) -> PolicyOp
 def _solves(policy: type | object) -> bool:
     """Return whether a policy states problems, as far as it says so."""
     return not isinstance(policy, StatesProblems) or bool(policy.families)
+
+
+def _co_rates(scenario: Scenario, policy: Policy, workload: Workload) -> CoRates | None:
+    """Return how fast jobs are in pairs, where the policy packs."""
+    if not (isinstance(policy, Packs) and policy.packs):
+        return None
+    return CoThroughputTable.chosen(scenario.workload.co_throughputs).of_jobs(workload.throughputs)
 
 
 def _idle_nodes(layout: ClusterLayout, workload: Workload) -> Callable[[Ints], NodeAccount]:

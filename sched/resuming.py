@@ -19,6 +19,7 @@ from phasewise.sched.basis import basis_of, input_paths
 from phasewise.sched.errors import ResumeError
 from phasewise.sched.recording.checkpoint import Checkpoint, Checkpoints, read_checkpoint
 from phasewise.sched.recording.run_files import OVER, RUN, require_files, resumption
+from phasewise.sched.scenario import own_code
 from phasewise.sched.scenario.config import Scenario
 
 LIMITS: Final = (
@@ -117,8 +118,9 @@ def _differences(scenario: Scenario, run: Mapping[str, Any]) -> Iterator[str]:
     ours, theirs = dict(_flat(_plain(scenario))), dict(_flat(run["scenario"]))
     by_content = {key for key in input_paths(scenario) if key in there.inputs}
     for key in sorted(ours.keys() | theirs.keys()):
-        if key not in LIMITS and key not in by_content and ours.get(key) != theirs.get(key):
-            yield f"{key} is {_shown(ours.get(key))}, was {_shown(theirs.get(key))}"
+        now, then = ours.get(key), theirs.get(key)
+        if key not in LIMITS and key not in by_content and not own_code.is_same(key, now, then):
+            yield own_code.difference(key, now, then) or f"{key} is {_shown(now)}, was {_shown(then)}"
     for key in sorted(basis.inputs.keys() | there.inputs.keys()):
         if basis.inputs.get(key) != there.inputs.get(key) and key in by_content | (there.inputs.keys() - ours.keys()):
             yield f"the content of the file that {key} names has changed"

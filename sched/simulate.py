@@ -19,7 +19,7 @@ from phasewise.profiling.errors import OutputError, ProfilingError
 from phasewise.profiling.jit.account import ACCOUNT, Charge
 from phasewise.profiling.jit.prepare import KernelError, prepare
 from phasewise.profiling.phases import PhaseTimer
-from phasewise.sched.building import build_parts
+from phasewise.sched.building import build_parts, contradicted
 from phasewise.sched.defects import defect
 from phasewise.sched.engine import Report, Simulation
 from phasewise.sched.errors import RunFailedError, SchedulingError
@@ -158,7 +158,7 @@ def simulate(
         _make(out)
     recorder = Recorder(scenario, parts.layout, out, lines or NullSink(), command, begun)
     recorder.totals.compile_s += compile_s
-    _tell_of_import(parts.workload, recorder, callbacks)
+    _tell_of_import(scenario, parts.workload, recorder, callbacks)
     report = None if callbacks.progress is None else _reporter(scenario, parts, recorder, callbacks.progress)
     with ACCOUNT.charged(_late(timer, recorder, callbacks.notify)):
         simulation = Simulation(state, parts, recorder, timer, report, limit, resumed=begun is not None)
@@ -179,13 +179,19 @@ def _told_standing(scenario: Scenario, out: Path, callbacks: Callbacks) -> Stand
     return found
 
 
-def _tell_of_import(workload: Workload, recorder: Recorder, callbacks: Callbacks) -> None:
+def _tell_of_import(scenario: Scenario, workload: Workload, recorder: Recorder, callbacks: Callbacks) -> None:
     """Tell what was assumed of a trace of other origin, and have it recorded."""
-    if workload.imported is None:
+    account = workload.imported
+    if account is None:
         return
-    recorder.imported(workload.imported, workload.origins)
-    for sentence in workload.imported["assumptions"]:
-        callbacks.notify(f"assumed: {sentence}")
+    _, correction = contradicted(scenario, workload)
+    if correction:
+        callbacks.warn(correction)
+        account = account | {"assumptions": [*account["assumptions"], correction]}
+    recorder.imported(account, workload.origins)
+    for sentence in account["assumptions"]:
+        if sentence != correction:
+            callbacks.notify(f"assumed: {sentence}")
 
 
 def _tell_of_limit(outcome: RunOutcome, recorder: Recorder, callbacks: Callbacks) -> None:

@@ -43,7 +43,7 @@ def perform(setting: Setting, out: Path, *, quiet: bool, overwrite: bool) -> dic
             fill(experiment, filling, progress=_told(voice), interrupted=interruption.asked)
         except KeyboardInterrupt as interrupt:
             _save(path, experiment, filling, "interrupted")
-            raise InterruptedRunError(f"what happened until then is saved in {path}") from interrupt
+            raise InterruptedRunError(f"what happened until then is saved in {path}", left=path) from interrupt
         except BaseException as error:  # a defect, of ours or of a plug-in, even where that asks for the end
             raise _blamed(error, path, experiment, filling) from error
         return _save(path, experiment, filling, "complete")

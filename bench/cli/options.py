@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
+from phasewise.bench.cli import completion
 from phasewise.bench.cli.values import Choice, Integer, Number
 
 Overrides = dict[str, Any]
@@ -36,12 +37,23 @@ class ScenarioOption:
 
     def decorate(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return ``function`` with this option."""
-        return click.option(self.flag, type=self.type, default=None, metavar=self.metavar, help=self.help)(function)
+        complete = _COMPLETED.get(self.flag)
+        return click.option(
+            self.flag, type=self.type, default=None, metavar=self.metavar, help=self.help, shell_complete=complete
+        )(function)
 
 
+_COMPLETED: Mapping[str, completion.Completer] = {
+    "--policy": completion.policies,
+    "--solver": completion.solvers,
+    "--placement": completion.placements,
+    "--trace-format": completion.trace_formats,
+    **dict.fromkeys(("--trace", "--nodes", "--pods", "--throughputs", "--allocations"), completion.files),
+}
 _TIMINGS = Choice(["gavel", "corrected"])
 _RULES = Choice(["linear", "single", "refuse"])
 _DRAWS = Choice(["single", "gavel"])
+_ARRIVALS = Choice(["recorded", "poisson"])
 
 OPTIONS = tuple(
     ScenarioOption(*row)
@@ -70,6 +82,13 @@ OPTIONS = tuple(
             _RULES,
         ),
         (
+            "--arrivals",
+            "workload.arrivals",
+            None,
+            "Arrival times of a trace's jobs: as recorded, or a Poisson process of equal rate as a control.",
+            _ARRIVALS,
+        ),
+        (
             "--cluster",
             "cluster.gpus",
             "TYPE=N,...",
@@ -94,15 +113,25 @@ OPTIONS = tuple(
             "FILE.csv",
             "Throughput table with columns job_type,scale_factor,gpu_type,steps_per_second.",
         ),
-        ("--policy", "policy.name", "NAME", "Scheduling policy; see `phasewise list policies`."),
+        (
+            "--policy",
+            "policy.name",
+            "NAME|FILE.py:CLASS",
+            "Scheduling policy; see `phasewise list policies`; or a class of your own.",
+        ),
         (
             "--solver",
             "solver.name",
-            "NAME",
-            "Solver backend, or a chain A,B that falls back to B; see `phasewise list solvers`.",
+            "NAME,...",
+            "Solver backend, or a chain A,B that falls back to B; see `phasewise list solvers`; or FILE.py:CLASS.",
         ),
         ("--solver-kwargs", "solver.kwargs", "JSON", "Options passed to the solver unchanged."),
-        ("--placement", "placement.name", "NAME", "Placement rule; see `phasewise list placements`."),
+        (
+            "--placement",
+            "placement.name",
+            "NAME|FILE.py:CLASS",
+            "Placement rule; see `phasewise list placements`; or a class of your own.",
+        ),
         ("--round-s", "timing.round_s", "S", "Length of a round in simulated seconds.", Number()),
         ("--rounds", "stop.rounds", "N", "Stop after N rounds.", Integer()),
         ("--jobs", "workload.jobs", "N", "Generate N jobs; with a trace, keep its first N.", Integer()),
@@ -170,7 +199,7 @@ def scenario_options(function: Callable[..., Any]) -> Callable[..., Any]:
     decorated: Callable[..., Any] = setting_option("Set any key of the scenario file; repeatable.")(gathered)
     for option in reversed(OPTIONS):
         decorated = option.decorate(decorated)
-    return click.argument("scenario")(decorated)
+    return click.argument("scenario", shell_complete=completion.scenarios)(decorated)
 
 
 def setting_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -197,13 +226,23 @@ def _overrides(given: Mapping[str, Any]) -> Overrides:
     return overrides
 
 
-IMPORTS = ("--map", "--states", "--reference-type", "--speed", "--scale-factor-rule")
-"""The options of `OPTIONS` that say how a trace is read and what is assumed of it."""
+READING = ("--map", "--states")
+IMPORTS = (*READING, "--reference-type", "--speed", "--scale-factor-rule")
+"""The options of `OPTIONS` that say how a trace is read and what is assumed of it; those of `READING` say the first."""
 
 
 def trace_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that say how a trace is read, as dotted scenario keys in ``overrides``."""
-    options = [option for option in OPTIONS if option.flag in IMPORTS]
+    """Give a command the options of `IMPORTS` and the format, as dotted scenario keys in ``overrides``."""
+    return _of_traces(function, IMPORTS)
+
+
+def reading_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of `READING` and the format, as dotted scenario keys in ``overrides``."""
+    return _of_traces(function, READING)
+
+
+def _of_traces(function: Callable[..., Any], flags: Sequence[str]) -> Callable[..., Any]:
+    options = [option for option in OPTIONS if option.flag in flags]
 
     @functools.wraps(function)
     def gathered(**values: Any) -> Any:
@@ -220,6 +259,7 @@ def trace_options(function: Callable[..., Any]) -> Callable[..., Any]:
         "trace_format",
         metavar="NAME",
         help="Format of the trace; without it, recognised by content.",
+        shell_complete=completion.trace_formats,
     )
     return named(decorated)
 

@@ -121,6 +121,8 @@ def _told_where(path: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as interrupt:
-        raise InterruptedRunError(
-            f"what was computed is saved in {path}" if has_begun(path) else "the run had not begun"
-        ) from interrupt
+        from phasewise.bench.cli.so_far import told_where
+
+        if not has_begun(path):
+            raise InterruptedRunError("the run had not begun") from interrupt
+        raise InterruptedRunError(told_where(path), left=path) from interrupt

@@ -34,7 +34,12 @@ class Definition:
 FIGURES: Final = {
     each.name: each
     for each in (
-        Definition("jct-vs-rate", "mean JCT over arrival rate, from a study", frozenset({"study"}), jct_vs_rate),
+        Definition(
+            "jct-vs-rate",
+            "mean JCT over arrival rate, or over round length, from a study",
+            frozenset({"study"}),
+            jct_vs_rate,
+        ),
         Definition("jct-cdf", "share of jobs over JCT, short and long jobs separately", _RUNS, jct_cdf),
         Definition("wait-cdf", "share of jobs over their wait until the first start, by size", _RUNS, wait_cdf),
         Definition(

@@ -148,23 +148,28 @@
     return { hooks: { drawAxes: [draw] } };
   }
 
+  // Where the vertical rules stand (canvas pixels) and where their labels begin: to the right of the rule, or as far to the
+  // left as the next label and the edge want it. Sets the font of the canvas.
+  function marksOf(u, chart) {
+    const { ctx, bbox } = u, ratio = devicePixelRatio, pad = 4 * ratio;
+    ctx.font = `${11.5 * ratio}px ${FONT}`;
+    const shown = chart.marks.map(([at, label]) => ({ x: u.valToPos(at, "x", true), label, width: ctx.measureText(label).width }))
+      .filter(({ x }) => x >= bbox.left && x <= bbox.left + bbox.width);
+    let limit = ctx.canvas.width - ratio;
+    for (const mark of shown.reverse()) {
+      mark.left = Math.max(2 * ratio, Math.min(mark.x - pad, limit - mark.width));
+      limit = mark.left - 2 * pad;
+    }
+    return shown;
+  }
+
   function marksPlugin(chart) {
     const draw = (u) => {
       const { ctx, bbox } = u, ratio = devicePixelRatio;
       ctx.save();
-      ctx.font = `${11.5 * ratio}px ${FONT}`;
-      ctx.textBaseline = "top";
-      ctx.textAlign = "left";
-      const shown = chart.marks.map(([at, label]) => ({ x: u.valToPos(at, "x", true), label, width: ctx.measureText(label).width }))
-        .filter(({ x }) => x >= bbox.left && x <= bbox.left + bbox.width);
-      // A label stands to the right of its rule, or as far to the left as the next label and the edge want it.
-      let limit = ctx.canvas.width - ratio;
-      for (const { x, label, width } of shown.reverse()) {
-        const pad = 4 * ratio, left = Math.max(2 * ratio, Math.min(x - pad, limit - width));
-        limit = left - 2 * pad;
-        ctx.strokeStyle = ctx.fillStyle = css("soft");
-        ctx.lineWidth = ratio;
-        ctx.setLineDash([3 * ratio, 3 * ratio]);
+      Object.assign(ctx, { textBaseline: "top", textAlign: "left", strokeStyle: css("soft"), fillStyle: css("soft"), lineWidth: ratio });
+      ctx.setLineDash([3 * ratio, 3 * ratio]);
+      for (const { x, left, label } of marksOf(u, chart)) {
         ctx.beginPath();
         ctx.moveTo(x, bbox.top);
         ctx.lineTo(x, bbox.top + bbox.height);
@@ -186,12 +191,19 @@
 
   const text = (tag, content) => Object.assign(document.createElement(tag), { textContent: content });
 
+  // The title of an axis, such as "Job completion time (h, logarithmic)", as its name and its unit.
+  function parts(title) {
+    const [, name, unit] = /^(.*?) ?(?:\((.*?)(?:, )?(?:logarithmic)?\))?$/.exec(title);
+    return { name, unit: unit && unit !== "no unit" ? unit : "" };
+  }
+
+  // Whether x are the edges of the bars, one more than there are bars.
+  const isHistogram = (chart) => chart.series[0].draw === "steps" && chart.xAxis.log;
+
   function readout(state, u) {
     const { chart } = state, index = u.cursor.idx;
     if (index === null || index === undefined) return false;
-    const name = chart.xAxis.title.replace(/ ?\((.*?)(, logarithmic)?\)$/, "");
-    const unit = ((/\(([^,)]*)/.exec(chart.xAxis.title) || [])[1] || "").replace("logarithmic", "");
-    const last = chart.series[0].draw === "steps" && chart.xAxis.log;
+    const { name, unit } = parts(chart.xAxis.title), last = isHistogram(chart);
     if (last && index >= chart.x.length - 1) return false;
     const span = last ? `${number(chart.x[index])}–${number(chart.x[index + 1])}` : name === "Round" ? tick(chart.x[index]) : number(chart.x[index]);
     tip.replaceChildren(text("p", `${name} ${span}${unit ? THIN + unit : ""}`));
@@ -246,12 +258,52 @@
     }
   }
 
+  function yTitle({ chart, which, cpu }) {
+    return cpu ? chart.yAxis.title.replace(/^Time/, which === "cpu" ? "CPU time" : "Wall time") : chart.yAxis.title;
+  }
+
+  // What the files of a chart are made from: its picture in shapes, and the rows of its table.
+  function drawingOf({ chart, plot, ...state }) {
+    const drawn = chart.stacked ? [...chart.series].reverse() : chart.series, ratio = devicePixelRatio;
+    const series = drawn.map((item) => {
+      const { stroke, fill, width, dash } = seriesOptions(chart, item);
+      return { colour: stroke, fill, width, dash: dash && dash.join(" "), steps: item.draw === "steps" };
+    });
+    const marks = marksOf(plot, chart).map(({ x, left, label }) => ({ x: x / ratio, left: left / ratio, label }));
+    return { series, marks, stacked: chart.stacked, titles: { x: chart.xAxis.title, y: yTitle({ chart, ...state }) } };
+  }
+
+  function tableOf(chart) {
+    const x = parts(chart.xAxis.title), y = parts(chart.yAxis.title), edges = isHistogram(chart);
+    const named = (name, unit) => (unit ? `${name} (${unit})` : name);
+    const columns = edges ? [[named(`${x.name} from`, x.unit), chart.x.slice(0, -1)], [named(`${x.name} to`, x.unit), chart.x.slice(1)]] : [[named(x.name, x.unit), chart.x]];
+    for (const item of chart.series) {
+      const unit = item.unit || y.unit;
+      if (item.cpu) columns.push([named(`${item.label} CPU`, unit), item.cpu]);
+      columns.push([named(item.cpu ? `${item.label} wall` : item.label, unit), item.values]);
+    }
+    return [columns.map(([name]) => name), ...columns[0][1].map((_, row) => columns.map(([, values]) => values[row]))];
+  }
+
+  // A chart's files: whoever draws on top of it adds to them on the event "chartexport" (detail: svg or rows, plot).
+  function offerFiles(state) {
+    if (typeof exporting === "undefined") return;
+    const { figure, chart } = state;
+    const told = (made) => {
+      figure.dispatchEvent(new CustomEvent("chartexport", { detail: { ...made, plot: state.plot }, bubbles: true }));
+      return made.svg || made.rows;
+    };
+    exporting.offer(figure, {
+      title: figure.getAttribute("aria-label"), legend: () => figure.querySelector(".legend").children,
+      draw: () => told({ svg: exporting.plot(state.plot, drawingOf(state)) }), rows: () => told({ rows: tableOf(chart) }),
+    });
+  }
+
   function draw(state) {
     const { chart, figure } = state, holder = figure.querySelector(".plot");
     if (state.plot) state.plot.destroy();
     const values = rows(chart, state.which);
     const drawn = chart.stacked ? [...chart.series].reverse() : chart.series;
-    const title = state.which === "cpu" ? chart.yAxis.title.replace(/^Time/, "CPU time") : state.cpu ? chart.yAxis.title.replace(/^Time/, "Wall time") : chart.yAxis.title;
     const xLog = chart.xAxis.log;
     state.plot = new uPlot({
       width: holder.clientWidth, height: chart.height, drawOrder: chart.stacked ? ["series", "axes"] : ["axes", "series"],
@@ -260,7 +312,7 @@
       scales: { x: scale(chart.xAxis, chart.x, !xLog), y: scale(chart.yAxis) },
       axes: [axisOptions(chart.xAxis, true), axisOptions(chart.yAxis, false)],
       series: [{}, ...drawn.map((item) => seriesOptions(chart, item))],
-      plugins: [titlesPlugin({ x: chart.xAxis.title, y: title }), marksPlugin(chart), tipPlugin(state), drawnPlugin(state)],
+      plugins: [titlesPlugin({ x: chart.xAxis.title, y: yTitle(state) }), marksPlugin(chart), tipPlugin(state), drawnPlugin(state)],
     }, [chart.x, ...(chart.stacked ? stack(values) : values)], holder);
   }
 
@@ -288,12 +340,15 @@
     legend(figure, chart);
     switcher(state);
     draw(state);
+    offerFiles(state);
     new ResizeObserver(([entry]) => {
       const width = Math.floor(entry.contentRect.width);
       if (width && width !== state.plot.width) state.plot.setSize({ width, height: chart.height });
     }).observe(figure.querySelector(".plot"));
   }
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => live.forEach((s) => { legend(s.figure, s.chart); draw(s); }));
+  const recolour = () => live.forEach((s) => { legend(s.figure, s.chart); draw(s); });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
+  document.addEventListener("themechange", recolour); // of a page on which a theme can be chosen
   addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
 
   // Read-outs of the bars, which are plain elements.

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from phasewise.profiling.jit.kernel import Wanted, wanted
 from phasewise.sched.cluster.requests import WHOLE_MILLI
-from phasewise.sched.nodes import kernels, rounds
+from phasewise.sched.nodes import kernels, rounds, team_kernels
 from phasewise.sched.nodes.arrays import NodeArrays, Requests, ScoreRows
 from phasewise.sched.nodes.rules import NodeRule
 
@@ -25,6 +25,7 @@ class Bookkeeping(NamedTuple):
     release_rows: Callable[..., None] = kernels.release_rows
     release_task: Callable[..., None] = kernels.release_task
     totals: Callable[..., tuple[float, int, int]] = kernels.totals
+    exchange: Callable[..., None] = team_kernels.exchange
 
 
 class CompiledRounds:

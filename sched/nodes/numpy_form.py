@@ -53,6 +53,13 @@ class NumpyBookkeeping:
         give_back(nodes, requests.need(request), node, gpu)
 
     @staticmethod
+    def exchange(nodes: NodeArrays, requests: Requests, old: int, new: int, node: int) -> None:
+        """Let a task on a node ask for something else beside its GPUs."""
+        change_counts(nodes, requests.need(old), node, -1)
+        change_counts(nodes, requests.need(new), node, 1)
+        touch(nodes, node)
+
+    @staticmethod
     def totals(nodes: NodeArrays) -> tuple[float, int, int]:
         """Return (fragmented milli, idle milli, occupied nodes) over all nodes."""
         fragmented = 0.0

@@ -218,6 +218,16 @@ class NodeState:
         held = np.array(gpus, np.int64)
         self._bookkeeping.release_task(self._nodes, self._known(), request, node, held)
 
+    def exchange(self, node: int, old: int, new: int) -> bool:
+        """Let a task that holds whole GPUs of a node ask for other CPU and memory; False where the node has no room."""
+        known = self._known()
+        cpu = self._nodes.cpu_left[node] + known.cpu[old] - known.cpu[new]
+        memory = self._nodes.memory_left[node] + known.memory[old] - known.memory[new]
+        if cpu < 0 or memory < 0:
+            return False
+        self._bookkeeping.exchange(self._nodes, known, old, new, node)
+        return True
+
     def recount(self) -> Fragmentation:
         """Return how the cluster stands, judged from nothing but what is left: what `fragmentation` has to equal."""
         counted = self._nodes._replace(**{name: np.empty_like(getattr(self._nodes, name)) for name in JUDGED})

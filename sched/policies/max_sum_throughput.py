@@ -6,10 +6,11 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from phasewise.sched.api import Allocation, ClusterView, Floats, GivenUp, Ints, Solve, TypeOrder
+from phasewise.sched.api import Allocation, ClusterView, Floats, Ints, Solve, TypeOrder
 from phasewise.sched.errors import ScenarioError
 from phasewise.sched.policy_options import MaxSumOptions
 from phasewise.sched.registry import register_policy
+from phasewise.sched.slos import GivenUp
 from phasewise.sched.statements import movement, possible_pairs, proportional_throughput, spread
 from phasewise.solvers.families.max_sum import MAX_SUM, MAX_SUM_SLO, MaxSumProblem
 from phasewise.solvers.families.moving_sum import MAX_SUM_SWITCHING, MovingSumProblem
@@ -24,7 +25,7 @@ class SloMemory(NamedTuple):
     prices
         (W,) of a GPU in the last problem.
     passed, alone, together
-        Ids of jobs, int64, as in `phasewise.sched.api.GivenUp`.
+        Ids of jobs, int64, as in `phasewise.sched.slos.GivenUp`.
     """
 
     prices: Floats

@@ -18,6 +18,9 @@ from phasewise.sched.registry import register_policy
 
 X_SLACK = 1e-6  # solvers of the originals overshoot 1 by their tolerance
 
+NOBODY = -1
+_PAIR = 2
+
 # How the names of the policies that can have been recorded begin; a variant is a suffix.
 STEMS = (
     "allox",
@@ -42,14 +45,17 @@ class Recording:
     now_s
         When it was computed, simulated seconds.
     row
-        The row of ``x`` of each job id.
+        The row of ``x`` of each job id, of the job alone.
+    members
+        (R, 2) int64, the jobs of each row, the second -1 in a row of one; read-only.
     x
-        (J, W) time fractions, read-only; columns in the order of the file's worker types.
+        (R, W) time fractions, read-only; columns in the order of the file's worker types.
     """
 
     entry: int
     now_s: float
     row: Mapping[int, int]
+    members: Ints
     x: Floats
 
 
@@ -90,6 +96,7 @@ class RecordedPolicy:
         self.needs_positive_priority = self.policy_name.startswith("fifo")
         self._worker_types = _worker_types(self._path, contents, options.worker_types)
         self._recordings = _recordings(self._path, contents, len(self._worker_types))
+        self.packs = any(len(each.members) > len(each.row) for each in self._recordings)
 
     @classmethod
     def from_file(cls, path: Path, policy_name: str = "", worker_types: Sequence[str] = ()) -> RecordedPolicy:
@@ -123,6 +130,8 @@ class RecordedPolicy:
     def allocate(self, view: ClusterView, solve: Solve, memory: object) -> Allocation:
         """Return the next recorded allocation in the order of the view's jobs, and the number of calls so far.
 
+        Where teams were recorded, in the order of the recording, with the members of its rows.
+
         Raises
         ------
         TraceError
@@ -132,7 +141,8 @@ class RecordedPolicy:
         call = memory if isinstance(memory, int) else 0
         columns = self._columns(view.worker_types)
         if call == len(self._recordings) and view.job_id.size == 0:
-            return Allocation(np.zeros((0, columns.size)), call)
+            nobody = np.zeros((0, 2), np.int64) if self.packs else None
+            return Allocation(np.zeros((0, columns.size)), call, members=nobody)
         if call >= len(self._recordings):
             raise TraceError(
                 f"{self._path}: allocation {call} is asked for at {view.now_s} s (jobs {_some(view.job_id.tolist())}),"
@@ -142,6 +152,8 @@ class RecordedPolicy:
         active: list[int] = view.job_id.tolist()
         if len(active) != len(recording.row) or any(job not in recording.row for job in active):
             raise TraceError(self._other_jobs(recording, view.now_s, active))
+        if self.packs:
+            return Allocation(recording.x[:, columns], call + 1, members=recording.members)
         rows = np.array([recording.row[job] for job in active], dtype=np.int64)
         return Allocation(recording.x[rows[:, None], columns], call + 1)
 
@@ -244,39 +256,45 @@ def _recording(path: Path, entry: int, found: Any, types: int) -> Recording:
     if isinstance(now_s, bool) or not isinstance(now_s, (int, float)):
         raise TraceError(f"{where}: `t` must be simulated seconds, got {now_s!r}")
     jobs = _jobs(where, found["jobs"])
-    return Recording(
-        entry, float(now_s), {job: row for row, job in enumerate(jobs)}, _x(where, found["x"], jobs, types)
-    )
+    alone = {job[0]: row for row, job in enumerate(jobs) if len(job) == 1}
+    if strange := [job for job in jobs if not alone.keys() >= set(job)]:
+        raise TraceError(f"{where}: of the pair {list(strange[0])} a job has no row of its own")
+    members = np.array([(*job, NOBODY)[:2] for job in jobs], np.int64).reshape(len(jobs), 2)
+    members.flags.writeable = False
+    return Recording(entry, float(now_s), alone, members, _x(where, found["x"], jobs, types))
 
 
-def _jobs(where: str, found: Any) -> list[int]:
+def _jobs(where: str, found: Any) -> list[tuple[int, ...]]:
+    """Return the jobs, and pairs of them, of the rows; the members of a pair in order."""
     if not isinstance(found, list):
-        raise TraceError(f"{where}: `jobs` must be a list of [id], got {found!r}")
+        raise TraceError(f"{where}: `jobs` must be a list of [id] and [id, id], got {found!r}")
     jobs = []
     for job in found:
         parts = job if isinstance(job, list) else [job]
         if not parts or any(isinstance(part, bool) or not isinstance(part, int) or part < 0 for part in parts):
             raise TraceError(f"{where}: a job must be [id] with an integer id of at least 0, got {job!r}")
-        if len(parts) > 1:
-            raise TraceError(f"{where}: job {job!r} is a pair: packed runs are not supported yet")
-        jobs.append(parts[0])
+        if len(parts) > _PAIR or len(set(parts)) < len(parts):
+            raise TraceError(f"{where}: job {job!r} is neither one job nor two that share their GPUs")
+        jobs.append(tuple(sorted(parts)))
     if len(set(jobs)) < len(jobs):
-        raise TraceError(f"{where}: a job is listed twice in {_some(sorted(jobs))}")
+        twice = sorted({job for job in jobs if jobs.count(job) > 1})
+        raise TraceError(f"{where}: a job is listed twice in {_some([job for each in twice for job in each])}")
     return jobs
 
 
-def _x(where: str, found: Any, jobs: list[int], types: int) -> Floats:
+def _x(where: str, found: Any, jobs: Sequence[tuple[int, ...]], types: int) -> Floats:
     if not isinstance(found, list) or len(found) != len(jobs):
         got = f"{len(found)} rows" if isinstance(found, list) else repr(found)
         raise TraceError(f"{where}: `x` needs a row for each of the {len(jobs)} jobs, got {got}")
     for job, row in zip(jobs, found, strict=True):
+        name = ", ".join(map(str, job))
         if not isinstance(row, list) or len(row) != types:
-            raise TraceError(f"{where}: job {job}: a row needs {types} fractions, one a worker type, got {row!r}")
+            raise TraceError(f"{where}: job {name}: a row needs {types} fractions, one a worker type, got {row!r}")
         for fraction in row:
             # not (0 <= x <= 1) is also true of NaN
             number = isinstance(fraction, (int, float)) and not isinstance(fraction, bool)
             if not number or not 0 <= fraction <= 1 + X_SLACK:
-                raise TraceError(f"{where}: job {job}: a fraction of time is between 0 and 1, got {fraction!r}")
+                raise TraceError(f"{where}: job {name}: a fraction of time is between 0 and 1, got {fraction!r}")
     x = np.array(found, dtype=np.float64).reshape(len(jobs), types)
     x.flags.writeable = False
     return x

@@ -1,6 +1,6 @@
 """What a file seems to be, told from its first bytes: a file of another kind is named, not judged line by line.
 
-Sources of the columns: the published files of each trace (`docs/howto/convert-public-traces.md` names them).
+Sources of the columns: the published files of each trace (`docs/howto/bring-your-own-trace.md` names them).
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-GUIDE: Final = "docs/howto/convert-public-traces.md"
+GUIDE: Final = "docs/howto/bring-your-own-trace.md"
 HEAD: Final = 1 << 16  # bytes that are looked at
-OURS: Final = "a trace, a scenario (.toml), or a throughput table, a node list or a pod list (.csv)"
+OURS: Final = (
+    "a trace, a scenario (.toml), or a throughput table, a co-throughput table, a node list or a pod list (.csv)"
+)
 
 TRACE, SCENARIO = "trace", "scenario"
 THROUGHPUTS, NODES, PODS = "throughput table", "node list", "pod list"
+CO_THROUGHPUTS = "co-throughput table"
 ORDERS, RECORDED = "arrival orders", "recorded allocations"
 
 _MAGIC: Final = (
@@ -71,6 +74,10 @@ def _table(name: str, columns: str) -> _Table:
 
 OUR_TABLES: Final = (
     _table(THROUGHPUTS, "job_type,scale_factor,gpu_type,steps_per_second"),
+    _table(
+        CO_THROUGHPUTS,
+        "job_type_0,scale_factor_0,job_type_1,scale_factor_1,gpu_type,steps_per_second_0,steps_per_second_1",
+    ),
     _table(NODES, "sn,cpu_milli,memory_mib,gpu,model"),
     _table(PODS, "name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec,qos,pod_phase,creation_time,deletion_time"),
 )

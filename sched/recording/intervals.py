@@ -26,11 +26,30 @@ class Intervals:
         self.held = np.empty((0, 4), np.int64)
         self._ended: list[tuple[Ints, int]] = []
 
-    def observe(self, round_index: int, holding: Holding, job_id: Ints, gpu_milli: Ints) -> None:
-        """Take note of who holds what in a round: row i of ``holding`` is job ``job_id[i]`` (J,), ascending."""
+    def observe(
+        self, round_index: int, holding: Holding, job_id: Ints, gpu_milli: Ints, *, shares_change: bool = False
+    ) -> None:
+        """Take note of who holds what in a round: row i of ``holding`` is job ``job_id[i]`` (J,), ascending.
+
+        Where ``shares_change``, a job may keep its GPUs and have another part of them: one stay then ends, and another
+        begins.
+        """
+        cut = self._cut(job_id, gpu_milli) if shares_change else self.held[:0]
         self.held, ended = lease_kernels.change_holders(job_id, *holding, gpu_milli, round_index, self.held)
+        if len(cut):
+            ended = np.concatenate((ended, cut))
+            ended = ended[np.lexsort((ended[:, 0], ended[:, 1]))]
         if len(ended):
             self._ended.append((ended, round_index))
+
+    def _cut(self, job_id: Ints, gpu_milli: Ints) -> Ints:
+        """Return what was held by jobs (J,) that have another part of their GPUs now, and hold it no more."""
+        row = np.minimum(np.searchsorted(job_id, self.held[:, 0]), max(len(job_id) - 1, 0))
+        if not len(job_id):
+            return self.held[:0]
+        changed = (job_id[row] == self.held[:, 0]) & (gpu_milli[row] != self.held[:, 2])
+        cut, self.held = self.held[changed], self.held[~changed]
+        return cut
 
     def close(self, rounds: int) -> None:
         """End every holding after the last of ``rounds`` rounds."""

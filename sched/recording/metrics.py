@@ -138,7 +138,9 @@ def slowdown_statistics(jct_s: Floats, ideal_s: Floats, bound_s: float) -> Slowd
     -----
     Source: Feitelson, Metrics for parallel job scheduling and their convergence (JSSPP 2001).
     """
-    slowdown = np.maximum(jct_s / np.maximum(ideal_s, bound_s), 1.0)
+    slowdown = np.maximum(ideal_s, bound_s)  # one array of a million jobs, not three
+    np.divide(jct_s, slowdown, out=slowdown)
+    np.maximum(slowdown, 1.0, out=slowdown)
     known = slowdown[~np.isnan(slowdown)]
     if known.size == 0:
         return None

@@ -149,7 +149,13 @@ class Recorder:
             self._over(outcome.round_index, job)
         log.add(outcome, totals.jobs_completed)
         if self.scenario.output.placements:
-            self._intervals.observe(outcome.round_index, outcome.holding, outcome.job_id, outcome.gpu_milli)
+            self._intervals.observe(
+                outcome.round_index,
+                outcome.holding,
+                outcome.job_id,
+                outcome.gpu_milli,
+                shares_change=outcome.shared is not None,
+            )
         if not self._is_heard:
             return
         self._event("schedule_round", told.round_run(outcome))

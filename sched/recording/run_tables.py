@@ -84,13 +84,13 @@ def write_phase_trace(out: Path) -> None:
 
 
 def _timed_rounds(path: Path) -> Iterator[trace.RoundRecord]:
-    from phasewise.profiling.artefacts.tables import read_table  # noqa: PLC0415  pyarrow: only where tables are read
+    from phasewise.profiling.artefacts.tables import read_blocks  # noqa: PLC0415  pyarrow: only where tables are read
 
-    table = read_table(path, ["round", "active", "running", *rounds.WALL_COLUMNS])
     start_s = 0.0  # the first of the wall columns is the time outside all phases
-    for batch in table.to_batches(max_chunksize=1024):
-        columns = [batch.column(index).to_pylist() for index in range(batch.num_columns)]
-        for index, active, running, *times_s in zip(*columns, strict=True):
-            total_s = sum(times_s)
-            yield trace.RoundRecord(index, start_s, total_s, times_s[1:], {"active": active, "running": running})
-            start_s += total_s
+    for block in read_blocks(path, ["round", "active", "running", *rounds.WALL_COLUMNS]):
+        for batch in block.to_batches(max_chunksize=1024):
+            columns = [batch.column(index).to_pylist() for index in range(batch.num_columns)]
+            for index, active, running, *times_s in zip(*columns, strict=True):
+                total_s = sum(times_s)
+                yield trace.RoundRecord(index, start_s, total_s, times_s[1:], {"active": active, "running": running})
+                start_s += total_s

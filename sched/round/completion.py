@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
-from phasewise.sched.api import Assignment, Floats, Holding
+from phasewise.sched.api import Assignment, Floats, Holding, Ints
 from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.errors import StalledError
+from phasewise.sched.packing import parting as packing
+from phasewise.sched.packing import progress as teamwork
+from phasewise.sched.packing.progress import Crew
 from phasewise.sched.round import isolation, lease_kernels, progress
 from phasewise.sched.round.migration import paid
-from phasewise.sched.round.outcome import NOTHING_PAID, ClusterUse, JobRecord, News, RoundOutcome
+from phasewise.sched.round.outcome import NOTHING_PAID, ClusterUse, JobRecord, News, RoundOutcome, Sharing
 from phasewise.sched.round.parts import Parts
 from phasewise.sched.round.rules import MAX_FAILURES
 from phasewise.sched.round.state import SimulationState
@@ -26,19 +30,23 @@ def advance(state: SimulationState, parts: Parts, assignment: Assignment, news: 
         Where jobs wait, nothing runs, and nothing will ever change that.
     """
     jobs, clocks, start_s = state.jobs, state.clocks, state.clocks.now_s
+    crew = None if state.teams is None else Crew.of(jobs, state.teams)
+    width = jobs.scale_factor if crew is None else jobs.scale_factor * crew.share
     lost_s, cost = None, NOTHING_PAID
     if parts.migration is not None:
         lost_s = parts.migration.pay(jobs, assignment, parts.timing.round_s)
-        cost = paid(assignment.starts, lost_s, jobs.scale_factor)
-    flight = progress.launch(jobs, assignment, start_s, parts.timing, lost_s)
+        cost = paid(assignment.starts, lost_s, width)
+    flight = progress.launch(jobs, assignment, start_s, parts.timing, lost_s, None if crew is None else crew.rate)
     if flight.running:
         if clocks.round_end_s is not None:
             clocks.round_start_s = clocks.round_end_s
         clocks.round_end_s = clocks.now_s = flight.latest_s
-    landing = progress.settle(jobs, flight, clocks.round_start_s, state.service.worker_time_s, parts.timing)
-    lease_kernels.credit_gpus(*state.holding, jobs.gpu_milli, landing.executed_s, state.service.busy_s)
-    progress.book_time(jobs, flight, parts.gpu_hour_price)
-    job_id, holding, gpu_milli, use = jobs.job_id.copy(), state.holding, jobs.gpu_milli.copy(), _use(state, assignment)
+    flight, landing = _settle(state, parts, flight, crew)
+    holding, job_id, use = state.holding, jobs.job_id.copy(), _use(state, assignment, crew)
+    gpu_milli = jobs.gpu_milli.copy() if crew is None else crew.gpu_milli(jobs)
+    lease_kernels.credit_gpus(*holding, gpu_milli, landing.executed_s, state.service.busy_s)
+    progress.book_time(jobs, flight, parts.gpu_hour_price, width)
+    shared = None if crew is None else Sharing.of(crew.gains(jobs))
     over = _retire(state, parts, landing, flight) if landing.completed.size or landing.failed.size else ()
     parts.stopper.observe_round(state.departures, clocks.now_s, len(state.jobs), job_id.size - flight.running)
     if not flight.running:
@@ -55,7 +63,7 @@ def advance(state: SimulationState, parts: Parts, assignment: Assignment, news: 
         use=use,
         busy_gpu_s=landing.busy_gpu_s,
         busy_s=state.service.busy_s.copy(),
-        utilization=_utilization(landing.busy_gpu_s, clocks.now_s - start_s, parts.layout.gpus),
+        utilization=utilization(landing.busy_gpu_s, clocks.now_s - start_s, parts.layout.gpus),
         moves=assignment.moves,
         lease_extensions=assignment.lease_extensions,
         lease_opportunities=assignment.lease_opportunities,
@@ -63,8 +71,21 @@ def advance(state: SimulationState, parts: Parts, assignment: Assignment, news: 
         over=over,
         migration=cost,
         drift=state.departures.backlog.drift,
+        shared=shared,
         barrier=parts.checkpoint_rounds > 0 and state.round_index % parts.checkpoint_rounds == 0,
     )
+
+
+def _settle(
+    state: SimulationState, parts: Parts, flight: progress.Flight, crew: Crew | None
+) -> tuple[progress.Flight, progress.Landing]:
+    """Credit the micro-tasks, those of teams once; return them as they end, and what they came to."""
+    jobs, start_s, worker_time_s = state.jobs, state.clocks.round_start_s, state.service.worker_time_s
+    if crew is None:
+        return flight, progress.settle(jobs, flight, start_s, worker_time_s, parts.timing)
+    if parts.timing.teams_as_one:
+        flight = teamwork.ends_together(flight, crew)
+    return flight, teamwork.settle(jobs, crew, flight, start_s, worker_time_s, parts.timing)
 
 
 def active_jobs(state: SimulationState, parts: Parts) -> tuple[JobRecord, ...]:
@@ -75,7 +96,7 @@ def active_jobs(state: SimulationState, parts: Parts) -> tuple[JobRecord, ...]:
     )
 
 
-def _utilization(busy_gpu_s: Floats, offered_s: float, gpus: int) -> float:
+def utilization(busy_gpu_s: Floats, offered_s: float, gpus: int) -> float:
     """Return the share of the GPU time of a round that jobs used, 0 where no time has passed."""
     return sum(busy_gpu_s.tolist()) * (1.0 / offered_s) / gpus if offered_s > 0.0 else 0.0
 
@@ -89,22 +110,36 @@ def _retire(
     gone = np.concatenate((landing.completed, dropped)) if dropped.size else landing.completed
     if not gone.size:
         return ()
+    statuses = ["complete"] * len(landing.completed) + ["failed"] * len(dropped)
+    return retire(state, parts, gone, statuses, flight.finish_s[gone].tolist())
+
+
+def retire(
+    state: SimulationState, parts: Parts, gone: Ints, statuses: Sequence[str], finish_s: Sequence[float]
+) -> tuple[JobRecord, ...]:
+    """Remove rows (K,) that are over, each with its status and when it was, seconds; return their records."""
+    state.due = True
     isolation.settle(state.jobs, parts.layout.gpus)
-    finish_s = flight.finish_s[gone].tolist()
-    ends = zip(gone.tolist(), ["complete"] * len(landing.completed) + ["failed"] * len(dropped), finish_s, strict=True)
+    ends = zip(gone.tolist(), statuses, finish_s, strict=True)
     over = tuple(_record(state, parts, row, status, end_s) for row, status, end_s in ends)
     for record in over:
         parts.stopper.observe_gone(state.departures, record.job_id)
-    if state.nodes is not None:
+    if state.teams is not None:
+        packing.part(state, state.teams, parts.layout, gone)
+    elif state.nodes is not None:
         state.nodes.release(gone, state.holding, state.jobs.request)
     new_row = state.jobs.remove(gone)
+    if state.teams is not None:
+        state.teams.remove(new_row)
     state.holding = Holding(*lease_kernels.keep_rows(new_row, len(state.jobs), *state.holding))
     return over
 
 
-def _use(state: SimulationState, assignment: Assignment) -> ClusterUse:
+def _use(state: SimulationState, assignment: Assignment, crew: Crew | None) -> ClusterUse:
     """Return how the machines are used."""
     demand_milli, waits = state.jobs.demand_milli, assignment.worker_type < 0
+    if crew is not None:
+        demand_milli = demand_milli * crew.share
     pending_milli = float(demand_milli[waits].sum())
     held_milli = float(demand_milli.sum()) - pending_milli
     unallocated = len(state.service.busy_s) - held_milli / WHOLE_MILLI
@@ -150,6 +185,16 @@ def _best_rate(demand_milli: float, rates: list[float], capacity: list[float]) -
     return max(rate for rate, gpus in zip(rates, capacity, strict=True) if demand_milli <= gpus * WHOLE_MILLI)
 
 
+def stalled(state: SimulationState, parts: Parts) -> StalledError:
+    """Return what to raise where nothing will ever change for the jobs that wait."""
+    jobs = state.jobs
+    waiting = ", ".join(map(str, jobs.job_id[:8]))
+    return StalledError(
+        f"{len(jobs)} jobs wait (ids {waiting}{', ...' if len(jobs) > 8 else ''}), no job runs "
+        f"and no further one will arrive: policy {parts.policy.name} gives them no GPUs they fit on"
+    )
+
+
 def _wait_for_arrival(state: SimulationState, parts: Parts) -> None:
     """Nothing ran: go to the next arrival; where none comes, let the policy run at once, and give up after that."""
     next_s, jobs = parts.workload.next_arrival_s(state.position), state.jobs
@@ -157,11 +202,7 @@ def _wait_for_arrival(state: SimulationState, parts: Parts) -> None:
         state.clocks.skip_to(next_s, parts.timing)
     elif len(jobs):
         if not state.due:
-            waiting = ", ".join(map(str, jobs.job_id[:8]))
-            raise StalledError(
-                f"{len(jobs)} jobs wait (ids {waiting}{', ...' if len(jobs) > 8 else ''}), no job runs "
-                f"and no further one will arrive: policy {parts.policy.name} gives them no GPUs they fit on"
-            )
+            raise stalled(state, parts)
         state.at_once = True
         if parts.timing.zero_is_never:  # it then settles accounts, too, as if since time 0
             state.clocks.allocated_s = state.clocks.account_opened_s = None

@@ -13,8 +13,9 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.sched.api import GivenUp, Holding
+from phasewise.sched.api import Holding
 from phasewise.sched.round.backlog import Estimate
+from phasewise.sched.slos import GivenUp
 from phasewise.sched.workload.arrivals import Arrival
 from phasewise.solvers.api import Solution
 
@@ -178,6 +179,27 @@ use_figures: Final[Callable[[ClusterUse], tuple[float | None, ...]]] = attrgette
 """Returns the values of `USE` in a third of the time of one `getattr` each."""
 
 
+class Sharing(NamedTuple):
+    """Teams of two jobs in a round.
+
+    Attributes
+    ----------
+    teams
+        How many there were.
+    gain
+        What they made of their GPUs, added up over the teams: of each, its members' rates over theirs alone; 2 where
+        neither slows the other down, 1 where they might as well take turns.
+    """
+
+    teams: int
+    gain: float
+
+    @classmethod
+    def of(cls, gains: Floats) -> Sharing:
+        """Return this of the gains (K,) of each team."""
+        return cls(len(gains), float(gains.sum()))
+
+
 class Refused(NamedTuple):
     """A job that can never run here, and why."""
 
@@ -264,6 +286,8 @@ class RoundOutcome(NamedTuple):
         What moving cost.
     drift
         The part of arrivals that has piled up so far; None where too few have come to say.
+    shared
+        Teams of two; None where the policy does not pack.
     barrier
         Whether the solvers forget after this round, and observers write what they hold back.
     """
@@ -286,4 +310,5 @@ class RoundOutcome(NamedTuple):
     over: tuple[JobRecord, ...]
     migration: MigrationPaid = NOTHING_PAID
     drift: Estimate | None = None
+    shared: Sharing | None = None
     barrier: bool = False

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from phasewise.sched.api import Floats, Ints, NodeAccount, Placement, Policy
 from phasewise.sched.cluster.layout import ClusterLayout
+from phasewise.sched.packing.assigner import TeamAssigner
 from phasewise.sched.round.admission import AdmissionGate
 from phasewise.sched.round.assignment import Assigner
 from phasewise.sched.round.migration import MigrationModel
 from phasewise.sched.round.rules import Timing
 from phasewise.sched.round.stopping import Stopper
 from phasewise.sched.workload.arrivals import Workload
+from phasewise.sched.workload.co_throughputs import CoRates
 from phasewise.solvers.api import State
 from phasewise.solvers.problems import AllocationProblem
 from phasewise.solvers.session import Solved
@@ -50,8 +52,10 @@ class Parts:
         Makes the account of an idle cluster's nodes, on the placement's stream; None where a job may span nodes.
     kernels
         The compiled kernels that running will take, for whoever runs has them ready before.
-    gate, assigner
-        Who may come in, and who runs where; both follow from the others.
+    co_rates
+        How fast jobs are that share GPUs; None where the policy does not pack.
+    gate, assigner, team_assigner
+        Who may come in, and who runs where, alone or, where the policy packs, in teams; they follow from the others.
     """
 
     layout: ClusterLayout
@@ -69,11 +73,20 @@ class Parts:
     migration: MigrationModel | None = None
     idle_nodes: Callable[[Ints], NodeAccount] | None = None
     kernels: tuple[Wanted, ...] = ()
+    co_rates: CoRates | None = None
     gate: AdmissionGate = field(init=False)
     assigner: Assigner = field(init=False)
+    team_assigner: TeamAssigner = field(init=False)
 
     def __post_init__(self) -> None:
         gate = AdmissionGate(self.layout, self.workload.throughputs, spans_nodes=self.placement.spans_nodes)
         assigner = Assigner(self.layout, self.placement, positive_only=self.policy.needs_positive_priority)
         object.__setattr__(self, "gate", gate)
         object.__setattr__(self, "assigner", assigner)
+        team_assigner = TeamAssigner(
+            self.layout,
+            self.placement,
+            positive_only=self.policy.needs_positive_priority,
+            as_one=self.timing.teams_as_one,
+        )
+        object.__setattr__(self, "team_assigner", team_assigner)

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from phasewise.sched.api import Allocation, Assignment, ClusterView, Floats, TypeOrder
+from phasewise.sched.api import Allocation, Assignment, ClusterView, Floats, Ints, TypeOrder
 from phasewise.sched.errors import SchedulingError
+from phasewise.sched.packing import phases as packing
+from phasewise.sched.packing.teams import TeamTable
 from phasewise.sched.round import isolation, priorities
 from phasewise.sched.round.assignment import Ground
+from phasewise.sched.round.jobs import JobTable
 from phasewise.sched.round.outcome import AllocationRecord, LastArrival, News
 from phasewise.sched.round.parts import Parts
 from phasewise.sched.round.state import SimulationState
@@ -36,6 +39,8 @@ def admit(state: SimulationState, parts: Parts, news: News) -> None:
         isolation.settle(state.jobs, parts.layout.gpus)
         requests = [-1 if nodes is None else nodes.register(job.needs) for job in admission.jobs]
         state.jobs.admit(admission.jobs, admission.throughput, parts.timing.prior_s, requests)
+        if state.teams is not None:
+            state.teams.admit(state.jobs, len(state.jobs) - len(admission.jobs))
         state.holding = state.holding.extended(len(state.jobs))
         state.due = True
     if workload.next_arrival_s(position) is None:
@@ -54,6 +59,8 @@ def allocate(state: SimulationState, parts: Parts, news: News) -> None:
         return
     _settle_account(state, parts, since_s)
     view = jobs.view(clocks.now_s, None if parts.migration is None else parts.migration.start_s(jobs))
+    if state.teams is not None:
+        view = packing.seen(view, jobs, state.teams)
     solutions: list[Solution] = []
 
     def solve(problem: AllocationProblem) -> Solution:
@@ -65,7 +72,10 @@ def allocate(state: SimulationState, parts: Parts, news: News) -> None:
     allocation = parts.policy.allocate(view, solve, state.memory)
     _require_valid(allocation, view, parts.policy.name)
     state.memory = allocation.memory
-    jobs.x[:] = allocation.x
+    if state.teams is None:
+        jobs.x[:] = allocation.x
+    else:
+        packing.accept(allocation, jobs, state.teams, timing.prior_s, parts.policy.name)
     jobs.has_allocation[:] = 1
     state.due = state.at_once = False
     clocks.allocated_s = timing.instant(clocks.now_s)
@@ -74,15 +84,20 @@ def allocate(state: SimulationState, parts: Parts, news: News) -> None:
 
 def _settle_account(state: SimulationState, parts: Parts, since_s: float) -> None:
     """Book what the allocation in force promised; where the account closes, also what was received, and reopen."""
-    jobs, clocks, timing = state.jobs, state.clocks, parts.timing
-    promised_s = jobs.x * since_s
+    clocks, timing = state.clocks, parts.timing
     opened_s = clocks.account_opened_s
-    if opened_s is not None and clocks.now_s - opened_s < timing.account_interval_s:
-        jobs.deficit_s += promised_s
+    stays_open = opened_s is not None and clocks.now_s - opened_s < timing.account_interval_s
+    tables: tuple[JobTable | TeamTable, ...] = (state.jobs,) if state.teams is None else (state.jobs, state.teams)
+    for table in tables:
+        promised_s = table.x * since_s
+        if stays_open:
+            table.deficit_s += promised_s
+            continue
+        table.deficit_s += promised_s - (table.job_time_s - timing.prior_s)
+        table.job_time_s[:] = timing.prior_s
+    if stays_open:
         return
-    jobs.deficit_s += promised_s - (jobs.job_time_s - timing.prior_s)
-    jobs.job_time_s[:] = timing.prior_s
-    state.service.worker_time_s[:] = timing.prior_s * len(jobs)
+    state.service.worker_time_s[:] = timing.prior_s * sum(map(len, tables))
     clocks.account_opened_s = timing.instant(clocks.now_s)
 
 
@@ -93,32 +108,54 @@ def _require_valid(allocation: Allocation, view: ClusterView, name: str) -> None
     if allocation.x.dtype.kind not in "fiu":
         raise SchedulingError(f"policy {name} returned an X of {allocation.x.dtype}; expected numbers")
     x = allocation.x
-    if x.shape != view.throughput.shape:
-        raise SchedulingError(f"policy {name} returned X of shape {x.shape}; expected {view.throughput.shape}")
+    expected = view.throughput.shape
+    if allocation.members is not None:
+        _require_members(allocation.members, view, name)
+        expected = (len(allocation.members), expected[1])
+    if x.shape != expected:
+        raise SchedulingError(f"policy {name} returned X of shape {x.shape}; expected {expected}")
     if not np.isfinite(x).all() or (x < 0.0).any():
         raise SchedulingError(f"policy {name} returned an X with entries that are negative or not finite")
+
+
+def _require_members(members: Ints, view: ClusterView, name: str) -> None:
+    if view.pairs is None:
+        raise SchedulingError(f"policy {name} returned members of rows, but its class does not say that it packs")
+    if not isinstance(members, np.ndarray) or members.dtype != np.int64 or members.shape[1:] != (2,):
+        raise SchedulingError(f"policy {name} returned members that are no (R, 2) array of int64")
 
 
 # -- priorities and worker assignment ------------------------------------------------------------------------------
 
 
 def prioritise(state: SimulationState, parts: Parts) -> Floats:
-    """Return (J, W) how urgent each job is on each worker type."""
-    jobs, service = state.jobs, state.service
+    """Return (J, W) how urgent each job is on each worker type; where the policy packs, (J + P, W), pairs behind."""
+    jobs, service, teams = state.jobs, state.service, state.teams
     if not parts.timing.departed_time_counts:
         service.worker_time_s = priorities.present_worker_time(jobs.job_time_s)
+        if teams is not None:
+            service.worker_time_s += priorities.present_worker_time(teams.job_time_s)
     priority = priorities.compute(jobs.x, jobs.throughput, jobs.job_time_s, service.worker_time_s)
     migration = parts.migration
-    return priority if migration is None else priority * migration.favour(jobs, parts.timing.round_s)
+    if teams is None:
+        return priority if migration is None else priority * migration.favour(jobs, parts.timing.round_s)
+    of_pairs = priorities.compute(teams.x, teams.speed, teams.job_time_s, service.worker_time_s)
+    priority = np.concatenate((priority, of_pairs))
+    if migration is None:
+        return priority
+    return priority * packing.favour(teams, migration.favour(jobs, parts.timing.round_s))
 
 
 def assign(state: SimulationState, parts: Parts, priority: Floats) -> Assignment:
-    """Choose jobs by their priorities (J, W), have them placed, and return who runs where."""
-    jobs, types = state.jobs, list(parts.type_order)
+    """Choose jobs and pairs by their priorities (J + P, W), have them placed, and return who runs where."""
+    jobs, order = state.jobs, list(parts.type_order)
     if parts.policy.type_order is TypeOrder.SHUFFLED:
-        state.streams.types.shuffle(types)
-    ground = Ground(state.holding, state.nodes, state.streams.placement)
-    assignment = parts.assigner.assign(jobs, priority, np.array(types, np.int64), ground)
+        state.streams.types.shuffle(order)
+    types, ground = np.array(order, np.int64), Ground(state.holding, state.nodes, state.streams.placement)
+    if state.teams is None:
+        assignment = parts.assigner.assign(jobs, priority, types, ground)
+    else:
+        assignment = parts.team_assigner.assign(jobs, state.teams, priority, types, ground)
     if parts.migration is not None:
         assignment = assignment._replace(starts=parts.migration.begin(jobs, assignment))
     jobs.restarts += (jobs.worker_type < 0) & (assignment.worker_type >= 0) & (jobs.rounds_run > 0)

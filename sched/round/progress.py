@@ -72,28 +72,46 @@ _NONE = np.empty(0, np.int64)
 
 
 def launch(
-    jobs: JobTable, assignment: Assignment, now_s: float, timing: Timing, lost_s: Floats | None = None
+    jobs: JobTable,
+    assignment: Assignment,
+    now_s: float,
+    timing: Timing,
+    lost_s: Floats | None = None,
+    rate: Floats | None = None,
 ) -> Flight:
-    """Return the micro-tasks that start now; ``lost_s`` (J,) is the part of the round that each job's move takes."""
+    """Return the micro-tasks that start now.
+
+    Parameters
+    ----------
+    lost_s
+        (J,) the part of the round that each job's move takes; None where moving is free.
+    rate
+        (J, W) steps/s as jobs run now; None where each has its GPUs for itself.
+    """
+    rate = jobs.throughput if rate is None else rate
     steps, finish_s = np.empty(len(jobs)), np.empty(len(jobs))
     latest_s, running = kernels.launch(
         now_s,
         timing.round_s,
         timing.short_task_fails,
         assignment.worker_type,
-        jobs.throughput,
+        rate,
         jobs.total_steps - jobs.steps_done,
         steps,
         finish_s,
     )
     flight = Flight(steps, finish_s, now_s, latest_s, running)
-    return flight if lost_s is None or not lost_s.any() else _after_moving(flight, jobs, assignment, timing, lost_s)
+    if lost_s is None or not lost_s.any():
+        return flight
+    return _after_moving(flight, jobs, assignment, timing, lost_s, rate)
 
 
-def _after_moving(flight: Flight, jobs: JobTable, assignment: Assignment, timing: Timing, lost_s: Floats) -> Flight:
+def _after_moving(
+    flight: Flight, jobs: JobTable, assignment: Assignment, timing: Timing, lost_s: Floats, rates: Floats
+) -> Flight:
     """Return the micro-tasks of which some start later: what does not fit into the rest of the round is not done."""
     rows = np.flatnonzero(lost_s)
-    rate = jobs.throughput[rows, assignment.worker_type[rows]]
+    rate = rates[rows, assignment.worker_type[rows]]
     left_s = timing.round_s - lost_s[rows]
     possible = np.floor(rate * left_s)
     if not timing.short_task_fails:  # as in `kernels.launch`
@@ -106,16 +124,17 @@ def _after_moving(flight: Flight, jobs: JobTable, assignment: Assignment, timing
     return flight._replace(latest_s=latest_s, moving=moving)
 
 
-def book_time(jobs: JobTable, flight: Flight, gpu_hour_price: Floats | None) -> None:
+def book_time(jobs: JobTable, flight: Flight, gpu_hour_price: Floats | None, width: Floats | None = None) -> None:
     """Count the round for every running job, in place: rounds, seconds run, GPU-seconds held, its first start.
 
-    With a price (W,) of an hour of a GPU of each type, also what that time costs.
+    With a price (W,) of an hour of a GPU of each type, also what that time costs. ``width`` (J,) is how many GPUs each
+    job has for itself, parts of shared ones included; None where that is all that it needs.
     """
     kernels.book_time(
         flight.start_s,
         flight.latest_s,
         jobs.worker_type,
-        jobs.scale_factor,
+        jobs.scale_factor if width is None else width,
         flight.finish_s,
         jobs.rounds_run,
         jobs.first_start_s,

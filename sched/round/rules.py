@@ -45,12 +45,20 @@ class Timing:
         Whether policies that do not know how fast types are take each for as fast as the reference type (D2).
     slos_all_or_none
         Whether a policy gives up all SLOs where they cannot all be met, even for one alone (D23).
+    every_pair
+        Whether every pair of jobs of equal scale factor has an account of its own, and may run where GPUs are left; the
+        original's does. Otherwise only pairs that the policy gives time (D24).
+    teams_as_one
+        Whether a team is as one job: both members end with the slower, and it keeps its GPUs only as the team that it
+        was (D25).
     gavel_types_only
         Whether only v100, p100 and k80 exist, in this order of preference (D8).
     final_call
         Whether the policy is asked once more, if due, after the last completion.
     zero_is_never
         Whether an allocation at time 0 counts as none: the next one then need not wait, and closes the account (D21).
+    ideal
+        Whether jobs progress by the allocation itself, without rounds (`phasewise.sched.round.ideal`).
     """
 
     round_s: float
@@ -63,9 +71,12 @@ class Timing:
     mask_impossible: bool
     reference_speeds: bool
     slos_all_or_none: bool
+    every_pair: bool
+    teams_as_one: bool
     gavel_types_only: bool
     final_call: bool
     zero_is_never: bool
+    ideal: bool = False
 
     def instant(self, now_s: float) -> float | None:
         """Return what is remembered of something that happens at ``now_s``; None is never."""
@@ -89,9 +100,12 @@ class Timing:
             mask_impossible=not original,
             reference_speeds=original,
             slos_all_or_none=original,
+            every_pair=original,
+            teams_as_one=original,
             gavel_types_only=original,
             final_call=original,
             zero_is_never=original,
+            ideal=choice.mechanism == "ideal",
         )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from phasewise.sched.api import Holding, NodeAccount
+from phasewise.sched.packing.teams import TeamTable
 from phasewise.sched.round.clocks import Clocks, Service
 from phasewise.sched.round.jobs import JobTable
 from phasewise.sched.round.parts import Parts
@@ -40,6 +41,8 @@ class SimulationState:
         Who is gone, as far as the end of the run depends on it.
     nodes
         What is left on every node; None where a job may span nodes.
+    teams
+        Pairs of jobs and who shared GPUs in the last round; None where the policy does not pack.
     round_index
         Rounds run so far: the index of the next one.
     due
@@ -61,6 +64,7 @@ class SimulationState:
     streams: Streams
     departures: Departures
     nodes: NodeAccount | None
+    teams: TeamTable | None = None
     round_index: int = 0
     due: bool = False
     at_once: bool = False
@@ -80,6 +84,13 @@ def begin(parts: Parts) -> SimulationState:
         streams=streams,
         departures=parts.stopper.begin(),
         nodes=None if parts.idle_nodes is None else parts.idle_nodes(streams.placement),
+        teams=_teams(parts),
     )
     state.clocks.skip_to(parts.workload.next_arrival_s(state.position) or 0.0, parts.timing)
     return state
+
+
+def _teams(parts: Parts) -> TeamTable | None:
+    if parts.co_rates is None:
+        return None
+    return TeamTable(parts.co_rates, len(parts.layout.worker_types), every_pair=parts.timing.every_pair)

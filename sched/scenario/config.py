@@ -70,6 +70,10 @@ class Workload(Section, frozen=True):
     throughputs
         Path of a CSV job_type,scale_factor,gpu_type,steps_per_second, relative to the scenario file; empty: the
         built-in table.
+    co_throughputs
+        Path of a CSV job_type_0,scale_factor_0,job_type_1,scale_factor_1,gpu_type,steps_per_second_0,steps_per_second_1
+        of jobs that share GPUs, relative to the scenario file; empty means the built-in table. Read by policies that
+        pack.
     jobs
         Number of jobs to generate in addition to the initial ones, or to keep of the trace; 0: no limit, so with a rate
         and a window, jobs keep arriving until the window is complete.
@@ -111,10 +115,14 @@ class Workload(Section, frozen=True):
     scale_factor_rule
         Speed of an imported job on a number of GPUs that the table does not cover. ``linear``: scale up the row of the
         largest smaller number; ``single``: scale up the row of one GPU; ``refuse``: an error.
+    arrivals
+        Arrival times of a trace's jobs. ``recorded``: those of the trace. ``poisson``: a control without its bursts; as
+        many jobs over the same time, in the same order, at the times of a Poisson process of equal rate.
     """
 
     trace: str = ""
     throughputs: str = ""
+    co_throughputs: str = ""
     jobs: Count = 0
     rate_per_hour: NotNegative = 0.0
     initial_jobs: Count = 0
@@ -130,6 +138,7 @@ class Workload(Section, frozen=True):
     states: tuple[Name, ...] = ()
     speed: dict[Name, Positive] = {}
     scale_factor_rule: Literal["linear", "single", "refuse"] = "linear"
+    arrivals: Literal["recorded", "poisson"] = "recorded"
 
 
 class PolicyChoice(Section, frozen=True):
@@ -138,7 +147,8 @@ class PolicyChoice(Section, frozen=True):
     Attributes
     ----------
     name
-        A registered policy. A policy given as an override keeps those options of the file that it also takes.
+        A registered policy, or ``FILE.py:CLASS``, relative to the scenario file; the resolved scenario then holds a
+        digest of the file. A policy given as an override keeps those options of the file that it also takes.
     canonical
         Add the small linear term that makes a max-min optimum (nearly) unique.
     options
@@ -171,7 +181,7 @@ class SolverChoice(Section, frozen=True):
     Attributes
     ----------
     name
-        A registered backend, or a chain ``A,B``, which falls back to B when A fails.
+        A registered backend, or ``FILE.py:CLASS``, or a chain ``A,B``, which falls back to B when A fails.
     kwargs
         Options passed to the solver unchanged; checked before the first round.
     """
@@ -186,7 +196,7 @@ class PlacementChoice(Section, frozen=True):
     Attributes
     ----------
     name
-        A registered placement.
+        A registered placement, or ``FILE.py:CLASS``.
     """
 
     name: Name = "strided"
@@ -203,9 +213,13 @@ class TimingChoice(Section, frozen=True):
         Maximum length of a round, seconds.
     reallocation_interval_s
         Minimum simulated time between two allocations, seconds; none: as in the preset.
+    mechanism
+        ``rounds``; or ``ideal``: jobs progress by the allocation itself, each on every worker type for its share of the
+        time, and nothing is placed: the limit of short rounds. ``round_s`` is then not used.
     """
 
     preset: Literal["gavel", "corrected"] = "corrected"
+    mechanism: Literal["rounds", "ideal"] = "rounds"
     round_s: Length = 360.0
     reallocation_interval_s: NotNegative | None = None
 

@@ -11,9 +11,11 @@ from typing import Any
 
 import click
 
+from phasewise.bench.cli import completion
+
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN RUN...")
+@completion.run_directories("RUN RUN...")
 @click.option(
     "--group",
     "key",

@@ -6,13 +6,17 @@ from pathlib import Path
 
 import click
 
+from phasewise.bench.cli import completion
+
 LIST = "list"
 FOLDER = "figures"
 
 
 @click.command()
-@click.argument("name", metavar="NAME")
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="PATH...")
+@click.argument("name", metavar="NAME", shell_complete=completion.figures)
+@click.argument(
+    "paths", nargs=-1, type=click.Path(path_type=Path), metavar="PATH...", shell_complete=completion.sources
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),

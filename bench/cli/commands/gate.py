@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 
 @click.command()
 @click.option("--base", "revision", metavar="REV", help="Base commit, instead of the one in bench/gate.toml.")
 @click.option("--case", "names", multiple=True, metavar="NAME", help="Measure only this case; repeatable.")
+@click.option(
+    "--history",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Add the measurements to the history in FOLDER; see `phasewise history`.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
-def command(revision: str | None, names: tuple[str, ...], quiet: bool) -> int:
+def command(revision: str | None, names: tuple[str, ...], history: Path | None, quiet: bool) -> int:
     """Check the working tree for slowdowns: compare its CPU time and work counts with a base commit.
 
     Both trees run in turn, in pairs of live processes. Exit code: 0 if no case is slower, 1 if one is, 2 if they cannot
@@ -22,4 +30,9 @@ def command(revision: str | None, names: tuple[str, ...], quiet: bool) -> int:
     commit, cases = run_gate(revision, names, say)
     for line in render(cases, commit):
         click.echo(line)
+    if history is not None:
+        from phasewise.bench.gate.trees import checkout
+        from phasewise.bench.history.taking import keep_gate
+
+        click.echo(f"added to {keep_gate(history, checkout(), commit, cases)}")
     return exit_code(cases)

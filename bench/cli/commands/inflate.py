@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import click
 
+from phasewise.bench.cli import completion
 from phasewise.bench.cli.values import Integer, Number
 
 
@@ -25,7 +27,13 @@ from phasewise.bench.cli.values import Integer, Number
     help="Pod list with columns name,cpu_milli,memory_mib,num_gpu,gpu_milli[,gpu_spec,...], or the name of a built-in "
     "list.",
 )
-@click.option("--placement", required=True, metavar="NAME", help="Placement rule; see `phasewise list placements`.")
+@click.option(
+    "--placement",
+    required=True,
+    metavar="NAME|FILE.py:CLASS",
+    help="Placement rule; see `phasewise list placements`.",
+    shell_complete=completion.placements,
+)
 @click.option(
     "--seed",
     type=Integer(min=0),
@@ -70,13 +78,23 @@ def command(out: Path, *, overwrite: bool, quiet: bool, as_json: bool, **given: 
     """
     from phasewise.bench.cli.inflating import perform, summary_table
     from phasewise.bench.cli.output import console, shown_if_possible
+    from phasewise.bench.cli.so_far import shown_so_far
+    from phasewise.profiling.own_files import pinned
     from phasewise.sched.inflation.experiment import Setting
+    from phasewise.sched.scenario.own_code import each_part
 
+    given["placement"] = each_part(given["placement"], pinned)
     setting = Setting(compiled=not given.pop("numpy_form"), **given)
-    summary = perform(setting, out, quiet=quiet, overwrite=overwrite)
-    with shown_if_possible(out):
+
+    def show(path: Path) -> None:
+        written = (path / "run.json").read_bytes()
         if as_json:
-            click.echo((out / "run.json").read_bytes(), nl=False)
+            click.echo(written, nl=False)
             return
-        console().print(summary_table(setting, summary))
-        click.echo(f"inflation: {out}")
+        console().print(summary_table(setting, json.loads(written)["summary"]))
+        click.echo(f"inflation: {path}")
+
+    with shown_so_far(show):
+        perform(setting, out, quiet=quiet, overwrite=overwrite)
+    with shown_if_possible(out):
+        show(out)

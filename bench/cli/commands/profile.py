@@ -33,6 +33,7 @@ def command(
     from phasewise.bench.cli.output import console, shown_if_possible
     from phasewise.bench.cli.profiled import profile_again
     from phasewise.bench.cli.runs import perform
+    from phasewise.bench.cli.so_far import shown_so_far
     from phasewise.profiling.errors import ProfilingError
     from phasewise.reports.errors import ReportError
     from phasewise.reports.html import write_report
@@ -42,13 +43,19 @@ def command(
 
     loaded = load_scenario(scenario, overrides)
 
+    shown: list[Path] = []  # once, however the run and the two after it end
+
+    def show(path: Path) -> None:
+        if not shown:
+            shown.append(path)
+            render_summary(load_run(path), console())
+
     def look_closer(path: Path) -> None:
-        run = load_run(path)
         with shown_if_possible(path):
-            render_summary(run, console())
+            show(path)
         try:
             written = profile_again(loaded, path, rounds=profile_rounds, quiet=quiet)
-            report = write_report([run], path / "report.html")
+            report = write_report([load_run(path)], path / "report.html")
         except (ProfilingError, ReportError) as error:
             raise AfterRunError(f"the run is done and saved in {path}, but a later step failed: {error}") from error
         with shown_if_possible(path):
@@ -57,4 +64,5 @@ def command(
                 click.echo(f"profile: {profile}")
             click.echo(f"report: {report}")
 
-    perform(loaded, out, quiet=quiet, overwrite=overwrite, then=look_closer)
+    with shown_so_far(show):
+        perform(loaded, out, quiet=quiet, overwrite=overwrite, then=look_closer)

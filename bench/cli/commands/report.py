@@ -7,11 +7,13 @@ from pathlib import Path
 
 import click
 
+from phasewise.bench.cli import completion
+
 NAME = "report.html"
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
+@completion.run_directories("RUN...")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

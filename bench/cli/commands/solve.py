@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from phasewise.bench.cli import completion
 from phasewise.bench.cli.values import Integer
 
 
@@ -20,6 +21,7 @@ from phasewise.bench.cli.values import Integer
     required=True,
     metavar="NAME",
     help="Solver backend, or a chain A,B that falls back to B; repeatable. See `phasewise list solvers`.",
+    shell_complete=completion.solvers,
 )
 @click.option(
     "--json",

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from phasewise.bench.cli import completion
 from phasewise.bench.cli.options import Overrides, setting_option
 from phasewise.bench.cli.values import Choice, Integer
 
@@ -18,7 +19,7 @@ def command() -> None:
 
 
 @command.command(name="run")
-@click.argument("study")
+@click.argument("study", shell_complete=completion.studies)
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the study. Default: studies/NAME."
 )
@@ -65,7 +66,7 @@ def list_studies(as_json: bool) -> None:
 
 
 @command.command(name="status")
-@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR", shell_complete=completion.study_folders)
 @click.option("--watch", is_flag=True, help="Repeat until all points are done.")
 @click.option("--json", "as_json", is_flag=True, help="Print the counts by state and the failed points as JSON.")
 def status(folder: Path, watch: bool, as_json: bool) -> None:
@@ -76,7 +77,7 @@ def status(folder: Path, watch: bool, as_json: bool) -> None:
 
 
 @command.command(name="table")
-@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR", shell_complete=completion.study_folders)
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path), metavar="FILE", help="Also write the table as CSV.")
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
 def table(folder: Path, csv_file: Path | None, as_json: bool) -> None:

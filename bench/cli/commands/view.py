@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
+from phasewise.bench.cli import completion
+
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN [RUN]")
+@completion.run_directories("RUN [RUN]")
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="FILE.html", help="Where to write.")
 def command(runs: tuple[Path, ...], out: Path) -> None:
     """Write a page that shows which job each GPU runs in every round; two runs side by side in simulated time."""

@@ -94,10 +94,12 @@ class Philly:
         end_s = self._time("end_time", attempt.get("end_time"))
         machines = attempt.get("detail") or []
         try:
-            gpus = sum(len(machine["gpus"]) for machine in machines)
-        except (TypeError, KeyError):
+            held = [(str(machine.get("ip", "")), [str(gpu) for gpu in machine["gpus"]]) for machine in machines]
+        except (TypeError, KeyError, AttributeError):
             raise ValueError("detail of an attempt is not a list of machines with gpus") from None
-        return Attempt(between(start_s, end_s), gpus)
+        for name, gpus in held:
+            self.notes.held(name, gpus)
+        return Attempt(between(start_s, end_s), sum(len(gpus) for _, gpus in held))
 
     def _time(self, key: str, text: object) -> float | None:
         return self._times.seconds(key, text, self._line)

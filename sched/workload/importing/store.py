@@ -207,6 +207,14 @@ def write_parquet(blocks: Iterator[pa.Table], account: Mapping[str, Any], path: 
             temporary.unlink()
 
 
+def holds_records(path: Path) -> bool:
+    """Return whether a Parquet file has the columns of records."""
+    try:
+        return set(COLUMNS) <= set(pq.read_schema(path).names)
+    except (pa.ArrowException, OSError):
+        return False
+
+
 def open_parquet(path: Path) -> RecordStore:
     """Return the records of a file that `write_parquet` wrote.
 
