@@ -25,9 +25,9 @@ MOST_ALIKE = 50  # of which each gets a line; of more, the first few, and where 
 def command(file: Path, throughputs: Path | None, overrides: dict[str, Any]) -> int:
     """Check a trace, scenario, throughput table, node list or pod list, and print every fault with its line number.
 
-    Traces may be of any format, node lists also those of public traces. Of more than 50 similar faults, prints the first
-    few in full and only the line numbers of the others. A file of any other kind gives one message that says what it
-    appears to be. Exit code: 0 if there is no fault, 2 otherwise.
+    Traces may be of any format, node lists also those of public traces. Of more than 50 similar faults, prints the
+    first few in full and only the line numbers of the others. A file of any other kind gives one message that says what
+    it appears to be. Exit code: 0 if there is no fault, 2 otherwise.
     """
     from phasewise.bench.cli.tracing import scenario_of
     from phasewise.sched.reading.faults import render
