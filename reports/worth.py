@@ -49,8 +49,9 @@ def _piling(status: Status | None, drift: Drift) -> str:
 
 def _unfinished(summary: Summary) -> str:
     """Return of how many jobs the mean is, and which bound stands beside it."""
-    of = f"{count(summary.jct_jobs, _SPACE)} of {count(summary.window_jobs, _SPACE)} jobs that count"
+    of = f"{count(summary.jct_jobs, _SPACE)} of {count(summary.window_jobs, _SPACE)} counted jobs"
     bound_s = summary.avg_jct_lower_bound_s
     if bound_s is None:
         return f"the mean JCT is over {of}: none of the others has arrived"
-    return f"the mean JCT is over {of}; with the unfinished ones at their age it is at least {JCT(bound_s, _SPACE)}"
+    least = JCT(bound_s, _SPACE)
+    return f"the mean JCT is over {of}; with the unfinished ones at their current age it is at least {least}"
