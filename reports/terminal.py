@@ -155,7 +155,7 @@ def _facts(summary: Summary, lower_bound: bool) -> Table:
         ("drift", drift_text(summary.drift)),
         (
             "Jain, restarts",
-            f"{number(summary.jain, group=_GROUP)}, {number(summary.restarts_per_job, group=_GROUP)} a job",
+            f"{number(summary.jain, group=_GROUP)}, {number(summary.restarts_per_job, group=_GROUP)} per job",
         ),
     ]
     if summary.follows_nodes:

@@ -43,7 +43,7 @@ def perform(setting: Setting, out: Path, *, quiet: bool, overwrite: bool) -> dic
             fill(experiment, filling, progress=_told(voice), interrupted=interruption.asked)
         except KeyboardInterrupt as interrupt:
             _save(path, experiment, filling, "interrupted")
-            raise InterruptedRunError(f"what happened until then is saved in {path}", left=path) from interrupt
+            raise InterruptedRunError(f"the results so far are saved in {path}", left=path) from interrupt
         except BaseException as error:  # a defect, of ours or of a plug-in, even where that asks for the end
             raise _blamed(error, path, experiment, filling) from error
         return _save(path, experiment, filling, "complete")
@@ -84,7 +84,7 @@ def _blamed(error: BaseException, path: Path, experiment: Experiment, filling: F
         _save(path, experiment, filling, "failed")
     except Exception as further:
         return InflationFailedError(f"the experiment failed {told}; {kept}; nothing else was saved: {said(further)}")
-    return InflationFailedError(f"the experiment failed {told}; {kept}; what happened until then is saved in {path}")
+    return InflationFailedError(f"the experiment failed {told}; {kept}; the results so far are saved in {path}")
 
 
 def _told(voice: Voice) -> Callable[[FillProgress], None]:
