@@ -260,7 +260,7 @@ _NODES: tuple[tuple[str, Quantity, Callable[[Summary], float | None]], ...] = (
 # Of runs in which jobs that count were left unfinished.
 _CENSORED: tuple[tuple[str, Quantity, Callable[[Summary], float | None]], ...] = (
     ("JCT, lower bound", JCT, lambda s: s.avg_jct_lower_bound_s),
-    ("jobs that count", PLAIN, lambda s: s.window_jobs),
+    ("counted jobs", PLAIN, lambda s: s.window_jobs),
 )
 
 # Of runs whose GPUs have prices, and of runs with jobs that were promised a duration.

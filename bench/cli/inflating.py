@@ -119,7 +119,7 @@ def summary_table(setting: Setting, summary: Mapping[str, Any]) -> Table:
         ("pods arrived", f"{summary['arrived_pods']:,} ({summary['clones']:,} clones)"),
         ("pods without a node", f"{summary['failed_pods']:,}" + (f" ({failed})" if failed else "")),
         *([("of these, no node can ever take", f"{impossible:,}")] if impossible else []),
-        ("CPU time a pod", "-" if cost is None else f"{cost:.1f} us"),
+        ("CPU time per pod", "-" if cost is None else f"{cost:.1f} us"),
     ):
         table.add_row(name, value)
     return table
