@@ -165,7 +165,7 @@ def simulate(
         outcome = _run(simulation, recorder, out, callbacks.interrupted)
     _tell_of_limit(outcome, recorder, callbacks)
     if out is not None and scenario.output.trace:
-        _draw_phases(out, callbacks)
+        _draw_phases(out, parts.layout.worker_types, callbacks)
     return outcome
 
 
@@ -205,10 +205,10 @@ def _tell_of_limit(outcome: RunOutcome, recorder: Recorder, callbacks: Callbacks
         )
 
 
-def _draw_phases(out: Path, callbacks: Callbacks) -> None:
+def _draw_phases(out: Path, worker_types: Sequence[str], callbacks: Callbacks) -> None:
     """Write the trace of phases of a run that is done and saved: where that fails, the run has not."""
     try:
-        write_phase_trace(out)
+        write_phase_trace(out, worker_types)
     except ProfilingError as error:
         callbacks.notify(f"warning: the run is complete, but without its trace of phases: {error}")
 
