@@ -119,8 +119,8 @@ class Change:
     def _by_phase(self) -> str:
         alike = _clear(self.common)
         if not self.movers:
-            shared = f": all changed alike, ×{self.common.estimate:.3g}, as on a machine that is busier or less so"
-            return f"no phase moved on its own{shared if alike else ''}"
+            shared = f": all changed by the same factor, ×{self.common.estimate:.3g}, perhaps by load of the machine"
+            return f"no single phase moved{shared if alike else ''}"
         named = [f"{phase.name} {phase.difference_ms.estimate:+.3g} ms{_times(phase)}" for phase in self.movers[:3]]
         rest = f" and {len(self.movers) - 3} more" if len(self.movers) > 3 else ""
         shared = f"; all others ×{self.common.estimate:.3g}" if alike else ""

@@ -260,7 +260,7 @@ _NODES: tuple[tuple[str, Quantity, Callable[[Summary], float | None]], ...] = (
 # Of runs in which jobs that count were left unfinished.
 _CENSORED: tuple[tuple[str, Quantity, Callable[[Summary], float | None]], ...] = (
     ("JCT, lower bound", JCT, lambda s: s.avg_jct_lower_bound_s),
-    ("jobs that count", PLAIN, lambda s: s.window_jobs),
+    ("counted jobs", PLAIN, lambda s: s.window_jobs),
 )
 
 # Of runs whose GPUs have prices, and of runs with jobs that were promised a duration.
@@ -337,13 +337,13 @@ def _cautions(
 ) -> tuple[str, ...]:
     cautions = []
     if work := [row.key for row in scenario if _top(row.key) in _WORK]:
-        cautions.append(f"not comparable: the runs simulate other work (differing: {', '.join(work)})")
+        cautions.append(f"not comparable: the runs simulate different work (differing: {', '.join(work)})")
     if environment:
         keys = ", ".join(row.key for row in environment)
-        cautions.append(f"times are not comparable: the runs were made in other environments (differing: {keys})")
+        cautions.append(f"times are not comparable: the runs were made in different environments (differing: {keys})")
     if partial := [run.name for run in runs if _is_partial(run)]:
         cautions.append(
-            f"JCT covers finished jobs only (a lower bound) in runs that did not complete: {', '.join(partial)}"
+            f"JCT covers only finished jobs (a lower bound) in runs that did not complete: {', '.join(partial)}"
         )
     cautions += _piling(runs)
     if periods := different_periods(runs, _names(runs)):

@@ -224,7 +224,7 @@ def _sections(run: Run, prefix: str, most: int) -> list[Section]:
     rounds = run.rounds
     bins = figures.bins_of(len(rounds), most)
     solver = charts.solver_charts(rounds, bins, prefix)
-    no_lp = "" if solver else "No LP was solved in this run, so there are no solver figures."
+    no_lp = "" if solver else "No LP was solved in this run, so there are no solver statistics."
     try:
         jct = [*charts.jct_charts(run, prefix), *charts.rho_charts(run, prefix)]
     except RunDirectoryError as error:

@@ -85,9 +85,9 @@ def pictures(figures: Mapping[str, Any]) -> list[Picture]:
     found = [over_days("Arrivals", "jobs a day", figures["arrivals"]["by_day"])]
     for name, row in figures["demand"].items():
         title = "Demand" if name == "all" else f"Demand, GPU type {name}"
-        note = "GPUs that are asked for if every job ran at once, mean of a day"
+        note = "GPUs requested if every job ran at once, daily mean"
         if row["capacity_gpus"]:
-            note += f"; the line is what there is, {row['capacity_gpus']:,} GPUs"
+            note += f"; the line is the capacity, {row['capacity_gpus']:,} GPUs"
         found.append(over_days(title, note, row["gpus_by_day"], row["capacity_gpus"]))
     return found
 

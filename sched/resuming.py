@@ -69,11 +69,11 @@ def standing(scenario: Scenario, out: Path) -> Standing:
     checkpoint, damage = _last(out)
     if checkpoint is None:
         spacing = "" if scenario.output.checkpoint_rounds else " (output.checkpoint_rounds is 0)"
-        return Standing(doubts=(f"there is no checkpoint in {out}{spacing}: the run begins anew",))
+        return Standing(doubts=(f"there is no checkpoint in {out}{spacing}: the run starts from the beginning",))
     _require_before(scenario, checkpoint, out)
     doubts = list(_machine_doubts(checkpoint))
     if damage is not None:
-        doubts.insert(0, f"{damage}: the run goes on from the checkpoint before")
+        doubts.insert(0, f"{damage}: the run continues from the previous checkpoint")
     resumed = f"resumed at round {checkpoint.round_index:,}, from a checkpoint in {out}"
     return Standing(checkpoint=checkpoint, notes=(resumed,), doubts=tuple(doubts))
 
@@ -84,7 +84,7 @@ def _machine_doubts(checkpoint: Checkpoint) -> Iterator[str]:
     if changed:
         told = "; ".join(f"{name} is {here}, was {there}" for name, (there, here) in changed.items())
         yield (
-            f"the run goes on with another processor or other packages: {told}; its results remain valid, but only "
+            f"the run continues with another processor or other packages: {told}; its results remain valid, but only "
             "with the same ones are they byte-identical to those of an uninterrupted run"
         )
 
@@ -99,7 +99,7 @@ def _run_json(out: Path) -> dict[str, Any] | None:
     except OSError as error:
         raise ResumeError(f"cannot read {out / RUN}: {error.strerror}{_WAYS_OUT}") from error
     except (msgspec.MsgspecError, ValueError, KeyError, TypeError) as error:
-        raise ResumeError(f"{out / RUN} is no run's: {error}{_WAYS_OUT}") from error
+        raise ResumeError(f"{out / RUN} is not a run directory: {error}{_WAYS_OUT}") from error
 
 
 def _require_same(scenario: Scenario, run: Mapping[str, Any], out: Path) -> None:
@@ -178,7 +178,7 @@ def _last(out: Path) -> tuple[Checkpoint | None, ResumeError | None]:
         else:
             return checkpoint, damage
     if damage is not None:
-        raise ResumeError(f"the run in {out} cannot go on: {damage}{_WAYS_OUT}") from damage
+        raise ResumeError(f"the run in {out} cannot continue: {damage}{_WAYS_OUT}") from damage
     return None, None
 
 

@@ -76,4 +76,4 @@ def _array(name: str, value: Any, kind: str) -> Any:
     try:
         return np.asarray(value, dtype=_DTYPES[kind])
     except (TypeError, ValueError) as error:
-        raise ProblemError(f"{name} is no array of {np.dtype(_DTYPES[kind])}: {error}") from error
+        raise ProblemError(f"{name} is not an array of {np.dtype(_DTYPES[kind])}: {error}") from error

@@ -65,4 +65,4 @@ def shown_if_possible(saved: Path) -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the last flush, at exit, needs a place to go
         if not isinstance(error, BrokenPipeError):
             lost = f"cannot write to standard output: {error.strerror}"
-            print(f"phasewise: what was computed is saved in {saved}, but {lost}", file=sys.stderr)
+            print(f"phasewise: the results so far are saved in {saved}, but {lost}", file=sys.stderr)

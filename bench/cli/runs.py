@@ -87,8 +87,8 @@ def perform(
     from phasewise.sched.simulate import Callbacks, simulate
 
     if resume and (out is None or overwrite):
-        why = "it needs --out DIR, the run directory to go on in" if out is None else "--overwrite begins anew"
-        raise click.UsageError(f"--resume goes on from the last checkpoint of a run: {why}")
+        why = "it needs --out DIR, the run directory to continue" if out is None else "--overwrite begins anew"
+        raise click.UsageError(f"--resume continues a run from its last checkpoint: {why}")
     voice, interruption = Voice(quiet), Interruption()
     lines = voice.lines()  # asks for a terminal before the bar puts something of its own in the place of standard error
     with claimed(out, scenario.name, overwrite=overwrite, resume=resume) as path, _told_where(path):

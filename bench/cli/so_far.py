@@ -42,7 +42,7 @@ def told_where(out: Path) -> str:
     from phasewise.reports.run_directory import load_run
     from phasewise.sched.recording.checkpoint import Checkpoints
 
-    saved = f"what was computed is saved in {out}"
+    saved = f"the results so far are saved in {out}"
     if load_run(out).status != "interrupted" or not any(Checkpoints(out).folder.glob("*.npz")):
         return saved
     return f"{saved}; to go on from its last checkpoint: {_resuming(sys.argv[1:], out)}"

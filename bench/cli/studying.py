@@ -88,7 +88,7 @@ def perform(
     except KeyboardInterrupt as interrupt:
         record = status_record(name, folder.states(folder.points()))
         _printed(record, folder, as_json=as_json)
-        raise InterruptedRunError(f"{sentence(record)}; the same command goes on from there") from interrupt
+        raise InterruptedRunError(f"{sentence(record)}; the same command continues from there") from interrupt
     record = status_record(name, states)
     _printed(record, folder, as_json=as_json)
     return ExitCode.DONE if record["done"] == record["points"] else SOME_FAILED

@@ -310,7 +310,7 @@ def _check(path: Path, definition: Definition) -> None:
         )
     for key in definition.set:
         if key in definition.grid:
-            raise StudyError(f"{path}: set.{key}: stands in [grid], too; allowed: in one of them")
+            raise StudyError(f"{path}: set.{key}: is also in [grid]; allowed: one of the two")
 
 
 def _placed(path: Path, definition: Definition) -> Definition:

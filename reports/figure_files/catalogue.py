@@ -36,11 +36,11 @@ FIGURES: Final = {
     for each in (
         Definition(
             "jct-vs-rate",
-            "mean JCT over arrival rate, or the length of a round, of a study",
+            "mean JCT over arrival rate, or over round length, from a study",
             frozenset({"study"}),
             jct_vs_rate,
         ),
-        Definition("jct-cdf", "share of jobs over JCT, short and long ones apart", _RUNS, jct_cdf),
+        Definition("jct-cdf", "share of jobs over JCT, short and long jobs separately", _RUNS, jct_cdf),
         Definition("wait-cdf", "share of jobs over their wait until the first start, by size", _RUNS, wait_cdf),
         Definition(
             "rho-cdf", "share of jobs over finish-time fairness, the worst and the share above 1", _RUNS, rho_cdf

@@ -119,7 +119,7 @@ def _notes(studies: Sequence[Study], series: Sequence[Series]) -> list[str]:
         "Bars: 95 % Student intervals of the mean over seeds.",
         *_windows(studies),
         *(f"{_MARKS[state]}: {STATES[state]}." for state in (CENSORED, OVERLOADED) if state in shown),
-        *([f"{missing} points have no mean: they failed, or no job that counts was completed."] if missing else []),
+        *([f"{missing} points have no mean: they failed, or none of the counted jobs completed."] if missing else []),
     ]
 
 

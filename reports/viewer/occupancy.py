@@ -132,7 +132,7 @@ def _notes(run: Run, cluster: ClusterShape, stays: int) -> list[str]:
     table = run.path / "placements.parquet"
     if not table.exists() and parts_folder(table).exists():
         notes.append(
-            "This run was killed or is still going on. What jobs held at its last written round is not in its files "
-            "yet, so the last rounds look emptier than they were."
+            "This run was killed or is still going on. Allocations that had not ended at its last written "
+            "round are not in its files yet, so the last rounds look emptier than they were."
         )
     return notes

@@ -48,7 +48,7 @@ FIGURES = (
         "utilization",
         "GPUs in use (%)",
         "%",
-        "GPU time used, of what the cluster has.",
+        "Share of the cluster's GPU time in use.",
         100.0,
     ),
     Figure("queue", "Queue", "queued", "Jobs waiting", "jobs", "Jobs in the system that hold no GPU."),
@@ -58,12 +58,17 @@ FIGURES = (
         "frag_rate",
         "Fragmented (%)",
         "%",
-        "Share of the idle GPU capacity that the jobs to be expected cannot use where it lies.",
+        "Share of the idle GPU capacity that typical jobs cannot use, in expectation.",
         100.0,
-        "No run on this page recorded fragmentation: it is known only where each job stays on one node.",
+        "No run on this page recorded fragmentation: it is defined only if every job stays on one node.",
     ),
     Figure(
-        "moves", "Moves", "moves", "Jobs moved per round", "jobs", "Jobs that run on other GPUs than a round before."
+        "moves",
+        "Moves",
+        "moves",
+        "Jobs moved per round",
+        "jobs",
+        "Jobs that run on other GPUs than in the previous round.",
     ),
 )
 
@@ -105,7 +110,7 @@ def _note(clock: Timeline) -> str:
     if len(clock.round_at) == 1:
         return "One point a round." if size == 1 else f"Means over bins of {count(size)} rounds."
     if size == 1 or len(clock.hours) < 2:
-        return "One point for each start of a round."
+        return "One point per round."
     return f"Means over bins of {duration(3600 * float(np.median(np.diff(clock.hours))))}."
 
 
@@ -177,7 +182,7 @@ def jct_charts(runs: Sequence[Run], names: Sequence[str]) -> list[Chart]:
     hours = {index: _jct_hours(run) for index, run in enumerate(runs)}
     hours = {index: values for index, values in hours.items() if len(values)}
     if not hours:
-        return [missing("jct", "Job completion time", "No job that counts was completed.")]
+        return [missing("jct", "Job completion time", "None of the counted jobs completed.")]
     edges = figures.log_edges(np.concatenate(list(hours.values())), _HISTOGRAM_BINS)
     axis = Axis("Job completion time (h, logarithmic)", log=True, low=float(edges[0]), high=float(edges[-1]))
     several = len(runs) > 1

@@ -111,7 +111,7 @@ def test_an_interrupted_run_saves_what_it_computed_shows_it_and_says_so(
     process.send_signal(signal_sent)
     shown, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
-    assert err == f"phasewise: interrupted: what was computed is saved in {out}\n"
+    assert err == f"phasewise: interrupted: the results so far are saved in {out}\n"
     run = json.loads((out / "run.json").read_text())
     assert run["status"] == "interrupted"
     assert shown.split()[1] == "interrupted"

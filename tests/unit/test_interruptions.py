@@ -41,7 +41,7 @@ def test_an_interrupted_run_prints_its_summary_so_far(phasewise: Callable, ctrl_
     ctrl_c(25)
     said = phasewise("run", "toy", "-q", "--out", out)
     assert said.code == INTERRUPTED
-    assert said.err == f"phasewise: interrupted: what was computed is saved in {out}\n"
+    assert said.err == f"phasewise: interrupted: the results so far are saved in {out}\n"
     heading, *rest = said.out.splitlines()
     assert "interrupted" in heading
     rounds = json.loads((out / "run.json").read_text())["summary"]["rounds"]
@@ -61,7 +61,7 @@ def test_an_interrupted_run_says_how_to_go_on_from_its_checkpoint_and_that_is_so
     said = phasewise(*words)
     assert said.code == INTERRUPTED
     saved, _, command = said.err.strip().partition("; to go on from its last checkpoint: ")
-    assert saved == f"phasewise: interrupted: what was computed is saved in {out}"
+    assert saved == f"phasewise: interrupted: the results so far are saved in {out}"
     program, *again = shlex.split(command)
     assert program == "phasewise"
     assert again == [word for word in words if word != "--overwrite"] + ["--resume"]
@@ -105,7 +105,7 @@ def test_an_interrupted_fill_prints_what_it_came_to(phasewise: Callable, ctrl_c:
         "inflate", "--nodes", nodes, "--pods", pods, "--placement", "random", "--numpy", "-q", "--out", out
     )
     assert said.code == INTERRUPTED
-    assert said.err.endswith(f"phasewise: interrupted: what happened until then is saved in {out}\n")
+    assert said.err.endswith(f"phasewise: interrupted: the results so far are saved in {out}\n")
     summary = json.loads((out / "run.json").read_text())["summary"]
     (arrived,) = (line for line in said.out.splitlines() if "pods arrived" in line)
     assert f" {summary['arrived_pods']} " in arrived
@@ -120,7 +120,7 @@ def test_an_interrupted_study_prints_its_counts(phasewise: Callable, ctrl_c: Pre
     said = phasewise("study", "run", study, "-q", "--workers", 1, "--out", tmp_path / "study")
     assert said.code == INTERRUPTED
     assert "0 of 2 points done" in said.out
-    assert said.err.strip().endswith("the same command goes on from there")
+    assert said.err.strip().endswith("the same command continues from there")
 
 
 @pytest.mark.parametrize(("times", "status"), [(10, "interrupted"), (400, "complete")])

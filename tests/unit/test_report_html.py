@@ -108,7 +108,7 @@ def test_a_run_without_a_completed_job_says_so(tmp_path: Path) -> None:
     path = write_run(tmp_path / "run", RunShape(rounds=20, jobs=5, status="stopped"))
     pq.write_table(pq.read_table(path / "jobs.parquet").slice(0, 0), path / "jobs.parquet")
     page = write_report([load_run(path)], tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "No job that counts was completed" in page
+    assert "None of the counted jobs completed" in page
     assert "r0-jct" not in charts_of(page)
 
 

@@ -133,7 +133,7 @@ def test_a_job_that_never_came_into_the_table_is_shown_without_a_type(folder: Pa
     placed = set(pq.read_table(folder / "placements.parquet").column("job_id").to_pylist())
     assert occupancy.jobs.job_id.tolist() == sorted(placed)
     assert occupancy.jobs.job_types == ["not recorded"]
-    assert "No job that counts was completed." in render_viewer([load_run(folder)])
+    assert "None of the counted jobs completed." in render_viewer([load_run(folder)])
 
 
 def test_job_types_beyond_the_colours_are_gathered(folder: Path) -> None:
