@@ -13,6 +13,7 @@ from phasewise.sched.simulate import simulate
 pytestmark = pytest.mark.thorough
 
 EXACT = ("isolated", "fifo_perf")
+PACKED_EXACT = ("fifo_packed", "gandiva")  # what the original draws is drawn again
 FINISH_TIME = ("finish_time_fairness", "finish_time_fairness_perf")
 TOTAL_DURATION = ("min_total_duration", "min_total_duration_perf")
 MAX_MIN = ("max_min_fairness", "max_min_fairness_perf")
@@ -58,6 +59,16 @@ def test_a_policy_without_a_solver_is_equal_to_the_original(name: str) -> None:
     assert ours["avg_jct_s"] == pytest.approx(theirs["avg_jct_s"], rel=1e-9)
     assert ours["makespan_s"] == pytest.approx(theirs["makespan_s"], rel=1e-9)
     assert ours["allocations"] == theirs["num_allocations"]
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", cases(PACKED_EXACT))
+def test_a_policy_that_packs_without_a_solver_retraces_the_original_to_the_last_bit(name: str) -> None:
+    ours, theirs = run_case(name, "highs-direct")
+    assert ours["avg_jct_s"] == theirs["avg_jct_s"]
+    assert ours["makespan_s"] == theirs["makespan_s"]
+    assert ours["allocations"] == theirs["num_allocations"]
+    assert ours["lease_extensions"] == theirs["lease_extensions"]
 
 
 @pytest.mark.oracle
