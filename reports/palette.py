@@ -24,12 +24,18 @@ _PHASES = {
     "exit_checks": "olive",
     "other": "grey",
 }
+RUNS = ("blue", "vermilion", "green", "orange", "pink", "sky", "olive", "wine", "yellow", "grey")
 CYCLE = ("blue", "orange", "green", "pink", "sky", "vermilion", "olive", "wine", "yellow", "grey")
 
 
 def phase_colour(name: str) -> str:
     """Return the colour name of a phase; a phase of a plug-in gets one by its name's letters, always the same."""
     return _PHASES.get(name) or CYCLE[sum(name.encode()) % len(CYCLE)]
+
+
+def run_colour(index: int) -> str:
+    """Return the colour name of the run at ``index`` on a page of several."""
+    return RUNS[index % len(RUNS)]
 
 
 def cycle_colour(index: int) -> str:
