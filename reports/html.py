@@ -14,6 +14,7 @@ from phasewise.reports import charts, figures, html_runs, page, phase_charts, qu
 from phasewise.reports.charts import Chart
 from phasewise.reports.errors import ReportWriteError, RunDirectoryError
 from phasewise.reports.figures import PhaseRow, SolverFigures
+from phasewise.reports.flame import Flame, flame_of
 from phasewise.reports.glossary import PHASES
 from phasewise.reports.losses import Loss, losses
 from phasewise.reports.page import Bar
@@ -46,6 +47,7 @@ class RunPage:
     scenario: Sequence[tuple[str, str]]
     environment: Sequence[tuple[str, str]]
     files: Sequence[tuple[str, str, str]]
+    flame: Flame
 
     @property
     def top(self) -> PhaseRow | None:
@@ -161,6 +163,7 @@ def _run_page(run: Run, key: str, title: str, folder: Path) -> RunPage:
         scenario=_leaves(run.scenario),
         environment=_leaves(run.environment),
         files=page.files_of(run, folder),
+        flame=flame_of(run.path),
     )
 
 

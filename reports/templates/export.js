@@ -63,7 +63,9 @@ const exporting = (() => {
     const made = node(name === "a" ? "g" : name, {}, parent);
     for (const { name: key, value } of from.attributes) if (!["style", "class", "href", "tabindex"].includes(key)) made.setAttribute(key, value);
     if (["title", "clipPath", "svg"].includes(name)) made.removeAttribute("xmlns");
-    else if (name !== "g" && name !== "a") {
+    else if (name === "g" || name === "a") {
+      if (seen.opacity !== "1") made.setAttribute("opacity", seen.opacity);
+    } else {
       const faded = { fill: +seen.fillOpacity, stroke: +seen.strokeOpacity };
       for (const key of KEPT) made.setAttribute(key, seen.getPropertyValue(key));
       for (const kind of ["fill", "stroke"]) {

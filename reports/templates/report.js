@@ -372,7 +372,7 @@
       if (width && width !== state.plot.width) state.plot.setSize({ width, height: chart.height });
     }).observe(figure.querySelector(".plot"));
   }
-  if (live.some((state) => state.cpu) || document.querySelector("[data-time]")) switcher(document.querySelector(".clock .switch"));
+  if (live.some((state) => state.cpu) || document.querySelector("[data-time]")) switcher(document.querySelector(".page-clock .switch"));
   show(clock);
   addEventListener("hashchange", () => {
     if (inAddress() in CLOCKS) show(inAddress());
