@@ -1,0 +1,28 @@
+"""Where a vertical axis is cut, so that a few points do not flatten all others, and what is said of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from phasewise.reports.quantities import THIN_SPACE, count, number
+
+LIMIT, ROOM = 4.0, 2.0  # times the 99th percentile: when an axis is cut, and where
+
+
+def top_of(values: npt.NDArray[np.float64]) -> float | None:
+    """Return where an axis from 0 is cut, None where the largest value is not far above the 99th percentile."""
+    known = values[np.isfinite(values)]
+    usual = float(np.quantile(known, 0.99, method="lower")) if len(known) else 0.0
+    return ROOM * usual if float(known.max(initial=0.0)) > LIMIT * usual > 0.0 else None
+
+
+def said_of(values: npt.NDArray[np.float64], top: float | None, unit: str = "") -> str:
+    """Return the sentence on the values above the top of an axis, empty where there are none."""
+    above = values[np.isfinite(values) & (values > top)] if top is not None else values[:0]
+    if not len(above):
+        return ""
+    size = number(float(above.max())) + (f"{THIN_SPACE}{unit}" if unit else "")
+    if len(above) == 1:
+        return f"One point, {size}, is above the top of the chart."
+    return f"{count(len(above))} points, up to {size}, are above the top of the chart."
