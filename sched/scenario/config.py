@@ -37,8 +37,8 @@ class Cluster(Section, frozen=True):
     Attributes
     ----------
     nodes
-        A built-in inventory of nodes with their GPUs, CPU and memory (``openb``, ``openb-uniform``, ``cluster-h``), or
-        the path of a node list in openb CSV form, relative to the scenario file; empty means ``gpus``.
+        A built-in inventory of nodes with their GPUs, CPU and memory (``openb``, ``openb-uniform``, ``cluster-h``,
+        ``spot2026``), or the path of a node list in openb CSV form, relative to the scenario file; empty means ``gpus``.
     copies
         The machines of ``nodes`` so many times over, for studies of how costs grow with the cluster.
     gpus
@@ -80,15 +80,16 @@ class Workload(Section, frozen=True):
         Whether as many of the generated jobs as the cluster has GPUs come at time 0, whole, besides ``jobs``: the start
         of the published runs in steady state. Without ``initial_jobs`` only.
     pods
-        A built-in table of what pods ask for on a node (``openb``), or the path of a pod list in openb CSV form,
-        relative to the scenario file: each generated job draws its GPUs, or its share of one, CPU, memory and allowed
-        worker types from it, all together. Empty means whole GPUs and nothing else.
+        A built-in table of what pods ask for on a node (``openb``, ``spot2026``), or the path of a pod list in openb CSV
+        form, relative to the scenario file: each generated job draws its GPUs, or its share of one, CPU, memory and
+        allowed worker types from it, all together. ``spot2026`` also says how long jobs take, and how many have
+        priority. Empty means whole GPUs and nothing else.
     scale_factors
         ``single``: one GPU each; ``gavel``: 1, 2, 4, 8 with probabilities .70, .10, .15, .05. Without ``pods`` only.
     scale_factor_cap
         Upper limit of the drawn scale factor; 0 means none. Without ``pods`` only.
     priorities
-        Whether one job in five gets priority weight 5.
+        Whether one job in five gets priority weight 5; with the pods of ``spot2026``, as many as are of high priority.
     slos
         Whether each job is promised a duration: 1.2, 2 or 10 times the one that was drawn, each of a third of them.
     reference_type
