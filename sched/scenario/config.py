@@ -38,7 +38,8 @@ class Cluster(Section, frozen=True):
     ----------
     nodes
         A built-in inventory of nodes with their GPUs, CPU and memory (``openb``, ``openb-uniform``, ``cluster-h``,
-        ``spot2026``), or the path of a node list in openb CSV form, relative to the scenario file; empty means ``gpus``.
+        ``spot2026``), or the path of a node list in openb CSV form, relative to the scenario file; empty means
+        ``gpus``.
     copies
         The machines of ``nodes`` so many times over, for studies of how costs grow with the cluster.
     gpus
@@ -80,8 +81,8 @@ class Workload(Section, frozen=True):
         Whether as many of the generated jobs as the cluster has GPUs come at time 0, whole, besides ``jobs``: the start
         of the published runs in steady state. Without ``initial_jobs`` only.
     pods
-        A built-in table of what pods ask for on a node (``openb``, ``spot2026``), or the path of a pod list in openb CSV
-        form, relative to the scenario file: each generated job draws its GPUs, or its share of one, CPU, memory and
+        A built-in table of what pods ask for on a node (``openb``, ``spot2026``), or the path of a pod list in openb
+        CSV form, relative to the scenario file: each generated job draws its GPUs, or its share of one, CPU, memory and
         allowed worker types from it, all together. ``spot2026`` also says how long jobs take, and how many have
         priority. Empty means whole GPUs and nothing else.
     scale_factors

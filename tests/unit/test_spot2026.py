@@ -35,7 +35,7 @@ def test_the_machines_have_the_published_counts() -> None:
 
 def test_the_jobs_have_the_published_sizes_and_each_fits_some_node() -> None:
     mix = read_pod_mix("spot2026")
-    sizes = {key: 0 for key in (0, 1, 2, 4, 8)}
+    sizes = dict.fromkeys((0, 1, 2, 4, 8), 0)
     for request, count in mix:
         sizes[request.gpus if request.gpu_milli == 1000 else 0] += count
     assert (sizes[0], sizes[1], sizes[2] + sizes[4], sizes[8]) == (48_587, 297_596, 48_978, 45_752)
