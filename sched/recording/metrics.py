@@ -101,7 +101,7 @@ def percentiles(values: Floats, *levels: float) -> tuple[float | None, ...]:
 
 
 def _known(values: Floats) -> Floats:
-    """Return the values that are not NaN: the same array where all are known, as a copy of a million counts."""
+    """Return the values that are not NaN; no copy, but the same array, where all are known."""
     unknown = np.isnan(values)
     return values[~unknown] if unknown.any() else values
 
