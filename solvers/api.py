@@ -20,6 +20,7 @@ from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers.errors import SolverError
 from phasewise.solvers.problems import AllocationProblem
 from phasewise.solvers.proofs import Duals
+from phasewise.solvers.rows import Keys
 
 Floats = npt.NDArray[np.float64]
 
@@ -87,6 +88,9 @@ class Answer:
         Which other backend a backend that picks one picked; empty where it solves by itself.
     fallbacks
         The backends that such a one had asked before, and why it passed them over.
+    members
+        (R, 2) int64 the teams that the rows of ``x`` are, in a family whose answers choose them: jobs by their place in
+        the problem, the second one -1 in a team of one; every job in at least one. None where rows are the problem's.
     """
 
     status: Status
@@ -97,6 +101,7 @@ class Answer:
     note: str = ""
     solved_by: str = ""
     fallbacks: tuple[Fallback, ...] = ()
+    members: Keys | None = None
 
 
 class Found(NamedTuple):
@@ -144,6 +149,8 @@ class Solution:
     less_accurate
         Whether no backend came within the certifier's limit, so that this answer, which is proven within
         `phasewise.solvers.certify.LESSER_GAP_LIMIT` only, had to do.
+    members
+        (R, 2) int64 the teams that the rows of `x` are, as in `Answer`; None where rows are the problem's.
     """
 
     backend: str
@@ -159,6 +166,7 @@ class Solution:
     fallbacks: tuple[Fallback, ...] = field(default=())
     utilization_ceiling: float | None = None
     less_accurate: bool = False
+    members: Keys | None = None
 
 
 @dataclass(frozen=True, slots=True)

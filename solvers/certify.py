@@ -14,6 +14,7 @@ from typing import Final, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 
 from phasewise.solvers.api import Answer, Fallback, Floats, Infeasible, Solution, State, Status
+from phasewise.solvers.errors import ProblemError
 from phasewise.solvers.problems import AllocationProblem
 from phasewise.solvers.proofs import Duals, Proof
 
@@ -123,9 +124,11 @@ def certify(
     """
     if isinstance(answer, Answer) and answer.status is Status.INFEASIBLE:
         return _refuted(problem, answer, backend)
-    fault = _form_fault(problem, answer)
+    stated, fault = _stated(problem, answer)
+    fault = fault or _form_fault(stated, answer)
     if fault is not None or answer.x is None:
         return Rejection(fault or "no x")
+    problem = stated
     violation = problem.violation(answer.x)
     if violation > violation_limit:
         return Rejection(f"x violates a constraint by {violation:.3g} (relative; allowed {violation_limit:g})")
@@ -149,6 +152,7 @@ def certify(
         rebuild=answer.rebuild,
         fallbacks=_fallbacks(backend, answer),
         utilization_ceiling=None if math.isfinite(gap_limit) else problem.utilization_ceiling(),
+        members=answer.members,
     )
     if gap is None or gap <= gap_limit:
         return solution
@@ -157,6 +161,16 @@ def certify(
         f"(relative; allowed {gap_limit:g})",
         replace(solution, status=Status.INACCURATE, less_accurate=True) if gap <= LESSER_GAP_LIMIT else None,
     )
+
+
+def _stated(problem: AllocationProblem, answer: Answer) -> tuple[AllocationProblem, str | None]:
+    """Return the problem over the rows that the answer chose, if it did, or what is wrong with them."""
+    if not isinstance(answer, Answer) or answer.members is None or answer.status not in _USABLE:
+        return problem, None
+    try:
+        return problem.over(answer.members), None
+    except ProblemError as error:
+        return problem, str(error)
 
 
 def _judged(problem: AllocationProblem, answer: Answer, x: Floats) -> tuple[Floats, float, Proof | None]:

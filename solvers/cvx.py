@@ -17,6 +17,7 @@ import numpy.typing as npt
 from phasewise.solvers.families.moving import Switching
 from phasewise.solvers.problems import Floats, Ints
 from phasewise.solvers.proofs import Duals
+from phasewise.solvers.rows import Keys
 
 RowDuals = Mapping[int, Any]
 """CVXPY's duals by the id of their constraint."""
@@ -41,6 +42,8 @@ class CvxProgram:
         (R, W).
     to_duals
         Makes duals of the problem of the solution's; raises KeyError where one is missing.
+    members
+        (R, 2) the teams that the rows of the allocation are, where the program has chosen them; else None.
     """
 
     program: cp.Problem
@@ -48,6 +51,7 @@ class CvxProgram:
     pairs: npt.NDArray[np.intp]
     shape: tuple[int, int]
     to_duals: Callable[[RowDuals], Duals]
+    members: Keys | None = None
 
     def x_from(self, value: npt.ArrayLike) -> Floats:
         """Return the (R, W) allocation of the variable's value."""

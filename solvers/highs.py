@@ -196,7 +196,7 @@ class HighsOutcome:
         iterations = self.iterations + wasted
         x = None if self.columns is None else lp.decode(self.columns)
         duals = None if self.row_duals is None else lp.duals(self.row_duals)
-        return Answer(self.status, x, duals, iterations, rebuild, self.note)
+        return Answer(self.status, x, duals, iterations, rebuild, self.note, members=lp.members)
 
 
 def _statuses() -> Mapping[object, Status]:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from phasewise.solvers.problems import Floats, Ints
 from phasewise.solvers.proofs import Duals
+from phasewise.solvers.rows import Keys
 
 Int32s = npt.NDArray[np.int32]
 
@@ -56,6 +57,8 @@ class LinearProgram:
         rows, at least 0 for ``<=`` rows.
     scale
         What quantities of the problem were divided by.
+    members
+        (R, 2) the teams that the rows of the allocation are, where the program has chosen them; else None.
     """
 
     cost: Floats
@@ -73,6 +76,7 @@ class LinearProgram:
     pairs: Mapping[str, Ints | None]
     to_duals: Callable[[Mapping[str, Floats]], Duals]
     scale: float = field(default=1.0)
+    members: Keys | None = None
 
     def decode(self, values: Floats) -> Floats:
         """Return the (R, W) allocation that the (n,) ``values`` of the columns are."""

@@ -86,6 +86,8 @@ class AllocationProblem(ABC):
         whoever makes them registers them.
     sense
         Whether more or less of the objective is better.
+    steps
+        The family of the problems that it takes where it is solved by a sequence of others; None where any will do.
     scale_factor
         (R,) s_i > 0, GPUs, may be fractional.
     capacity
@@ -101,6 +103,7 @@ class AllocationProblem(ABC):
     families: ClassVar[tuple[str, ...]]
     forms: ClassVar[str] = ""
     sense: ClassVar[Sense] = Sense.MAXIMISE
+    steps: ClassVar[str | None] = None
 
     scale_factor: Floats
     capacity: Floats
@@ -158,6 +161,14 @@ class AllocationProblem(ABC):
     def gap(self, bound: float, x: Floats) -> float:
         """Return the relative distance of the objective at ``x`` (R, W) from ``bound``."""
         return relative_gap(bound, self.objective(x))
+
+    def over(self, members: Keys) -> AllocationProblem:
+        """Return the problem whose rows are the teams ``members`` (R, 2), chosen by an answer.
+
+        Raises `ProblemError` where they are no teams that may be, and in a family whose rows are not to be chosen.
+        """
+        del members
+        raise ProblemError(f"problem family {self.family!r} has its rows; an answer cannot choose any")
 
     def better(self, objective: float, other: float) -> bool:
         """Return whether ``objective`` is better than ``other``."""

@@ -35,6 +35,8 @@ class Duals:
         (K, W) a GPU of each type, a row a stage, in a family that is solved in stages.
     potential
         (R,) a row's place in a matching.
+    stage_gain, stage_time
+        (K, C) the weight of each job's gain, and all of its time, a row a stage, by classes of equal jobs.
     """
 
     capacity: Floats | None = None
@@ -43,6 +45,8 @@ class Duals:
     slo: Floats | None = None
     stages: Floats | None = None
     potential: Floats | None = None
+    stage_gain: Floats | None = None
+    stage_time: Floats | None = None
 
     def vector(self, name: str, size: int) -> Floats | None:
         """Return the duals ``name``, none below 0, or None where they are missing or are not ``size`` floats.

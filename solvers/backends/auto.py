@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from phasewise.profiling.jit.kernel import Wanted
 
 TABLE: Final = Path(__file__).with_name("auto_table.toml")
-FALLBACK: Final = ("structured", "highs-warm", "highs-direct", "water-filling", "cvxpy-fresh:CLARABEL")
+FALLBACK: Final = ("structured", "by-kinds", "highs-warm", "highs-direct", "water-filling", "cvxpy-fresh:CLARABEL")
 """The order where the table has no entry for a family."""
 
 ADVANTAGE: Final = 0.8  # of the present backend's time; less of a difference is not worth a cold start
@@ -122,7 +122,9 @@ class Auto:
     name: ClassVar[str] = "auto"
     aliases: ClassVar[tuple[str, ...]] = ()
     requires: ClassVar[Mapping[str, str]] = {"highspy": "highspy"}
-    limits: ClassVar[str] = "picks an exact backend by size and structure and says which; takes no options"
+    limits: ClassVar[str] = (
+        "chooses an exact backend by problem size and structure, and reports its choice; takes no options"
+    )
     tolerance: ClassVar[float] = 1e-9
     pairs: ClassVar[bool] = True
 

@@ -17,7 +17,7 @@ from phasewise.solvers.api import Answer, RebuildReason, State, Status
 from phasewise.solvers.buckets import LEAST, Bucket, ProgramCache, choose
 from phasewise.solvers.cvx_native import NATIVE_SOLVERS, NativeSolver, Start, iterations_of, status_of, verdict_of
 from phasewise.solvers.errors import OptionError, UnsupportedProblemError
-from phasewise.solvers.forms.tables import SEQUENCE, SLOTS
+from phasewise.solvers.forms.tables import SLOTS, sequenced
 from phasewise.solvers.problems import AllocationProblem, Ints, refuse_pairs
 from phasewise.solvers.rows import Keys, known_again
 from phasewise.solvers.sequences import Sequences
@@ -47,7 +47,7 @@ class CvxpyDpp:
     @property
     def families(self) -> frozenset[str]:
         """Every family with a form in parameters, or that is solved in a sequence of others."""
-        return SLOTS.families | SEQUENCE.families
+        return SLOTS.families | sequenced(SLOTS.families)
 
     @property
     def name(self) -> str:
@@ -62,7 +62,7 @@ class CvxpyDpp:
     @property
     def limits(self) -> str:
         """What to know before choosing it."""
-        return f"compiles once a size; up to {MAX_ENTRIES:,} entries (slots x types); {self.native.character}"
+        return f"compiles once per problem size; up to {MAX_ENTRIES:,} entries (slots x types); {self.native.character}"
 
     @property
     def tolerance(self) -> float:

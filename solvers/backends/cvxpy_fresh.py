@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from phasewise.profiling.phases import Phase, PhaseTimer
 from phasewise.solvers.api import Answer, RebuildReason, State, Status
 from phasewise.solvers.cvx_native import NATIVE_SOLVERS, NativeSolver, iterations_of, status_of, verdict_of
-from phasewise.solvers.forms.tables import CVX, SEQUENCE
-from phasewise.solvers.problems import AllocationProblem, refuse_pairs
+from phasewise.solvers.forms.tables import CVX, sequenced
+from phasewise.solvers.problems import AllocationProblem
 from phasewise.solvers.proofs import Duals
 from phasewise.solvers.sequences import Sequences
 
@@ -29,11 +29,12 @@ class CvxpyFresh:
     """
 
     native: NativeSolver
+    pairs: ClassVar[bool] = True
 
     @property
     def families(self) -> frozenset[str]:
         """Every family with a CVXPY form, or that is solved in a sequence of others."""
-        return CVX.families | SEQUENCE.families
+        return CVX.families | sequenced(CVX.families)
 
     @property
     def name(self) -> str:
@@ -53,7 +54,7 @@ class CvxpyFresh:
     @property
     def limits(self) -> str:
         """What to know before choosing it."""
-        return f"builds anew each solve; {self.native.character}"
+        return f"builds a new model for every solve; {self.native.character}"
 
     @property
     def tolerance(self) -> float:
@@ -85,7 +86,6 @@ class CvxpyFreshSession:
 
     def solve(self, problem: AllocationProblem, state: State = None) -> tuple[Answer, State]:
         """Return the native solver's answer with its duals, or one that says that CVXPY gave up; and no state."""
-        refuse_pairs(problem)
         if self._sequences.takes(problem) and (CVX.get(type(problem)) is None or not self._native.cones):
             return self._sequences.answer(problem, state, self.solve)
         del state
@@ -114,7 +114,8 @@ def _answer(cvx: CvxProgram, solution: Any, raw: Any, solver: str) -> Answer:
     if entries is None:
         return Answer(status, None, iterations=iterations, rebuild=RebuildReason.FRESH, note=note)
     duals = _duals(cvx, solution.dual_vars)
-    return Answer(status, cvx.x_from(entries), duals, iterations, RebuildReason.FRESH, note)
+    x = cvx.x_from(entries)
+    return Answer(status, x, duals, iterations, RebuildReason.FRESH, note, members=cvx.members)
 
 
 def _duals(cvx: CvxProgram, duals: Mapping[int, Any] | None) -> Duals | None:

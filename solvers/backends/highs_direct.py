@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 
 from phasewise.profiling.phases import Phase, PhaseTimer
 from phasewise.solvers.api import Answer, RebuildReason, State
-from phasewise.solvers.forms.tables import LP, SEQUENCE, STAGES, START, Stages, to_lp
+from phasewise.solvers.forms.tables import LP, STAGES, START, Stages, sequenced, to_lp
 from phasewise.solvers.highs import HighsModel
 from phasewise.solvers.problems import AllocationProblem
 from phasewise.solvers.sequences import Sequences
@@ -28,7 +28,7 @@ class HighsDirect:
     @property
     def families(self) -> frozenset[str]:
         """Every family with a linear form, or that is solved in stages, or in a sequence, of linear programs."""
-        return LP.families | STAGES.families | SEQUENCE.families
+        return LP.families | STAGES.families | sequenced(LP.families)
 
     def open(self, options: Mapping[str, object], timer: PhaseTimer) -> HighsDirectSession:
         """Return a session; raise `OptionError` where HiGHS rejects an option or its value."""

@@ -30,7 +30,7 @@ from phasewise.solvers.basis import (
 from phasewise.solvers.crash import starting_point
 from phasewise.solvers.errors import OptionError
 from phasewise.solvers.families.max_min import MAX_MIN, MAX_MIN_SWITCHING, MaxMinProblem
-from phasewise.solvers.forms.tables import CARRY, SEQUENCE, Carry, to_lp
+from phasewise.solvers.forms.tables import CARRY, Carry, sequenced, to_lp
 from phasewise.solvers.highs import HighsModel, HighsOutcome
 from phasewise.solvers.lp import LinearProgram, reduced_gains, restrict
 from phasewise.solvers.problems import AllocationProblem, Bools, Floats, Ints, narrowed, refuse_pairs
@@ -56,13 +56,14 @@ class HighsWarm:
     name: ClassVar[str] = "highs-warm"
     aliases: ClassVar[tuple[str, ...]] = ()
     requires: ClassVar[Mapping[str, str]] = {"highspy": "highspy"}
-    limits: ClassVar[str] = "quick where most jobs are those of the last solve; otherwise as highs-direct"
+    limits: ClassVar[str] = "fast if most jobs are unchanged since the last solve; otherwise like highs-direct"
     tolerance: ClassVar[float] = 1e-9
 
     @property
     def families(self) -> frozenset[str]:
         """Max-min, every family that is solved in a sequence of such problems, and those that carry their basis."""
-        return SEQUENCE.families | CARRY.families | {MAX_MIN, MAX_MIN_SWITCHING}
+        own = CARRY.families | {MAX_MIN, MAX_MIN_SWITCHING}
+        return own | sequenced(own)
 
     def open(self, options: Mapping[str, object], timer: PhaseTimer) -> HighsWarmSession:
         """Return a session; raise `OptionError` where HiGHS rejects an option, or one asks for no basis."""

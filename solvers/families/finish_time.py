@@ -11,7 +11,7 @@ import numpy as np
 
 from phasewise.profiling.jit.layouts import laid_out
 from phasewise.solvers.errors import ProblemError
-from phasewise.solvers.families.max_min import MaxMinProblem
+from phasewise.solvers.families.max_min import MAX_MIN, MaxMinProblem
 from phasewise.solvers.problems import (
     AllocationProblem,
     Bools,
@@ -92,6 +92,7 @@ class FinishTimeProblem(AllocationProblem):
     families: ClassVar[tuple[str, ...]] = (FINISH_TIME,)
     forms: ClassVar[str] = "phasewise.solvers.forms.finish_time"
     sense: ClassVar[Sense] = Sense.MINIMISE
+    steps: ClassVar[str | None] = MAX_MIN
 
     throughput: Floats
     scale_factor: Floats

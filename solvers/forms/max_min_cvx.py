@@ -11,6 +11,7 @@ from scipy import sparse
 from phasewise.solvers.cvx import CvxProgram, RowDuals, movement_cost, vector
 from phasewise.solvers.families.max_min import MaxMinProblem
 from phasewise.solvers.forms.tables import CVX
+from phasewise.solvers.problems import Ints
 from phasewise.solvers.proofs import Duals
 
 WELL_SCALED: Final = (1e-2, 1e2)
@@ -21,7 +22,9 @@ WELL_SCALED: Final = (1e-2, 1e2)
 def to_cvx(problem: MaxMinProblem) -> CvxProgram:
     """Return the problem as the original states it where that suits the solver, otherwise scaled and masked."""
     scale = problem.gain_scale
-    plain = problem.allowed_mask.all() and not problem.linear_weight and problem.switching is None
+    plain = (
+        problem.teams is None and problem.allowed_mask.all() and not problem.linear_weight and problem.switching is None
+    )
     if plain and scale == np.clip(scale, *WELL_SCALED):
         return _as_the_original(problem)
     return _scaled(problem, scale)
@@ -54,14 +57,12 @@ def _as_the_original(problem: MaxMinProblem) -> CvxProgram:
 
 def _scaled(problem: MaxMinProblem, scale: float) -> CvxProgram:
     """Return any max-min problem with gains near 1, the whole objective times J, and impossible pairs left out."""
-    jobs, types = shape = (problem.rows, problem.types)
+    jobs, shape = problem.jobs, (problem.rows, problem.types)
     pairs = np.flatnonzero(problem.allowed_mask)
     entries = np.arange(pairs.size)
-    job, kind = np.divmod(pairs, types)
-    gains = problem.gain.ravel()[pairs] / scale
-    gain = sparse.csr_array((gains, (job, entries)), shape=(jobs, pairs.size))
-    time = sparse.csr_array((np.ones(pairs.size), (job, entries)), shape=(jobs, pairs.size))
-    gpus = sparse.csr_array((problem.scale_factor[job], (kind, entries)), shape=(types, pairs.size))
+    row, kind = np.divmod(pairs, problem.types)
+    gain, time = _by_job(problem, pairs, scale)
+    gpus = sparse.csr_array((problem.scale_factor[row], (kind, entries)), shape=(problem.types, pairs.size))
 
     x = cp.Variable(pairs.size, nonneg=True)
     least = cp.Variable()
@@ -69,14 +70,33 @@ def _scaled(problem: MaxMinProblem, scale: float) -> CvxProgram:
     capacity_rows = gpus @ x <= problem.capacity
     objective = jobs * least  # as in `phasewise.solvers.forms.max_min_lp`
     if problem.linear_weight:
-        objective = objective + (problem.linear_weight * gains) @ x
-    rows = [gain_rows, time @ x <= 1, capacity_rows]
+        objective = objective + (problem.linear_weight * gain.sum(axis=0)) @ x
+    time_rows = time @ x <= 1
+    rows = [gain_rows, time_rows, capacity_rows]
     if switching := problem.switching:
         lost, moved_rows = movement_cost(x, switching, pairs, jobs / scale)
         objective, rows = objective - lost, rows + moved_rows
     program = cp.Problem(cp.Maximize(objective), rows)
 
     def to_duals(duals: RowDuals) -> Duals:
-        return Duals(vector(duals, capacity_rows.id) * (scale / jobs), vector(duals, gain_rows.id) / jobs)
+        unit = scale / jobs
+        time_prices = vector(duals, time_rows.id) * unit
+        return Duals(vector(duals, capacity_rows.id) * unit, vector(duals, gain_rows.id) / jobs, time_prices)
 
     return CvxProgram(program, x.id, pairs, shape, to_duals)
+
+
+def _by_job(problem: MaxMinProblem, pairs: Ints, scale: float) -> tuple[sparse.csr_array, sparse.csr_array]:
+    """Return (J, k) each job's gain, over ``scale``, and its time in a unit of each of the k ``pairs``."""
+    row, kind = np.divmod(pairs, problem.types)
+    job, entry, gains = row, np.arange(pairs.size), problem.gain[row, kind]
+    if problem.teams is not None and problem.partner_gain is not None:
+        second = np.full(problem.rows, -1)
+        second[problem.teams.pairs] = problem.teams.second
+        shared = np.flatnonzero(second[row] >= 0)
+        job = np.concatenate((problem.teams.first[row], second[row[shared]]))
+        entry = np.concatenate((entry, shared))
+        gains = np.concatenate((gains, problem.partner_gain[row[shared], kind[shared]]))
+    shape = (problem.jobs, pairs.size)
+    gain = sparse.csr_array((gains / scale, (job, entry)), shape=shape)
+    return gain, sparse.csr_array((np.ones(entry.size), (job, entry)), shape=shape)

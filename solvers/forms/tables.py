@@ -140,6 +140,12 @@ STRUCTURED: Final[Forms[Callable[[Any], Statement]]] = Forms("structured", "form
 """A problem as the structured solvers take it; its module imports numba."""
 
 
+def sequenced(families: frozenset[str]) -> frozenset[str]:
+    """Return the families that are solved by a sequence of problems of ``families``."""
+    known = registry.families()
+    return frozenset(name for name in SEQUENCE.families if known[name].steps is None or known[name].steps in families)
+
+
 def to_lp(problem: AllocationProblem) -> LinearProgram:
     """Return ``problem`` as LP arrays; raise `UnsupportedProblemError` for a family without a linear form."""
     return LP.of(problem)(problem)

@@ -1,0 +1,100 @@
+"""The problems of the policies that pack: who may share with whom, and what an answer's teams are in a view's terms."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from phasewise.sched.api import Allocation, ClusterView, Floats, Ints
+from phasewise.sched.policy_options import MaxMinOptions, PolicyOptions
+from phasewise.sched.statements import CANONICAL_WEIGHT, possible_pairs, proportional_throughput
+from phasewise.solvers.api import Solution
+from phasewise.solvers.families.packed import PackedMaxMinProblem
+from phasewise.solvers.families.packed_lexicographic import PackedLexicographicProblem
+from phasewise.solvers.problems import Bools
+
+_NOBODY: Final = -1
+
+
+def pair_rates(view: ClusterView) -> tuple[Ints, Floats]:
+    """Return (J,) the kind of each job and (K, K, W) steps/s of a job of the first kind beside one of the second.
+
+    Without a table nobody shares: then jobs of equally many GPUs are of a kind.
+    """
+    if view.pairs is not None:
+        return view.pairs.kind, view.pairs.rate[..., 0]
+    widths, kind = np.unique(view.scale_factor, return_inverse=True)
+    return kind.astype(np.int64), np.zeros((widths.size, widths.size, view.capacity.size))
+
+
+def packed_max_min_problem(view: ClusterView, options: MaxMinOptions) -> tuple[PackedMaxMinProblem, Bools]:
+    """Return max-min fairness of jobs that may share, and which jobs have a row, (J,) bool.
+
+    A job's gain is s_i/(w_i norm_i) times its throughput over all its time, alone and beside others, with norm_i its
+    throughput alone under an equal share: as `phasewise.sched.statements.max_min_problem`, and with what it does beside
+    others. A job that can run on no type has no row. Moving costs nothing here.
+
+    Notes
+    -----
+    Source: OSDI'20 s4.3, space sharing.
+    """
+    allowed, rows = possible_pairs(view, options)
+    kind, rate = pair_rates(view)
+    factor = fair_factor(view, rows)
+    problem = PackedMaxMinProblem(
+        gain=factor[:, None] * view.throughput[rows],
+        kind=kind[rows],
+        factor=factor,
+        rate=rate,
+        scale_factor=view.scale_factor[rows],
+        capacity=view.capacity,
+        allowed=allowed,
+        linear_weight=CANONICAL_WEIGHT if options.canonical else 0.0,
+        keys=view.job_id[rows],
+    )
+    return problem, rows
+
+
+def packed_water_filling_problem(view: ClusterView, options: PolicyOptions) -> tuple[PackedLexicographicProblem, Bools]:
+    """Return the lexicographic problem over the gains of `packed_max_min_problem`, and which jobs have a row."""
+    allowed, rows = possible_pairs(view, options)
+    kind, rate = pair_rates(view)
+    factor = fair_factor(view, rows)
+    problem = PackedLexicographicProblem(
+        gain=factor[:, None] * view.throughput[rows],
+        kind=kind[rows],
+        factor=factor,
+        rate=rate,
+        scale_factor=view.scale_factor[rows],
+        capacity=view.capacity,
+        allowed=allowed,
+        keys=view.job_id[rows],
+    )
+    return problem, rows
+
+
+def fair_factor(view: ClusterView, rows: Bools) -> Floats:
+    """Return s_i / (w_i norm_i) of the jobs in ``rows``: what a step per second is worth to each."""
+    norm = proportional_throughput(view.throughput[rows], view.capacity)
+    factor: Floats = view.scale_factor[rows] / (view.priority_weight[rows] * norm)
+    return factor
+
+
+def in_teams(view: ClusterView, rows: Bools, solution: Solution, memory: object = None) -> Allocation:
+    """Return the allocation that a solution over the jobs in ``rows`` is, with a row for each job that has none."""
+    places = np.flatnonzero(rows)
+    alone = np.full(places.size, _NOBODY)
+    members = np.column_stack((np.arange(places.size), alone)) if solution.members is None else solution.members
+    named = np.where(members == _NOBODY, _NOBODY, view.job_id[places[members]])
+    others = view.job_id[~rows]
+    return Allocation(
+        x=np.concatenate((solution.x, np.zeros((others.size, view.capacity.size)))),
+        memory=memory,
+        members=np.concatenate((named, np.column_stack((others, np.full(others.size, _NOBODY))))),
+    )
+
+
+def nobody_runs(view: ClusterView, memory: object = None) -> Allocation:
+    """Return the allocation in which nobody has any time."""
+    return Allocation(np.zeros(view.throughput.shape), memory)
