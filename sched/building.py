@@ -140,6 +140,11 @@ def _co_rates(scenario: Scenario, policy: Policy, workload: Workload) -> CoRates
     """Return how fast jobs are in pairs, where the policy packs."""
     if not (isinstance(policy, Packs) and policy.packs):
         return None
+    if scenario.timing.mechanism == "ideal":
+        raise ScenarioError(
+            f"policy {policy.name} packs, and timing.mechanism 'ideal' knows no teams; "
+            "allowed: 'rounds', or a policy that does not pack"
+        )
     return CoThroughputTable.chosen(scenario.workload.co_throughputs).of_jobs(workload.throughputs)
 
 
