@@ -11,7 +11,8 @@ import shutil
 import tempfile
 import warnings
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,7 +111,9 @@ def run(
     out
         The run directory; None for a temporary one that lives as long as the `Run`.
     overrides
-        Values by dotted key, ``{"policy.name": "fifo", "workload.jobs": 50}``; they win over the scenario.
+        Values by dotted key, ``{"policy.name": "fifo", "workload.jobs": 50}``; they win over the scenario. In the place
+        of a name of policy, placement or solver may stand a class of yours, or an object of it (a solver also as a list
+        of such, a chain); it is known to this call alone.
     overwrite
         Whether a run that is in ``out`` already may be replaced.
     resume
@@ -119,7 +122,8 @@ def run(
     Raises
     ------
     phasewise.sched.errors.SchedulingError, phasewise.solvers.errors.SolverError
-        Where the input is wrong, or the run failed; `RunFailedError` says what was saved.
+        Where the input is wrong, an object of yours lacks something, or the run failed; `RunFailedError` says what was
+        saved.
     phasewise.profiling.errors.OutputError
         Where the folder is taken, or cannot be written.
 
@@ -128,23 +132,48 @@ def run(
     RuntimeWarning
         Of what changes the meaning of the figures, as jobs that were refused.
     """
-    from phasewise.bench.cli.directories import claimed
     from phasewise.reports.losses import losses
+
+    with _named(overrides or {}) as names:
+        found = _simulated(_resolved(scenario, names), out, overwrite=overwrite, resume=resume)
+    for loss in losses(found.summary):
+        _warn(loss.sentence)
+    return found
+
+
+def _simulated(resolved: Scenario, out: Path | str | None, *, overwrite: bool, resume: bool) -> Run:
+    """Return the run of a resolved scenario."""
+    from phasewise.bench.cli.directories import claimed
     from phasewise.sched.simulate import Callbacks, simulate
 
-    resolved = _resolved(scenario, overrides)
     place = Path(tempfile.mkdtemp(prefix="phasewise-") if out is None else out)
     try:
         with claimed(place, resolved.name, overwrite=overwrite, resume=resume) as path:
             simulate(resolved, path, callbacks=Callbacks(warn=_warn), resume=resume)
-        found = Run(load_run(place), is_kept=out is not None)
+        return Run(load_run(place), is_kept=out is not None)
     except BaseException:
         if out is None:  # nobody can reach it
             shutil.rmtree(place, ignore_errors=True)
         raise
-    for loss in losses(found.summary):
-        _warn(loss.sentence)
-    return found
+
+
+@contextmanager
+def _named(overrides: Mapping[str, object]) -> Iterator[dict[str, object]]:
+    """Yield overrides with a name in the place of each class and object, by which it can be found within."""
+    from phasewise.sched import registry
+    from phasewise.solvers.registry import given
+
+    names = dict(overrides)
+    registers: dict[str, Callable[[Any], AbstractContextManager[str]]] = {
+        "policy.name": registry.given_policy,
+        "placement.name": registry.given_placement,
+        "solver.name": given,
+    }
+    with ExitStack() as stack:
+        for key in registers.keys() & names.keys():
+            if not isinstance(names[key], str):
+                names[key] = stack.enter_context(registers[key](names[key]))
+        yield names
 
 
 def load(path: Path | str) -> Run:

@@ -78,9 +78,18 @@ def quotes(page: str) -> Iterator[Quote]:
 
 @dataclass(frozen=True, slots=True)
 class Workbench:
-    """A folder in which commands of the documentation run, each of them once."""
+    """A folder in which commands of the documentation run, each of them once.
+
+    Attributes
+    ----------
+    folder
+        Where they run.
+    own
+        Returns what a command of our own prints, given its words; None means a process of its own for each.
+    """
 
     folder: Path
+    own: Callable[[Sequence[str]], str] | None = None
     printed: dict[str, str] = field(default_factory=dict)
 
     def output(self, quote: Quote) -> str:
@@ -107,7 +116,7 @@ class Workbench:
         if text not in self.printed:
             for needed in sorted(set(_READ.findall(text)) - {made}):
                 self._make(needed, above)
-            self.printed[text] = self._run([sys.executable, "-P", "-c", text] if snippet else _arguments(command))
+            self.printed[text] = self._run(["-c", text]) if snippet else self._own(_words(command))
         return self.printed[text]
 
     def _make(self, needed: str, above: str) -> None:
@@ -120,7 +129,11 @@ class Workbench:
                 return
         raise QuoteError(f"{needed} is read, and no command above on the page makes it")
 
-    def _run(self, command: Sequence[str]) -> str:
+    def _own(self, words: Sequence[str]) -> str:
+        return self.own(words) if self.own is not None else self._run(["-c", MAIN, *words])
+
+    def _run(self, arguments: Sequence[str]) -> str:
+        command = [sys.executable, "-P", *arguments]
         environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
         done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False, env=environment)
         if done.returncode:
@@ -136,11 +149,9 @@ def _made_by(command: str) -> str:
     return words[words.index("--out") + 1] if "--out" in words else ""
 
 
-def _arguments(command: str) -> list[str]:
+def _words(command: str) -> list[str]:
     program, *words = shlex.split(command, comments=True)
-    if program == "make":
-        words = list(PROFILE)
-    return [sys.executable, "-P", "-c", MAIN, *words]
+    return list(PROFILE) if program == "make" else words
 
 
 def same_everywhere(output: str) -> str:

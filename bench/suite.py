@@ -17,6 +17,7 @@ from pytest_benchmark.stats import Metadata, Stats
 
 from phasewise.bench.subjects.api import Case, SubjectKind
 from phasewise.bench.subjects.catalogue import catalogue, left_out
+from phasewise.bench.yardstick import yardstick_s
 
 CASES: Final = catalogue()
 REPEATS: Final = {SubjectKind.ENGINE: 5, SubjectKind.SOLVERS: 5, SubjectKind.PLACEMENT: 7, SubjectKind.PHASES: 9}
@@ -65,6 +66,7 @@ def pytest_benchmark_compare_machine_info(compared_benchmark: dict[str, Any]) ->
 def pytest_benchmark_update_json(config: pytest.Config, benchmarks: Any, output_json: dict[str, Any]) -> None:
     """Put into the results what made them; given to pytest as a plug-in."""
     output_json["environment"] = dict(_environment())
+    output_json["yardstick_s"] = yardstick_s()  # by which a history compares results of different days
     output_json["left_out"] = left_out()
 
 

@@ -26,6 +26,10 @@ class SamplingError(ProfilingError):
     """A profiler cannot look into what it was asked to: there is no such function, or it has no Python lines."""
 
 
+class OwnFileError(ProfilingError):
+    """A Python file that was named as ``FILE.py:CLASS`` is not there, cannot be loaded, or has no such class."""
+
+
 def cannot_write(path: str | PathLike[str], error: OSError) -> OutputError:
     """Return the error for a file that cannot be written: its path and the system's reason."""
     return OutputError(f"cannot write {path}: {_reason(error)}")

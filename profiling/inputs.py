@@ -73,7 +73,7 @@ def read_input(path: Path, most: int = MOST_BYTES) -> bytes:
     Raises
     ------
     OSError
-        Where it cannot be read, holds more than ``most``, or is no whole gzip file; ``strerror`` says which.
+        Where it cannot be read, holds more than ``most``, or is not a complete gzip file; ``strerror`` says which.
     """
     try:
         status = path.stat()
@@ -91,7 +91,7 @@ def read_input(path: Path, most: int = MOST_BYTES) -> bytes:
     if content.startswith(GZIP_MAGIC):
         content = _unpacked(content, most)
     elif path.suffix == ".gz":
-        raise OSError(errno.EIO, "it is no whole gzip file, as its name says it is")
+        raise OSError(errno.EIO, "it is not a complete gzip file, as its name says it is")
     return content.removeprefix(BYTE_ORDER_MARK)
 
 
@@ -106,14 +106,14 @@ def _unpacked(content: bytes, most: int) -> bytes:
                 piece = member.decompress(content, _BLOCK)
                 content = member.unconsumed_tail
                 if not piece and not content and not member.eof:
-                    raise OSError(errno.EIO, "it is no whole gzip file: its end is missing")
+                    raise OSError(errno.EIO, "it is not a complete gzip file: its end is missing")
                 pieces.append(piece)
                 size += len(piece)
                 if size > most:
                     raise _too_large(most)
             content = member.unused_data.lstrip(b"\0")  # tapes of old pad with zeros
     except zlib.error as error:
-        raise OSError(errno.EIO, f"it is no whole gzip file: {error}") from error
+        raise OSError(errno.EIO, f"it is not a complete gzip file: {error}") from error
     return b"".join(pieces)
 
 

@@ -8,8 +8,9 @@ outside all phases. (So ``lp_build`` and ``lp_solve`` stand after ``policy``, al
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ import msgspec
 
 from phasewise.profiling.artefacts.sinks import beside
 from phasewise.profiling.errors import RecordError, cannot_write
-from phasewise.profiling.phases import NANOSECONDS, PHASES
+from phasewise.profiling.phases import NANOSECONDS, PHASES, Phase
 
 COMPRESSION = 4  # a trace is repetitive: higher levels take twice the time for a few per cent
 FLUSH_ROUNDS = 256  # gathered before they are compressed: a quarter of a MiB of text
@@ -38,6 +39,9 @@ class RoundRecord(NamedTuple):
         Exclusive wall seconds of each phase, in the order given to the writer.
     counters
         Figures drawn as curves below the phases, such as ``{"active": 43}``.
+    solved
+        Whether an allocation was solved for in this round. Arrows then lead from the solve to the placing of every
+        round that goes by it, up to the next solve.
     """
 
     round: int
@@ -45,6 +49,7 @@ class RoundRecord(NamedTuple):
     total_s: float
     phases_s: Sequence[float]
     counters: Mapping[str, float] = {}
+    solved: bool = False
 
 
 class TraceSink:
@@ -69,6 +74,8 @@ class TraceSink:
         self.path = Path(path)
         self._temporary = beside(self.path)
         self._end_ns = 0  # of the last round
+        self._solves = 0  # so far: an arrow's name
+        self._solve, self._use = (_place(phases, each) for each in (Phase.LP_SOLVE, Phase.WORKER_ASSIGNMENT))
         # Names are encoded once: a round then is a matter of filling in numbers.
         self._heads = [f',\n{{"name":{_json(name)},"cat":"phase","ph":"X","pid":1,"tid":1,' for name in phases]
         self._pieces = [
@@ -84,14 +91,14 @@ class TraceSink:
         self._gzip = gzip.GzipFile("", "wb", COMPRESSION, self._file, mtime=0)
 
     def write(self, record: RoundRecord) -> None:
-        """Add one round: an event for it, one for each phase that took time, one for each counter.
+        """Add one round: an event for it, one for each phase that took time, one for each counter, and arrows.
 
         Raises
         ------
         RecordError
             Where the record has another number of phases than the writer.
         """
-        index, start_s, total_s, phases_s, counters = record
+        index, start_s, total_s, phases_s, counters, solved = record
         if len(phases_s) != len(self._heads):
             raise RecordError(f"{self.path}: round {index} has {len(phases_s)} phases, not {len(self._heads)}")
         # Whole nanoseconds: were an event to end a rounding error after the one around it, viewers would not nest them.
@@ -100,11 +107,11 @@ class TraceSink:
         total = max(round(total_s * NANOSECONDS), sum(durations))
         head = f',\n{{"name":"round {index}","cat":"round","ph":"X","pid":1,"tid":1,'
         piece = [f'{head}"ts":{start / 1000:.3f},"dur":{total / 1000:.3f}}}']
-        now = start
-        for head, duration in zip(self._heads, durations, strict=True):
+        starts = [start, *(start + until for until in accumulate(durations))]
+        for head, begins, duration in zip(self._heads, starts, durations, strict=False):  # one start more: the end
             if duration:
-                piece.append(f'{head}"ts":{now / 1000:.3f},"dur":{duration / 1000:.3f}}}')
-                now += duration
+                piece.append(f'{head}"ts":{begins / 1000:.3f},"dur":{duration / 1000:.3f}}}')
+        piece.extend(self._arrows(starts, durations, solved=solved))
         for name, value in counters.items():
             head = f',\n{{"name":{_json(name)},"ph":"C","pid":1,'
             piece.append(f'{head}"ts":{start / 1000:.3f},"args":{{"value":{_json(value)}}}}}')
@@ -112,6 +119,15 @@ class TraceSink:
         self._pieces.append("".join(piece))
         if len(self._pieces) >= FLUSH_ROUNDS:
             self._flush()
+
+    def _arrows(self, starts: Sequence[int], durations: Sequence[int], *, solved: bool) -> Iterator[str]:
+        """Yield the start of an arrow in the solve, and a step of the one in force in the placing."""
+        head = ',\n{"name":"allocation","cat":"allocation","pid":1,"tid":1,'
+        if solved and self._solve is not None and durations[self._solve]:
+            self._solves += 1
+            yield f'{head}"ph":"s","id":{self._solves},"ts":{starts[self._solve] / 1000:.3f}}}'
+        if self._solves and self._use is not None and durations[self._use]:
+            yield f'{head}"ph":"t","id":{self._solves},"ts":{starts[self._use] / 1000:.3f}}}'
 
     def close(self) -> None:
         """Finish the file and put it in its place; closing twice does no harm."""
@@ -155,6 +171,10 @@ def write_trace(path: Path | str, records: Iterable[RoundRecord], phases: Sequen
         sink.close()
     finally:
         sink.abandon()
+
+
+def _place(phases: Sequence[str], phase: Phase) -> int | None:
+    return phases.index(phase) if phase in phases else None
 
 
 def _json(value: object) -> str:

@@ -113,14 +113,14 @@ class Change:
         if _clear(ratio):
             word = "slower" if ratio.estimate > 1.0 else "faster"
             word = word if self.movers else f"undecided ({word}, but no phase in particular)"
-        told = f"{word}: {ratio.estimate:.3g} times the CPU time a round ({ratio.low:.3g} to {ratio.high:.3g})"
+        told = f"{word}: {ratio.estimate:.3g} times the CPU time per round ({ratio.low:.3g} to {ratio.high:.3g})"
         return f"{told}; {self._by_phase()}"
 
     def _by_phase(self) -> str:
         alike = _clear(self.common)
         if not self.movers:
-            shared = f": all changed alike, ×{self.common.estimate:.3g}, as on a machine that is busier or less so"
-            return f"no phase moved on its own{shared if alike else ''}"
+            shared = f": all changed by the same factor, ×{self.common.estimate:.3g}, perhaps by load of the machine"
+            return f"no single phase moved{shared if alike else ''}"
         named = [f"{phase.name} {phase.difference_ms.estimate:+.3g} ms{_times(phase)}" for phase in self.movers[:3]]
         rest = f" and {len(self.movers) - 3} more" if len(self.movers) > 3 else ""
         shared = f"; all others ×{self.common.estimate:.3g}" if alike else ""

@@ -237,8 +237,8 @@ _METRICS: tuple[tuple[str, Quantity, Callable[[Summary], float | None]], ...] = 
     ("jobs failed", PLAIN, lambda s: s.jobs_failed),
     ("jobs refused", PLAIN, lambda s: s.jobs_refused),
     ("moves", PLAIN, lambda s: s.moves),
-    ("moves a job", PLAIN, lambda s: s.moves_per_job),
-    ("restarts a job", PLAIN, lambda s: s.restarts_per_job),
+    ("moves per job", PLAIN, lambda s: s.moves_per_job),
+    ("restarts per job", PLAIN, lambda s: s.restarts_per_job),
     ("LP solves", PLAIN, lambda s: s.lp_solves),
     ("models reused", SHARE, lambda s: s.kept_models),
     ("lease extensions", SHARE, lambda s: s.lease_extension_rate),
@@ -260,7 +260,7 @@ _NODES: tuple[tuple[str, Quantity, Callable[[Summary], float | None]], ...] = (
 # Of runs in which jobs that count were left unfinished.
 _CENSORED: tuple[tuple[str, Quantity, Callable[[Summary], float | None]], ...] = (
     ("JCT, lower bound", JCT, lambda s: s.avg_jct_lower_bound_s),
-    ("jobs that count", PLAIN, lambda s: s.window_jobs),
+    ("counted jobs", PLAIN, lambda s: s.window_jobs),
 )
 
 # Of runs whose GPUs have prices, and of runs with jobs that were promised a duration.
@@ -337,13 +337,13 @@ def _cautions(
 ) -> tuple[str, ...]:
     cautions = []
     if work := [row.key for row in scenario if _top(row.key) in _WORK]:
-        cautions.append(f"not comparable: the runs simulate other work (differing: {', '.join(work)})")
+        cautions.append(f"not comparable: the runs simulate different work (differing: {', '.join(work)})")
     if environment:
         keys = ", ".join(row.key for row in environment)
-        cautions.append(f"times are not comparable: the runs were made in other environments (differing: {keys})")
+        cautions.append(f"times are not comparable: the runs were made in different environments (differing: {keys})")
     if partial := [run.name for run in runs if _is_partial(run)]:
         cautions.append(
-            f"JCT covers finished jobs only (a lower bound) in runs that did not complete: {', '.join(partial)}"
+            f"JCT covers only finished jobs (a lower bound) in runs that did not complete: {', '.join(partial)}"
         )
     cautions += _piling(runs)
     if periods := different_periods(runs, _names(runs)):
@@ -362,4 +362,4 @@ def _piling(runs: Sequence[Run]) -> list[str]:
     ]
     if not growing:
         return []
-    return [f"JCT measures the length of the run where a part of arrivals piles up (drift): {'; '.join(growing)}"]
+    return [f"JCT measures the length of the run, because arrivals pile up (drift): {'; '.join(growing)}"]

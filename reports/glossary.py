@@ -1,4 +1,4 @@
-"""What the pages say of words that a reader may be new to."""
+"""What the phases of a round do, in words for a new reader; `docs/reference/glossary.md` has the same table."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from typing import Final
 
 PHASES: Final[Mapping[str, str]] = {
-    "arrivals": "jobs come in",
-    "policy": "what each job should get: stating the allocation problem and checking its answer",
-    "lp_build": "from the problem to the model of the solver",
-    "lp_solve": "the solver itself",
-    "priorities": "who is furthest behind what it should get",
-    "worker_assignment": "choosing the jobs of the round and placing them on GPUs",
-    "event_completion": "steps done, times, and jobs that are complete",
-    "telemetry": "writing what happened: lines, tables, checkpoints",
-    "exit_checks": "whether there is another round",
-    "other": "what no phase claims: records, the loop itself",
+    "arrivals": "admits the jobs that have arrived",
+    "policy": "decides each job's share of GPU time: poses the allocation problem and checks the answer",
+    "lp_build": "builds the solver's model of the problem",
+    "lp_solve": "solves the model",
+    "priorities": "ranks jobs by how far they are behind their allocation",
+    "worker_assignment": "selects the jobs of the round and places them on GPUs",
+    "event_completion": "advances jobs by the steps they made and completes those that are done",
+    "telemetry": "writes lines, tables and checkpoints",
+    "exit_checks": "decides whether there is another round",
+    "other": "time outside all phases: records and the loop itself",
 }
-"""What the phases of a round are, for a reader who is new to them."""
+"""What each phase does, by its name."""

@@ -68,7 +68,7 @@ def different_jobs(runs: Sequence[Run], names: Sequence[str]) -> str | None:
         f"{name}: " + ("; ".join(loss.sentence for loss in losses(run.summary)) or "none is missing")
         for name, run in zip(names, runs, strict=True)
     )
-    return f"the means of JCT are over different jobs ({'. '.join(told)})"
+    return f"the JCT means cover different jobs ({'. '.join(told)})"
 
 
 def _lost(run: Run) -> tuple[object, ...]:

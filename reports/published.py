@@ -72,10 +72,12 @@ def render_html(views: Sequence[ScaleView]) -> str:
             styles=[
                 text("vendor", "uPlot.min.css"),
                 text("templates", "report.css"),
+                text("templates", "export.css"),
                 text("templates", "published.css"),
             ],
             scripts=[  # whiskers are drawn on charts, so who draws them listens before there is one
                 text("vendor", "uPlot.iife.min.js"),
+                text("templates", "export.js"),
                 text("templates", "published.js"),
                 text("templates", "report.js"),
             ],

@@ -18,7 +18,7 @@ from phasewise.profiling.artefacts import run_json
 from phasewise.profiling.artefacts.run_columns import JOBS, PLACEMENTS, ROUNDS
 from phasewise.profiling.artefacts.run_json import RENAMED, Status
 from phasewise.profiling.artefacts.schemas import READ, Record
-from phasewise.profiling.artefacts.tables import RecordError, read_table
+from phasewise.profiling.errors import RecordError
 from phasewise.reports.columns import ColumnTable
 from phasewise.reports.errors import RunDirectoryError
 
@@ -118,6 +118,8 @@ class Run:
         return section if isinstance(section, Mapping) else {}
 
     def _table(self, record: Record) -> ColumnTable:
+        from phasewise.profiling.artefacts.tables import read_table  # noqa: PLC0415  a summary needs no Parquet
+
         path = self.path / record.name
         try:
             table = ColumnTable(path, read_table(path), record)

@@ -16,7 +16,7 @@ from phasewise.reports.figure_files.model import COMPLETE, Figure, Floats, Panel
 from phasewise.reports.figure_files.seeds import row_states
 from phasewise.reports.figure_files.sources import MOST_SERIES
 from phasewise.reports.figure_files.studies import RATE, SEED, Study
-from phasewise.reports.figure_files.sweeps import mean_jct_h
+from phasewise.reports.figure_files.sweeps import groups_of, mean_jct_h, places, sweep_of
 from phasewise.reports.figure_files.totals import MOST_BARS, TOTALS
 
 MOST_POINTS: Final = 400  # of a series: more than its pixels show
@@ -59,7 +59,7 @@ def _fitting(study: Study) -> list[str]:
     if study.fills:
         return ["fragmentation"]
     return [
-        *(["jct-vs-rate"] if RATE in study.overrides else []),
+        *(["jct-vs-rate"] if (study.figures_x or RATE) in study.overrides else []),
         *(["makespan"] if groups <= MOST_BARS else []),
         *(_OF_RUNS if groups <= MOST_SERIES else []),
     ]
@@ -80,7 +80,7 @@ def _payload(figure: Figure, study: Study, to_runs: Sequence[str]) -> dict[str, 
     keys = {group.label: dict(group.keys) for group in study.groups()}
     return {
         "name": figure.name,
-        "xKey": RATE if figure.name == "jct-vs-rate" else "",
+        "xKey": sweep_of(study).key if figure.name == "jct-vs-rate" else "",
         "panels": [
             {
                 "key": f"{figure.name}-{index}",
@@ -129,8 +129,8 @@ def _series(series: Series) -> dict[str, Any]:
 def _dots(figure: str, panel: Panel, study: Study, to_runs: Sequence[str]) -> list[dict[str, Any]]:
     """Return every run of the study as a point of the panel: where it lies, what it is, where to read of it."""
     if figure == "jct-vs-rate":
-        groups = study.groups(apart_from=(RATE,))
-        x, y = study.numbers(RATE), mean_jct_h(study)
+        sweep = sweep_of(study)
+        groups, x, y = groups_of(study, sweep), places(study, sweep), mean_jct_h(study)
     elif figure == "makespan":
         groups = study.groups()
         column, each = next((column, each) for key, column, _, each in TOTALS if key == panel.key)

@@ -109,8 +109,8 @@ def render(study: Study) -> str:
         columns=[title for _, title, _ in columns],
         rows=_rows(study, links, columns),
         payload=_script({"figures": [figure.payload for figure in shown if not figure.absent], "states": dict(STATES)}),
-        css="\n".join(_template(name) for name in ("report.css", "study.css")),
-        script="\n".join(_template(name) for name in ("study_axes.js", "study.js")),
+        css="\n".join(_template(name) for name in ("report.css", "export.css", "study.css")),
+        script="\n".join(_template(name) for name in ("export.js", "study_axes.js", "study.js")),
     )
 
 

@@ -155,7 +155,7 @@ def _facts(summary: Summary, lower_bound: bool) -> Table:
         ("drift", drift_text(summary.drift)),
         (
             "Jain, restarts",
-            f"{number(summary.jain, group=_GROUP)}, {number(summary.restarts_per_job, group=_GROUP)} a job",
+            f"{number(summary.jain, group=_GROUP)}, {number(summary.restarts_per_job, group=_GROUP)} per job",
         ),
     ]
     if summary.follows_nodes:
@@ -273,8 +273,8 @@ def _print_comparison(comparison: Comparison, console: Console) -> None:
     groups = _groups(len(comparison.names), console.width)
     for title, rows in (
         ("metric", comparison.metrics),
-        ("phase, CPU time a round", comparison.cpu_ms),
-        ("phase, wall time a round", comparison.wall_ms),
+        ("phase, CPU time per round", comparison.cpu_ms),
+        ("phase, wall time per round", comparison.wall_ms),
         ("phase, share of CPU time", comparison.shares),
         ("solver", comparison.solver),
     ):
@@ -310,8 +310,8 @@ def _print_change(change: Change, comparison: Comparison, console: Console) -> N
     console.print(table)
     say(console, f"[bold]{letter}[/]  {escape(change.verdict)}")
     how = "pairs of stretches of rounds" if change.paired else "stretches of rounds, the runs apart"
-    say(console, f"[dim]Bootstrap over {change.stretches} {how}. What differs from run to run is not in it: repeat")
-    say(console, "[dim]both runs, in turn, before you believe a small change.")
+    say(console, f"[dim]Bootstrap over {change.stretches} {how}. It does not cover variation between runs: repeat")
+    say(console, "[dim]both runs, in turn, before you rely on a small difference.")
     console.print()
 
 

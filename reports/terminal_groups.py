@@ -30,7 +30,7 @@ def _print(found: Grouped, console: Console) -> None:
         _print_point(list(groups), console)
     say(
         console,
-        "[dim]Means over seeds, 95 % intervals (Student); differences are taken seed by seed, against the first.[/]",
+        "[dim]Means over seeds, 95 % intervals (Student); differences are paired by seed, against the first group.[/]",
     )
 
 

@@ -35,6 +35,8 @@ class Picture(NamedTuple):
     ----------
     line_y
         Where a level is drawn (the capacity), None where there is none.
+    rows
+        The same for a file: a head, then a row a bar.
     """
 
     title: str
@@ -43,6 +45,7 @@ class Picture(NamedTuple):
     top: str
     days: str
     line_y: float | None = None
+    rows: Sequence[Sequence[object]] = ()
 
 
 class Table(NamedTuple):
@@ -71,6 +74,8 @@ def write_page(figures: Mapping[str, Any], path: Path) -> None:
         tables=tables(figures),
         width=WIDTH,
         height=HEIGHT,
+        export_css=(templates / "export.css").read_text(encoding="utf-8"),
+        export_js=(templates / "export.js").read_text(encoding="utf-8"),
     )
     write_atomically(path, text.encode())
 
@@ -80,9 +85,9 @@ def pictures(figures: Mapping[str, Any]) -> list[Picture]:
     found = [over_days("Arrivals", "jobs a day", figures["arrivals"]["by_day"])]
     for name, row in figures["demand"].items():
         title = "Demand" if name == "all" else f"Demand, GPU type {name}"
-        note = "GPUs that are asked for if every job ran at once, mean of a day"
+        note = "GPUs requested if every job ran at once, daily mean"
         if row["capacity_gpus"]:
-            note += f"; the line is what there is, {row['capacity_gpus']:,} GPUs"
+            note += f"; the line is the capacity, {row['capacity_gpus']:,} GPUs"
         found.append(over_days(title, note, row["gpus_by_day"], row["capacity_gpus"]))
     return found
 
@@ -105,7 +110,9 @@ def over_days(title: str, note: str, values: Sequence[float], level: float | Non
         for index, mean in enumerate(means)
     ]
     line_y = None if level is None else HEIGHT * (1.0 - level / top)
-    return Picture(title, note, bars, f"{top:,.4g}", f"{days:,} days", line_y)
+    rows: list[Sequence[object]] = [["first day", "days", note.partition(";")[0]]]
+    rows += [[index * each, min(each, days - index * each), mean] for index, mean in enumerate(means)]
+    return Picture(title, note, bars, f"{top:,.4g}", f"{days:,} days", line_y, rows)
 
 
 def _named(index: int, each: int, mean: float) -> str:

@@ -62,7 +62,7 @@ def _group(words: str, rows: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _demand(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    yield "demand, GPUs that are asked for if every job ran at once, means of days:"
+    yield "demand, GPUs requested if every job ran at once, daily means:"
     width = max(len(name) for name in rows)
     for name, row in rows.items():
         line = f"  {name:<{width}}  mean {row['mean_gpus']:>10,.1f}  peak {row['peak_gpus']:>10,.1f}"

@@ -21,7 +21,7 @@ def doubts(status: Status | None, summary: Summary) -> list[str]:
     if summary.drift is not None and (status == "overloaded" or piles_up(summary.drift)):
         told.append(_piling(status, summary.drift))
     elif status == "overloaded":
-        told.append("more comes in than gets done: JCT measures the length of the run")
+        told.append("more work arrives than is completed: JCT measures the length of the run")
     if summary.censored:
         told.append(_unfinished(summary))
     return told
@@ -44,13 +44,14 @@ def _piling(status: Status | None, drift: Drift) -> str:
     part = f"{drift_text(drift)} of arrivals pile up"
     if status == "overloaded":
         return f"{part}: JCT measures the length of the run, not the policy"
-    return f"{part}: active jobs grew all along, and the mean JCT depends on when it is taken"
+    return f"{part}: the number of active jobs kept growing, and the mean JCT depends on when it is taken"
 
 
 def _unfinished(summary: Summary) -> str:
     """Return of how many jobs the mean is, and which bound stands beside it."""
-    of = f"{count(summary.jct_jobs, _SPACE)} of {count(summary.window_jobs, _SPACE)} jobs that count"
+    of = f"{count(summary.jct_jobs, _SPACE)} of {count(summary.window_jobs, _SPACE)} counted jobs"
     bound_s = summary.avg_jct_lower_bound_s
     if bound_s is None:
         return f"the mean JCT is over {of}: none of the others has arrived"
-    return f"the mean JCT is over {of}; with the unfinished ones at their age it is at least {JCT(bound_s, _SPACE)}"
+    least = JCT(bound_s, _SPACE)
+    return f"the mean JCT is over {of}; with the unfinished ones at their current age it is at least {least}"

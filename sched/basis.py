@@ -13,6 +13,7 @@ from typing import Final
 from phasewise.profiling.artefacts.run_json import Basis
 from phasewise.profiling.environment import package_version
 from phasewise.profiling.inputs import read_input
+from phasewise.profiling.own_files import by_content, unpinned
 from phasewise.sched import registry
 from phasewise.sched.cluster.inventories import inventory_names, pod_table_names
 from phasewise.sched.errors import ScenarioError
@@ -80,7 +81,8 @@ def _modules(scenario: Scenario) -> Iterator[tuple[str, str]]:
     yield "policy.name", registry.policy_class(scenario.policy.name).__module__
     yield "placement.name", registry.placement_class(scenario.placement.name).__module__
     for name in scenario.solver.name.split(","):
-        yield f"solver.name, {name.strip()}", type(solvers.get(name.strip())).__module__
+        called = unpinned(by_content(name.strip()))
+        yield f"solver.name, {called}", type(solvers.get(name.strip())).__module__
 
 
 def _source(module: str) -> str | None:

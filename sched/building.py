@@ -14,8 +14,9 @@ from phasewise.profiling.jit.kernel import Wanted, wanted
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.sched import registry
 from phasewise.sched.api import Ints, NodeAccount, Placement, Policy, Ruled, StatesProblems
-from phasewise.sched.cluster.layout import ClusterLayout
-from phasewise.sched.cluster.node_lists import build_layout, node_count
+from phasewise.sched.cluster.corrections import as_seen
+from phasewise.sched.cluster.layout import ClusterLayout, Node
+from phasewise.sched.cluster.node_lists import build_layout, listed_nodes, node_count
 from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.errors import ScenarioError
 from phasewise.sched.limits import effective_stop
@@ -47,6 +48,7 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
     layout = build_layout(scenario.cluster)
     timing = Timing.resolve(scenario.timing)
     workload = build_workload(scenario, layout.worker_types)
+    layout = _as_seen(scenario, workload, layout)
     if scenario.workload.trace:
         require_memory(estimate(scenario, layout.nodes, solves=solves, jobs=workload.held))
     told = _told(scenario, timing, layout)
@@ -58,6 +60,11 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
         scenario.placement.name,
         registry.PlacementOptions(layout, whole_gpus=not (layout.limited or _on_nodes(scenario, workload))),
     )
+    if timing.ideal and not placement.spans_nodes:
+        raise ScenarioError(
+            "timing.mechanism 'ideal' knows no nodes, but jobs of this trace share GPUs or run on some types only; "
+            "allowed: whole GPUs, or timing.mechanism = rounds"
+        )
     return Parts(
         layout=layout,
         timing=timing,
@@ -76,6 +83,20 @@ def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
         kernels=_kernels(policy, solver, placement),
         co_rates=_co_rates(scenario, policy, workload),
     )
+
+
+def _as_seen(scenario: Scenario, workload: Workload, listed: ClusterLayout) -> ClusterLayout:
+    """Return where every GPU is, those included that the log of a trace shows and a node list leaves out."""
+    nodes, told = contradicted(scenario, workload)
+    return ClusterLayout.of(nodes) if told else listed
+
+
+def contradicted(scenario: Scenario, workload: Workload) -> tuple[list[Node], str]:
+    """Return the nodes of a scenario's list, corrected by its trace, and what was corrected; see `as_seen`."""
+    seen = (workload.imported or {}).get("machines")
+    if not seen or not scenario.cluster.nodes:
+        return [], ""
+    return as_seen(listed_nodes(scenario.cluster), seen)
 
 
 def _arrivals_per_s(scenario: Scenario) -> float | None:
@@ -119,6 +140,11 @@ def _co_rates(scenario: Scenario, policy: Policy, workload: Workload) -> CoRates
     """Return how fast jobs are in pairs, where the policy packs."""
     if not (isinstance(policy, Packs) and policy.packs):
         return None
+    if scenario.timing.mechanism == "ideal":
+        raise ScenarioError(
+            f"policy {policy.name} packs, and timing.mechanism 'ideal' knows no teams; "
+            "allowed: 'rounds', or a policy that does not pack"
+        )
     return CoThroughputTable.chosen(scenario.workload.co_throughputs).of_jobs(workload.throughputs)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from phasewise.profiling.defects import belongs, frames, keep_traceback, module_of, told, where_kept
+from phasewise.profiling.own_files import is_named, unpinned
 from phasewise.sched import registry
 from phasewise.sched.errors import DefectError, SchedulingError
 from phasewise.sched.scenario.config import Scenario
@@ -43,9 +44,9 @@ def parts_of(scenario: Scenario) -> Parts:
         ("placement", registry.placement_class, scenario.placement.name),
     ):
         with suppress(SchedulingError):  # there is no such part: then it is not what failed
-            parts.setdefault(find(name).__module__, []).append(f"{kind} {name!r}")
+            parts.setdefault(find(name).__module__, []).append(f"{kind} {unpinned(name)!r}")
     asked = {part.strip() for part in scenario.solver.name.split(",")}
-    for backend in map(solvers.get, solvers.names()):
+    for backend in map(solvers.get, [*solvers.names(), *filter(is_named, sorted(asked))]):
         beside = parts.setdefault(type(backend).__module__, [])
         if not beside or asked & {backend.name, *backend.aliases}:  # of several in a module, those that were asked for
             beside.append(f"solver backend {backend.name!r}")
@@ -54,7 +55,7 @@ def parts_of(scenario: Scenario) -> Parts:
 
 def placement_part(name: str) -> Parts:
     """Return the same where nothing but a placement takes part."""
-    return {registry.placement_class(name).__module__: [f"placement {name!r}"]}
+    return {registry.placement_class(name).__module__: [f"placement {unpinned(name)!r}"]}
 
 
 def culprit(error: BaseException, parts: Parts) -> str:

@@ -1,6 +1,7 @@
 """The loop: one round after another, each a list of phases.
 
-A round goes `arrivals -> policy -> priorities -> worker assignment -> event completion`. It is a function of a state
+A round goes `arrivals -> policy -> priorities -> worker assignment -> event completion`; where jobs progress by the
+allocation itself (`phasewise.sched.round.ideal`), nothing is chosen and placed. It is a function of a state
 and of the parts (`step`). What happened is told to the recorder afterwards, and the stopper says whether there is
 another round (`Simulation`). The rules that differ between the original simulator and the corrected one are asked of
 `phasewise.sched.round.rules.Timing`.
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from phasewise.profiling.phases import Phase, PhaseTimer
 from phasewise.sched import invariants
 from phasewise.sched.recording.recorder import Recorder
-from phasewise.sched.round import completion, phases
+from phasewise.sched.round import completion, ideal, phases
 from phasewise.sched.round.outcome import JobRecord, News, RoundOutcome
 from phasewise.sched.round.parts import Parts
 from phasewise.sched.round.state import SimulationState
@@ -50,6 +51,15 @@ def step(state: SimulationState, parts: Parts, timer: PhaseTimer, news: News | N
     with phase(Phase.POLICY):  # lp_build and lp_solve nest in here and are subtracted
         phases.allocate(state, parts, news)
         _check(state, parts)
+    outcome = (_progress if parts.timing.ideal else _run)(state, parts, timer, news)
+    if outcome.barrier:
+        state.warm = None
+    return outcome
+
+
+def _run(state: SimulationState, parts: Parts, timer: PhaseTimer, news: News) -> RoundOutcome:
+    """Choose and place jobs for a round, and run them in it."""
+    phase = timer.phase
     with phase(Phase.PRIORITIES):
         priority = phases.prioritise(state, parts)
     with phase(Phase.WORKER_ASSIGNMENT):
@@ -57,8 +67,14 @@ def step(state: SimulationState, parts: Parts, timer: PhaseTimer, news: News | N
         _check(state, parts)
     with phase(Phase.EVENT_COMPLETION):
         outcome = completion.advance(state, parts, assignment, news)
-        if outcome.barrier:
-            state.warm = None
+        _check(state, parts)
+    return outcome
+
+
+def _progress(state: SimulationState, parts: Parts, timer: PhaseTimer, news: News) -> RoundOutcome:
+    """Let all jobs progress by the allocation itself until something changes."""
+    with timer.phase(Phase.EVENT_COMPLETION):
+        outcome = ideal.advance(state, parts, news)
         _check(state, parts)
     return outcome
 

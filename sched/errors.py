@@ -62,7 +62,7 @@ class RunFailedError(SchedulingError):
 
     def __init__(self, reason: str, round_index: int | None, out: Path | None) -> None:
         when = "before its first round" if round_index is None else f"in round {round_index}"
-        saved = f"; what was computed is saved in {out}" if out is not None else ""
+        saved = f"; the results so far are saved in {out}" if out is not None else ""
         super().__init__(f"the run failed {when}: {reason}{saved}")
         self.round_index = round_index
         self.out = out

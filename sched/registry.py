@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from phasewise.sched.api import Placement, Policy
 from phasewise.sched.cluster.layout import ClusterLayout
@@ -72,8 +72,21 @@ P = TypeVar("P", bound=PolicyClass)
 L = TypeVar("L", bound=PlacementClass)
 
 
-_POLICIES = Shelf("policy", "phasewise.sched.policies", "phasewise.policies", check=options_of)
-_PLACEMENTS = Shelf("placement", "phasewise.sched.placement", "phasewise.placements")
+_NEEDED_OF_POLICIES: Final = {
+    "name": "a text",
+    "type_order": "TypeOrder.FIXED or TypeOrder.SHUFFLED",
+    "needs_positive_priority": "False; True where waiting jobs wait even beside idle GPUs",
+    "allocate": "allocate(view, solve, memory), which returns an Allocation",
+}
+_NEEDED_OF_PLACEMENTS: Final = {
+    "name": "a text",
+    "place": "place(order, nodes), which returns who is placed where; or take NodePlacement as the base class",
+}
+
+_POLICIES = Shelf(
+    "policy", "phasewise.sched.policies", "phasewise.policies", check=options_of, needs=_NEEDED_OF_POLICIES
+)
+_PLACEMENTS = Shelf("placement", "phasewise.sched.placement", "phasewise.placements", needs=_NEEDED_OF_PLACEMENTS)
 
 
 def register_policy(cls: P) -> P:
@@ -103,6 +116,20 @@ def register_placement(cls: L) -> L:
 def registered_policy(cls: PolicyClass) -> AbstractContextManager[None]:
     """Register a class of policies for the length of a ``with`` block: for a notebook or a test, without a package."""
     return _POLICIES.holding(cls)
+
+
+def given_policy(policy: PolicyClass | Policy) -> AbstractContextManager[str]:
+    """Register a class of policies, or a policy that is made already, for the length of a ``with`` block.
+
+    Yields the name by which it is found. Raises `SchedulingError` where it is none, saying what it lacks, or
+    another has its name.
+    """
+    return _POLICIES.given(policy, options=PolicyOptions)
+
+
+def given_placement(placement: PlacementClass | Placement) -> AbstractContextManager[str]:
+    """Register a class of placements, or a placement that is made already; as `given_policy`."""
+    return _PLACEMENTS.given(placement)
 
 
 def registered_placement(cls: PlacementClass) -> AbstractContextManager[None]:
@@ -147,7 +174,12 @@ def placement(name: str, options: PlacementOptions) -> Placement:
     UnknownPlacementError
         If there is none, or its plug-in cannot be loaded; lists those there are, or says why.
     """
-    return placement_class(name)(options)
+    made = placement_class(name)(options)
+    if not hasattr(made, "spans_nodes"):
+        raise UnknownPlacementError(
+            f"placement {name} lacks spans_nodes: True where a job may hold GPUs of several nodes, or else False"
+        )
+    return made
 
 
 def placement_class(name: str) -> PlacementClass:

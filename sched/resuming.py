@@ -19,6 +19,7 @@ from phasewise.sched.basis import basis_of, input_paths
 from phasewise.sched.errors import ResumeError
 from phasewise.sched.recording.checkpoint import Checkpoint, Checkpoints, read_checkpoint
 from phasewise.sched.recording.run_files import OVER, RUN, require_files, resumption
+from phasewise.sched.scenario import own_code
 from phasewise.sched.scenario.config import Scenario
 
 LIMITS: Final = (
@@ -68,11 +69,11 @@ def standing(scenario: Scenario, out: Path) -> Standing:
     checkpoint, damage = _last(out)
     if checkpoint is None:
         spacing = "" if scenario.output.checkpoint_rounds else " (output.checkpoint_rounds is 0)"
-        return Standing(doubts=(f"there is no checkpoint in {out}{spacing}: the run begins anew",))
+        return Standing(doubts=(f"there is no checkpoint in {out}{spacing}: the run starts from the beginning",))
     _require_before(scenario, checkpoint, out)
     doubts = list(_machine_doubts(checkpoint))
     if damage is not None:
-        doubts.insert(0, f"{damage}: the run goes on from the checkpoint before")
+        doubts.insert(0, f"{damage}: the run continues from the previous checkpoint")
     resumed = f"resumed at round {checkpoint.round_index:,}, from a checkpoint in {out}"
     return Standing(checkpoint=checkpoint, notes=(resumed,), doubts=tuple(doubts))
 
@@ -83,8 +84,8 @@ def _machine_doubts(checkpoint: Checkpoint) -> Iterator[str]:
     if changed:
         told = "; ".join(f"{name} is {here}, was {there}" for name, (there, here) in changed.items())
         yield (
-            f"the run goes on with another processor or other packages: {told}; it remains right, but the same bytes "
-            "as without a break are promised on the same ones only"
+            f"the run continues with another processor or other packages: {told}; its results remain valid, but only "
+            "with the same ones are they byte-identical to those of an uninterrupted run"
         )
 
 
@@ -98,7 +99,7 @@ def _run_json(out: Path) -> dict[str, Any] | None:
     except OSError as error:
         raise ResumeError(f"cannot read {out / RUN}: {error.strerror}{_WAYS_OUT}") from error
     except (msgspec.MsgspecError, ValueError, KeyError, TypeError) as error:
-        raise ResumeError(f"{out / RUN} is no run's: {error}{_WAYS_OUT}") from error
+        raise ResumeError(f"{out / RUN} is not a run directory: {error}{_WAYS_OUT}") from error
 
 
 def _require_same(scenario: Scenario, run: Mapping[str, Any], out: Path) -> None:
@@ -106,7 +107,7 @@ def _require_same(scenario: Scenario, run: Mapping[str, Any], out: Path) -> None
     if told:
         raise ResumeError(
             f"{out} holds another run: {'; '.join(told)}; allowed: the same scenario, rules and inputs, "
-            f"but for {', '.join(LIMITS)}{_WAYS_OUT}"
+            f"except for {', '.join(LIMITS)}{_WAYS_OUT}"
         )
 
 
@@ -117,11 +118,12 @@ def _differences(scenario: Scenario, run: Mapping[str, Any]) -> Iterator[str]:
     ours, theirs = dict(_flat(_plain(scenario))), dict(_flat(run["scenario"]))
     by_content = {key for key in input_paths(scenario) if key in there.inputs}
     for key in sorted(ours.keys() | theirs.keys()):
-        if key not in LIMITS and key not in by_content and ours.get(key) != theirs.get(key):
-            yield f"{key} is {_shown(ours.get(key))}, was {_shown(theirs.get(key))}"
+        now, then = ours.get(key), theirs.get(key)
+        if key not in LIMITS and key not in by_content and not own_code.is_same(key, now, then):
+            yield own_code.difference(key, now, then) or f"{key} is {_shown(now)}, was {_shown(then)}"
     for key in sorted(basis.inputs.keys() | there.inputs.keys()):
         if basis.inputs.get(key) != there.inputs.get(key) and key in by_content | (there.inputs.keys() - ours.keys()):
-            yield f"what {key} names is another file than it was, by its content"
+            yield f"the content of the file that {key} names has changed"
     if basis.rules != there.rules:
         yield f"the rules are {_version(basis)}, were {_version(there)}"
 
@@ -176,7 +178,7 @@ def _last(out: Path) -> tuple[Checkpoint | None, ResumeError | None]:
         else:
             return checkpoint, damage
     if damage is not None:
-        raise ResumeError(f"the run in {out} cannot go on: {damage}{_WAYS_OUT}") from damage
+        raise ResumeError(f"the run in {out} cannot continue: {damage}{_WAYS_OUT}") from damage
     return None, None
 
 

@@ -19,7 +19,7 @@ from phasewise.profiling.errors import OutputError, ProfilingError
 from phasewise.profiling.jit.account import ACCOUNT, Charge
 from phasewise.profiling.jit.prepare import KernelError, prepare
 from phasewise.profiling.phases import PhaseTimer
-from phasewise.sched.building import build_parts
+from phasewise.sched.building import build_parts, contradicted
 from phasewise.sched.defects import defect
 from phasewise.sched.engine import Report, Simulation
 from phasewise.sched.errors import RunFailedError, SchedulingError
@@ -158,14 +158,14 @@ def simulate(
         _make(out)
     recorder = Recorder(scenario, parts.layout, out, lines or NullSink(), command, begun)
     recorder.totals.compile_s += compile_s
-    _tell_of_import(parts.workload, recorder, callbacks)
+    _tell_of_import(scenario, parts.workload, recorder, callbacks)
     report = None if callbacks.progress is None else _reporter(scenario, parts, recorder, callbacks.progress)
     with ACCOUNT.charged(_late(timer, recorder, callbacks.notify)):
         simulation = Simulation(state, parts, recorder, timer, report, limit, resumed=begun is not None)
         outcome = _run(simulation, recorder, out, callbacks.interrupted)
     _tell_of_limit(outcome, recorder, callbacks)
     if out is not None and scenario.output.trace:
-        _draw_phases(out, callbacks)
+        _draw_phases(out, parts.layout.worker_types, callbacks)
     return outcome
 
 
@@ -179,13 +179,19 @@ def _told_standing(scenario: Scenario, out: Path, callbacks: Callbacks) -> Stand
     return found
 
 
-def _tell_of_import(workload: Workload, recorder: Recorder, callbacks: Callbacks) -> None:
+def _tell_of_import(scenario: Scenario, workload: Workload, recorder: Recorder, callbacks: Callbacks) -> None:
     """Tell what was assumed of a trace of other origin, and have it recorded."""
-    if workload.imported is None:
+    account = workload.imported
+    if account is None:
         return
-    recorder.imported(workload.imported, workload.origins)
-    for sentence in workload.imported["assumptions"]:
-        callbacks.notify(f"assumed: {sentence}")
+    _, correction = contradicted(scenario, workload)
+    if correction:
+        callbacks.warn(correction)
+        account = account | {"assumptions": [*account["assumptions"], correction]}
+    recorder.imported(account, workload.origins)
+    for sentence in account["assumptions"]:
+        if sentence != correction:
+            callbacks.notify(f"assumed: {sentence}")
 
 
 def _tell_of_limit(outcome: RunOutcome, recorder: Recorder, callbacks: Callbacks) -> None:
@@ -194,14 +200,15 @@ def _tell_of_limit(outcome: RunOutcome, recorder: Recorder, callbacks: Callbacks
     if outcome.status == "stopped" and limit_s is not None and recorder.totals.now_s >= limit_s:
         callbacks.warn(
             f"stopped at the limit of simulated time, stop.sim_time_s = {limit_s:,.0f} s, with "
-            f"{recorder.totals.active:,} jobs active: more comes in than gets done, or --set stop.sim_time_s=... is due"
+            f"{recorder.totals.active:,} jobs active: more work arrives than is "
+            "completed, or the limit is too low (--set stop.sim_time_s=...)"
         )
 
 
-def _draw_phases(out: Path, callbacks: Callbacks) -> None:
+def _draw_phases(out: Path, worker_types: Sequence[str], callbacks: Callbacks) -> None:
     """Write the trace of phases of a run that is done and saved: where that fails, the run has not."""
     try:
-        write_phase_trace(out)
+        write_phase_trace(out, worker_types)
     except ProfilingError as error:
         callbacks.notify(f"warning: the run is complete, but without its trace of phases: {error}")
 
@@ -242,7 +249,7 @@ def _late(timer: PhaseTimer, recorder: Recorder, notify: Callable[[str], None]) 
             yield
         spent_s = time.perf_counter() - began_s
         recorder.totals.compile_s += spent_s
-        notify(f"compiled {name} within the run ({spent_s:.1f} s): kept out of every phase, but not out of peak memory")
+        notify(f"compiled {name} within the run ({spent_s:.1f} s): not included in any phase, but in peak memory")
 
     return charge
 

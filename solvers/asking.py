@@ -6,14 +6,15 @@ Flows in: a problem of any family, whose arrays may be anything that NumPy makes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Final, TypeVar
 
 import numpy as np
 
 from phasewise.profiling.phases import PhaseTimer
-from phasewise.solvers.api import Solution
+from phasewise.solvers import registry
+from phasewise.solvers.api import Solution, SolverBackend
 from phasewise.solvers.errors import ProblemError
 from phasewise.solvers.problems import AllocationProblem
 from phasewise.solvers.session import Walk
@@ -24,7 +25,9 @@ _DTYPES: Final[Mapping[str, type]] = {"Floats": np.float64, "Bools": np.bool_, "
 
 
 def solve(
-    problem: AllocationProblem, solver: str = "auto", solver_kwargs: Mapping[str, object] | None = None
+    problem: AllocationProblem,
+    solver: str | type | SolverBackend | Sequence[str | type | SolverBackend] = "auto",
+    solver_kwargs: Mapping[str, object] | None = None,
 ) -> Solution:
     """Solve one allocation problem from a cold start; return the certified answer.
 
@@ -33,7 +36,8 @@ def solve(
     problem
         Of any family. Its arrays may be lists, or of another dtype: they are made arrays first.
     solver
-        A backend's name, or a chain ``"A,B"``, as on the command line (``phasewise list solvers``).
+        A backend's name, or a chain ``"A,B"``, as on the command line (``phasewise list solvers``); or a backend of
+        yours, as ``FILE.py:CLASS``, as its class or as an object; or a list of such as a chain.
     solver_kwargs
         The backend's options; of a chain, by backend.
 
@@ -55,7 +59,8 @@ def solve(
     """
     stated = as_arrays(problem)
     stated.validate()
-    return Walk.of(solver, dict(solver_kwargs or {}), PhaseTimer()).solve(stated)
+    with registry.given(solver) as spec:
+        return Walk.of(spec, dict(solver_kwargs or {}), PhaseTimer()).solve(stated)
 
 
 def as_arrays(problem: Kind) -> Kind:
@@ -71,4 +76,4 @@ def _array(name: str, value: Any, kind: str) -> Any:
     try:
         return np.asarray(value, dtype=_DTYPES[kind])
     except (TypeError, ValueError) as error:
-        raise ProblemError(f"{name} is no array of {np.dtype(_DTYPES[kind])}: {error}") from error
+        raise ProblemError(f"{name} is not an array of {np.dtype(_DTYPES[kind])}: {error}") from error

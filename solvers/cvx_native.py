@@ -191,7 +191,7 @@ NATIVE_SOLVERS: Final = (
         "ECOS",
         {"cvxpy": "cvxpy", "ecos": "ecos"},
         1e-6,
-        "gains nothing from a warm start; GPL, an extra",
+        "gains nothing from a warm start; GPL, an optional extra",
         {},  # ECOS's own tolerances are the original's
         native_options.ECOS,
     ),
@@ -199,7 +199,7 @@ NATIVE_SOLVERS: Final = (
         "SCS",
         {"cvxpy": "cvxpy", "scs": "scs"},
         1e-6,
-        "first order: slow where accuracy is asked for, and lost where gains span many decades",
+        "first order: slow at high accuracy, fails where throughputs span many decades",
         {"eps_abs": 1e-9, "eps_rel": 1e-9, "max_iters": 100_000},
         native_options.SCS,
         starts_warm=True,

@@ -14,15 +14,16 @@ import importlib.util
 import pkgutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from typing import TYPE_CHECKING, Final
 
+from phasewise.profiling import own_files
 from phasewise.profiling.defects import is_somebodys, told
 from phasewise.profiling.names import nearest, quoted
-from phasewise.solvers import backends
+from phasewise.solvers import backends, own_backends
 from phasewise.solvers import families as family_modules
 from phasewise.solvers.api import SolverBackend
 from phasewise.solvers.errors import UnknownBackendError
@@ -90,15 +91,20 @@ def aliases() -> Mapping[str, str]:
 
 
 def get(name: str) -> SolverBackend:
-    """Return the backend registered as ``name`` or by that alias; raise `UnknownBackendError` saying what there is."""
-    backend = _backends().get(aliases().get(name, name))
+    """Return the backend registered as ``name``, or by that alias, or that of ``FILE.py:CLASS``.
+
+    Raises `UnknownBackendError`: says what there is, or what is wrong with the file.
+    """
+    is_own = own_files.is_named(name)
+    backend = own_backends.of_file(name) if is_own else _backends().get(aliases().get(name, name))
     if backend is None:
         if reason := _discovered()[1].get(name):
             raise UnknownBackendError(f"solver backend {name!r} cannot be loaded: {reason}")
         listed = ", ".join([*names(installed=False), *aliases()])
         torn = f" (cannot be loaded: {'; '.join(map(': '.join, broken().items()))})" if broken() else ""
         raise UnknownBackendError(
-            f"no solver backend {quoted(name)}; choose one of: {listed}; or a chain such as ecos,scs{torn}"
+            f"no solver backend {quoted(name)}; choose one of: {listed}; or one of yours: {own_files.ALLOWED}; "
+            f"or a chain such as ecos,scs{torn}"
             f"{nearest(name, [*names(installed=False), *aliases()])}"
         )
     if lacks := missing(backend):
@@ -193,6 +199,36 @@ def registered(backend: SolverBackend) -> Iterator[None]:
 
 
 @contextmanager
+def given(solver: object) -> Iterator[str]:
+    """Register what stands for a solver for the length of a ``with`` block, and yield the name by which it is found.
+
+    Parameters
+    ----------
+    solver
+        A name or a chain ``"A,B"``, a backend or its class, or a list of such as a chain.
+
+    Raises
+    ------
+    UnknownBackendError
+        Where an object is no backend, or has the name of another.
+    """
+    parts = solver if isinstance(solver, (list, tuple)) else [solver]
+    with ExitStack() as stack:
+        names = []
+        for part in parts:
+            if isinstance(part, str):
+                names.append(part)
+                continue
+            kind = part if isinstance(part, type) else type(part)
+            backend = own_backends.made(part, f"{kind.__module__}.{kind.__qualname__}")
+            if {backend.name, *backend.aliases} & (_backends().keys() | aliases().keys()):
+                raise UnknownBackendError(f"there is a solver backend {backend.name!r} already: rename {part!r}")
+            stack.enter_context(registered(backend))
+            names.append(backend.name)
+        yield ",".join(names)
+
+
+@contextmanager
 def family_registered(family: type[AllocationProblem]) -> Iterator[None]:
     """Register a class of problems for the length of a ``with`` block: for a notebook or a test, without a package."""
     previous = dict(_ADDED_FAMILIES)
@@ -233,7 +269,8 @@ def _discovered() -> tuple[Mapping[str, SolverBackend], Mapping[str, str]]:
             broken[module] = f"module {path}: {_why(error)}"
     for entry in metadata.entry_points(group=ENTRY_POINTS):
         try:
-            backend = _complete(entry.load()())
+            backend = own_backends.made(entry.load(), entry.value)
+            missing(backend)  # asks for the modules that it requires
         except BaseException as error:  # somebody else's code, which may even ask for the end of the process
             broken[entry.name] = f"entry point {entry.value}: {_why(error)}"
         else:
@@ -246,12 +283,3 @@ def _why(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         raise error
     return told(error, lambda name: is_somebodys(name) and name != __name__)
-
-
-def _complete(backend: SolverBackend) -> SolverBackend:
-    """Return the backend; raise `TypeError` or `AttributeError` where what everybody asks of it is not there."""
-    words = (backend.name, backend.limits, *backend.aliases, *backend.requires, *backend.requires.values())
-    if not all(isinstance(word, str) for word in (*words, *backend.families)):
-        raise TypeError("name, aliases, families, requires and limits must be text")
-    missing(backend)  # asks for the modules that it requires
-    return backend

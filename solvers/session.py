@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from phasewise.profiling.own_files import unpinned
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers import registry
 from phasewise.solvers.api import (
@@ -198,10 +199,10 @@ def open_solver(spec: str, options: Mapping[str, object], timer: PhaseTimer) -> 
     Parameters
     ----------
     spec
-        A backend's name or alias, or a fallback chain ``"A,B"``.
+        A backend's name or alias, or ``FILE.py:CLASS``, or a fallback chain ``"A,B"``.
     options
-        Native options, verbatim. For a chain: ``{"A": {...}, "B": {...}}`` by the names used in ``spec``; a backend
-        that is left out gets none.
+        Native options, verbatim. For a chain: ``{"A": {...}, "B": {...}}`` by the names used in ``spec``, those of
+        files without a digest; a backend that is left out gets none.
     timer
         Where the sessions account lp_build and lp_solve.
 
@@ -216,9 +217,9 @@ def open_solver(spec: str, options: Mapping[str, object], timer: PhaseTimer) -> 
     backends = [registry.get(part) for part in parts]
     if len({backend.name for backend in backends}) < len(backends):
         raise OptionError(f"solver chain {spec!r} names the same backend twice")
-    links = []
-    for part, backend in zip(parts, backends, strict=True):
-        own = _options_of(part, backend.name, parts, options)
+    links, told_apart = [], [unpinned(part) for part in parts]
+    for part, backend in zip(told_apart, backends, strict=True):
+        own = _options_of(part, backend.name, told_apart, options)
         session = _opened(backend, own, timer)
         links.append(_Link.of(backend, session, own))
     return Solver(tuple(links))

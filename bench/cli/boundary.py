@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from enum import IntEnum
+from pathlib import Path
 from types import FrameType
 
 import click
@@ -30,7 +31,17 @@ class ExitCode(IntEnum):
 
 
 class InterruptedRunError(Exception):
-    """A run was interrupted; the message says what it left."""
+    """A run was interrupted; the message says what it left.
+
+    Attributes
+    ----------
+    left
+        The folder with what was computed, None where nothing was.
+    """
+
+    def __init__(self, *told: str, left: Path | None = None) -> None:
+        super().__init__(*told)
+        self.left = left
 
 
 class AfterRunError(Exception):

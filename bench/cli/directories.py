@@ -227,7 +227,7 @@ def _require_replaceable(out: Path, found: set[str], *, ours: bool, overwrite: b
     if not found:
         return
     if MARK not in found and not found & {ASIDE, MOVING} and not ours:
-        raise FolderError(f"{out} is not empty and holds no {MARK}, so it is no run's; name another folder")
+        raise FolderError(f"{out} is not empty and holds no {MARK}, so it is not a run directory; name another folder")
     if not overwrite:
         holds = "a run already" if MARK in found else "what a killed run left"
         raise FolderError(f"{out} holds {holds}; name another folder, or overwrite the run (--overwrite)")

@@ -43,7 +43,7 @@ def perform(setting: Setting, out: Path, *, quiet: bool, overwrite: bool) -> dic
             fill(experiment, filling, progress=_told(voice), interrupted=interruption.asked)
         except KeyboardInterrupt as interrupt:
             _save(path, experiment, filling, "interrupted")
-            raise InterruptedRunError(f"what happened until then is saved in {path}") from interrupt
+            raise InterruptedRunError(f"the results so far are saved in {path}", left=path) from interrupt
         except BaseException as error:  # a defect, of ours or of a plug-in, even where that asks for the end
             raise _blamed(error, path, experiment, filling) from error
         return _save(path, experiment, filling, "complete")
@@ -84,7 +84,7 @@ def _blamed(error: BaseException, path: Path, experiment: Experiment, filling: F
         _save(path, experiment, filling, "failed")
     except Exception as further:
         return InflationFailedError(f"the experiment failed {told}; {kept}; nothing else was saved: {said(further)}")
-    return InflationFailedError(f"the experiment failed {told}; {kept}; what happened until then is saved in {path}")
+    return InflationFailedError(f"the experiment failed {told}; {kept}; the results so far are saved in {path}")
 
 
 def _told(voice: Voice) -> Callable[[FillProgress], None]:
@@ -119,7 +119,7 @@ def summary_table(setting: Setting, summary: Mapping[str, Any]) -> Table:
         ("pods arrived", f"{summary['arrived_pods']:,} ({summary['clones']:,} clones)"),
         ("pods without a node", f"{summary['failed_pods']:,}" + (f" ({failed})" if failed else "")),
         *([("of these, no node can ever take", f"{impossible:,}")] if impossible else []),
-        ("CPU time a pod", "-" if cost is None else f"{cost:.1f} us"),
+        ("CPU time per pod", "-" if cost is None else f"{cost:.1f} us"),
     ):
         table.add_row(name, value)
     return table

@@ -54,7 +54,10 @@ class CommandFolder(click.Group):
 @click.group(cls=CommandFolder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name=PROGRAM, prog_name=PROGRAM)
 def cli() -> None:
-    """Simulate GPU-cluster scheduling and say where the time went."""
+    """Simulate GPU-cluster scheduling and measure where the simulation spends its time.
+
+    Start with `phasewise run philly`, then `phasewise report runs/philly-1`.
+    """
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -50,7 +50,7 @@ def streams_in_place() -> Iterator[None]:
 
 @contextlib.contextmanager
 def shown_if_possible(saved: Path) -> Iterator[None]:
-    """Show, in the block, what a finished run came to; where standard output takes no more, it is done all the same.
+    """Show, in the block, what a finished run came to; where cannot write to standard output, it is done all the same.
 
     Parameters
     ----------
@@ -64,5 +64,5 @@ def shown_if_possible(saved: Path) -> Iterator[None]:
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the last flush, at exit, needs a place to go
         if not isinstance(error, BrokenPipeError):
-            lost = f"standard output takes no more: {error.strerror}"
-            print(f"phasewise: what was computed is saved in {saved}, but {lost}", file=sys.stderr)
+            lost = f"cannot write to standard output: {error.strerror}"
+            print(f"phasewise: the results so far are saved in {saved}, but {lost}", file=sys.stderr)

@@ -87,8 +87,8 @@ def perform(
     from phasewise.sched.simulate import Callbacks, simulate
 
     if resume and (out is None or overwrite):
-        why = "it needs --out DIR, the run directory to go on in" if out is None else "--overwrite begins anew"
-        raise click.UsageError(f"--resume goes on from the last checkpoint of a run: {why}")
+        why = "it needs --out DIR, the run directory to continue" if out is None else "--overwrite begins anew"
+        raise click.UsageError(f"--resume continues a run from its last checkpoint: {why}")
     voice, interruption = Voice(quiet), Interruption()
     lines = voice.lines()  # asks for a terminal before the bar puts something of its own in the place of standard error
     with claimed(out, scenario.name, overwrite=overwrite, resume=resume) as path, _told_where(path):
@@ -121,6 +121,8 @@ def _told_where(path: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as interrupt:
-        raise InterruptedRunError(
-            f"what was computed is saved in {path}" if has_begun(path) else "the run had not begun"
-        ) from interrupt
+        from phasewise.bench.cli.so_far import told_where
+
+        if not has_begun(path):
+            raise InterruptedRunError("the run had not begun") from interrupt
+        raise InterruptedRunError(told_where(path), left=path) from interrupt

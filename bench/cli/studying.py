@@ -87,13 +87,10 @@ def perform(
             states = run_study(definition, folder, at_work, begin)
     except KeyboardInterrupt as interrupt:
         record = status_record(name, folder.states(folder.points()))
-        raise InterruptedRunError(f"{sentence(record)}; the same command goes on from there") from interrupt
+        _printed(record, folder, as_json=as_json)
+        raise InterruptedRunError(f"{sentence(record)}; the same command continues from there") from interrupt
     record = status_record(name, states)
-    with shown_if_possible(folder.path):
-        if as_json:
-            click.echo(json.dumps(record))
-        else:
-            _show(record, folder)
+    _printed(record, folder, as_json=as_json)
     return ExitCode.DONE if record["done"] == record["points"] else SOME_FAILED
 
 
@@ -114,6 +111,15 @@ def _parallel(executor: str, workers: int | None) -> int:
     if workers is not None or executor != "local":
         return workers or 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _printed(record: Mapping[str, Any], folder: StudyFolder, *, as_json: bool) -> None:
+    """Print how far a study is, where standard output takes it."""
+    with shown_if_possible(folder.path):
+        if as_json:
+            click.echo(json.dumps(record))
+        else:
+            _show(record, folder)
 
 
 def _show(record: Mapping[str, Any], folder: StudyFolder) -> None:

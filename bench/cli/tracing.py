@@ -149,13 +149,27 @@ def described(
     scenario = scenario_of(file, given["overrides"] | {key: value for key, value in named.items() if value})
     store = imported(scenario, quiet=quiet)
     table, reference = ThroughputTable.builtin(), scenario.workload.reference_type
-    capacity = dict(scenario.cluster.gpus) if any(machines) else None
+    capacity, correction = _capacity(scenario, store) if any(machines) else (None, "")
     figures = figures_of(store, lambda job_type, gpus: table.rate_of(job_type, gpus, reference), capacity)
+    if correction:
+        figures["assumptions"] = [*figures.get("assumptions", ()), correction]
     if html is not None:
         from phasewise.reports.trace_page import write_page
 
         write_page(figures, html)
     if as_json:
         return json.dumps(figures, indent=1, ensure_ascii=False)
-    lines = [*account_lines(store.account), *trace_text.lines(figures)]
+    lines = [*account_lines(figures), *trace_text.lines(figures)]
     return "\n".join([*lines, f"page: {html}"] if html is not None else lines)
+
+
+def _capacity(scenario: Scenario, store: RecordStore) -> tuple[dict[str, int], str]:
+    """Return the GPUs of each type of a scenario, and in what a log contradicts its node list."""
+    from phasewise.sched.cluster.corrections import as_seen
+    from phasewise.sched.cluster.node_lists import gpus_by_type, listed_nodes
+
+    seen = store.account.get("machines")
+    if not (scenario.cluster.nodes and seen):
+        return dict(scenario.cluster.gpus), ""
+    nodes, correction = as_seen(listed_nodes(scenario.cluster), seen)
+    return gpus_by_type(nodes), correction

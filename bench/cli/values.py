@@ -24,6 +24,10 @@ class Integer(click.IntRange):
             self.fail(f"{value[:LONGEST]!r} is not a valid integer.", param, ctx)
         return super().convert(value, param, ctx)
 
+    def _describe_range(self) -> str:
+        """Return what the help says of the range; click's own says ``x<=None`` where there is no bound."""
+        return "" if self.min is None and self.max is None else super()._describe_range()
+
 
 class Number(click.types.FloatParamType):
     """A number; likewise."""

@@ -27,16 +27,16 @@ _SHALLOW: Final = "fetch the whole history (git fetch --unshallow; fetch-depth: 
 def checkout() -> Path:
     """Return the root of the checkout that this code runs from; raise `GateError` where it runs from none."""
     root = Path(__file__).resolve().parents[2]
-    if not (root / _NAMESPACE).is_dir() or _git(root, "rev-parse", "--git-dir") is None:
+    if not (root / _NAMESPACE).is_dir() or git(root, "rev-parse", "--git-dir") is None:
         raise GateError(f"the gate runs in a git checkout of phasewise; {root} is none")
     return root
 
 
 def resolve(root: Path, revision: str) -> str:
     """Return the full hash of a revision; raise `GateError` where the checkout's history does not have it."""
-    found = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    found = git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     if found is None:
-        shallow = _git(root, "rev-parse", "--is-shallow-repository") == "true"
+        shallow = git(root, "rev-parse", "--is-shallow-repository") == "true"
         remedy = f"this checkout is shallow: {_SHALLOW}" if shallow else "name a commit that it has"
         raise GateError(f"the base {revision!r} is not in the history of this checkout; {remedy}")
     return found
@@ -55,7 +55,7 @@ def scratch() -> Iterator[Path]:
 
 @contextmanager
 def both(root: Path, commit: str) -> Iterator[tuple[Tree, Tree]]:
-    """Yield the trees head and base, and remove them afterwards.
+    """Yield the trees head, which is this checkout as it stands, and base, and remove them afterwards.
 
     Raises
     ------
@@ -63,15 +63,33 @@ def both(root: Path, commit: str) -> Iterator[tuple[Tree, Tree]]:
         Where git cannot make the worktree, or the base is older than the gate.
     """
     with scratch() as folder:
-        head, base = copied(root, folder / "head", "head"), Tree("base", folder / "base")
-        try:
-            _made(root, "worktree", "add", "--quiet", "--detach", os.fspath(base.root), commit)
-            if not (base.root / "bench" / "gate" / "worker.py").is_file():
-                raise GateError(f"the base {commit[:12]} is older than the gate: it has no worker to measure it with")
+        head = copied(root, folder / "head", "head")
+        with _worktree(root, folder, "base", commit) as base:
             yield head, base
-        finally:
-            _git(root, "worktree", "remove", "--force", "--force", os.fspath(base.root))
-            _git(root, "worktree", "prune")
+
+
+@contextmanager
+def commits(root: Path, head: str, base: str) -> Iterator[tuple[Tree, Tree]]:
+    """Yield the trees of two commits, and remove them afterwards; raise `GateError` as `both` does."""
+    with (
+        scratch() as folder,
+        _worktree(root, folder, "head", head) as newer,
+        _worktree(root, folder, "base", base) as older,
+    ):
+        yield newer, older
+
+
+@contextmanager
+def _worktree(root: Path, folder: Path, name: str, commit: str) -> Iterator[Tree]:
+    tree = Tree(name, folder / name)
+    try:
+        _made(root, "worktree", "add", "--quiet", "--detach", os.fspath(tree.root), commit)
+        if not (tree.root / "bench" / "gate" / "worker.py").is_file():
+            raise GateError(f"the {name} {commit[:12]} is older than the gate: it has no worker to measure it with")
+        yield tree
+    finally:
+        git(root, "worktree", "remove", "--force", "--force", os.fspath(tree.root))
+        git(root, "worktree", "prune")
 
 
 def copied(root: Path, target: Path, name: str) -> Tree:
@@ -85,8 +103,8 @@ def copied(root: Path, target: Path, name: str) -> Tree:
     return Tree(name, target)
 
 
-def _git(root: Path, *words: str) -> str | None:
-    """Return what git prints, None where it fails or there is no git."""
+def git(root: Path, *words: str) -> str | None:
+    """Return what git prints in the checkout at ``root``, None where it fails or there is no git."""
     try:
         done = subprocess.run(["git", "-C", root, *words], capture_output=True, text=True, check=False)
     except OSError:

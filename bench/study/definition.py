@@ -17,6 +17,7 @@ from phasewise.bench.study.errors import StudyError
 from phasewise.profiling.inputs import file_meant, read_input
 from phasewise.profiling.names import nearest, quoted
 from phasewise.sched.scenario.config import Limits
+from phasewise.sched.scenario.own_code import placed_names
 from phasewise.sched.scenario.schema import accepts, field_type, in_words
 
 BUILTIN: Final = Path(__file__).resolve().parent / "definitions"
@@ -77,9 +78,13 @@ class Figures(_Section, frozen=True, kw_only=True):
     ----------
     names
         As `phasewise figure list` has them.
+    x
+        What `jct-vs-rate` is over, a key of the grid: ``workload.rate_per_hour`` where nothing is said, or
+        ``timing.round_s``.
     """
 
     names: tuple[str, ...] = ()
+    x: str = ""
 
 
 class Quick(_Section, frozen=True, kw_only=True):
@@ -191,7 +196,7 @@ def quickened(definition: Definition) -> Definition:
     """
     quick = definition.quick
     if quick == Quick():
-        raise StudyError(f"study {definition.study.name} has no [quick] section; allowed: without --quick")
+        raise StudyError(f"study {definition.study.name} has no [quick] section; run it without --quick")
     grid = {key: _axis(value) for key, value in flattened(quick.grid).items()}
     exclude = definition.exclude if quick.exclude is None else [flattened(entry) for entry in quick.exclude]
     return msgspec.structs.replace(
@@ -259,7 +264,7 @@ def _converted(path: Path, flat: Mapping[str, Any]) -> Definition:
     known = {field.name: field.type for field in msgspec.structs.fields(Definition)}
     for name, value in flat.items():
         if name not in known:
-            raise StudyError(f"{path}: {name}: is no section{nearest(name, known)}; allowed: {', '.join(known)}")
+            raise StudyError(f"{path}: {name}: is not a section{nearest(name, known)}; allowed: {', '.join(known)}")
         kind = known[name]
         if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
             continue
@@ -269,7 +274,7 @@ def _converted(path: Path, flat: Mapping[str, Any]) -> Definition:
         for key in value:
             if key not in keys:
                 near = nearest(key, keys)
-                raise StudyError(f"{path}: {name}.{key}: is no key of [{name}]{near}; allowed: {', '.join(keys)}")
+                raise StudyError(f"{path}: {name}.{key}: is not a key of [{name}]{near}; allowed: {', '.join(keys)}")
     if "study" not in flat:
         raise StudyError(f"{path}: study: is missing; give a section [study] with the scenario")
     try:
@@ -298,9 +303,14 @@ def _check(path: Path, definition: Definition) -> None:
     for key, axis in definition.grid.items():
         if not axis:
             raise StudyError(f"{path}: grid.{key}: has no value; allowed: at least one")
+    if definition.figures.x and definition.figures.x not in definition.grid:
+        raise StudyError(
+            f"{path}: figures.x: got {quoted(definition.figures.x)}; allowed: a key of [grid], "
+            f"{', '.join(definition.grid)}"
+        )
     for key in definition.set:
         if key in definition.grid:
-            raise StudyError(f"{path}: set.{key}: stands in [grid], too; allowed: in one of them")
+            raise StudyError(f"{path}: set.{key}: is also in [grid]; allowed: one of the two")
 
 
 def _placed(path: Path, definition: Definition) -> Definition:
@@ -311,7 +321,30 @@ def _placed(path: Path, definition: Definition) -> Definition:
     scenario = head.scenario if head.scenario in scenarios() else str(path.parent / head.scenario)
     order = str(path.parent / inflate.order) if inflate.order else ""
     return msgspec.structs.replace(
-        definition,
+        code_placed(definition, path.parent),
         study=msgspec.structs.replace(head, name=head.name or path.stem, scenario=scenario),
         inflate=msgspec.structs.replace(inflate, order=order),
+    )
+
+
+def code_placed(definition: Definition, folder: Path) -> Definition:
+    """Return the study with what it names as ``FILE.py:CLASS``, relative to its file, as it is from where we are."""
+
+    def placed(table: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            key: [placed_names(key, each, folder) for each in value]
+            if isinstance(value, list)
+            else placed_names(key, value, folder)
+            for key, value in table.items()
+        }
+
+    quick = definition.quick
+    left_out = quick.exclude if quick.exclude is None else [placed(flattened(entry)) for entry in quick.exclude]
+    short = Quick(grid=placed(flattened(quick.grid)), set=placed(flattened(quick.set)), exclude=left_out)
+    return msgspec.structs.replace(
+        definition,
+        set=placed(definition.set),
+        grid=placed(definition.grid),
+        exclude=[placed(entry) for entry in definition.exclude],
+        quick=short,
     )

@@ -12,12 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from phasewise.bench.study.definition import load_definition, overridden, quickened
+from phasewise.bench.study.errors import StudyError
 from phasewise.bench.study.executors.local import LocalExecutor
 from phasewise.bench.study.folder import State, StudyFolder
 from phasewise.bench.study.records import PLAN
 from phasewise.bench.study.status import status_record
 from phasewise.bench.study.study import default_folder, run_study
 from phasewise.bench.study.table import columns_of
+from phasewise.sched.scenario.own_code import KEYS
 
 
 @dataclass(frozen=True)
@@ -88,12 +90,21 @@ def study(
         folder = StudyFolder(Path(path_or_name))
         return Study(folder.path, tuple(folder.states(folder.points())))
     definition = load_definition(path_or_name)
-    definition = overridden(
-        quickened(definition) if quick else definition, {key: str(value) for key, value in (overrides or {}).items()}
-    )
+    definition = overridden(quickened(definition) if quick else definition, _texts(overrides or {}))
     folder = StudyFolder(default_folder(definition) if out is None else Path(out))
     states = run_study(definition, folder, LocalExecutor(workers, folder.path / "workers.log"))
     return Study(folder.path, tuple(states))
+
+
+def _texts(overrides: Mapping[str, Any]) -> dict[str, str]:
+    """Return overrides as the command line has them."""
+    for key in KEYS & overrides.keys():
+        if not isinstance(overrides[key], str):
+            raise StudyError(
+                f"{key}: got {overrides[key]!r}; allowed: a name or FILE.py:CLASS, for points run in processes of "
+                "their own and are known by what the file holds"
+            )
+    return {key: str(value) for key, value in overrides.items()}
 
 
 def _column(values: list[Any]) -> npt.NDArray[Any]:

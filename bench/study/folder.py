@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from phasewise.bench.study.definition import Definition
+from phasewise.bench.study.definition import Definition, code_placed
 from phasewise.bench.study.errors import StudyError
 from phasewise.bench.study.grid import expanded
 from phasewise.bench.study.points import Point, asdict_of, point_hash
@@ -250,6 +250,7 @@ def _locked(descriptor: int) -> bool:
 
 def study_text(definition: Definition) -> str:
     """Return a resolved study as a TOML document, which is a study file again."""
+    definition = code_placed(definition, Path.cwd())  # as `scenario` and `order` below
     sections = asdict_of(definition)
     sections["study"] = {key: value for key, value in sections["study"].items() if value}
     sections["inflate"] = {key: value for key, value in sections["inflate"].items() if value}

@@ -78,7 +78,7 @@ def _identity(value: Any) -> tuple[bool, Any]:
 def _excluded(key: str, value: Any, axes: Mapping[str, Sequence[Any]]) -> list[Any]:
     """Return the values of an axis that an entry of exclude names."""
     if key not in axes:
-        raise StudyError(f"exclude.{key}: is no axis of [grid]{nearest(key, axes)}; allowed: {', '.join(axes)}")
+        raise StudyError(f"exclude.{key}: is not an axis of [grid]{nearest(key, axes)}; allowed: {', '.join(axes)}")
     values = _values(key, value if isinstance(value, list) else [value])
     for each in values:
         if not _among(each, axes[key]):

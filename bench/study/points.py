@@ -13,13 +13,16 @@ import msgspec
 from phasewise.bench.study.definition import Definition, Inflation, Kind
 from phasewise.bench.study.errors import StudyError
 from phasewise.bench.study.grid import combinations
+from phasewise.profiling.own_files import by_content
 from phasewise.sched.errors import SchedulingError
 from phasewise.sched.scenario.config import Limits
 from phasewise.sched.scenario.loading import load_scenario
+from phasewise.sched.scenario.own_code import each_part
 from phasewise.solvers.errors import SolverError
 
 DIGITS: Final = 16
 UNNAMED: Final = frozenset({"name", "description", "output", "limits"})  # what the same run may have otherwise
+CODE: Final = frozenset({"policy", "placement", "solver", "setting"})  # sections that name code
 LEAN: Final[Mapping[str, Any]] = {
     "output.lines": "none",
     "output.placements": False,
@@ -60,9 +63,14 @@ def point_hash(resolved: Mapping[str, Any]) -> str:
     """Return the name of a point: 16 hex digits of SHA-256 over what it is.
 
     Hashed is the canonical JSON (keys sorted, no white space, ASCII) of the resolved scenario without ``name``,
-    ``description``, ``output`` and ``limits``, or of the setting of a fill.
+    ``description``, ``output`` and ``limits``, or of the setting of a fill. Code of one's own counts by its class and
+    the digest of its file, wherever that lies.
     """
     what = {key: value for key, value in resolved.items() if key not in UNNAMED}
+    for key in CODE & what.keys():
+        where = "placement" if key == "setting" else "name"
+        if isinstance(what[key], Mapping) and isinstance(name := what[key].get(where), str):
+            what[key] = {**what[key], where: each_part(name, by_content)}
     text = json.dumps(what, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:DIGITS]
 

@@ -13,10 +13,15 @@ Status = Literal["complete", "interrupted", "failed"]
 CURVES: Final = Record(
     "curves.csv",
     (
-        Field("arrived_load_pct", "int", "percent", "GPU demand of all pods so far, placed or not, of all GPUs"),
-        Field("alloc_pct", "float", "percent", "GPUs in use, of all GPUs"),
-        Field("frag_pct_of_total", "float", "percent", "fragmented GPUs, of all GPUs"),
-        Field("frag_pct_of_idle", "float", "percent", "fragmented GPUs, of the idle ones; 0 where none is idle"),
+        Field(
+            "arrived_load_pct",
+            "int",
+            "percent",
+            "GPU demand of all pods that have arrived, placed or not, over all GPUs",
+        ),
+        Field("alloc_pct", "float", "percent", "GPUs in use, over all GPUs"),
+        Field("frag_pct_of_total", "float", "percent", "fragmented GPUs, over all GPUs"),
+        Field("frag_pct_of_idle", "float", "percent", "fragmented GPUs, over the idle ones; 0 if none is idle"),
         Field("occupied_nodes", "float", "nodes", "nodes with a GPU in use", since=2),
     ),
 )
@@ -24,57 +29,57 @@ CURVES: Final = Record(
 PLACEMENTS: Final = Record(
     "placements.parquet",
     (
-        Field("event", "int64", "", "number of the arrival, from 0"),
-        Field("pod", "string", "", "its name; a clone has the name of its original"),
-        Field("node", "string", "", "name of its node, empty where it found none"),
+        Field("event", "int64", "", "index of the arrival, from 0"),
+        Field("pod", "string", "", "name of the pod; a clone has the name of its original"),
+        Field("node", "string", "", "name of its node; empty if it found none"),
         Field(
             "gpus",
             "string",
             "",
-            "index of each of its GPUs within the node, as `0-1-2`; empty where it needs none or found no node",
+            "indices of its GPUs within the node, for example `0-1-2`; empty if it needs none or found no node",
         ),
-        Field("score", "int64", "", "the node's score, before any scaling between nodes; -1 where it found no node"),
+        Field("score", "int64", "", "score of the node, before any scaling between nodes; -1 if it found no node"),
     ),
-    "A row for each arrival.",
+    "One row per arrival.",
 )
 
 
 class FillSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """The figures of an experiment."""
+    """Results of an experiment."""
 
-    arrived_load_pct: Annotated[int, told("the last load", "percent")]
-    alloc_pct: Annotated[float, told("the curve of that name at the last load", "percent")]
+    arrived_load_pct: Annotated[int, told("arrived load at the end", "percent")]
+    alloc_pct: Annotated[float, told("value of the curve of that name at the end", "percent")]
     frag_pct_of_total: Annotated[float, told("likewise", "percent")]
     frag_pct_of_idle: Annotated[float, told("likewise", "percent")]
     occupied_nodes: Annotated[float, told("likewise", "nodes", since=2)]
-    arrived_pods: Annotated[int, told("how many arrived, clones included", "pods")]
-    clones: Annotated[int, told("how many of them had arrived before", "pods")]
-    failed_pods: Annotated[int, told("how many found no node", "pods")]
+    arrived_pods: Annotated[int, told("pods that arrived, clones included", "pods")]
+    clones: Annotated[int, told("clones among them", "pods")]
+    failed_pods: Annotated[int, told("pods that found no node", "pods")]
     failed_by_class: Annotated[
-        dict[str, int], told("the same by what they asked for: `cpu`, `share`, `gpu1`, `gpu2` and so on", "pods")
+        dict[str, int], told("the same by request: `cpu`, `share`, `gpu1`, `gpu2` and so on", "pods")
     ]
-    failed_gpu_milli: Annotated[int, told("what those asked for", "GPU/1000")]
+    failed_gpu_milli: Annotated[int, told("total GPU request of those pods", "GPU/1000")]
     unplaceable_pods: Annotated[
         int,
         told(
-            "those of `failed_pods` that no node can ever take, however empty: a `gpu_spec` that no model matches, or "
-            "more than any node has",
+            "those of `failed_pods` that do not fit even on an empty node: a `gpu_spec` that no model matches, or a "
+            "request above what any node has",
             "pods",
         ),
     ]
-    unplaceable_example: Annotated[str | None, told("the first of them, and what it asks for", null="there is none")]
-    nodes: Annotated[int, told("of the cluster, those without GPUs left out", "nodes")]
-    gpus: Annotated[int, told("of the cluster", "GPUs")]
-    typical_requests: Annotated[int, told("how many requests fragmentation is judged by", "requests")]
-    cpu_s: Annotated[float, told("CPU time of placing all of them", "s")]
-    peak_rss_mib: Annotated[float, told("the most memory the process ever held", "MiB")]
-    cpu_us_per_pod: Annotated[float | None, told("CPU time a pod", "us", null="none arrived")]
+    unplaceable_example: Annotated[str | None, told("the first of them, with its request", null="there is none")]
+    nodes: Annotated[int, told("nodes of the cluster with GPUs", "nodes")]
+    gpus: Annotated[int, told("GPUs of the cluster", "GPUs")]
+    typical_requests: Annotated[int, told("distinct typical requests, by which fragmentation is measured", "requests")]
+    cpu_s: Annotated[float, told("CPU time of placing all pods", "s")]
+    peak_rss_mib: Annotated[float, told("peak memory of the process", "MiB")]
+    cpu_us_per_pod: Annotated[float | None, told("CPU time per pod", "us", null="none arrived")]
 
 
 class FillJson(msgspec.Struct, frozen=True, kw_only=True):
     """The whole `run.json`."""
 
-    schema: Annotated[int, told("version of what this page describes")] = SCHEMA
+    schema: Annotated[int, told("version of the format that this page describes")] = SCHEMA
     experiment: Annotated[Literal["inflate"], told("`inflate`")] = "inflate"
     setting: Annotated[
         dict[str, Any],
@@ -85,5 +90,5 @@ class FillJson(msgspec.Struct, frozen=True, kw_only=True):
     ]
     command: Annotated[list[str], told("the command line, a list of words")]
     environment: Annotated[dict[str, Any], told("as in a [run directory](run-directory.md#runjson)")]
-    summary: Annotated[FillSummary, told("the figures: see below")]
+    summary: Annotated[FillSummary, told("the results: see below")]
     status: Annotated[Status, told("`complete`, `interrupted` or `failed`")]

@@ -31,7 +31,9 @@ import pyarrow.parquet as pq
 from phasewise.profiling.artefacts.schemas import Field
 from phasewise.profiling.errors import OutputError, RecordError, cannot_read, cannot_write
 
-__all__ = ["ROW_GROUP", "OutputError", "RecordError", "TableSink", "part_files", "parts_folder", "read_table"]
+__all__ = [
+    "ROW_GROUP", "OutputError", "RecordError", "TableSink", "part_files", "parts_folder", "read_blocks", "read_table",
+]  # fmt: skip
 
 ROW_GROUP = 1 << 14  # rows; 5 MiB of 40 columns: enough to compress well, little enough to hold during the merge
 
@@ -199,6 +201,11 @@ def read_table(path: Path | str, columns: Sequence[str] | None = None) -> pa.Tab
     return pa.concat_tables([_read(part, names) for part in parts]).combine_chunks()
 
 
+def read_blocks(path: Path | str, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Yield some columns of a complete table, `ROW_GROUP` rows at a time; raises as `read_table`."""
+    yield from _blocks([Path(path)], list(columns))
+
+
 def _require_all(written: int, merged: int, folder: Path) -> None:
     if merged != written:
         raise RecordError(f"the parts in {folder} hold {merged} rows, but {written} were written")
@@ -286,13 +293,13 @@ def _row_groups(parts: Sequence[Path]) -> Iterator[pa.Table]:
         yield pa.concat_tables(waiting).combine_chunks()
 
 
-def _blocks(parts: Sequence[Path]) -> Iterator[pa.Table]:
+def _blocks(parts: Sequence[Path], columns: list[str] | None = None) -> Iterator[pa.Table]:
     """Yield the row groups of all parts, one after another; raises as `_read`."""
     for part in parts:
         try:
             with pq.ParquetFile(part, pre_buffer=False) as file:
                 for index in range(file.num_row_groups):
-                    yield file.read_row_group(index, use_threads=False)
+                    yield file.read_row_group(index, columns=columns, use_threads=False)
         except pa.ArrowInvalid as error:
             raise RecordError(f"cannot read {part}: {error}") from error
         except OSError as error:

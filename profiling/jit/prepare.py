@@ -22,6 +22,7 @@ from typing import Final
 
 from numba.core.errors import NumbaError
 
+from phasewise.profiling import own_files
 from phasewise.profiling.errors import cannot_write
 from phasewise.profiling.jit import store as stores
 from phasewise.profiling.jit.account import ACCOUNT
@@ -131,7 +132,7 @@ def _by_workers(missing: Sequence[Wanted], say: Say, interrupted: Callable[[], b
     for each in missing:
         if each.kernel.py_func.__module__ != "__main__":
             groups.setdefault(_group(each), []).append(ordered(each))
-    order = pickle.dumps(WorkOrder(list(sys.path), stores.current(), groups))
+    order = pickle.dumps(WorkOrder(list(sys.path), own_files.loaded(), stores.current(), groups))
     command = [sys.executable, "-P", *["-O"] * sys.flags.optimize, "-m", "phasewise.profiling.jit.worker"]
     count = min(len(groups), _cores())
     with tempfile.TemporaryFile() as complaints:

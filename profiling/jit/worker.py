@@ -9,9 +9,12 @@ import importlib
 import pickle
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+from phasewise.profiling import own_files
+from phasewise.profiling.errors import OwnFileError
 from phasewise.profiling.jit.kernel import Wanted
 from phasewise.profiling.jit.store import Store, used
 
@@ -23,6 +26,8 @@ class WorkOrder(NamedTuple):
     ----------
     path
         Where modules are found (`sys.path`).
+    own
+        Names of files, as `phasewise.profiling.own_files` has them, of which kernels, or their signatures, are made.
     store
         Where kernels are kept.
     kernels
@@ -30,6 +35,7 @@ class WorkOrder(NamedTuple):
     """
 
     path: list[str]
+    own: list[str]
     store: Store
     kernels: dict[str, list[tuple[str, str, bytes]]]
 
@@ -38,6 +44,9 @@ def main() -> None:
     """Compile what is ordered on standard input."""
     order: WorkOrder = pickle.load(sys.stdin.buffer)
     sys.path[:] = order.path
+    for name in order.own:
+        with suppress(OwnFileError):  # of those that are gone by now, no kernel may be wanted
+            own_files.load(name)
     with used(order.store):
         left = [group for group in order.kernels if not _made(order, group, wait=False)]
         for group in left:  # others are at it; where they were stopped, it is for this process to do

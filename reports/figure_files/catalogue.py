@@ -34,8 +34,13 @@ class Definition:
 FIGURES: Final = {
     each.name: each
     for each in (
-        Definition("jct-vs-rate", "mean JCT over arrival rate, of a study", frozenset({"study"}), jct_vs_rate),
-        Definition("jct-cdf", "share of jobs over JCT, short and long ones apart", _RUNS, jct_cdf),
+        Definition(
+            "jct-vs-rate",
+            "mean JCT over arrival rate, or over round length, from a study",
+            frozenset({"study"}),
+            jct_vs_rate,
+        ),
+        Definition("jct-cdf", "share of jobs over JCT, short and long jobs separately", _RUNS, jct_cdf),
         Definition("wait-cdf", "share of jobs over their wait until the first start, by size", _RUNS, wait_cdf),
         Definition(
             "rho-cdf", "share of jobs over finish-time fairness, the worst and the share above 1", _RUNS, rho_cdf

@@ -88,7 +88,7 @@ def rho_cdf(sources: Sources) -> Figure:
         notes.append(_worst(done) if len(done) else "no job complete")
     whole = [np.ones(len(each.values), dtype=bool) for each in groups]
     panel = _panel("rho", "", Axis("Finish-time fairness ρ", log=True), groups, whole, notes)
-    what = "ρ: JCT over the time under an isolated share of the cluster (Themis); above 1 a job lost by sharing."
+    what = "ρ: JCT over the time on an isolated share of the cluster (Themis); above 1, sharing hurt the job."
     return _figure("rho-cdf", "Finish-time fairness", [replace(panel, marks=[(1.0, "ρ = 1")])], [what])
 
 
@@ -176,5 +176,5 @@ def _curve(jobs: Jobs, mask: Mask, colour: str, note: str) -> Series:
 def _figure(name: str, title: str, panels: Sequence[Panel], notes: Sequence[str]) -> Figure:
     ends = [item.y[-1] for panel in panels for item in panel.series if len(item.y)]
     if not ends:
-        raise FigureError(f"{name}: no job that counts has come so far in any of the runs")
+        raise FigureError(f"{name}: none of the counted jobs has got that far in any of the runs")
     return Figure(name, title, panels, notes).with_notes(_BOUND if min(ends) < 99.999 else "")

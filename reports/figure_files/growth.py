@@ -74,7 +74,7 @@ def _panel(title: str, runs: Sequence[Run]) -> Panel:
             series.append(Series(phase, x, np.where(y > 0, y, np.nan), phase_colour(phase), "points", n=n))
     if series:
         series.insert(0, Series(_ALL, x, total, "ink", "points", n=n))
-    return Panel(title, title, Axis("Active jobs", log=True), Axis("CPU time a round (ms)", log=True), series)
+    return Panel(title, title, Axis("Active jobs", log=True), Axis("CPU time per round (ms)", log=True), series)
 
 
 def _cost_ms(run: Run, column: str) -> Floats:

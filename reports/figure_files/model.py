@@ -20,9 +20,9 @@ CENSORED: Final = "censored"
 OVERLOADED: Final = "overloaded"
 AXIS_LIMIT: Final = "axis limit"
 STATES: Final[Mapping[str, str]] = {
-    COMPLETE: "every job that counts is over, in every run of the point",
-    CENSORED: "a lower bound: in at least one run of the point, jobs that count were not over",
-    OVERLOADED: "a lower bound: at least one run of the point had more work than its cluster can do",
+    COMPLETE: "all counted jobs have ended, in every run of the point",
+    CENSORED: "a lower bound: in at least one run of the point, counted jobs had not ended",
+    OVERLOADED: "a lower bound: at least one run of the point was overloaded",
     AXIS_LIMIT: "published at the upper limit of its axis: the value is not known",
 }
 """What a point may be. Only the first is a value to go by."""

@@ -50,7 +50,7 @@ def solve_time(sources: Sources) -> Figure:
         NAME,
         "Time of solving over the number of jobs",
         [
-            Panel("time", "", x_axis, Axis("CPU time a problem (ms)", log=True), time),
+            Panel("time", "", x_axis, Axis("CPU time per problem (ms)", log=True), time),
             Panel("gap", "", x_axis, Axis("Worst certified gap", log=True), quality),
         ],
         [

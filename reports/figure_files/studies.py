@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from phasewise.profiling.artefacts.schemas import Record
-from phasewise.profiling.artefacts.tables import RecordError, read_table
+from phasewise.profiling.errors import RecordError
 from phasewise.reports.columns import ColumnTable
 from phasewise.reports.errors import FigureError
 from phasewise.reports.figure_files.model import Floats
@@ -91,6 +91,11 @@ class Study:
             case _:
                 return None
 
+    @property
+    def figures_x(self) -> str:
+        """Return the key that the study says its figures are over, empty where it says none."""
+        return str(self._section("figures").get("x") or "")
+
     def overlay_names(self) -> list[str]:
         """Return what the study says it is to be compared with: names of published figures, or nothing."""
         told = self._section("study").get("overlay") or self._section("figures").get("overlay") or ()
@@ -150,6 +155,8 @@ def load_study(path: Path) -> Study:
     FigureError
         Where its settings or its table are missing or broken.
     """
+    from phasewise.profiling.artefacts.tables import read_table  # noqa: PLC0415  names are asked for without Parquet
+
     file = path / "study.toml"
     try:
         settings = tomllib.loads(file.read_text("utf-8"))

@@ -91,7 +91,7 @@ def lost_time(sources: Sources) -> Figure:
         "lost",
         "",
         Axis(""),
-        Axis("GPU time (% of all there was)", low=0.0, high=100.0),
+        Axis("GPU time (% of the total)", low=0.0, high=100.0),
         series,
         [group.label for group in groups],
         stacked=True,

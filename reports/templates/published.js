@@ -32,4 +32,24 @@
     });
     ctx.restore();
   });
+
+  // The files of a chart have its intervals too.
+  document.addEventListener("chartexport", ({ target, detail: { svg, rows, plot } }) => {
+    const intervals = whiskers[target.dataset.chart];
+    if (!intervals) return;
+    if (rows) {
+      rows.forEach((row, at) => row.push(...intervals.flatMap((ends, index) => (at ? ends[at - 1] || [null, null] : ["low", "high"].map((end) => `${end} of ${row[index + 1]}`)))));
+      return;
+    }
+    const ratio = devicePixelRatio, y = (value) => plot.valToPos(value, "y", true) / ratio;
+    intervals.forEach((row, index) => {
+      const series = plot.series[index + 1], colour = typeof series.stroke === "function" ? series.stroke(plot, index + 1) : series.stroke;
+      row.forEach((interval, at) => {
+        if (!interval) return;
+        const [low, high] = interval, x = plot.valToPos(plot.data[0][at], "x", true) / ratio;
+        exporting.node("circle", { cx: x, cy: y(plot.data[index + 1][at]), r: 2.6, ...exporting.painted("fill", colour) }, svg);
+        if (low > 0 && high > 0) exporting.node("path", { d: `M${x} ${y(low)}V${y(high)}M${x - 3} ${y(low)}h6M${x - 3} ${y(high)}h6`, fill: "none", "stroke-width": 1.2, ...exporting.painted("stroke", colour) }, svg);
+      });
+    });
+  });
 })();

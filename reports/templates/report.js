@@ -148,23 +148,28 @@
     return { hooks: { drawAxes: [draw] } };
   }
 
+  // Where the vertical rules stand (canvas pixels) and where their labels begin: to the right of the rule, or as far to the
+  // left as the next label and the edge want it. Sets the font of the canvas.
+  function marksOf(u, chart) {
+    const { ctx, bbox } = u, ratio = devicePixelRatio, pad = 4 * ratio;
+    ctx.font = `${11.5 * ratio}px ${FONT}`;
+    const shown = chart.marks.map(([at, label]) => ({ x: u.valToPos(at, "x", true), label, width: ctx.measureText(label).width }))
+      .filter(({ x }) => x >= bbox.left && x <= bbox.left + bbox.width);
+    let limit = ctx.canvas.width - ratio;
+    for (const mark of shown.reverse()) {
+      mark.left = Math.max(2 * ratio, Math.min(mark.x - pad, limit - mark.width));
+      limit = mark.left - 2 * pad;
+    }
+    return shown;
+  }
+
   function marksPlugin(chart) {
     const draw = (u) => {
       const { ctx, bbox } = u, ratio = devicePixelRatio;
       ctx.save();
-      ctx.font = `${11.5 * ratio}px ${FONT}`;
-      ctx.textBaseline = "top";
-      ctx.textAlign = "left";
-      const shown = chart.marks.map(([at, label]) => ({ x: u.valToPos(at, "x", true), label, width: ctx.measureText(label).width }))
-        .filter(({ x }) => x >= bbox.left && x <= bbox.left + bbox.width);
-      // A label stands to the right of its rule, or as far to the left as the next label and the edge want it.
-      let limit = ctx.canvas.width - ratio;
-      for (const { x, label, width } of shown.reverse()) {
-        const pad = 4 * ratio, left = Math.max(2 * ratio, Math.min(x - pad, limit - width));
-        limit = left - 2 * pad;
-        ctx.strokeStyle = ctx.fillStyle = css("soft");
-        ctx.lineWidth = ratio;
-        ctx.setLineDash([3 * ratio, 3 * ratio]);
+      Object.assign(ctx, { textBaseline: "top", textAlign: "left", strokeStyle: css("soft"), fillStyle: css("soft"), lineWidth: ratio });
+      ctx.setLineDash([3 * ratio, 3 * ratio]);
+      for (const { x, left, label } of marksOf(u, chart)) {
         ctx.beginPath();
         ctx.moveTo(x, bbox.top);
         ctx.lineTo(x, bbox.top + bbox.height);
@@ -186,12 +191,19 @@
 
   const text = (tag, content) => Object.assign(document.createElement(tag), { textContent: content });
 
+  // The title of an axis, such as "Job completion time (h, logarithmic)", as its name and its unit.
+  function parts(title) {
+    const [, name, unit] = /^(.*?) ?(?:\((.*?)(?:, )?(?:logarithmic)?\))?$/.exec(title);
+    return { name, unit: unit && unit !== "no unit" ? unit : "" };
+  }
+
+  // Whether x are the edges of the bars, one more than there are bars.
+  const isHistogram = (chart) => chart.series[0].draw === "steps" && chart.xAxis.log;
+
   function readout(state, u) {
     const { chart } = state, index = u.cursor.idx;
     if (index === null || index === undefined) return false;
-    const name = chart.xAxis.title.replace(/ ?\((.*?)(, logarithmic)?\)$/, "");
-    const unit = ((/\(([^,)]*)/.exec(chart.xAxis.title) || [])[1] || "").replace("logarithmic", "");
-    const last = chart.series[0].draw === "steps" && chart.xAxis.log;
+    const { name, unit } = parts(chart.xAxis.title), last = isHistogram(chart);
     if (last && index >= chart.x.length - 1) return false;
     const span = last ? `${number(chart.x[index])}–${number(chart.x[index + 1])}` : name === "Round" ? tick(chart.x[index]) : number(chart.x[index]);
     tip.replaceChildren(text("p", `${name} ${span}${unit ? THIN + unit : ""}`));
@@ -246,54 +258,132 @@
     }
   }
 
+  function topOf({ chart, which }) {
+    return (chart.tops && chart.tops[which] ? chart.tops[which][0] : null) ?? chart.yAxis.high;
+  }
+
+  function yTitle({ chart, which, cpu }) {
+    return cpu ? chart.yAxis.title.replace(/^Time/, which === "cpu" ? "CPU time" : "Wall time") : chart.yAxis.title;
+  }
+
+  // What the picture of a chart is made from, besides its data.
+  function drawingOf({ chart, plot, ...state }) {
+    const drawn = chart.stacked ? [...chart.series].reverse() : chart.series, ratio = devicePixelRatio;
+    const series = drawn.map((item) => {
+      const { stroke, fill, width, dash } = seriesOptions(chart, item);
+      return { colour: stroke, fill, width, dash: dash && dash.join(" "), steps: item.draw === "steps" };
+    });
+    const marks = marksOf(plot, chart).map(({ x, left, label }) => ({ x: x / ratio, left: left / ratio, label }));
+    return { series, marks, stacked: chart.stacked, titles: { x: chart.xAxis.title, y: yTitle({ chart, ...state }) } };
+  }
+
+  // A chart's files: whoever draws on top of it adds to them on the event "chartexport" (detail: svg or rows, plot).
+  function offerFiles(state) {
+    if (typeof exporting === "undefined") return;
+    const { figure, chart } = state;
+    const told = (made) => {
+      figure.dispatchEvent(new CustomEvent("chartexport", { detail: { ...made, plot: state.plot }, bubbles: true }));
+      return made.svg || made.rows;
+    };
+    exporting.offer(figure, {
+      title: figure.getAttribute("aria-label"), legend: () => figure.querySelector(".legend").children,
+      draw: () => told({ svg: exporting.plot(state.plot, drawingOf(state)) }), rows: () => told({ rows: exporting.values(chart, parts, isHistogram(chart)) }),
+    });
+  }
+
   function draw(state) {
     const { chart, figure } = state, holder = figure.querySelector(".plot");
     if (state.plot) state.plot.destroy();
     const values = rows(chart, state.which);
     const drawn = chart.stacked ? [...chart.series].reverse() : chart.series;
-    const title = state.which === "cpu" ? chart.yAxis.title.replace(/^Time/, "CPU time") : state.cpu ? chart.yAxis.title.replace(/^Time/, "Wall time") : chart.yAxis.title;
     const xLog = chart.xAxis.log;
     state.plot = new uPlot({
       width: holder.clientWidth, height: chart.height, drawOrder: chart.stacked ? ["series", "axes"] : ["axes", "series"],
       legend: { show: false }, padding: [chart.marks.length ? 22 : 8, 24, 0, 0],
       cursor: { y: false, points: { show: !chart.stacked, size: 6 }, drag: { x: !xLog, y: false }, sync: chart.sync ? { key: chart.sync } : undefined },
-      scales: { x: scale(chart.xAxis, chart.x, !xLog), y: scale(chart.yAxis) },
+      scales: { x: scale(chart.xAxis, chart.x, !xLog), y: scale({ ...chart.yAxis, high: topOf(state) }) },
       axes: [axisOptions(chart.xAxis, true), axisOptions(chart.yAxis, false)],
       series: [{}, ...drawn.map((item) => seriesOptions(chart, item))],
-      plugins: [titlesPlugin({ x: chart.xAxis.title, y: title }), marksPlugin(chart), tipPlugin(state), drawnPlugin(state)],
+      plugins: [titlesPlugin({ x: chart.xAxis.title, y: yTitle(state) }), marksPlugin(chart), tipPlugin(state), drawnPlugin(state)],
     }, [chart.x, ...(chart.stacked ? stack(values) : values)], holder);
   }
 
-  function switcher(state) {
-    const box = state.figure.querySelector(".switch");
-    if (!state.cpu) return;
+  // ---- CPU or wall: one state for the whole page, kept in the address behind "#" -----------------------------------
+
+  const CLOCKS = { cpu: "CPU", wall: "wall" };
+  const inAddress = () => location.hash.slice(1).split("&").find((part) => part.startsWith("time="))?.slice(5);
+  let clock = inAddress() in CLOCKS ? inAddress() : "cpu";
+
+  function keepInAddress() {
+    const rest = location.hash.slice(1).split("&").filter((part) => part && !part.startsWith("time="));
+    if (clock !== "cpu") rest.push(`time=${clock}`);
+    history.replaceState(null, "", rest.length ? `#${rest.join("&")}` : location.pathname + location.search);
+  }
+
+  function show(which) {
+    clock = document.documentElement.dataset.time = which;
+    for (const button of document.querySelectorAll(".switch button")) button.setAttribute("aria-pressed", String(button.value === which));
+    for (const state of live.filter((each) => each.cpu)) {
+      state.which = which;
+      note(state);
+      if (state.plot) draw(state);
+    }
+    document.dispatchEvent(new CustomEvent("clockchange", { detail: which }));
+  }
+
+  function switcher(box) {
+    if (!box) return;
     box.hidden = false;
-    for (const [which, label] of [["cpu", "CPU"], ["wall", "wall"]]) {
-      const button = Object.assign(text("button", label), { type: "button" });
-      button.setAttribute("aria-pressed", String(which === state.which));
-      button.addEventListener("click", () => {
-        state.which = which;
-        for (const other of box.children) other.setAttribute("aria-pressed", String(other === button));
-        draw(state);
-      });
+    box.setAttribute("role", "group");
+    box.setAttribute("aria-label", "CPU or wall time, on the whole page");
+    for (const [which, label] of Object.entries(CLOCKS)) {
+      const button = Object.assign(text("button", label), { type: "button", value: which });
+      button.addEventListener("click", () => { show(which); keepInAddress(); });
       box.append(button);
     }
+  }
+
+  // The note of a chart, and what it does not show above its top under this clock.
+  function note({ figure, chart, which }) {
+    const box = figure.querySelector("figcaption p");
+    if (!chart.tops || !box) return;
+    box.dataset.plain ??= box.textContent;
+    box.textContent = [box.dataset.plain, (chart.tops[which] || [])[1]].filter(Boolean).join(" ");
+  }
+
+  // An address such as "#r0-ran&time=wall" names a place as well, which the browser does not find by itself.
+  function goToPlace() {
+    const place = location.hash.slice(1).split("&").find((part) => part && !part.startsWith("time="));
+    if (place) document.getElementById(place)?.scrollIntoView();
   }
 
   for (const figure of document.querySelectorAll("figure[data-chart]")) {
     const chart = charts.get(figure.dataset.chart);
     const cpu = chart.series.some((s) => s.cpu);
-    const state = { figure, chart, which: cpu ? "cpu" : "wall", cpu, plot: null };
+    const state = { figure, chart, which: cpu ? clock : "wall", cpu, plot: null };
     live.push(state);
     legend(figure, chart);
-    switcher(state);
+    if (cpu) switcher(figure.querySelector(".switch"));
+    note(state);
     draw(state);
+    offerFiles(state);
     new ResizeObserver(([entry]) => {
       const width = Math.floor(entry.contentRect.width);
       if (width && width !== state.plot.width) state.plot.setSize({ width, height: chart.height });
     }).observe(figure.querySelector(".plot"));
   }
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => live.forEach((s) => { legend(s.figure, s.chart); draw(s); }));
+  if (live.some((state) => state.cpu) || document.querySelector("[data-time]")) switcher(document.querySelector(".page-clock .switch"));
+  show(clock);
+  addEventListener("hashchange", () => {
+    if (inAddress() in CLOCKS) show(inAddress());
+    else keepInAddress(); // a link to a place of the page leaves the clock as it is
+    goToPlace();
+  });
+  goToPlace();
+  const recolour = () => live.forEach((s) => { legend(s.figure, s.chart); draw(s); });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
+  document.addEventListener("themechange", recolour); // of a page on which a theme can be chosen
+  for (const moment of ["beforeprint", "afterprint"]) addEventListener(moment, recolour);
   addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
 
   // Read-outs of the bars, which are plain elements.

@@ -299,10 +299,26 @@
     body.append(...[...body.rows].sort(compare));
   }
 
+  // The rows behind a panel under the filters: the series point by point, then the runs.
+  function rows({ figure, panel }) {
+    const y = axes.parts(panel.y.title), end = (which) => `${y.words}, ${which} end of 95 %${y.unit ? ` (${y.unit})` : ""}`;
+    const named = (x) => (panel.categories.length ? panel.categories[x].label : x);
+    const keys = panel.categories.length ? (p) => shown(panel.categories[p.x].keys) : () => true;
+    const series = panel.series.flatMap((each) => points(figure, each).filter(keys).map((p) => [
+      each.label, named(p.x), p.y, at(each.low, p.i), at(each.high, p.i), at(each.n, p.i), stateOf(each, p.i), "", "",
+    ]));
+    const dots = panel.dots.filter((dot) => shown(dot.keys)).map((dot) => [dot.label, named(dot.x), dot.y, null, null, 1, dot.state, dot.seed, dot.point]);
+    return [["series", panel.categories.length ? "group" : panel.x.title, panel.y.title, end("lower"), end("upper"), "n", "state", "seed", "point"], ...series, ...dots];
+  }
+
   for (const figure of data.figures) for (const panel of figure.panels) {
     const holder = document.querySelector(`figure[data-panel="${panel.key}"] .plot`);
     const state = { figure, panel, holder, near: [], colours: new Map(panel.series.map((s) => [s.label, s.colour])) };
     drawn.push(state);
+    exporting.offer(holder.parentElement, {
+      title: holder.parentElement.getAttribute("aria-label"), legend: () => document.querySelectorAll(`.legend[data-figure="${figure.name}"] > *`),
+      draw: () => exporting.styled(holder.querySelector("svg")), rows: () => rows(state),
+    });
     let width = 0;
     new ResizeObserver(([entry]) => {
       const now = Math.floor(entry.contentRect.width);

@@ -139,7 +139,7 @@ def _from_use(node: Ints, gpu: Ints) -> ClusterShape:
     sizes = np.ones(int(node.max(initial=0)) + 1, np.int64)
     np.maximum.at(sizes, node, gpu + 1)
     note = (
-        "The run directory does not say which nodes the cluster has. Shown are those that some job held, without their "
-        "worker types; GPUs that were never held may be missing."
+        "The run directory does not say which nodes the cluster has. Only nodes that some job used are shown, without "
+        "their worker types; GPUs that were never used may be missing."
     )
     return ClusterShape([_UNKNOWN], [len(sizes)], sizes, note)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,11 +17,10 @@ from phasewise.profiling.inputs import read_input
 from phasewise.profiling.names import quoted
 from phasewise.sched.cluster.layout import UNLIMITED, Node
 from phasewise.sched.cluster.openb import MOST_GPUS, TYPE_NAME
-from phasewise.sched.errors import TraceError
-from phasewise.sched.reading.faults import Fault, render
+from phasewise.sched.reading.faults import Fault
 
 Row = Mapping[str, str]
-Reader = Callable[[Path], list[Node]]
+Parse = Callable[[Row, int], list[Node]]
 
 PAI: Final = ("machine", "gpu_type", "cap_cpu", "cap_mem", "cap_gpu")
 HELIOS_GPUS: Final = 8  # of every node of the Helios clusters
@@ -29,27 +28,25 @@ GPU: Final = "gpu"
 """The worker type where a list names none."""
 
 
-def foreign_reader(path: Path) -> Reader | None:
-    """Return what reads a node list of one of the forms here, None where the file is of none of them."""
+def foreign_nodes(path: Path) -> tuple[list[Node], list[Fault]] | None:
+    """Return the nodes of a list of one of the forms here and every fault with its line; None of any other file."""
     try:
         lines = read_input(path).decode("utf-8").splitlines()
     except (OSError, ValueError):
         return None  # it is for the reader of our own form to say what is wrong
     names = [name.strip() for name in lines[0].split(",")] if lines else []
     if len(names) == len(PAI) and names != list(PAI) and all(re.fullmatch(r"\d+(\.\d+)?", name) for name in names[2:]):
-        return lambda where: _read(where, [",".join(PAI), *lines], _pai, first=0)
+        return _scan([",".join(PAI), *lines], _pai, first=0)
     for columns, parse in _FORMS.items():
         if set(columns) <= set(names):
-            return lambda where, parse=parse: _read(where, lines, parse, first=1)  # type: ignore[misc]
+            return _scan(lines, parse, first=1)
     return None
 
 
-def _read(path: Path, lines: list[str], parse: Callable[[Row, int], list[Node]], first: int) -> list[Node]:
-    """Return the nodes of every row; raise `TraceError` with the line of every fault."""
+def _scan(lines: Sequence[str], parse: Parse, first: int) -> tuple[list[Node], list[Fault]]:
     nodes: list[Node] = []
     faults: list[Fault] = []
-    rows = list(csv.DictReader(lines, skipinitialspace=True))
-    for line, row in enumerate(rows, start=first + 1):
+    for line, row in enumerate(csv.DictReader(lines, skipinitialspace=True), start=first + 1):
         if None in row or None in row.values():
             faults.append(Fault(line, "another number of fields than the header"))
             continue
@@ -59,9 +56,7 @@ def _read(path: Path, lines: list[str], parse: Callable[[Row, int], list[Node]],
             faults.append(Fault(line, str(error)))
     if not faults and not any(node.gpus for node in nodes):
         faults.append(Fault(None, "no node has a GPU; allowed: a list of nodes of which some have GPUs"))
-    if faults:
-        raise TraceError(render(path, faults))
-    return nodes
+    return nodes, faults
 
 
 def _spot(row: Row, _line: int) -> list[Node]:
@@ -95,7 +90,7 @@ def _helios(row: Row, line: int) -> list[Node]:
     return [_node(f"node-{index}", GPU, HELIOS_GPUS) for index in range(nodes)]
 
 
-_FORMS: Final[Mapping[tuple[str, ...], Callable[[Row, int], list[Node]]]] = {
+_FORMS: Final[Mapping[tuple[str, ...], Parse]] = {
     ("gpu_model", "gpu_capacity_num", "cpu_num", "node_name"): _spot,
     PAI: _pai,
     ("machineId", "number of GPUs", "single GPU mem"): _philly,

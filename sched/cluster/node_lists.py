@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.sched.cluster.foreign_lists import foreign_reader
+from phasewise.sched.cluster.foreign_lists import foreign_nodes
 from phasewise.sched.cluster.inventories import INVENTORIES, inventory_names, refusal
 from phasewise.sched.cluster.layout import ClusterLayout, ClusterSection, Node
 from phasewise.sched.cluster.openb import read_nodes
 from phasewise.sched.cluster.requests import Request
 from phasewise.sched.errors import ScenarioError
+from phasewise.sched.reading.named_rows import checked
 
 Bools = npt.NDArray[np.bool_]
 
@@ -53,8 +54,9 @@ def read_node_list(name_or_path: str) -> list[Node]:
     if fault := refusal(name_or_path, inventory_names(), "node list"):
         raise ScenarioError(fault)
     path = Path(name_or_path)
-    read = foreign_reader(path) or read_nodes
-    return [node for node in read(path) if node.gpus]
+    found = foreign_nodes(path)
+    nodes = read_nodes(path) if found is None else checked(path, found)
+    return [node for node in nodes if node.gpus]
 
 
 def gpus_by_type(nodes: Iterable[Node]) -> dict[str, int]:

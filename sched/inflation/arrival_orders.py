@@ -188,10 +188,10 @@ def _decoded(path: Path) -> _OrderFile:
     try:
         return msgspec.json.decode(content, type=_OrderFile)
     except RecursionError as error:
-        raise TraceError(f"{path}: is no file of arrival orders: nested too deeply") from error
+        raise TraceError(f"{path}: is not a file of arrival orders: nested too deeply") from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise TraceError(
-            f'{path}: is no file of arrival orders, {{"seeds": {{"42": {{"order": [...], "node_rank": [...]}}}}}}: '
+            f'{path}: is not a file of arrival orders, {{"seeds": {{"42": {{"order": [...], "node_rank": [...]}}}}}}: '
             f"{error}"
         ) from error
 

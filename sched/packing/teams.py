@@ -21,6 +21,7 @@ from phasewise.sched.workload.co_throughputs import CoRates
 ALONE: Final = -1
 
 _PAIRS: Final = ("x", "job_time_s", "deficit_s")
+_RATES: Final = ("rate", "speed")
 _JOBS: Final = ("partner", "account")
 
 
@@ -44,8 +45,8 @@ class TeamTable:
         first, which is the order in which the original comes to know them.
     x, job_time_s, deficit_s
         (P, W) as in the table of jobs, of the pair.
-    rate
-        (P, W, 2) steps/s of each member, 0 where they cannot share.
+    rate, speed
+        (P, W, 2) steps/s of each member, 0 where they cannot share; (P, W) the lesser of the two.
     partner
         (J,) id of the job with which each shared its GPUs in the last round, `ALONE` for none. It may be gone.
     account
@@ -56,17 +57,11 @@ class TeamTable:
         self.rates, self.every_pair = rates, every_pair
         self.row = np.empty((0, 2), np.int64)
         self.x, self.job_time_s, self.deficit_s = (np.zeros((0, types)) for _ in _PAIRS)
-        self.rate = np.zeros((0, types, 2))
+        self.rate, self.speed = np.zeros((0, types, 2)), np.zeros((0, types))
         self.partner = self.account = np.empty(0, np.int64)
 
     def __len__(self) -> int:
         return len(self.row)
-
-    @property
-    def speed(self) -> Floats:
-        """(P, W) above 0 where both members make progress."""
-        speed: Floats = self.rate.min(axis=2)
-        return speed
 
     def kinds(self, jobs: JobTable) -> Kinds:
         """Return (J,) the measured kind of every job."""
@@ -117,7 +112,7 @@ class TeamTable:
         same = same[known[old[same]] == codes[same]]
         self.row = np.empty((0, 2), np.int64)
         self.x, self.job_time_s, self.deficit_s = (np.zeros((0, x.shape[1])) for _ in _PAIRS)
-        self.rate = np.zeros((0, x.shape[1], 2))
+        self.rate, self.speed = np.zeros((0, x.shape[1], 2)), np.zeros((0, x.shape[1]))
         self._append(jobs, pairs, prior_s)
         self.x[:] = x
         self.job_time_s[same], self.deficit_s[same] = before[0][old[same]], before[1][old[same]]
@@ -128,7 +123,9 @@ class TeamTable:
         rate = self.rates.between(kinds[pairs[:, 0]], kinds[pairs[:, 1]])
         alone = (jobs.throughput[pairs[:, 0]] > 0.0) & (jobs.throughput[pairs[:, 1]] > 0.0)
         self.row = np.concatenate((self.row, pairs))
-        self.rate = np.concatenate((self.rate, np.where(alone[:, :, None], rate, 0.0)))
+        rate = np.where(alone[:, :, None], rate, 0.0)
+        self.rate = np.concatenate((self.rate, rate))
+        self.speed = np.concatenate((self.speed, rate.min(axis=2)))
         shape = (len(pairs), self.x.shape[1])
         self.x = np.concatenate((self.x, np.zeros(shape)))
         self.deficit_s = np.concatenate((self.deficit_s, np.zeros(shape)))
@@ -154,7 +151,7 @@ class TeamTable:
         row = new_row[self.row]
         kept = (row >= 0).all(axis=1)
         self.row = row[kept]
-        for name in (*_PAIRS, "rate"):
+        for name in (*_PAIRS, *_RATES):
             setattr(self, name, getattr(self, name)[kept])
 
     def partner_rows(self, job_id: Ints) -> Ints:
@@ -168,7 +165,7 @@ class TeamTable:
 
     def written(self) -> dict[str, Leaf]:
         """Return a copy of everything by name."""
-        return {name: getattr(self, name).copy() for name in ("row", "rate", *_PAIRS, *_JOBS)}
+        return {name: getattr(self, name).copy() for name in ("row", *_RATES, *_PAIRS, *_JOBS)}
 
     def restore(self, leaves: Mapping[str, Leaf]) -> None:
         """Become the table that was written down."""

@@ -122,7 +122,7 @@ def _remembered(job_id: Ints, seconds: Floats, steps: Floats, rate: Floats) -> I
 
 @register_policy
 class FinishTimeFairness:
-    """Minimise the worst ratio of time in the system to time in isolation, taking all worker types for equally fast.
+    """Minimise the worst ratio of time in the system to time in isolation, treating all worker types as equally fast.
 
     min max_i (t_i + r_i / sum_j T_i x_ij) / (C_i + r_i / iso_i), where T_i is the job's mean speed over the types on
     which it can run, iso_i its speed with the m-th part of the cluster, and C_i what it did so far took in isolation.

@@ -83,7 +83,8 @@ class Gandiva:
                 first, second = stream.sample(waiting, 2)
                 if view.scale_factor[first] == view.scale_factor[second] >= 1.0:  # a part of a GPU is no team's
                     drawn.append(sorted((first, second)))
-                    waiting = [row for row in waiting if row not in {first, second}]
+                    waiting.remove(first)
+                    waiting.remove(second)
             pairs = np.concatenate((pairs, np.array(drawn, np.int64).reshape(-1, 2)))
         x, rows = self._shares(view, view.pairs, pairs)
         members = np.where(rows == ALONE, ALONE, view.job_id[rows] if view.job_id.size else rows)

@@ -12,7 +12,7 @@ from phasewise.sched.statements import isolated_share
 
 @register_policy
 class Isolated:
-    """Give each of m jobs the m-th part of every worker type, as if the cluster were split; no solver.
+    """Give each of m jobs a 1/m share of every worker type, as if the cluster were partitioned; needs no solver.
 
     x_ij = N_j / m / s_i, each row divided by max(1, its sum).
 

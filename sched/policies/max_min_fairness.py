@@ -37,7 +37,7 @@ class _MaxMin:
 
 @register_policy
 class MaxMinFairness(_MaxMin):
-    """Maximise the least weighted time share, taking all worker types for equally fast.
+    """Maximise the least weighted time share, treating all worker types as equally fast.
 
     max min_i s_i/w_i sum_j x_ij, with x_ij = 0 where job i makes no progress on type j: the policy does not know how
     fast a type is, but it knows where a job can run at all.

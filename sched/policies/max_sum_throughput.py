@@ -109,7 +109,7 @@ class MaxSumThroughputPerf(_MaxSum):
 
 @register_policy
 class MaxSumThroughputNormalizedByCostPerf(_MaxSum):
-    """Maximise the sum of all jobs' throughputs, each over the price of the GPUs that it is made on.
+    """Maximise the sum of all jobs' throughputs, each divided by the price of the GPUs used.
 
     max sum_ij T_ij / c_j x_ij, where c_j is what an hour of a GPU of type j costs: ``cluster.gpu_hour_prices``.
 
@@ -124,7 +124,7 @@ class MaxSumThroughputNormalizedByCostPerf(_MaxSum):
 
 @register_policy
 class MaxSumThroughputNormalizedByCostPerfSLOs(_MaxSum):
-    """Maximise the sum of throughputs over prices, where jobs with an SLO run fast enough to meet it.
+    """Maximise the sum of throughputs over prices, while jobs with an SLO run fast enough to meet it.
 
     max sum_ij T_ij / c_j x_ij with sum_j T_ij x_ij >= r_i / (what is left of job i's SLO). SLOs that cannot be met are
     given up, first those whose time is up or that T cannot meet alone; then, while it is proven that the rest cannot be

@@ -39,7 +39,7 @@ def _counted(view: ClusterView, believed: Floats, options: PolicyOptions) -> tup
 
 @register_policy
 class MinTotalDuration:
-    """Minimise when the last of the present jobs is done, taking all worker types for equally fast.
+    """Minimise the time until the last of the present jobs is done, treating all worker types as equally fast.
 
     min T with sum_j T_i x_ij >= r_i / T, where T_i is the job's mean speed over the types on which it can run.
 
@@ -67,7 +67,7 @@ class MinTotalDuration:
 
 @register_policy
 class MinTotalDurationPerf:
-    """Minimise when the last of the present jobs is done.
+    """Minimise the time until the last of the present jobs is done.
 
     min T with sum_j T_ij x_ij >= r_i / T.
 

@@ -76,7 +76,7 @@ class RecordedOptions(PolicyOptions, frozen=True, kw_only=True):
 
 @register_policy
 class RecordedPolicy:
-    """Replay recorded allocations, one a call, instead of solving; a call that finds other jobs is an error.
+    """Replay recorded allocations, one per call, instead of solving; it is an error if the jobs differ.
 
     What it remembers is the number of calls so far. The selection rules are those of the policy that was recorded.
     """

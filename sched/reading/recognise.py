@@ -1,6 +1,6 @@
 """What a file seems to be, told from its first bytes: a file of another kind is named, not judged line by line.
 
-Sources of the columns: the published files of each trace (`docs/howto/convert-public-traces.md` names them).
+Sources of the columns: the published files of each trace (`docs/howto/bring-your-own-trace.md` names them).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-GUIDE: Final = "docs/howto/convert-public-traces.md"
+GUIDE: Final = "docs/howto/bring-your-own-trace.md"
 HEAD: Final = 1 << 16  # bytes that are looked at
 OURS: Final = (
     "a trace, a scenario (.toml), or a throughput table, a co-throughput table, a node list or a pod list (.csv)"
@@ -140,7 +140,7 @@ def misfit(content: bytes, expected: str) -> str:
     if found.kind == expected or not (found.kind or found.seems):
         return ""
     seems = f"a {found.kind}" if found.kind else found.seems
-    return f"this is no {expected}; it seems to be {seems}" + (
+    return f"this is not a {expected}; it seems to be {seems}" + (
         "" if found.kind else f". How to convert public data: {GUIDE}"
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -23,6 +24,8 @@ from phasewise.sched.recording.metrics import (
 from phasewise.sched.round.outcome import JobRecord
 
 Floats = npt.NDArray[np.float64]
+ColumnOf = Callable[[str], Floats]
+"""Returns (K,) a column of the jobs that count, by its name. None of them is kept: one at a time is in memory."""
 
 SIZES: Final = ((0.999, "<1"), (1.0, "1"), (2.0, "2"), (4.0, "3-4"), (8.0, "5-8"), (float("inf"), ">8"))
 """Up to how many GPUs a job has which size, by the name of the size."""
@@ -55,43 +58,59 @@ class Completed:
         self.moves.append(job.moves)
         self.restarts.append(job.restarts)
 
-    def within(self, window: tuple[int, int] | None) -> dict[str, Floats]:
-        """Return the columns of the jobs that count, in order of their ids: in another, a mean rounds otherwise."""
-        ids = np.array(self.job_id, np.int64)
+    def within(self, window: tuple[int, int] | None) -> ColumnOf:
+        """Return what gives columns of the jobs that count, in order of ids: in another, a mean rounds otherwise.
+
+        Each column is put in order when it is asked for. Nobody may add a job meanwhile.
+        """
+        ids = np.frombuffer(self.job_id, np.int64)
         order = np.argsort(ids)
-        order = order[in_window(ids[order], window)]
-        names = ("jct_s", "queued_s", "rho", "ideal_s", "gpus", "moves", "restarts")
-        return {name: np.array(getattr(self, name), np.float64)[order] for name in names}
+        if window is not None:
+            order = order[in_window(ids[order], window)]
+        del ids  # a column that is looked at cannot grow
+
+        def column(name: str) -> Floats:
+            values = np.frombuffer(getattr(self, name), getattr(self, name).typecode)[order]
+            return values.astype(np.float64, copy=False)
+
+        return column
 
 
-def figures(jobs: dict[str, Floats], *, censored: bool) -> dict[str, Any]:
+def figures(column: ColumnOf, *, censored: bool) -> dict[str, Any]:
     """Return what the summary says of completed jobs, by its keys.
 
     Parameters
     ----------
-    jobs
-        Columns as `Completed.within` returns them.
+    column
+        As `Completed.within` returns it.
     censored
         Whether jobs that count are missing, so that the mean has no interval: what is missing is not drawn at random.
     """
-    jct_s = jobs["jct_s"]
+    jct_s = column("jct_s")
     jct = jct_statistics(jct_s)
-    queue_s_p50, queue_s_p95 = percentiles(jobs["queued_s"], 50.0, 95.0)
-    return {
+    found: dict[str, Any] = {
         "avg_jct_s": jct.avg_s,
         "jct_s_p50": jct.p50_s,
         "jct_s_p95": jct.p95_s,
         "jct_jobs": jct.completed,
         "avg_jct_interval_s": None if censored else _interval(jct_s),
-        "rho": rho_statistics(jobs["rho"]),
-        "jain": jain_index(jobs["rho"]),
-        "slowdown": slowdown_statistics(jct_s, jobs["ideal_s"], BOUND_S),
-        "queue_s_p50": queue_s_p50,
-        "queue_s_p95": queue_s_p95,
-        "queue_by_gpus": _waits(jobs["queued_s"], jobs["gpus"]),
-        "moves_per_job": _mean(jobs["moves"]),
-        "restarts_per_job": _mean(jobs["restarts"]),
+        "slowdown": slowdown_statistics(jct_s, column("ideal_s"), BOUND_S),
     }
+    del jct_s  # one column at a time, or a million jobs take as much memory again as the run
+    return found | _fairness(column("rho")) | _queues(column("queued_s"), column("gpus")) | _restarts(column)
+
+
+def _fairness(rho: Floats) -> dict[str, Any]:
+    return {"rho": rho_statistics(rho), "jain": jain_index(rho)}
+
+
+def _queues(queued_s: Floats, gpus: Floats) -> dict[str, Any]:
+    p50_s, p95_s = percentiles(queued_s, 50.0, 95.0)
+    return {"queue_s_p50": p50_s, "queue_s_p95": p95_s, "queue_by_gpus": _waits(queued_s, gpus)}
+
+
+def _restarts(column: ColumnOf) -> dict[str, Any]:
+    return {"moves_per_job": _mean(column("moves")), "restarts_per_job": _mean(column("restarts"))}
 
 
 def _interval(jct_s: Floats) -> JctInterval | None:

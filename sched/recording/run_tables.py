@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from phasewise.profiling import trace
 from phasewise.profiling.artefacts.run_columns import JOBS, PLACEMENTS, ROUNDS
@@ -78,19 +79,27 @@ def _job_columns(jobs: Sequence[JobRecord]) -> dict[str, Sequence[Any]]:
     return columns
 
 
-def write_phase_trace(out: Path) -> None:
-    """Write `trace.json.gz` from the phase times in `rounds.parquet`."""
-    trace.write_trace(out / "trace.json.gz", _timed_rounds(out / "rounds.parquet"))
+def write_phase_trace(out: Path, worker_types: Sequence[str]) -> None:
+    """Write `trace.json.gz` from `rounds.parquet`: phases, curves of what the cluster and the solver do, arrows."""
+    trace.write_trace(out / "trace.json.gz", _timed_rounds(out / "rounds.parquet", worker_types))
 
 
-def _timed_rounds(path: Path) -> Iterator[trace.RoundRecord]:
-    from phasewise.profiling.artefacts.tables import read_table  # noqa: PLC0415  pyarrow: only where tables are read
+CURVES: Final = ("active", "running", "queued", "moves", "lp_jobs", "lp_iterations", "lp_gap", "rss_mib")
+"""Columns of rounds.parquet that the trace shows as curves, beside the busy share of each worker type."""
 
-    table = read_table(path, ["round", "active", "running", *rounds.WALL_COLUMNS])
-    start_s = 0.0  # the first of the wall columns is the time outside all phases
-    for batch in table.to_batches(max_chunksize=1024):
-        columns = [batch.column(index).to_pylist() for index in range(batch.num_columns)]
-        for index, active, running, *times_s in zip(*columns, strict=True):
-            total_s = sum(times_s)
-            yield trace.RoundRecord(index, start_s, total_s, times_s[1:], {"active": active, "running": running})
-            start_s += total_s
+
+def _timed_rounds(path: Path, worker_types: Sequence[str]) -> Iterator[trace.RoundRecord]:
+    from phasewise.profiling.artefacts.tables import read_blocks  # noqa: PLC0415  pyarrow: only where tables are read
+
+    start_s = 0.0
+    curves = {**{name: name for name in CURVES}, **{f"utilization_{name}": f"busy {name}" for name in worker_types}}
+    for block in read_blocks(path, ["round", "lp_solved", *curves, *rounds.WALL_COLUMNS]):
+        for batch in block.to_batches(max_chunksize=1024):
+            columns = [batch.column(index).to_pylist() for index in range(batch.num_columns)]
+            for index, solved, *figures in zip(*columns, strict=True):
+                times_s = figures[len(curves) :]  # the first of the wall columns is the time outside all phases
+                shown = zip(curves.values(), figures, strict=False)
+                counters = {name: value for name, value in shown if value is not None and isfinite(value)}
+                total_s = sum(times_s)
+                yield trace.RoundRecord(index, start_s, total_s, times_s[1:], counters, bool(solved))
+                start_s += total_s

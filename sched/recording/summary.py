@@ -282,12 +282,14 @@ class Totals:
         """Return the figures of the jobs that count, by name."""
         counting = self.completed.within(self.window)
         ages_s = [self.now_s - arrival_s for arrival_s in self._present.values()]
-        at_least_s = np.concatenate([counting["jct_s"], ages_s])
+        at_least_s = np.concatenate([counting("jct_s"), ages_s])
+        lower_bound_s = float(at_least_s.mean()) if at_least_s.size else None
+        del at_least_s
         jobs = self.jobs_arrived if self.window is None else self.window[1] - self.window[0]
         censored = self.done < jobs
         return {
+            "avg_jct_lower_bound_s": lower_bound_s,
             **figures(counting, censored=censored),
-            "avg_jct_lower_bound_s": float(at_least_s.mean()) if at_least_s.size else None,
             "window_jobs": jobs,
             "window_done": self.done,
             "censored": censored,

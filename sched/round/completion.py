@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
-from phasewise.sched.api import Assignment, Floats, Holding
+from phasewise.sched.api import Assignment, Floats, Holding, Ints
 from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.errors import StalledError
 from phasewise.sched.packing import parting as packing
@@ -62,7 +63,7 @@ def advance(state: SimulationState, parts: Parts, assignment: Assignment, news: 
         use=use,
         busy_gpu_s=landing.busy_gpu_s,
         busy_s=state.service.busy_s.copy(),
-        utilization=_utilization(landing.busy_gpu_s, clocks.now_s - start_s, parts.layout.gpus),
+        utilization=utilization(landing.busy_gpu_s, clocks.now_s - start_s, parts.layout.gpus),
         moves=assignment.moves,
         lease_extensions=assignment.lease_extensions,
         lease_opportunities=assignment.lease_opportunities,
@@ -95,7 +96,7 @@ def active_jobs(state: SimulationState, parts: Parts) -> tuple[JobRecord, ...]:
     )
 
 
-def _utilization(busy_gpu_s: Floats, offered_s: float, gpus: int) -> float:
+def utilization(busy_gpu_s: Floats, offered_s: float, gpus: int) -> float:
     """Return the share of the GPU time of a round that jobs used, 0 where no time has passed."""
     return sum(busy_gpu_s.tolist()) * (1.0 / offered_s) / gpus if offered_s > 0.0 else 0.0
 
@@ -109,9 +110,17 @@ def _retire(
     gone = np.concatenate((landing.completed, dropped)) if dropped.size else landing.completed
     if not gone.size:
         return ()
+    statuses = ["complete"] * len(landing.completed) + ["failed"] * len(dropped)
+    return retire(state, parts, gone, statuses, flight.finish_s[gone].tolist())
+
+
+def retire(
+    state: SimulationState, parts: Parts, gone: Ints, statuses: Sequence[str], finish_s: Sequence[float]
+) -> tuple[JobRecord, ...]:
+    """Remove rows (K,) that are over, each with its status and when it was, seconds; return their records."""
+    state.due = True
     isolation.settle(state.jobs, parts.layout.gpus)
-    finish_s = flight.finish_s[gone].tolist()
-    ends = zip(gone.tolist(), ["complete"] * len(landing.completed) + ["failed"] * len(dropped), finish_s, strict=True)
+    ends = zip(gone.tolist(), statuses, finish_s, strict=True)
     over = tuple(_record(state, parts, row, status, end_s) for row, status, end_s in ends)
     for record in over:
         parts.stopper.observe_gone(state.departures, record.job_id)
@@ -176,6 +185,16 @@ def _best_rate(demand_milli: float, rates: list[float], capacity: list[float]) -
     return max(rate for rate, gpus in zip(rates, capacity, strict=True) if demand_milli <= gpus * WHOLE_MILLI)
 
 
+def stalled(state: SimulationState, parts: Parts) -> StalledError:
+    """Return what to raise where nothing will ever change for the jobs that wait."""
+    jobs = state.jobs
+    waiting = ", ".join(map(str, jobs.job_id[:8]))
+    return StalledError(
+        f"{len(jobs)} jobs wait (ids {waiting}{', ...' if len(jobs) > 8 else ''}), no job runs "
+        f"and no further one will arrive: policy {parts.policy.name} gives them no GPUs they fit on"
+    )
+
+
 def _wait_for_arrival(state: SimulationState, parts: Parts) -> None:
     """Nothing ran: go to the next arrival; where none comes, let the policy run at once, and give up after that."""
     next_s, jobs = parts.workload.next_arrival_s(state.position), state.jobs
@@ -183,11 +202,7 @@ def _wait_for_arrival(state: SimulationState, parts: Parts) -> None:
         state.clocks.skip_to(next_s, parts.timing)
     elif len(jobs):
         if not state.due:
-            waiting = ", ".join(map(str, jobs.job_id[:8]))
-            raise StalledError(
-                f"{len(jobs)} jobs wait (ids {waiting}{', ...' if len(jobs) > 8 else ''}), no job runs "
-                f"and no further one will arrive: policy {parts.policy.name} gives them no GPUs they fit on"
-            )
+            raise stalled(state, parts)
         state.at_once = True
         if parts.timing.zero_is_never:  # it then settles accounts, too, as if since time 0
             state.clocks.allocated_s = state.clocks.account_opened_s = None

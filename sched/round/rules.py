@@ -57,6 +57,8 @@ class Timing:
         Whether the policy is asked once more, if due, after the last completion.
     zero_is_never
         Whether an allocation at time 0 counts as none: the next one then need not wait, and closes the account (D21).
+    ideal
+        Whether jobs progress by the allocation itself, without rounds (`phasewise.sched.round.ideal`).
     """
 
     round_s: float
@@ -74,6 +76,7 @@ class Timing:
     gavel_types_only: bool
     final_call: bool
     zero_is_never: bool
+    ideal: bool = False
 
     def instant(self, now_s: float) -> float | None:
         """Return what is remembered of something that happens at ``now_s``; None is never."""
@@ -102,6 +105,7 @@ class Timing:
             gavel_types_only=original,
             final_call=original,
             zero_is_never=original,
+            ideal=choice.mechanism == "ideal",
         )
 
 

@@ -27,7 +27,7 @@ def consistency_faults(scenario: Scenario) -> list[Told]:
     if not told:
         told += _fitting(scenario)
         told += _prices(cluster)
-    return [*told, *_files(scenario), *_jobs(scenario), *_draws(scenario), *_imports(scenario)]
+    return [*told, *_files(scenario), *_jobs(scenario), *_draws(scenario), *_imports(scenario), *_ideal(scenario)]
 
 
 def listed_gpus(cluster: Cluster) -> dict[str, int]:
@@ -208,9 +208,31 @@ def _imports(scenario: Scenario) -> Iterator[Told]:
         ("states", ()),
         ("speed", {}),
         ("scale_factor_rule", "linear"),
+        ("arrivals", "recorded"),
     ):
         if (value := getattr(workload, key)) != default:
             yield (
                 f"workload.{key}",
                 f"got {written(value)} without a trace; it is for one: give workload.trace (--trace FILE)",
             )
+
+
+def _ideal(scenario: Scenario) -> Iterator[Told]:
+    """Say what of a scenario has no meaning where there are no rounds and nobody holds a GPU."""
+    if scenario.timing.mechanism != "ideal":
+        return
+    chosen: tuple[tuple[str, object, object, str], ...] = (
+        ("timing.preset", scenario.timing.preset, "corrected", "the other's rules are those of rounds"),
+        ("migration.enabled", scenario.migration.enabled, False, "nothing moves"),
+        ("placement.name", scenario.placement.name, "strided", "nothing is placed"),
+        ("cluster.nodes", scenario.cluster.nodes, "", "nothing is placed on nodes: give cluster.gpus"),
+        ("workload.pods", scenario.workload.pods, "", "nothing is placed on nodes"),
+    )
+    for key, value, allowed, why in chosen:
+        if value != allowed:
+            yield key, f"got {written(value)} beside timing.mechanism 'ideal'; allowed: {written(allowed)}, as {why}"
+    if scenario.policy.name == "recorded":
+        yield (
+            "policy.name",
+            "got \"recorded\" beside timing.mechanism 'ideal'; allowed: others, as a record is of rounds",
+        )

@@ -37,19 +37,20 @@ class Cluster(Section, frozen=True):
     Attributes
     ----------
     nodes
-        A built-in inventory of nodes with their GPUs, CPU and memory (``openb``, ``openb-uniform``, ``cluster-h``), or
-        the path of a node list in openb CSV form, relative to the scenario file; empty means ``gpus``.
+        A built-in inventory of nodes with their GPUs, CPU and memory (``openb``, ``openb-uniform``, ``cluster-h``,
+        ``spot2026``), or the path of a node list in openb CSV format, relative to the scenario file; empty: use
+        ``gpus``.
     copies
-        The machines of ``nodes`` so many times over, for studies of how costs grow with the cluster.
+        Number of copies of the machines in ``nodes``, for studies of how costs grow with the cluster.
     gpus
-        GPUs of each worker type, for example ``{ v100 = 36, p100 = 36 }``; a type with 0 is left out. Their nodes have
-        no limit of CPU and memory. With ``nodes`` it is not given; the resolved scenario holds what they add up to.
+        Number of GPUs of each worker type, for example ``{ v100 = 36, p100 = 36 }``; types with 0 are left out. Their
+        nodes have unlimited CPU and memory. Do not give it with ``nodes``; the resolved scenario then holds the totals.
     gpus_per_node
-        GPUs of one node of each type; 1 where a type is not named. A remainder makes a smaller last node.
+        GPUs per node, for each type; 1 for types that are not named. A remainder makes a smaller last node.
     gpu_hour_prices
-        What an hour of one GPU of each worker type costs, for example ``{ v100 = 2.48, k80 = 0.45 }``, in any currency:
-        none is built in. Of every type of the cluster, or empty; then nothing is told of cost, and policies that weigh
-        it are refused.
+        Price of one GPU-hour of each worker type, for example ``{ v100 = 2.48, k80 = 0.45 }``, in any currency; no
+        prices are built in. Give all types of the cluster or none. Without prices, no costs are reported, and policies
+        that use them are refused.
     """
 
     nodes: str = ""
@@ -65,52 +66,61 @@ class Workload(Section, frozen=True):
     Attributes
     ----------
     trace
-        Path of a trace, relative to the scenario file; empty means generate. A trace ignores the generator's keys.
+        Path of a trace, relative to the scenario file; empty: generate jobs. With a trace, keys of the generator are
+        ignored.
     throughputs
-        Path of a CSV job_type,scale_factor,gpu_type,steps_per_second, relative to the scenario file; empty means the
+        Path of a CSV job_type,scale_factor,gpu_type,steps_per_second, relative to the scenario file; empty: the
         built-in table.
     co_throughputs
         Path of a CSV job_type_0,scale_factor_0,job_type_1,scale_factor_1,gpu_type,steps_per_second_0,steps_per_second_1
         of jobs that share GPUs, relative to the scenario file; empty means the built-in table. Read by policies that
         pack.
     jobs
-        Generate this many besides the initial ones, or keep the first so many of the trace; 0 means no limit: with a
-        rate and a window, jobs keep coming until the window is complete.
+        Number of jobs to generate in addition to the initial ones, or to keep of the trace; 0: no limit, so with a rate
+        and a window, jobs keep arriving until the window is complete.
     rate_per_hour
-        Mean Poisson arrival rate, jobs/h, at least 1e-6; 0 puts all jobs at time 0.
+        Mean Poisson arrival rate, jobs/h, at least 1e-6; 0: all jobs arrive at time 0.
     initial_jobs
-        Jobs active at time 0, numbered before the generated ones: length-biased duration x uniform(0, 1).
+        Jobs already in the system at time 0, numbered before the generated ones. Their remaining work is a
+        length-biased duration x uniform(0, 1).
     filled
-        Whether as many of the generated jobs as the cluster has GPUs come at time 0, whole, besides ``jobs``: the start
-        of the published runs in steady state. Without ``initial_jobs`` only.
+        Whether one generated job per GPU of the cluster arrives at time 0, with all its work, in addition to ``jobs``.
+        The published steady-state runs start so. Not with ``initial_jobs``.
     pods
-        A built-in table of what pods ask for on a node (``openb``), or the path of a pod list in openb CSV form,
-        relative to the scenario file: each generated job draws its GPUs, or its share of one, CPU, memory and allowed
-        worker types from it, all together. Empty means whole GPUs and nothing else.
+        A built-in table of pod requests (``openb``, ``spot2026``), or the path of a pod list in openb CSV format,
+        relative to the scenario file. Each generated job draws its GPUs (or its share of one), CPU, memory and allowed
+        worker types jointly from it. ``spot2026`` also gives durations and the share of jobs with priority. Empty: jobs
+        need only whole GPUs.
     scale_factors
-        ``single``: one GPU each; ``gavel``: 1, 2, 4, 8 with probabilities .70, .10, .15, .05. Without ``pods`` only.
+        GPUs of a generated job. ``single``: one; ``gavel``: 1, 2, 4, 8 with probabilities .70, .10, .15, .05. Not with
+        ``pods``.
     scale_factor_cap
-        Upper limit of the drawn scale factor; 0 means none. Without ``pods`` only.
+        Upper limit of the drawn scale factor; 0: none. Not with ``pods``.
     priorities
-        Whether one job in five gets priority weight 5.
+        Whether one generated job in five gets the priority weight 5; with the pods of ``spot2026``, those of high
+        priority get it.
     slos
-        Whether each job is promised a duration: 1.2, 2 or 10 times the one that was drawn, each of a third of them.
+        Whether each job gets an SLO (a deadline) of 1.2, 2 or 10 times its drawn duration, with probability 1/3 each.
     reference_type
-        Worker type whose throughput turns a drawn duration into steps; in a trace, a job's steps into the duration that
-        its SLO is a multiple of. In an imported trace, the type on which a duration counts as taken where none is
+        Worker type whose throughput converts a drawn duration into steps or, in a trace, a job's steps into the
+        duration that its SLO is a multiple of. In an imported trace, the type assumed for durations whose type is not
         recorded.
     trace_format
-        What it is: a name of `phasewise trace formats`; empty means by its content.
+        Format of the trace, a name of `phasewise trace formats`; empty: recognised by content.
     map
-        Of a trace of format ``csv`` or ``swf``, which column is what: ``{ submit = "submit_time", gpus = "num_gpu" }``.
+        For a trace of format ``csv`` or ``swf``, the column of each field:
+        ``{ submit = "submit_time", gpus = "num_gpu" }``.
     states
-        Final states of the jobs that are taken, for example ``["COMPLETED"]``; empty means all.
+        Keep only jobs that ended in these states, for example ``["COMPLETED"]``; empty: all.
     speed
-        How fast a job of an imported trace is on each worker type, one ratio a type: ``{ v100 = 1.0, p100 = 0.5 }``;
-        empty means by the table of throughputs, of a job type that is drawn where the trace has none of the table.
+        Speed of the jobs of an imported trace on each worker type, as ratios: ``{ v100 = 1.0, p100 = 0.5 }``. Empty:
+        from the throughput table; a job whose type is not in the table is given a drawn one.
     scale_factor_rule
-        The speed of an imported job on a number of GPUs for which the table has no row: ``linear``, the row of the
-        largest number below, scaled up; ``single``, the row of one GPU, scaled up; ``refuse``, an error.
+        Speed of an imported job on a number of GPUs that the table does not cover. ``linear``: scale up the row of the
+        largest smaller number; ``single``: scale up the row of one GPU; ``refuse``: an error.
+    arrivals
+        Arrival times of a trace's jobs. ``recorded``: those of the trace. ``poisson``: a control without its bursts; as
+        many jobs over the same time, in the same order, at the times of a Poisson process of equal rate.
     """
 
     trace: str = ""
@@ -131,19 +141,21 @@ class Workload(Section, frozen=True):
     states: tuple[Name, ...] = ()
     speed: dict[Name, Positive] = {}
     scale_factor_rule: Literal["linear", "single", "refuse"] = "linear"
+    arrivals: Literal["recorded", "poisson"] = "recorded"
 
 
 class PolicyChoice(Section, frozen=True):
-    """Which policy, and its options: those that a policy takes are listed with it; any other is refused.
+    """The policy and its options; an option that the policy does not take is refused.
 
     Attributes
     ----------
     name
-        A registered policy. One that an override names takes over those of the file's options that it has, too.
+        A registered policy, or ``FILE.py:CLASS``, relative to the scenario file; the resolved scenario then holds a
+        digest of the file. A policy given as an override keeps those options of the file that it also takes.
     canonical
-        Add the small linear term that makes a max-min optimum unique.
+        Add the small linear term that makes a max-min optimum (nearly) unique.
     options
-        Further options of the policy, by name; checked by the policy.
+        Options of the policy, by name; the policy checks them.
     """
 
     name: Name = "max_min_fairness_perf"
@@ -152,14 +164,14 @@ class PolicyChoice(Section, frozen=True):
 
 
 class Recorded(Section, frozen=True):
-    """The allocations that policy ``recorded`` replays.
+    """The allocations that the policy ``recorded`` replays.
 
     Attributes
     ----------
     allocations
         Path of a JSON or gzipped JSON file of recorded allocations.
     policy
-        Whose selection rules apply; empty means the third part of the file's ``case``.
+        Policy whose selection rules apply; empty: the third part of the file's ``case``.
     """
 
     allocations: str = ""
@@ -167,14 +179,14 @@ class Recorded(Section, frozen=True):
 
 
 class SolverChoice(Section, frozen=True):
-    """Which solver.
+    """The solver.
 
     Attributes
     ----------
     name
-        A registered backend, or a chain ``A,B``: B answers where A fails.
+        A registered backend, or ``FILE.py:CLASS``, or a chain ``A,B``, which falls back to B when A fails.
     kwargs
-        Native options of the solver, verbatim; checked when its session opens.
+        Options passed to the solver unchanged; checked before the first round.
     """
 
     name: Name = "auto"
@@ -182,31 +194,35 @@ class SolverChoice(Section, frozen=True):
 
 
 class PlacementChoice(Section, frozen=True):
-    """Which placement.
+    """The placement.
 
     Attributes
     ----------
     name
-        A registered placement.
+        A registered placement, or ``FILE.py:CLASS``.
     """
 
     name: Name = "strided"
 
 
 class TimingChoice(Section, frozen=True):
-    """The round and its rules; ``preset`` sets every rule that is left at None (see `phasewise.sched.round.rules`).
+    """The round and its rules; ``preset`` sets every rule that is None (see `phasewise.sched.round.rules`).
 
     Attributes
     ----------
     preset
-        ``gavel`` reproduces the original exactly, ``corrected`` mends its defects.
+        ``gavel`` reproduces the original exactly, ``corrected`` fixes its defects.
     round_s
-        Longest time a round may last, seconds.
+        Maximum length of a round, seconds.
     reallocation_interval_s
-        Least simulated seconds between two allocations; none means the preset's.
+        Minimum simulated time between two allocations, seconds; none: as in the preset.
+    mechanism
+        ``rounds``; or ``ideal``: jobs progress by the allocation itself, each on every worker type for its share of the
+        time, and nothing is placed: the limit of short rounds. ``round_s`` is then not used.
     """
 
     preset: Literal["gavel", "corrected"] = "corrected"
+    mechanism: Literal["rounds", "ideal"] = "rounds"
     round_s: Length = 360.0
     reallocation_interval_s: NotNegative | None = None
 
@@ -217,20 +233,20 @@ class Migration(Section, frozen=True):
     Attributes
     ----------
     enabled
-        Whether moving costs anything; without it every other key is idle.
+        Whether moving a job takes time; if not, the other keys have no effect.
     fixed_s
-        Seconds of any start on other GPUs: container, data loader, libraries.
+        Fixed cost of a start on other GPUs, seconds: container, data loader, libraries.
     bandwidth_mb_per_s
-        At which a checkpoint is brought, MB/s.
+        Bandwidth at which a checkpoint is transferred, MB/s.
     checkpoint_mb
-        Size of a checkpoint, MB, by job type or model family; it adds to the built-in table, and replaces it.
+        Size of a checkpoint, MB, by job type or model family; extends and overrides the built-in table.
     warm_discount
-        Part of the cost that falls away on a worker type on which the job ran before.
+        Fraction by which the cost is reduced on a worker type on which the job ran before.
     weight
-        Of the cost in a max-min objective; 0 leaves it out there.
+        Weight of the cost in a max-min objective; 0: not in the objective.
     patience
-        How much longer than its turn a job stays where it runs: what would have to start anew stands back in the order
-        of a round by ``exp(-patience * seconds of its start / round_s)``, at most eightfold; 0 keeps the plain order.
+        How strongly running jobs are favoured: the priority of a job that would have to start is multiplied by
+        ``exp(-patience * seconds of its start / round_s)``, but by at least 1/8; 0: plain order.
     """
 
     enabled: bool = False
@@ -243,25 +259,25 @@ class Migration(Section, frozen=True):
 
 
 class Stop(Section, frozen=True):
-    """When a run ends, besides all jobs (or the window) being complete. None means no such limit.
+    """When a run ends before all jobs (or the window) are complete. None: no such limit.
 
     Attributes
     ----------
     window
-        [A, B]: the ids A <= id < B whose completion ends the run and whose JCT counts; arrivals go on until then,
-        or until ``workload.jobs`` have come.
+        [A, B]: the run ends when all jobs with A <= id < B are complete, and only their JCT counts. Jobs keep arriving
+        until then, or until ``workload.jobs`` have arrived.
     rounds
-        Stop after so many rounds.
+        Stop after this number of rounds.
     sim_time_s
-        Stop at this simulated time, seconds. Every built-in scenario has such a limit, far above what it takes.
+        Stop at this simulated time, seconds. Every built-in scenario has such a limit, far above what it needs.
     wall_s
-        Stop after so many wall seconds (a limit of the run, never of a decision).
+        Stop after this wall time, seconds. It never influences a scheduling decision.
     stragglers
-        Stop when at most so many of the window's jobs (or of all) are left and no other is waiting to arrive.
+        Stop when at most this number of jobs of the window (or of all jobs) are left and no more will arrive.
     saturation
-        Whether to stop, with status ``overloaded``, once more than half a per cent of what arrives piles up for certain
-        (drift): where generated jobs keep arriving, and all of the window are there and not all done. It is judged
-        after 3,000 arrivals, then each time that their number has doubled. Not where allocations are replayed.
+        Whether to stop with status ``overloaded`` when the drift is certainly above 0.5 % of arrivals. Applies while
+        generated jobs keep arriving, once all jobs of the window have arrived and not all are done. Checked after 3,000
+        arrivals, then each time their number has doubled. Does not apply to replayed allocations.
     """
 
     window: tuple[Count, Count] | None = None
@@ -273,31 +289,31 @@ class Stop(Section, frozen=True):
 
 
 class Output(Section, frozen=True):
-    """What is written and how often.
+    """What is written, and how often.
 
     Attributes
     ----------
     profile_every
         Rounds between two PROFILE lines.
     debug
-        A PROFILE line every round.
+        Whether to write a PROFILE line every round.
     trace
-        Write `trace.json.gz`.
+        Whether to write `trace.json.gz`.
     check_invariants
-        Check the state after every phase (slow).
+        Whether to check the state after every phase (slow).
     chunk_rounds
-        Rounds held in memory before they are written.
+        Rounds kept in memory before they are written.
     checkpoint_rounds
-        Rounds between two barriers: there the solvers forget what they are warm with, all that is held in memory is
-        written, and a checkpoint, from which ``run --resume`` goes on; 0: none. A run with barriers is another run than
-        one without.
+        Rounds between two checkpoints, from which ``run --resume`` continues; 0: none. At a checkpoint, solvers drop
+        their warm state and all rounds in memory are written, so a run with checkpoints may differ from one without.
     lines
-        ``all``: every line goes to `lines.log`; ``none``: there is no such file.
+        ``all``: write every line to `lines.log`; ``none``: no such file.
     placements
-        Whether `placements.parquet` has rows; without them nobody can see where jobs ran.
+        Whether `placements.parquet` has rows; without them, no tool can show where jobs ran.
     rounds_every
-        Rounds that share a row of `rounds.parquet`: times and counts of what happened are sums, utilisations means over
-        the row's time, everything else is as in its last round. The last row before a barrier, or the end, has fewer.
+        Number of rounds per row of `rounds.parquet`. Times and counts of events are sums, utilisations are means over
+        the time of the row, all else is as in its last round. The last row before a checkpoint or the end may have
+        fewer.
     """
 
     profile_every: AtLeastOne = 100
@@ -312,16 +328,16 @@ class Output(Section, frozen=True):
 
 
 class Limits(Section, frozen=True):
-    """What a run may take. The same run under other limits is the same run, of which there is more or less.
+    """Limits on the cost of a run. They do not change the run, only how far it gets.
 
     Attributes
     ----------
     sim_time_s
-        Stop at this simulated time, seconds, where ``stop.sim_time_s`` is not earlier; status ``stopped``.
+        Stop at this simulated time, seconds, unless ``stop.sim_time_s`` is earlier; status ``stopped``.
     cpu_s
-        Stop after the round in which the process has taken so many CPU seconds for it; status ``stopped``.
+        Stop after the round in which the run exceeds this CPU time, seconds; status ``stopped``.
     memory_mib
-        Fail after the round in which the process is seen to hold more, MiB; a study ends its process at once.
+        Fail after the round in which the process holds more memory, MiB; a study ends its process at once.
     """
 
     sim_time_s: Positive | None = None
@@ -335,11 +351,11 @@ class Scenario(Section, frozen=True, kw_only=True):
     Attributes
     ----------
     name
-        Names the run directory; the file's name where it is not given.
+        Name of the scenario, used for the run directory; default: the name of the file.
     description
         One line for `phasewise list scenarios`.
     seed
-        Seed of every random stream.
+        Seed of all random numbers.
     """
 
     name: Name

@@ -21,7 +21,7 @@ from phasewise.sched.cluster.inventories import inventory_names, pod_table_names
 from phasewise.sched.errors import ScenarioError
 from phasewise.sched.reading.faults import SHOWN, Fault, render
 from phasewise.sched.reading.recognise import SCENARIO, misfit
-from phasewise.sched.scenario import ceiling, policy_section, texts
+from phasewise.sched.scenario import ceiling, own_code, policy_section, texts
 from phasewise.sched.scenario.checks import consistency_faults, listed_gpus
 from phasewise.sched.scenario.config import Scenario
 from phasewise.sched.scenario.schema import Told, accepts, field_type, structure_faults, written
@@ -158,6 +158,9 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, int], list[Fault]]:
         named = _table(raw, section).get(key)
         if isinstance(named, str) and named and named not in built_in.get((section, key), ()):
             raw[section][key] = str(path.parent / named)
+    for section, key in own_code.NAMES:
+        if key in _table(raw, section):
+            raw[section][key] = own_code.placed_names(f"{section}.{key}", raw[section][key], path.parent)
     return raw, lines, []
 
 
@@ -324,6 +327,8 @@ def _faults(raw: Mapping[str, Any]) -> list[Told]:
     if told := structure_faults(raw):
         return told
     scenario = msgspec.convert(raw, Scenario)
+    if told := list(own_code.faults(scenario)):  # before its policy is asked about options
+        return told
     return [*consistency_faults(scenario), *policy_section.option_faults(scenario)]
 
 
@@ -335,4 +340,4 @@ def _completed(scenario: Scenario) -> Scenario:
         gpus = {name: count for name, count in cluster.gpus.items() if count}
         per_node = {name: cluster.gpus_per_node.get(name, 1) for name in gpus}
         cluster = msgspec.structs.replace(cluster, gpus=gpus, gpus_per_node=per_node)
-    return msgspec.structs.replace(scenario, cluster=cluster)
+    return own_code.with_digests(msgspec.structs.replace(scenario, cluster=cluster))

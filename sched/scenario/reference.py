@@ -12,21 +12,21 @@ from phasewise.sched.scenario.schema import scenario_keys, written
 
 HEAD = """# The scenario file
 
-A scenario is a TOML file; a run is determined by it and by nothing else. `phasewise run NAME` takes a built-in one,
-`phasewise run FILE.toml` yours, and any key can be overridden with `--set section.key=value`. An unknown key, a value
-of the wrong type or one out of its bounds is refused with the line it stands on; `phasewise validate FILE.toml` lists
-every fault. Paths are relative to the scenario file; on the command line, to where you are.
+A scenario is a TOML file that fully determines a run. `phasewise run NAME` takes a built-in scenario, `phasewise run
+FILE.toml` your own, and `--set section.key=value` overrides any key. An unknown key, a value of the wrong type or a
+value out of bounds is refused with its line number; `phasewise validate FILE.toml` lists every fault. Paths are
+relative to the scenario file; on the command line, to the current folder.
 
-A new trace (`--trace`) or a new number of generated jobs (`--jobs`) that comes without a window of its own is run
-whole: the window of the scenario belongs to the scenario's workload. So does its number of jobs: where jobs come at a
-rate and a new window comes without `--jobs`, they come until it is complete. With `--jobs` (or `workload.jobs`) beside
-a rate and a window, only so many come.
+The window and the number of jobs of a scenario belong to its workload. So a new trace (`--trace`), or a new number of
+generated jobs (`--jobs`), without a window of its own is run completely. If jobs arrive at a rate and you give a new
+window without `--jobs`, jobs arrive until the window is complete. With `--jobs` (or `workload.jobs`), only that number
+arrives.
 
-Every built-in scenario has a limit of simulated time, `stop.sim_time_s`, so that an overload ends: at least 100 times
-the time in which its jobs come. Another window, rate or number of jobs moves it; another trace, which ends by itself,
-lifts it; `--set stop.sim_time_s=...` replaces it.
+Every built-in scenario has a limit of simulated time, `stop.sim_time_s`, so that an overloaded run ends. It is at least
+100 times the time in which its jobs arrive. Another window, rate or number of jobs moves the limit; another trace,
+which ends by itself, removes it; `--set stop.sim_time_s=...` replaces it.
 
-This page is made from the schema: `python -m phasewise.sched.scenario.reference docs/reference/scenario.md`.
+This page is generated from the schema: `python -m phasewise.sched.scenario.reference docs/reference/scenario.md`.
 """
 
 

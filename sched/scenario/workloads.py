@@ -12,7 +12,8 @@ from phasewise.sched.workload.gavel_trace import read_trace
 from phasewise.sched.workload.generator import HOUR_S, GeneratedWorkload, Recipe
 from phasewise.sched.workload.importing import registry
 from phasewise.sched.workload.importing.choice import Choice
-from phasewise.sched.workload.importing.source import CONVERTED, Source
+from phasewise.sched.workload.importing.source import CONVERTED, Head, Source
+from phasewise.sched.workload.job_mixes import job_mix
 from phasewise.sched.workload.pods import read_pod_mix
 from phasewise.sched.workload.throughputs import ThroughputTable
 
@@ -70,12 +71,17 @@ def _is_imported(scenario: Scenario) -> bool:
     chosen = scenario.workload
     if chosen.map or chosen.states or chosen.speed or chosen.scale_factor_rule != "linear":
         return True
+    if chosen.arrivals != "recorded":
+        return True
     if chosen.trace_format:
         return chosen.trace_format != GAVEL
     with Source(Path(chosen.trace)) as source:
         head = source.head
-    if head.content.startswith(CONVERTED):
-        return True
+    return head.content.startswith(CONVERTED) or is_foreign(head)
+
+
+def is_foreign(head: Head) -> bool:
+    """Return whether a file that begins so may be of another trace format than Gavel's own."""
     found = [name for name in registry.format_names() if registry.trace_format(name).sniff(head)]
     return bool(found) and found != [GAVEL]
 
@@ -88,7 +94,7 @@ def choice_of(chosen: WorkloadSection) -> Choice:
 def rules_of(scenario: Scenario) -> Rules:
     """Return what a scenario assumes of an imported trace."""
     chosen = scenario.workload
-    return Rules(chosen.reference_type, chosen.speed, chosen.scale_factor_rule, scenario.seed)
+    return Rules(chosen.reference_type, chosen.speed, chosen.scale_factor_rule, scenario.seed, chosen.arrivals)
 
 
 def recipe(scenario: Scenario) -> Recipe:
@@ -107,5 +113,6 @@ def recipe(scenario: Scenario) -> Recipe:
         priorities=chosen.priorities,
         slos=chosen.slos,
         reference_type=chosen.reference_type,
+        mix=job_mix(chosen.pods),
         pods=read_pod_mix(chosen.pods) if chosen.pods else (),
     )

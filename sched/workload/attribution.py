@@ -22,11 +22,13 @@ from phasewise.sched.workload.throughputs import ThroughputTable, ThroughputView
 
 Floats = npt.NDArray[np.float64]
 ScaleFactorRule = Literal["linear", "single", "refuse"]
+ArrivalRule = Literal["recorded", "poisson"]
 
 JOB: Final = "job"
 """The job type of a job of which nothing is known, where speeds are ratios."""
 
 _DRAWS: Final = 7  # the key of the stream of draws beside the seed
+_ARRIVALS: Final = 8  # the same of arrivals
 _MOST_NAMED: Final = 12
 
 
@@ -45,12 +47,15 @@ class Rules:
         below, times as much as it is larger; ``single``, the row of one GPU, times their number; ``refuse``, an error.
     seed
         Of the draws.
+    arrivals
+        When jobs come: ``recorded``, as the trace has it; ``poisson``, as many over the same time, without its bursts.
     """
 
     reference_type: str = "v100"
     speed: Mapping[str, float] = field(default_factory=dict)
     scale_factor_rule: ScaleFactorRule = "linear"
     seed: int = 0
+    arrivals: ArrivalRule = "recorded"
 
 
 class Kind(NamedTuple):
@@ -81,6 +86,17 @@ class _Sort(NamedTuple):
 def draws(seed: int, block: int, rows: int) -> Floats:
     """Return (rows,) float64, uniform over [0, 1): the draws of a block of jobs, whichever block was read before."""
     return np.random.default_rng(np.random.SeedSequence([seed, _DRAWS, block])).random(rows)
+
+
+def poisson_arrivals_s(seed: int, jobs: int, span_s: float) -> Floats:
+    """Return (jobs,) float64, ascending, seconds: a Poisson process of which so many arrivals fall from 0 to a span.
+
+    Given their number, the arrivals between the first, at 0, and the last, at ``span_s``, are uniform over the time, so
+    the mean rate is the recorded one to the last bit, and nothing but the times between arrivals is another.
+    """
+    stream = np.random.default_rng(np.random.SeedSequence([seed, _ARRIVALS]))
+    between: Floats = stream.random(max(0, jobs - 2)) * span_s
+    return np.concatenate([[0.0], np.sort(between), [span_s]])[:jobs]
 
 
 class Attribution:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from phasewise.sched.cluster.requests import Request, TaskDistribution, typical
 from phasewise.sched.streams import Streams
 from phasewise.sched.workload.arrivals import Arrival, Position
-from phasewise.sched.workload.attribution import Attribution, Kind, Rules, draws
+from phasewise.sched.workload.attribution import Attribution, Floats, Kind, Rules, draws, poisson_arrivals_s
 from phasewise.sched.workload.importing.importer import records_of
 from phasewise.sched.workload.importing.store import BLOCK, RecordStore
 from phasewise.sched.workload.throughputs import ThroughputTable
@@ -48,6 +48,9 @@ class RecordedJobs:
         kinds, self._requests = self._counted()
         self._attribution = Attribution(rules, table, worker_types, kinds)
         self.throughputs = self._attribution.throughputs
+        self._poisson_s: Floats | None = None
+        if rules.arrivals == "poisson":
+            self._poisson_s = poisson_arrivals_s(rules.seed, self._count, self._recorded_s(self._count - 1))
         self._block = -1
         self._arrivals: list[Arrival] = []
 
@@ -55,7 +58,13 @@ class RecordedJobs:
     def imported(self) -> dict[str, Any]:
         """What was read, kept and dropped, and what is assumed."""
         account = dict(self._store.account)
-        return account | {"assumptions": [*account.get("assumptions", ()), *self._attribution.sentences()]}
+        assumed = [*account.get("assumptions", ()), *self._attribution.sentences()]
+        if self._poisson_s is not None:
+            assumed.append(
+                f"arrivals are not the recorded ones: a Poisson process of equal rate, {self._count:,} jobs over "
+                f"{self._poisson_s[-1]:,.0f} s by seed {self._attribution.rules.seed}, in the recorded order"
+            )
+        return account | {"assumptions": assumed}
 
     @property
     def scaled(self) -> bool:
@@ -102,15 +111,24 @@ class RecordedJobs:
                     columns[name][place] = value
         return columns
 
+    def _recorded_s(self, job_id: int) -> float:
+        """Return when a job came, seconds, as the trace has it."""
+        column = self._store.block(job_id // BLOCK, ["arrival_s"]).column(0)
+        recorded_s: float = column[job_id % BLOCK].as_py()
+        return recorded_s
+
     def _at(self, job_id: int) -> Arrival:
         block = job_id // BLOCK
         if block != self._block:
             table = self._store.block(block)
             drawn = draws(self._attribution.rules.seed, block, table.num_rows).tolist()
             first = block * BLOCK
+            records = records_of(table)
+            if self._poisson_s is not None:
+                times_s = self._poisson_s[first : first + table.num_rows].tolist()
+                records = (record._replace(arrival_s=at_s) for record, at_s in zip(records, times_s, strict=False))
             self._arrivals = [
-                self._attribution.arrival(first + row, record, drawn[row])
-                for row, record in enumerate(records_of(table))
+                self._attribution.arrival(first + row, record, drawn[row]) for row, record in enumerate(records)
             ]
             self._block = block
         return self._arrivals[job_id % BLOCK]

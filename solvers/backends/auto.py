@@ -122,7 +122,9 @@ class Auto:
     name: ClassVar[str] = "auto"
     aliases: ClassVar[tuple[str, ...]] = ()
     requires: ClassVar[Mapping[str, str]] = {"highspy": "highspy"}
-    limits: ClassVar[str] = "picks an exact backend by size and structure and says which; takes no options"
+    limits: ClassVar[str] = (
+        "chooses an exact backend by problem size and structure, and reports its choice; takes no options"
+    )
     tolerance: ClassVar[float] = 1e-9
     pairs: ClassVar[bool] = True
 

@@ -62,7 +62,7 @@ class CvxpyDpp:
     @property
     def limits(self) -> str:
         """What to know before choosing it."""
-        return f"compiles once a size; up to {MAX_ENTRIES:,} entries (slots x types); {self.native.character}"
+        return f"compiles once per problem size; up to {MAX_ENTRIES:,} entries (slots x types); {self.native.character}"
 
     @property
     def tolerance(self) -> float:

@@ -54,7 +54,7 @@ class CvxpyFresh:
     @property
     def limits(self) -> str:
         """What to know before choosing it."""
-        return f"builds anew each solve; {self.native.character}"
+        return f"builds a new model for every solve; {self.native.character}"
 
     @property
     def tolerance(self) -> float:

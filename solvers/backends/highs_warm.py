@@ -56,7 +56,7 @@ class HighsWarm:
     name: ClassVar[str] = "highs-warm"
     aliases: ClassVar[tuple[str, ...]] = ()
     requires: ClassVar[Mapping[str, str]] = {"highspy": "highspy"}
-    limits: ClassVar[str] = "quick where most jobs are those of the last solve; otherwise as highs-direct"
+    limits: ClassVar[str] = "fast if most jobs are unchanged since the last solve; otherwise like highs-direct"
     tolerance: ClassVar[float] = 1e-9
 
     @property

@@ -37,7 +37,7 @@ class SingleType:
     aliases: ClassVar[tuple[str, ...]] = ("waterfill",)
     families: ClassVar[frozenset[str]] = frozenset({MAX_MIN, MAX_MIN_SWITCHING})
     requires: ClassVar[Mapping[str, str]] = {}
-    limits: ClassVar[str] = "heuristic, O(k log k) a type: feasible, not optimal; the gap is what it gives up at most"
+    limits: ClassVar[str] = "heuristic, O(k log k) per type: feasible, not optimal; the gap bounds the loss"
     tolerance: ClassVar[float] = float("inf")
     exact: ClassVar[bool] = False
 

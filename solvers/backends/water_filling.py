@@ -23,7 +23,7 @@ class WaterFilling:
     aliases: ClassVar[tuple[str, ...]] = ()
     families: ClassVar[frozenset[str]] = frozenset({LEXICOGRAPHIC})
     requires: ClassVar[Mapping[str, str]] = {"highspy": "highspy", "numba": "numba"}
-    limits: ClassVar[str] = "exact; slower where many jobs are indifferent between types that not all may use"
+    limits: ClassVar[str] = "exact; slower if many jobs are equally fast on types that other jobs may not use"
     tolerance: ClassVar[float] = 1e-9
 
     def open(self, options: Mapping[str, object], timer: PhaseTimer) -> WaterFillingSession:

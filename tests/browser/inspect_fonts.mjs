@@ -1,6 +1,7 @@
 // Open pages as browsers with other fonts would show them, and print as JSON where text is cut, overlaps or runs off the page.
 // usage: node inspect_fonts.mjs CHROMIUM WISHES.json [FOLDER]
-// wishes: a list of {"page": "PAGE.html", "ready": "name of the data attribute that says ready"}. With FOLDER, pictures are put there.
+// wishes: a list of {"page": "PAGE.html", "ready": "name of the data attribute that says ready", "views": ["SIZE, HAND", ...]}.
+// With FOLDER, pictures are put there.
 // A hand is a way of writing: letters set apart or together by parts of their size, in the page and on canvases alike, or a
 // generic family. So the same page is seen wide, narrow and heavy whatever fonts this machine has.
 import { readFileSync } from "node:fs";
@@ -86,9 +87,10 @@ function inspect() {
 
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu", "--disable-quic"] });
 const reports = [];
-for (const { page, ready } of JSON.parse(readFileSync(wishFile, "utf-8"))) {
+for (const { page, ready, views } of JSON.parse(readFileSync(wishFile, "utf-8"))) {
   const report = {};
-  for (const [size, viewport] of Object.entries(SIZES)) for (const [hand, how] of Object.entries(HANDS)) {
+  for (const view of views) {
+    const [size, hand] = view.split(", "), viewport = SIZES[size], how = HANDS[hand];
     const context = await browser.newContext({ viewport }), tab = await context.newPage();
     await tab.addInitScript(prepare, how);
     await tab.addInitScript(({ spacing, family }) => {
@@ -98,7 +100,7 @@ for (const { page, ready } of JSON.parse(readFileSync(wishFile, "utf-8"))) {
     }, how);
     await tab.goto(pathToFileURL(page).href);
     await tab.waitForFunction((name) => document.documentElement.dataset[name], ready, { timeout: 30000 });
-    report[`${size}, ${hand}`] = await tab.evaluate(inspect);
+    report[view] = await tab.evaluate(inspect);
     if (folder) await tab.screenshot({ path: `${folder}/${page.split("/").pop().replace(".html", "")}-${size}-${hand}.png`, fullPage: true });
     await context.close();
   }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,6 +23,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.thorough]
 KEPT = Path(__file__).resolve().parents[2] / "docs" / "reports" / "index.html"
 PAGES = ("report of two runs", "viewer of one run", "viewer of two runs", "published sample", "published and kept")
 VIEWS = [f"{size}, {hand}" for size in ("phone", "tablet", "wide") for hand in ("narrow", "wide", "typewriter")]
+DAILY = ("phone, narrow", "phone, wide", "phone, typewriter", "wide, wide")
+"""Where there is least room, in every hand, and the widest letters where most is side by side."""
 SHARED = LargeRun(
     nodes_per_type=(1, 12, 10), gpus_per_node=(2, 8, 4), spare_gpus=1, rounds=150, jobs=600, churn=0.05, shared=0.4
 )
@@ -52,35 +55,41 @@ document.documentElement.dataset.ready = "true";
 """
 
 
-def inspect(*pages: tuple[Path, str]) -> list[dict[str, Any]]:
+def inspect(views: Sequence[str], *pages: tuple[Path, str]) -> list[dict[str, Any]]:
     """Return by view what is wrong with the text of each page, given with the attribute that says it is ready."""
     wish_file = pages[0][0].parent / "fonts.wishes.json"
-    wish_file.write_text(json.dumps([{"page": str(page), "ready": ready} for page, ready in pages]))
-    return cast("list[dict[str, Any]]", run_in_chromium("inspect_fonts.mjs", wish_file, timeout_s=300))
+    wish_file.write_text(json.dumps([{"page": str(page), "ready": ready, "views": views} for page, ready in pages]))
+    return cast("list[dict[str, Any]]", run_in_chromium("inspect_fonts.mjs", wish_file))
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, str]]:
     folder = tmp_path_factory.mktemp("fonts")
     run = load_run(write_run(folder / "run", RunShape(rounds=900, jobs=250)))
     other = load_run(write_run(folder / "other", RunShape(rounds=1, jobs=1, lp=False)))
     shared = load_run(write_large_run(folder / "shared", SHARED))
     whole = load_run(write_large_run(folder / "whole", WHOLE))
     write_pages([publication(), publication("alibaba", "Alibaba scale", heavier=4.0)], folder / "published")
-    met = inspect(
+    return [
         (write_report([run, other], folder / "report.html"), "ready"),
         (write_viewer([shared], folder / "one.html"), "viewer"),
         (write_viewer([whole, shared], folder / "two.html"), "viewer"),
         (folder / "published" / "index.html", "ready"),
         (KEPT, "ready"),
-    )
-    return dict(zip(PAGES, met, strict=True))
+    ]
 
 
-@pytest.mark.parametrize("view", VIEWS)
-@pytest.mark.parametrize("page", PAGES)
-def test_no_text_is_cut_overlaps_or_runs_off_the_page(seen: dict[str, dict[str, Any]], page: str, view: str) -> None:
-    met = seen[page][view]
+@pytest.fixture(scope="module")
+def seen(made: list[tuple[Path, str]]) -> dict[str, dict[str, Any]]:
+    return dict(zip(PAGES, inspect(DAILY, *made), strict=True))
+
+
+@pytest.fixture(scope="module")
+def seen_at_night(made: list[tuple[Path, str]]) -> dict[str, dict[str, Any]]:
+    return dict(zip(PAGES, inspect([view for view in VIEWS if view not in DAILY], *made), strict=True))
+
+
+def require_whole(met: dict[str, Any]) -> None:
     assert met["cut"] == []
     assert met["overlaps"] == []
     assert met["off"] == []
@@ -89,10 +98,23 @@ def test_no_text_is_cut_overlaps_or_runs_off_the_page(seen: dict[str, dict[str, 
     assert met["written"] > 5  # canvases
 
 
+@pytest.mark.parametrize("view", DAILY)
+@pytest.mark.parametrize("page", PAGES)
+def test_no_text_is_cut_overlaps_or_runs_off_the_page(seen: dict[str, dict[str, Any]], page: str, view: str) -> None:
+    require_whole(seen[page][view])
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("page", PAGES)
+def test_neither_does_any_in_the_other_views(seen_at_night: dict[str, dict[str, Any]], page: str) -> None:
+    for view, met in seen_at_night[page].items():
+        require_whole(met | {"view": view})
+
+
 def test_a_page_that_depends_on_its_font_is_found(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     page.write_text(FRAGILE)
-    (met,) = inspect((page, "ready"))
+    (met,) = inspect([view for view in VIEWS if view.endswith(", wide")], (page, "ready"))
     for size in ("phone", "tablet", "wide"):
         wide = met[f"{size}, wide"]
         assert set(wide["cut"]) == {

@@ -7,47 +7,20 @@ from typing import Any
 
 import pytest
 from chromium import run_in_chromium
-from sample_study import write_table
+from sample_study import write_rates
 
 from phasewise.reports import study_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.thorough]
 
 VIEWS = ("wide-light", "wide-dark", "phone")
-RATES = (0.8, 1.6, 4.0, 5.6)
 HOURS = {"max_min_fairness": (22.0, 23.0, 30.0, 160.0), "max_min_fairness_perf": (17.0, 16.0, 18.0, 40.0)}
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the page of sixteen points, four of them overloaded; each but the last has a run."""
-    folder = tmp_path_factory.mktemp("browser") / "gavel-fig9"
-    rows = []
-    for policy, hours in HOURS.items():
-        for rate, jct in zip(RATES, hours, strict=True):
-            for seed in (0, 1):
-                over = rate == RATES[-1]
-                rows.append(
-                    {
-                        "point": f"{len(rows):016x}",
-                        "policy.name": policy,
-                        "workload.rate_per_hour": rate,
-                        "seed": seed,
-                        "status": "overloaded" if over else "complete",
-                        "avg_jct_s": 3600.0 * (jct + seed),
-                        "avg_jct_lower_bound_s": 3600.0 * (jct + seed),
-                        "censored": over,
-                        "makespan_s": 1e6,
-                        "message": "",
-                    }
-                )
-    for row in rows[:-1]:
-        (folder / "points" / row["point"]).mkdir(parents=True)
-        (folder / "points" / row["point"] / "run.json").write_text("{}")
-    write_table(
-        folder, rows, '[study]\nname = "gavel-fig9"\nkind = "run"\n[figures]\nnames = ["jct-vs-rate", "makespan"]\n'
-    )
-    return study_page.write(folder)
+    return study_page.write(write_rates(tmp_path_factory.mktemp("browser") / "gavel-fig9", HOURS))
 
 
 @pytest.fixture(scope="module")

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from phasewise.profiling.artefacts.tables import read_table
-from phasewise.sched.scenario.loading import load_scenario
-from phasewise.sched.simulate import simulate
 
 pytestmark = pytest.mark.thorough
 
@@ -23,10 +22,10 @@ import json, sys
 from pathlib import Path
 from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.simulate import simulate
-scenario, overrides = json.loads(sys.argv[1])
-for seed in map(int, sys.argv[3:]):
-    simulate(load_scenario(scenario, {**overrides, "seed": seed}), Path(sys.argv[2]) / str(seed))
+for name, seed, scenario, overrides in json.loads(sys.argv[1]):
+    simulate(load_scenario(scenario, {**overrides, "seed": seed}), Path(sys.argv[2]) / name / str(seed))
 """
+SEEDS = (3, 4)
 
 CROWDED = {"workload.jobs": 30, "workload.initial_jobs": 5, "timing.preset": "corrected", "stop.rounds": 150}
 BUSY = {"workload.initial_jobs": 130, "workload.rate_per_hour": 15.0, "timing.preset": "corrected", "stop.rounds": 40}
@@ -61,11 +60,21 @@ CASES = {
 }
 
 
-def run(case: tuple[str, Mapping[str, object]], out: Path, hash_seed: str, *seeds: int) -> None:
-    """Run in a process of its own, one seed after another."""
-    environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
-    command = [sys.executable, "-P", "-c", RUN, json.dumps(case), str(out), *map(str, seeds)]
-    subprocess.run(command, check=True, env=environment, capture_output=True)
+def run(runs: Iterable[tuple[str, int]], out: Path, hash_seed: str) -> None:
+    """Run cases with seeds, one after another in a process of their own."""
+    listed = json.dumps([(case, seed, *CASES[case]) for case, seed in runs])
+    command = [sys.executable, "-P", "-c", RUN, listed, str(out)]
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONHASHSEED": hash_seed}, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Return every case with both seeds, twice: what a process did before, and its hash seed, must not show."""
+    runs = list(itertools.product(CASES, SEEDS))
+    first, again = tmp_path_factory.mktemp("first"), tmp_path_factory.mktemp("again")
+    run(runs, first, "1")
+    run(reversed(runs), again, "2")
+    return first, again
 
 
 def event_lines(out: Path) -> list[bytes]:
@@ -82,26 +91,25 @@ def simulated_columns(out: Path) -> pa.Table:
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_same_seed_gives_the_same_bytes_under_any_hash_seed_and_after_any_other_run(
-    case: str, tmp_path: Path
+    case: str, folders: tuple[Path, Path]
 ) -> None:
-    run(CASES[case], tmp_path / "a", "1", 3, 4)
-    run(CASES[case], tmp_path / "b", "2", 4, 3)  # what a process did before must not show
-    for seed in ("3", "4"):
-        first, again = tmp_path / "a" / seed, tmp_path / "b" / seed
+    for seed in SEEDS:
+        first, again = (folder / case / str(seed) for folder in folders)
         assert event_lines(first) == event_lines(again)
         assert len(event_lines(first)) > 60
         for name in ("jobs.parquet", "placements.parquet"):
             assert (first / name).read_bytes() == (again / name).read_bytes(), name
         assert simulated_columns(first).equals(simulated_columns(again))
-    first, other = tmp_path / "a" / "3", tmp_path / "a" / "4"
+    first, other = (folders[0] / case / str(seed) for seed in SEEDS)
     for name in ("jobs.parquet", "placements.parquet"):
         assert (first / name).read_bytes() != (other / name).read_bytes(), name
     assert event_lines(first)[1:] != event_lines(other)[1:], "another seed is another run"
 
 
 @pytest.mark.parametrize("case", [name for name, (_, chosen) in CASES.items() if "solver.name" in chosen])
-def test_a_case_of_a_solver_asks_that_solver_for_more_than_a_few_allocations(case: str) -> None:
-    scenario, chosen = CASES[case]
-    summary = simulate(load_scenario(scenario, {**chosen, "seed": 3, "output.trace": False}), None).summary
+def test_a_case_of_a_solver_asks_that_solver_for_more_than_a_few_allocations(
+    case: str, folders: tuple[Path, Path]
+) -> None:
+    summary = json.loads((folders[0] / case / str(SEEDS[0]) / "run.json").read_text())["summary"]
     assert summary["lp_solves"] >= 20
     assert summary["moves"] > 0

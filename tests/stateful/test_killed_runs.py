@@ -40,7 +40,7 @@ pytestmark = pytest.mark.thorough
 def started(out: Path, *options: str) -> subprocess.Popen[str]:
     """Start a long run and return once its directory has a first file."""
     process = subprocess.Popen(
-        [COMMAND, *LONG_RUN, "--out", out, *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        [COMMAND, *LONG_RUN, "--out", out, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     wait_for(process, lambda: out.is_dir() and any(out.iterdir()))
     return process
@@ -102,16 +102,21 @@ def test_a_run_killed_after_some_chunks_has_kept_their_rounds(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("signal_sent", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-def test_an_interrupted_run_saves_what_it_computed_and_says_so(signal_sent: signal.Signals, tmp_path: Path) -> None:
+def test_an_interrupted_run_saves_what_it_computed_shows_it_and_says_so(
+    signal_sent: signal.Signals, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     process = started(out)
     wait_for(process, lambda: len(rounds_in(out)) >= 32)
     process.send_signal(signal_sent)
-    _, err = process.communicate(timeout=PATIENCE_S)
+    shown, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
-    assert err == f"phasewise: interrupted: what was computed is saved in {out}\n"
+    assert err == f"phasewise: interrupted: the results so far are saved in {out}\n"
     run = json.loads((out / "run.json").read_text())
     assert run["status"] == "interrupted"
+    assert shown.split()[1] == "interrupted"
+    assert "share of CPU time" in shown
+    assert shown.endswith(f"run directory: {out}\n")
     assert len(rounds_in(out)) == run["summary"]["rounds"] >= 32
     assert FINAL_NAMES - {path.name for path in out.iterdir()} <= {"trace.json.gz"}  # made last, from the tables
     assert_readable(out)

@@ -99,7 +99,7 @@ def test_a_file_gives_the_entry_of_its_seed(tmp_path: Path, compressed: bool) ->
         ({"order": [0], "node_rank": [0]}, "node_rank has 1 entries; allowed: each of 0 to 1 once"),
         ({"order": [0], "node_rank": [0, 0]}, "node_rank has 2 entries; allowed: each of 0 to 1 once"),
         ({"order": [0.5], "node_rank": [0, 1]}, "Expected `int`, got `float`"),
-        ({"order": [1 << 70], "node_rank": [0, 1]}, "is no file of arrival orders"),
+        ({"order": [1 << 70], "node_rank": [0, 1]}, "is not a file of arrival orders"),
         ({"order": [0]}, "missing required field `node_rank`"),
     ],
 )
@@ -123,7 +123,7 @@ def test_a_seed_without_an_entry_names_those_there_are(tmp_path: Path) -> None:
 def test_a_file_of_something_else_is_one_message(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "orders.json.gz"
     path.write_bytes(content)
-    with pytest.raises(TraceError, match=r"is no (file of arrival orders|whole gzip file)"):
+    with pytest.raises(TraceError, match=r"is not a (file of arrival orders|complete gzip file)"):
         read_order(path, 1, 1, 1)
 
 

@@ -41,7 +41,7 @@ def test_a_report_that_cannot_be_written_does_not_make_a_finished_run_bad_input(
     said = phasewise("profile", "toy", "-q", "--profile-rounds", 5, "--out", tmp_path / "out")
     assert said.code == 3
     assert said.err.splitlines()[-1] == (
-        f"phasewise: error: the run is done and saved in {tmp_path / 'out'}, but not all that was to follow: "
+        f"phasewise: error: the run is done and saved in {tmp_path / 'out'}, but a later step failed: "
         "cannot write report.html: No space left on device"
     )
     assert json.loads((tmp_path / "out" / "run.json").read_text())["status"] == "complete"

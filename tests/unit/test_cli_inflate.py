@@ -146,7 +146,7 @@ def test_an_interruption_saves_what_happened(inflate: Run, tmp_path: Path, monke
     monkeypatch.setattr(Interruption, "asked", lambda _: True)
     said = inflate()
     assert said.code == 130
-    assert f"interrupted: what happened until then is saved in {tmp_path / 'out'}" in said.err
+    assert f"interrupted: the results so far are saved in {tmp_path / 'out'}" in said.err
     assert json.loads((tmp_path / "out" / "run.json").read_text())["status"] == "interrupted"
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == FILES
 

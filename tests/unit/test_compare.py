@@ -99,13 +99,13 @@ def test_another_machine_makes_times_not_comparable_but_another_commit_does_not(
     machine = made(tmp_path / "c", environment={"cpu": "Another CPU"})
     assert compare_runs([first, commit]).cautions == ()
     assert compare_runs([first, machine]).cautions == (
-        "times are not comparable: the runs were made in other environments (differing: cpu)",
+        "times are not comparable: the runs were made in different environments (differing: cpu)",
     )
 
 
 def test_a_run_that_did_not_complete_is_pointed_out(tmp_path: Path) -> None:
     comparison = compare_runs([made(tmp_path / "a"), made(tmp_path / "b", status="overloaded")])
-    assert comparison.cautions[0] == "JCT covers finished jobs only (a lower bound) in runs that did not complete: b"
+    assert comparison.cautions[0] == "JCT covers only finished jobs (a lower bound) in runs that did not complete: b"
 
 
 def test_a_run_that_left_jobs_unfinished_is_pointed_out_and_one_that_did_not_is_not(tmp_path: Path) -> None:
@@ -114,20 +114,22 @@ def test_a_run_that_left_jobs_unfinished_is_pointed_out_and_one_that_did_not_is_
         for run, censored in ((made(tmp_path / "a", status="stopped"), False), (made(tmp_path / "b"), True))
     )
     said = [caution for caution in compare_runs([done, left]).cautions if caution.startswith("JCT covers")]
-    assert said == ["JCT covers finished jobs only (a lower bound) in runs that did not complete: b"]
+    assert said == ["JCT covers only finished jobs (a lower bound) in runs that did not complete: b"]
 
 
 def test_a_mean_over_some_of_the_jobs_is_told_with_its_lower_bound(pair: list[Run]) -> None:
     figures = {"censored": True, "jct_jobs": 12, "window_jobs": 20, "avg_jct_lower_bound_s": 36_000.0}
     run = replace(pair[0], summary=msgspec.structs.replace(pair[0].summary, **figures))
     text = " ".join(printed(lambda console: render_summary(run, console)).split())
-    assert "JCT is over 12 of 20 jobs that count; with the unfinished ones at their age it is at least 10.0 h" in text
+    assert (
+        "JCT is over 12 of 20 counted jobs; with the unfinished ones at their current age it is at least 10.0 h" in text
+    )
     assert row(compare_runs([run, run]), "metrics", "JCT, lower bound")[0] == (10.0, 10.0)
 
 
 def test_runs_that_were_cut_at_the_same_time_differ_in_no_period(tmp_path: Path) -> None:
     comparison = compare_runs([made(tmp_path / name, status="stopped") for name in "ab"])
-    assert comparison.cautions == ("JCT covers finished jobs only (a lower bound) in runs that did not complete: a, b",)
+    assert comparison.cautions == ("JCT covers only finished jobs (a lower bound) in runs that did not complete: a, b",)
 
 
 def windowed(folder: Path, window: tuple[int, int] | None, rounds: int = 120, status: str = "complete") -> Run:

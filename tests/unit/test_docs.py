@@ -16,8 +16,10 @@ import pytest
 
 from phasewise.bench.cli.boundary import ExitCode
 from phasewise.bench.cli.main import cli
+from phasewise.profiling import own_files
 from phasewise.profiling.artefacts.reference import shown, tables, with_tables
 from phasewise.profiling.errors import RecordError
+from phasewise.reports.glossary import PHASES
 from phasewise.sched.registry import placement_names, policy_names
 from phasewise.sched.scenario.loading import builtin_names
 from phasewise.solvers import registry as solvers
@@ -130,14 +132,15 @@ def test_every_command_shown_exists_with_its_options_and_names() -> None:
             continue
         command = COMMANDS.get(words[0])
         assert command is not None, where
-        if isinstance(command, click.Group):
+        if isinstance(command, click.Group) and not (command.invoke_without_command and words[1].startswith("-")):
             command = command.commands.get(words[1])
             assert command is not None, where
         flags = {flag for option in command.params for flag in (*option.opts, *option.secondary_opts)}
         for index, word in enumerate(words):
             assert not word.startswith("--") or word in flags, f"{where}: {word}"
             if word in known:
-                assert set(words[index + 1].split(",")) <= known[word], where
+                named = {part for part in words[index + 1].split(",") if not own_files.is_named(part)}
+                assert named <= known[word], where
         if words[0] in {"run", "profile"}:
             assert words[1] in builtin_names() or words[1].endswith(".toml"), where
 
@@ -169,6 +172,11 @@ def test_the_page_on_run_directories_has_every_reason_to_build_a_model() -> None
     assert [reason for reason in RebuildReason if f"| `{reason}` |" not in text] == []
 
 
+def test_the_glossary_says_of_every_phase_what_the_report_says() -> None:
+    text = (DOCS / "reference" / "glossary.md").read_text()
+    assert re.findall(r"^\| `(\w+)` \| (.*) \|$", text, re.MULTILINE) == list(PHASES.items())
+
+
 def test_the_page_on_exit_codes_has_every_code() -> None:
     text = (DOCS / "reference" / "exit-codes.md").read_text()
     assert [code for code in ExitCode if f"| {code.value} |" not in text] == []
@@ -177,12 +185,17 @@ def test_the_page_on_exit_codes_has_every_code() -> None:
 # -- worked examples -------------------------------------------------------------------------------------------------
 
 
-def install(page: Path, folder: Path) -> None:
-    """Put a page's Python file and the entry points of its project file where Python finds an installed package."""
+def save(page: Path, folder: Path) -> None:
+    """Write a page's Python file as the page says."""
     (source,) = blocks(page, "python")
-    (project,) = (tomllib.loads(text) for text in blocks(page, "toml"))
     (module,) = re.findall(r"[Ss]ave it as `(\w+\.py)`", page.read_text())
     folder.joinpath(module).write_text(source)
+
+
+def install(page: Path, folder: Path) -> None:
+    """Put a page's Python file and the entry points of its project file where Python finds an installed package."""
+    save(page, folder)
+    (project,) = (tomllib.loads(text) for text in blocks(page, "toml"))
     metadata = folder / "example-1.0.dist-info"
     metadata.mkdir()
     metadata.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: example\nVersion: 1.0\n")
@@ -192,16 +205,17 @@ def install(page: Path, folder: Path) -> None:
 
 
 @pytest.mark.thorough
+@pytest.mark.parametrize("installed", [False, True], ids=["as a file", "installed"])
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_a_worked_example_installed_as_shown_runs_the_command_shown(name: str, tmp_path: Path) -> None:
+def test_a_worked_example_as_shown_runs_the_command_shown(name: str, tmp_path: Path, *, installed: bool) -> None:
     page = DOCS / "howto" / f"{name}.md"
-    install(page, tmp_path)
-    (command,) = (words for where, words in console_commands() if where == page)
+    (install if installed else save)(page, tmp_path)
+    command = [words for where, words in console_commands() if where == page][installed]
     words = [*command, "--set", "output.check_invariants=true", "-q", "--out", str(tmp_path / "run")]
     code = "from phasewise.bench.cli.main import main; main()"
     done = subprocess.run(
         [sys.executable, "-P", "-W", "error", "-c", code, *words],
-        env={**environ, "PYTHONPATH": str(tmp_path)},
+        env={**environ, "PYTHONPATH": str(tmp_path) if installed else ""},
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -52,8 +52,8 @@ def test_whole_numbers_and_another_backend_will_do() -> None:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"gain": [[1, 2], [3]]}, "gain is no array of float64"),
-        ({"gain": [["a", 2], [3, 4]]}, "gain is no array of float64"),
+        ({"gain": [[1, 2], [3]]}, "gain is not an array of float64"),
+        ({"gain": [["a", 2], [3, 4]]}, "gain is not an array of float64"),
         ({"gain": [[1, 2]]}, r"gain has shape \(1, 2\); expected \(jobs, worker types\) = \(2, 2\)"),
         ({"gain": [[1, -2], [3, 4]]}, r"gain\[0, 1\] is -2.0"),
         ({"gain": [[1, 2], [3, 4]], "previous": [[1, 0], [0, 1]]}, "previous is given without move_cost"),

@@ -282,6 +282,42 @@ def test_the_estimate_is_an_upper_end_and_not_far_above(options: list[str], node
 # -- a stripped Python -----------------------------------------------------------------------------------------------
 
 
+STRIPPED = """
+import importlib.machinery as machinery
+import sys
+from importlib import _bootstrap_external as external
+
+get_code, cached = machinery.SourceFileLoader.get_code, external.cache_from_source
+
+def stripped(loader, name):  # our own code; compiling all libraries anew takes half a minute
+    if name.startswith("phasewise"):
+        return compile(loader.get_data(loader.path), loader.path, "exec", dont_inherit=True)
+    return get_code(loader, name)
+
+machinery.SourceFileLoader.get_code = stripped
+external.cache_from_source = lambda path, *_, **__: cached(path, optimization="")
+from phasewise.bench.cli.main import main
+
+for command in (["list", "policies"], ["list", "placements"], ["run", "--help"], sys.argv[1:]):
+    try:
+        main(command)
+    except SystemExit as end:
+        if end.code:
+            raise
+if main.__doc__ is not None:
+    sys.exit("it has docstrings")
+"""
+
+
+def test_code_without_docstrings_and_assertions_does_the_same(tmp_path: Path) -> None:
+    command = [sys.executable, "-P", "-B", "-OO", "-c", STRIPPED, "run", "toy", "-q"]  # -B: no cache is spoilt
+    command += ["--policy", "fifo", "--rounds", "20", "--out", str(tmp_path / "out")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr, "broken" in ended.stdout) == (0, "", False), ended
+    assert (tmp_path / "out" / "run.json").exists()
+
+
+@pytest.mark.nightly
 def test_a_python_without_docstrings_and_assertions_runs_all_the_same(tmp_path: Path) -> None:
     stripped = {**os.environ, "PYTHONOPTIMIZE": "2"}
     for arguments in (

@@ -141,7 +141,7 @@ def test_a_folder_that_is_taken_away_from_a_run_ends_it_with_that_message(instea
     assert "Traceback" not in err
     assert err.count("phasewise: error:") == 1
     assert f"the folder {out} was {'replaced by another one' if instead else 'removed'}" in err
-    assert "what was computed is saved" not in err
+    assert "results so far are saved" not in err
     assert (sorted(names(out)) if out.exists() else []) == (["notes.txt"] if instead else [])
 
 

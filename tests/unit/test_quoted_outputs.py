@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -32,10 +32,27 @@ def compared(output: str) -> str:
     return told if version("highspy") == locked[1] else re.sub(r"[ \d.]*\d+[ \d.]*", "#", told)
 
 
+@pytest.fixture
+def here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phasewise: Callable[..., Any]
+) -> Callable[[Sequence[str]], str]:
+    """Return what runs a command in this process: starting one for each takes longer than most of them run."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+    def output(words: Sequence[str]) -> str:
+        said = phasewise(*words)
+        if said.code:
+            raise QuoteError(f"{shlex.join(words)}: exit code {said.code}: {said.err.strip()}")
+        return said.out
+
+    return output
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_a_page_quotes_what_its_commands_print(page: Path, tmp_path: Path) -> None:
-    bench = Workbench(tmp_path)
+def test_a_page_quotes_what_its_commands_print(page: Path, tmp_path: Path, here: Callable) -> None:
+    bench = Workbench(tmp_path, here)
     for quote in quotes(page.read_text("utf-8")):
         assert compared(quote.text) == compared(bench.output(quote)), f"{quote.command}: make quotes"
 
@@ -129,7 +146,7 @@ def test_any_other_figure_is_written_anew(figure: str, wrong: str) -> None:
     assert rewritten(drifted, lambda _: SUMMARY) == PAGE
 
 
-def test_a_block_ends_where_its_mark_says_and_what_it_reads_is_made_by_the_page(tmp_path: Path) -> None:
+def test_a_block_ends_where_its_mark_says_and_what_it_reads_is_made_by_the_page(tmp_path: Path, here: Callable) -> None:
     page = """
 ```console
 $ phasewise run toy --rounds 3 --out runs/a
@@ -151,7 +168,7 @@ print(json.load(open("runs/b/run.json"))["summary"]["rounds"])
 4
 ```
 """
-    written = rewritten(page, Workbench(tmp_path).output)
+    written = rewritten(page, Workbench(tmp_path, here).output)
     first, second = quotes(written)
     assert first.text.startswith("A  a  stopped\nB  b  stopped\n")
     assert re.search(r"\npolicy\.name  max_min_fairness_perf  fifo\n\Z", first.text)

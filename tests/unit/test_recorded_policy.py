@@ -189,9 +189,9 @@ def test_a_faulty_file_is_named_with_the_entry_and_what_is_allowed(
     [
         ("r.json", b"{", "not JSON"),
         ("r.json", b"\xff\xfe{", "not JSON"),
-        ("r.json.gz", b"{}", "no whole gzip file"),
-        ("r.json.gz", gzip.compress(b"{}" * 500, mtime=0)[:-9], "no whole gzip file"),
-        ("r.json.gz", gzip.compress(b"{}" * 500, mtime=0)[:12] + b"\xff" * 30, "no whole gzip file"),
+        ("r.json.gz", b"{}", "not a complete gzip file"),
+        ("r.json.gz", gzip.compress(b"{}" * 500, mtime=0)[:-9], "not a complete gzip file"),
+        ("r.json.gz", gzip.compress(b"{}" * 500, mtime=0)[:12] + b"\xff" * 30, "not a complete gzip file"),
     ],
 )
 def test_a_file_that_cannot_be_decoded_is_named(tmp_path: Path, name: str, raw: bytes, message: str) -> None:

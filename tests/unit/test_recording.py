@@ -350,7 +350,7 @@ def test_a_solver_that_fails_ends_the_run_and_what_was_computed_is_saved(
     opened = building.open_solver
     once = lru_cache(lambda: Failing(answers, opened("highs-direct", {}, PhaseTimer()).solve))
     monkeypatch.setattr(building, "open_solver", lambda *chosen: once())
-    with pytest.raises(RunFailedError, match="nobody could solve this; what was computed is saved in") as told:
+    with pytest.raises(RunFailedError, match="nobody could solve this; the results so far are saved in") as told:
         simulate(load_scenario("toy"), tmp_path / "out")
     rounds = told.value.round_index
     assert told.value.out == tmp_path / "out"

@@ -199,7 +199,7 @@ def test_a_trace_is_gone_on_with_by_its_content_wherever_it_lies(tmp_path: Path)
     elsewhere = msgspec.structs.replace(scenario.workload, trace=str(moved))
     trace_file(tmp_path, jobs[:-1])
     before = contents(out)
-    with pytest.raises(ResumeError, match=r"what workload\.trace names is another file than it was, by its content"):
+    with pytest.raises(ResumeError, match=r"the content of the file that workload\.trace names has changed"):
         resumed(scenario, out)
     assert contents(out) == before
     resumed(msgspec.structs.replace(scenario, workload=elsewhere), out)
@@ -303,14 +303,14 @@ def test_another_machine_is_a_warning_and_stands_in_the_run_directory(
     cut_short(tmp_path)
     monkeypatch.setattr(environment, "_cpu_model", lambda: "Abacus 3000")
     _, (warned,) = said_of(scenario_with(), tmp_path)
-    assert "the run goes on with another processor or other packages: cpu is Abacus 3000, was" in warned
+    assert "the run continues with another processor or other packages: cpu is Abacus 3000, was" in warned
     assert record(tmp_path)["resumed"][0]["changed"]["cpu"][1] == "Abacus 3000"
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[1", b'{"scenario": 3, "summary": {}, "status": "stopped"}'])
 def test_a_run_json_that_is_none_is_one_message(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_bytes(content)
-    with pytest.raises(ResumeError, match=r"run\.json is no run's"):
+    with pytest.raises(ResumeError, match=r"run\.json is not a run directory"):
         resumed(scenario_with(), tmp_path)
 
 
@@ -344,7 +344,7 @@ def test_a_damaged_checkpoint_is_known_for_one_and_the_one_before_is_taken(how: 
     told, (warned,) = said_of(scenario_with(), out)
     assert told == [f"resumed at round 5, from a checkpoint in {out}"]
     assert f"{out / 'checkpoint' / 'last.npz'} is damaged: " in warned
-    assert warned.endswith("the run goes on from the checkpoint before")
+    assert warned.endswith("the run continues from the previous checkpoint")
     simulate(scenario_with(), whole)
     require_the_same(out, whole)
 
@@ -354,7 +354,7 @@ def test_where_no_checkpoint_is_whole_nothing_is_written(tmp_path: Path) -> None
     for path in Checkpoints(tmp_path).found():
         damage(path, "flipped")
     before = contents(tmp_path)
-    with pytest.raises(ResumeError, match=r"cannot go on: .*last\.npz is damaged: .*--overwrite"):
+    with pytest.raises(ResumeError, match=r"cannot continue: .*last\.npz is damaged: .*--overwrite"):
         resumed(scenario_with(), tmp_path)
     assert contents(tmp_path) == before
 

@@ -123,7 +123,7 @@ def test_finish_time_fairness_reads_the_same_everywhere(told: Told) -> None:
 def test_phases_stand_in_the_order_of_their_cpu_time_everywhere(told: Told) -> None:
     of_a_table = re.compile(rf"^({'|'.join(ORDER)}) ", re.MULTILINE)
     assert of_a_table.findall(told.summary) == ORDER
-    tables = of_a_table.findall(told.comparison.partition("\nphase, CPU time a round")[2])
+    tables = of_a_table.findall(told.comparison.partition("\nphase, CPU time per round")[2])
     assert tables[: 3 * len(ORDER)] == 3 * ORDER
     assert re.findall(r'<tr data-phase="(\w+)">', told.report) == ORDER
     for heading in ("CPU time per round", "wall time per round", "share of the loop’s CPU time"):

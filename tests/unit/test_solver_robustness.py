@@ -311,7 +311,7 @@ def test_a_backend_that_runs_into_the_memory_limit_of_the_process_gives_way(tmp_
 
 def test_a_run_without_a_second_backend_fails_and_keeps_every_round_so_far(reason: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    with pytest.raises(RunFailedError, match="what was computed is saved in") as caught:
+    with pytest.raises(RunFailedError, match="the results so far are saved in") as caught:
         simulate(toy("bad"), out)
     assert reason in str(caught.value)
     assert "bad: " in str(caught.value)

@@ -17,7 +17,7 @@ from phasewise.solvers.problems import Floats
 from phasewise.solvers.session import Walk
 from phasewise.solvers.structured.states import FREE, SHORT
 from phasewise.solvers.structured.switching_kernels import respond
-from phasewise.solvers.structured.switching_walk import Edges, Movers, exchanged, worth_at
+from phasewise.solvers.structured.switching_walk import Edges, Movers
 
 WEIGHTS = np.linspace(0.0, 20.0, 401)  # of a job's gain, among which the best one is looked for
 
@@ -66,7 +66,22 @@ def test_nobody_who_was_there_is_moved_where_t_cannot_rise() -> None:
     assert stayed == 390
 
 
-@pytest.mark.thorough  # compiles loops that are otherwise within a kernel
+def worth(movers: Movers, prices: Floats, i: int, weights: Floats) -> Floats:
+    """Return (K,) the most that a job can make of its time at each weight: its term of the dual bound."""
+    gains, price = weights[:, None] * movers.gain[i], movers.use[i] * prices
+    added = np.maximum((gains - price - movers.cost[i]).max(axis=1), 0.0)
+    kept = np.maximum(gains - price + movers.cost[i] - added[:, None], 0.0)
+    return added + kept @ movers.previous[i]
+
+
+def exchanged(movers: Movers, edges: Edges, i: int, level: float) -> float:
+    """Return how much time a job has exchanged at a level."""
+    if edges.up[i] < 0:
+        return 0.0
+    step = movers.gain[i, edges.up[i]] - (movers.gain[i, edges.down[i]] if edges.down[i] >= 0 else 0.0)
+    return (np.clip(level, edges.low[i], edges.high[i]) - edges.low[i]) / step
+
+
 def test_a_response_is_worth_the_most_that_its_weight_allows() -> None:
     rng = np.random.default_rng(2)
     jobs, types = 300, 4
@@ -99,7 +114,7 @@ def test_a_response_is_worth_the_most_that_its_weight_allows() -> None:
         x = kept.copy()
         if edges.fill[i] >= 0:
             x[edges.fill[i]] += 1.0 - kept.sum()
-        part, _ = exchanged(movers, edges, int(i), level)
+        part = exchanged(movers, edges, int(i), level)
         if edges.up[i] >= 0:
             x[edges.up[i]] += part
         if edges.down[i] >= 0:
@@ -108,8 +123,8 @@ def test_a_response_is_worth_the_most_that_its_weight_allows() -> None:
         assert x.sum() <= 1.0 + 1e-12
         assert movers.gain[i] @ x >= level - 1e-12
         cost = movers.use[i] * prices @ x + movers.cost[i] @ np.abs(x - previous[i]) - movers.cost[i] @ previous[i]
-        dual = [w * level - worth_at(movers, prices, int(i), float(w)) for w in WEIGHTS]
-        assert max(dual) <= cost + 1e-9
+        dual = WEIGHTS * level - worth(movers, prices, int(i), WEIGHTS)
+        assert dual.max() <= cost + 1e-9
         best = WEIGHTS[int(np.argmax(dual))]  # concave in the weight: the finest maximum lies beside the coarse one
         near = np.linspace(max(best - 0.05, 0.0), best + 0.05, 101)
-        assert max(w * level - worth_at(movers, prices, int(i), float(w)) for w in near) >= cost - 2e-3
+        assert (near * level - worth(movers, prices, int(i), near)).max() >= cost - 2e-3

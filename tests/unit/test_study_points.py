@@ -70,8 +70,8 @@ def test_points_that_come_to_the_same_scenario_are_one(tmp_path: Path) -> None:
 
 WRONG = {
     "no TOML": ("[grid\n", "not TOML"),
-    "an unknown section": ("[gird]\nseed = [0]\n", "gird: is no section, did you mean 'grid'?"),
-    "an unknown key": ("[limits]\nmemory = 3\n", "limits.memory: is no key of [limits]"),
+    "an unknown section": ("[gird]\nseed = [0]\n", "gird: is not a section, did you mean 'grid'?"),
+    "an unknown key": ("[limits]\nmemory = 3\n", "limits.memory: is not a key of [limits]"),
     "a limit of nothing": ("[limits]\ncpu_s = 0\n", "allowed: a finite number above 0"),
     "a text for a number": ('[limits]\nmemory_mib = "much"\n', "limits.memory_mib"),
     "an axis without values": ("[grid]\nseed = []\n", "grid.seed: has no value"),
@@ -81,7 +81,7 @@ WRONG = {
     "a placement that is not there": ('[set]\nplacement.name = "fdg"\n' + SEEDS, "did you mean 'fgd'"),
     "a solver that is not there": ('[set]\nsolver.name = "highs-direct,hgihs"\n' + SEEDS, "solver.name: "),
     "a value that the scenario refuses": ("[grid]\ntiming.round_s = [60, -1]\n", '{"timing.round_s": -1}'),
-    "an exclusion of no axis": (f"{SEEDS}[[exclude]]\nsede = 0\n", "exclude.sede: is no axis of [grid]"),
+    "an exclusion of no axis": (f"{SEEDS}[[exclude]]\nsede = 0\n", "exclude.sede: is not an axis of [grid]"),
     "an exclusion of no value": (f"{SEEDS}[[exclude]]\nseed = 5\n", "'5' is not on that axis; allowed: [0, 1]"),
     "nothing left": (f"{SEEDS}[[exclude]]\nseed = [0, 1]\n", "leaves no point"),
     "far too many": ('[grid]\nseed = "0:100000"\nstop.rounds = "1:9"\n', "800,000 combinations"),

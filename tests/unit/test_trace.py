@@ -93,6 +93,22 @@ def test_memory_does_not_grow_with_rounds(tmp_path: Path) -> None:
     assert peak_of(3000) < 1.1 * peak_of(1000)
 
 
+def test_arrows_lead_from_a_solve_to_the_placing_of_every_round_that_goes_by_it(tmp_path: Path) -> None:
+    path = tmp_path / "trace.json.gz"
+    times_s = [0.001, 0.002]
+    rounds = [RoundRecord(index, 0.01 * index, 0.01, times_s, solved=index in {1, 3}) for index in range(5)]
+    write_trace(path, rounds, phases=["lp_solve", "worker_assignment"])
+    arrows = [event for event in events(path) if event.get("cat") == "allocation"]
+    assert [(event["ph"], event["id"], event["ts"]) for event in arrows] == [
+        ("s", 1, 10_000),
+        ("t", 1, 11_000),
+        ("t", 1, 21_000),
+        ("s", 2, 30_000),
+        ("t", 2, 31_000),
+        ("t", 2, 41_000),
+    ]
+
+
 def test_names_are_escaped(tmp_path: Path) -> None:
     path = tmp_path / "trace.json.gz"
     write_trace(path, [RoundRecord(0, 0.0, 1.0, [1.0])], phases=['a "name"\n'])

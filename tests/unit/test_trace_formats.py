@@ -92,7 +92,7 @@ def test_a_format_with_fixed_columns_takes_no_map(name: str, tmp_path: Path) -> 
 
 
 def test_another_format_than_the_named_one_is_one_message(tmp_path: Path) -> None:
-    with pytest.raises(TraceError, match="no trace of format philly; it seems to be helios"):
+    with pytest.raises(TraceError, match="not a trace of format philly; it seems to be helios"):
         import_trace(written("helios", tmp_path), Choice("philly"))
 
 
@@ -204,7 +204,7 @@ def test_a_converted_file_has_the_described_columns_and_the_account_of_its_rows(
 def test_another_parquet_file_is_no_trace(tmp_path: Path, phasewise: Callable) -> None:
     pq.write_table(pa.table({"a": [1]}), tmp_path / "other.parquet")
     (tmp_path / "cut.parquet").write_bytes((tmp_path / "other.parquet").read_bytes()[:-20])
-    for name, words in (("other", "this is no trace: the Parquet file lacks"), ("cut", "damaged or cut off")):
+    for name, words in (("other", "this is not a trace: the Parquet file lacks"), ("cut", "damaged or cut off")):
         said = phasewise("run", "toy", "-q", "--trace", tmp_path / f"{name}.parquet", "--out", tmp_path / "out")
         assert said.code == BAD_INPUT
         assert words in said.err
@@ -226,10 +226,10 @@ def test_json_is_read_value_by_value_over_any_boundary(tmp_path: Path) -> None:
     [
         ('[{"jobid": 1, "attempts": []}, {"jobid": tru}]', ":1: not JSON"),
         ('[\n{"jobid": "1", "attempts": []}\n{"a": 1}]', ":3: '{' after a value"),
-        ('{"jobid": 1, "attempts": []}', "is no list"),
+        ('{"jobid": 1, "attempts": []}', "is not a list"),
         ('[{"jobid": "1", "attempts": []},', "cut off"),
         ('[{"jobid": "1", "attempts": [', "cut off"),
-        ("[1, 2]", ":1: the job is no object"),
+        ("[1, 2]", ":1: the job is not an object"),
     ],
 )
 def test_json_that_is_none_or_ends_early_is_one_message(text: str, words: str, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
 @pytest.fixture(scope="module")
 def text() -> str:
     """Return the step on overload, in one line."""
-    section = PAGE.read_text("utf-8").partition("beware of the average\n")[2].partition("\n## ")[0]
+    section = PAGE.read_text("utf-8").partition("Know when a mean means nothing\n")[2].partition("\n## ")[0]
     assert section
     return " ".join(section.split())
 
@@ -70,17 +70,17 @@ def test_more_jobs_come_than_either_policy_completes(runs: dict[str, Seen], text
     end = first.round_start[-1] + 0.1  # rounds are of 360 s
     rates = [(run.done_by(end) - run.done_by(50.0)) / (end - 50.0) for run in (fair, first)]
     assert max(rates) < 9.0
-    assert "max-min completes {:.1f} jobs an hour, first come, first served {:.1f}".format(*rates) in text
+    assert "max-min completes {:.1f} jobs per hour, first come, first served {:.1f}".format(*rates) in text
     come = [int((run.arrival <= end).sum()) for run in (fair, first)]
     assert come[0] == come[1]
-    assert f"of the {come[0]:,} jobs" in text
+    assert f"By hour 110, {come[0]:,} jobs have arrived" in text
     assert f"{fair.done_by(end)} are done with max-min and {first.done_by(end)} with" in text
     assert f"{fair.waiting_at(end)} and {first.waiting_at(end)} wait for a GPU" in text
 
 
 def test_first_come_first_served_shelters_early_jobs_from_the_load(runs: dict[str, Seen], text: str) -> None:
     means = [runs[name].jct[WINDOW].mean() for name in ("fifo", "fifo at four")]
-    assert "{:.1f} h at nine jobs an hour and {:.1f} h at four".format(*means) in text
+    assert "{:.1f} h at nine jobs per hour and {:.1f} h at four".format(*means) in text
     first, last = runs["fifo"].arrival[WINDOW][[0, -1]]
     assert f"in hours {first:.0f} to {last:.0f}" in text
 

@@ -20,7 +20,7 @@ from phasewise.reports.worth import doubts, drift_text, piles_up
 PILING = Drift(share=0.153, low=0.122, high=0.183)
 WANDERING = Drift(share=0.02, low=-0.03, high=0.07)
 LENGTH = "15.3 % (12.2 to 18.3) of arrivals pile up: JCT measures the length of the run, not the policy"
-GROWING = "15.3 % (12.2 to 18.3) of arrivals pile up: active jobs grew all along"
+GROWING = "15.3 % (12.2 to 18.3) of arrivals pile up: the number of active jobs kept growing"
 CENSORED = {"censored": True, "jct_jobs": 578, "window_jobs": 1000, "avg_jct_lower_bound_s": 153_000.0}
 
 
@@ -49,7 +49,7 @@ def test_an_overloaded_run_says_that_its_mean_measures_its_length(
     for text in (printed(told, capsys), page_of(told, tmp_path)):
         assert LENGTH in text
         assert (
-            "JCT is over 578 of 1 000 jobs that count; with the unfinished ones at their age it is at least 42.5 h"
+            "JCT is over 578 of 1 000 counted jobs; with the unfinished ones at their current age it is at least 42.5 h"
             in text
         )
     assert any(caution.endswith(f"{run.path}: 15.3 % (12.2 to 18.3)") for caution in compare_runs([run, told]).cautions)
@@ -76,13 +76,15 @@ def test_a_mean_that_is_one_has_no_doubts(run: Run, tmp_path: Path, capsys: pyte
 
 def test_an_overloaded_run_without_a_drift_is_told_as_well(run: Run) -> None:
     old = with_figures(run, "overloaded", drift=None, censored=None)  # as of schema 1
-    assert doubts("overloaded", old.summary) == ["more comes in than gets done: JCT measures the length of the run"]
+    assert doubts("overloaded", old.summary) == [
+        "more work arrives than is completed: JCT measures the length of the run"
+    ]
 
 
 def test_a_window_of_which_nobody_has_arrived_has_no_bound(run: Run) -> None:
     told = with_figures(run, "stopped", censored=True, jct_jobs=0, window_jobs=10, avg_jct_lower_bound_s=None)
     assert doubts("stopped", told.summary) == [
-        "the mean JCT is over 0 of 10 jobs that count: none of the others has arrived"
+        "the mean JCT is over 0 of 10 counted jobs: none of the others has arrived"
     ]
 
 

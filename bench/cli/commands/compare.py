@@ -11,28 +11,31 @@ from typing import Any
 
 import click
 
+from phasewise.bench.cli import completion
+
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN RUN...")
+@completion.run_directories("RUN RUN...")
 @click.option(
     "--group",
     "key",
     metavar="KEY",
-    help="Group runs by this key of their scenarios, as policy: means over seeds with intervals, paired differences.",
+    help="Group runs by this scenario key, for example policy; average each group over its seeds.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the rows of the tables as JSON, for machines.")
+@click.option("--json", "as_json", is_flag=True, help="Print the rows of the tables as JSON.")
 @click.option(
     "--csv",
     "table",
     metavar="FILE.csv",
     type=click.Path(path_type=Path),
-    help="Write the rows of the tables there, too.",
+    help="Also write the rows of the tables to this file.",
 )
 def command(runs: tuple[Path, ...], key: str | None, *, as_json: bool, table: Path | None) -> None:
-    """Put run directories side by side: metrics, phases, solver statistics.
+    """Compare runs: scheduling metrics, time per phase, solver statistics.
 
-    With --group, any number of runs: those that differ in nothing but the seed are repetitions. Each group has the mean
-    of every metric over its seeds, with its interval, and the difference from the first group, seed by seed.
+    With --group, takes any number of runs. Runs that differ only in their seed are repetitions: for each group, prints
+    the mean of every metric over the seeds with its confidence interval, and the difference from the first group,
+    paired by seed.
     """
     from phasewise.bench.cli.output import console
     from phasewise.reports.compare import compare_runs

@@ -6,32 +6,36 @@ from pathlib import Path
 
 import click
 
+from phasewise.bench.cli import completion
+
 LIST = "list"
 FOLDER = "figures"
 
 
 @click.command()
-@click.argument("name", metavar="NAME")
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="PATH...")
+@click.argument("name", metavar="NAME", shell_complete=completion.figures)
+@click.argument(
+    "paths", nargs=-1, type=click.Path(path_type=Path), metavar="PATH...", shell_complete=completion.sources
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="FOLDER",
-    help=f"Where to write; `{FOLDER}` in the folder of a study, else the current folder.",
+    help=f"Where to write. Default: `{FOLDER}` in the folder of a study, otherwise the current folder.",
 )
 @click.option(
     "--overlay",
     "overlays",
     multiple=True,
     metavar="NAME",
-    help="Published curves to lay over it, or a CSV file with the columns of a figure's; repeatable. "
-    "Default: those that the study repeats; `none` for none.",
+    help="Published curves to draw on top, or a CSV file with the columns of the figure's own; repeatable. "
+    "Default: the curves that the study reproduces; `none`: no curves.",
 )
-@click.option("--data-only", is_flag=True, help="Write the CSV and the JSON alone, without matplotlib.")
+@click.option("--data-only", is_flag=True, help="Write only the CSV and the JSON; needs no matplotlib.")
 def command(name: str, paths: tuple[Path, ...], out: Path | None, overlays: tuple[str, ...], data_only: bool) -> None:
-    """Write the figure NAME of studies, runs, fills or replays: SVG, PNG, the CSV behind it, a JSON of its making.
+    """Draw the figure NAME from studies, runs, inflations or replays: SVG, PNG, data as CSV, provenance as JSON.
 
-    `phasewise figure list` prints what figures there are, and what each is made of.
+    `phasewise figure list` prints the figures and what each is drawn from.
     """
     if name == LIST and not paths:
         _list()

@@ -69,12 +69,12 @@ SUBJECTS: Mapping[str, Callable[[], list[Record]]] = {
 
 @click.command()
 @click.argument("subject", type=Choice(list(SUBJECTS)))
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list, for machines.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def command(subject: str, as_json: bool) -> None:
-    """List the scenarios, policies, solvers or placements there are, one a line.
+    """List the available scenarios, policies, solvers or placements, one per line.
 
-    A solver's line says whether it is installed, which problem families it takes, and its limits. A plug-in that
-    cannot be loaded comes last, with the reason.
+    For a solver, says whether it is installed, which problem families it solves, and its limits. Plug-ins that fail to
+    load come last, with the reason.
     """
     records = SUBJECTS[subject]()
     if as_json:

@@ -18,20 +18,22 @@ from phasewise.bench.cli.values import Integer
     default=500,
     show_default=True,
     metavar="N",
-    help="Rounds of each profiled run; the run that supplies the figures is not shortened.",
+    help="Rounds of each profiled run; the measured run is not shortened.",
 )
 @run_options
 def command(
     scenario: str, overrides: Overrides, profile_rounds: int, out: Path | None, quiet: bool, overwrite: bool
 ) -> None:
-    """Simulate SCENARIO as `run` does, then again under pyinstrument and line_profiler, and write a report.
+    """Run SCENARIO as `run` does, then again under pyinstrument and line_profiler, and write a report.
 
-    Every figure comes from the first run: a profiler slows what it watches. The profiled runs are for reading.
+    All reported times come from the first run, because a profiler slows the code that it observes. The profiled runs
+    show where in the code the time goes.
     """
     from phasewise.bench.cli.boundary import AfterRunError
     from phasewise.bench.cli.output import console, shown_if_possible
     from phasewise.bench.cli.profiled import profile_again
     from phasewise.bench.cli.runs import perform
+    from phasewise.bench.cli.so_far import shown_so_far
     from phasewise.profiling.errors import ProfilingError
     from phasewise.reports.errors import ReportError
     from phasewise.reports.html import write_report
@@ -41,21 +43,26 @@ def command(
 
     loaded = load_scenario(scenario, overrides)
 
+    shown: list[Path] = []  # once, however the run and the two after it end
+
+    def show(path: Path) -> None:
+        if not shown:
+            shown.append(path)
+            render_summary(load_run(path), console())
+
     def look_closer(path: Path) -> None:
-        run = load_run(path)
         with shown_if_possible(path):
-            render_summary(run, console())
+            show(path)
         try:
             written = profile_again(loaded, path, rounds=profile_rounds, quiet=quiet)
-            report = write_report([run], path / "report.html")
+            report = write_report([load_run(path)], path / "report.html")
         except (ProfilingError, ReportError) as error:
-            raise AfterRunError(
-                f"the run is done and saved in {path}, but not all that was to follow: {error}"
-            ) from error
+            raise AfterRunError(f"the run is done and saved in {path}, but a later step failed: {error}") from error
         with shown_if_possible(path):
             click.echo(f"run directory: {path}")
             for profile in written:
                 click.echo(f"profile: {profile}")
             click.echo(f"report: {report}")
 
-    perform(loaded, out, quiet=quiet, overwrite=overwrite, then=look_closer)
+    with shown_so_far(show):
+        perform(loaded, out, quiet=quiet, overwrite=overwrite, then=look_closer)

@@ -7,20 +7,22 @@ from pathlib import Path
 
 import click
 
+from phasewise.bench.cli import completion
+
 NAME = "report.html"
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
+@completion.run_directories("RUN...")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     metavar="FILE.html",
-    help=f"Where to write; {NAME} in the run directory for one run, in the current folder for several.",
+    help=f"Where to write. Default: {NAME}, in the run directory for one run, in the current folder for several.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the path of the report as JSON, for machines.")
+@click.option("--json", "as_json", is_flag=True, help="Print the path of the report as JSON.")
 def command(runs: tuple[Path, ...], out: Path | None, *, as_json: bool) -> None:
-    """Write an HTML report of run directories: phases, time per round, solver statistics, cluster metrics."""
+    """Write an HTML report of one or more runs: phases, time per round, solver statistics, cluster metrics."""
     from phasewise.reports.html import write_report
     from phasewise.reports.run_directory import load_run
 

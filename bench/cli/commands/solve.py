@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from phasewise.bench.cli import completion
 from phasewise.bench.cli.values import Integer
 
 
@@ -19,20 +20,21 @@ from phasewise.bench.cli.values import Integer
     multiple=True,
     required=True,
     metavar="NAME",
-    help="Solver backend, or a chain A,B; repeatable. See `phasewise list solvers`.",
+    help="Solver backend, or a chain A,B that falls back to B; repeatable. See `phasewise list solvers`.",
+    shell_complete=completion.solvers,
 )
 @click.option(
     "--json",
     "json_file",
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     metavar="FILE",
-    help="Also write the figures as a JSON list; '-' prints them instead of the table.",
+    help="Also write the results as a JSON list; '-' prints them instead of the table.",
 )
-@click.option("--rounds", type=Integer(min=1), metavar="N", help="Only the first N problems.")
+@click.option("--rounds", type=Integer(min=1), metavar="N", help="Solve only the first N problems.")
 def command(tape: Path, solvers: tuple[str, ...], json_file: Path | None, rounds: int | None) -> None:
-    """Replay TAPE on several backends, every answer certified, and compare what they need and reach.
+    """Solve the problems on TAPE with several backends; check every answer; compare time and quality.
 
-    Each backend solves the problems in order in one live session. Times are CPU milliseconds.
+    Each backend solves the problems in order and keeps its state between them. Times are CPU milliseconds.
     """
     from phasewise.bench.cli.output import console
     from phasewise.bench.cli.replay_table import replay_tables

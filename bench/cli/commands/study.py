@@ -8,35 +8,39 @@ from typing import Any
 
 import click
 
+from phasewise.bench.cli import completion
 from phasewise.bench.cli.options import Overrides, setting_option
 from phasewise.bench.cli.values import Choice, Integer
 
 
 @click.group(name="study")
 def command() -> None:
-    """Run every point of a study, a built-in one or a TOML file, and say what became of each."""
+    """Run studies: many runs of one scenario, over seeds, policies or any other keys."""
 
 
 @command.command(name="run")
-@click.argument("study")
+@click.argument("study", shell_complete=completion.studies)
 @click.option(
-    "--out", type=click.Path(path_type=Path), metavar="DIR", help="The study's folder; without it studies/NAME."
+    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the study. Default: studies/NAME."
 )
 @click.option(
-    "--executor", type=Choice(["local", "slurm"]), default="local", show_default=True, help="Where points are done."
+    "--executor", type=Choice(["local", "slurm"]), default="local", show_default=True, help="Where to run the points."
 )
 @click.option(
-    "--workers", type=Integer(min=1), metavar="N", help="Processes at once, or tasks of SLURM; local: one a core."
+    "--workers",
+    type=Integer(min=1),
+    metavar="N",
+    help="Parallel processes, or parallel SLURM tasks. Default for local: one per core.",
 )
-@click.option("--quick", is_flag=True, help="The short form that the study has for it.")
-@click.option("--dry-run", is_flag=True, help="List the points and what is left to do; write nothing.")
-@setting_option("Any key of the scenario, the same for all points; repeatable.")
-@click.option("--json", "as_json", is_flag=True, help="How far the study is, as `study status --json`, at the end.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress on standard error, only warnings.")
+@click.option("--quick", is_flag=True, help="Run the short version that the study defines.")
+@click.option("--dry-run", is_flag=True, help="List the points and which remain; write nothing.")
+@setting_option("Set any scenario key for all points; repeatable.")
+@click.option("--json", "as_json", is_flag=True, help="At the end, print what `study status --json` prints.")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress, only warnings.")
 def run(study: str, settings: Overrides, dry_run: bool, as_json: bool, **options: Any) -> int:
-    """Do every point of STUDY, a built-in name or a TOML file, that is not done yet.
+    """Run every point of STUDY (a built-in name or a TOML file) that is not done yet.
 
-    Exits with 0 where all points are done, with 1 where some are not.
+    Exit code: 0 if all points are done, 1 if some are not.
     """
     from phasewise.bench.cli import studying
 
@@ -47,9 +51,9 @@ def run(study: str, settings: Overrides, dry_run: bool, as_json: bool, **options
 
 
 @command.command(name="list")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def list_studies(as_json: bool) -> None:
-    """List the built-in studies, one a line."""
+    """List the built-in studies, one per line."""
     from phasewise.bench.study.catalogue import describe
 
     records = describe()
@@ -62,22 +66,22 @@ def list_studies(as_json: bool) -> None:
 
 
 @command.command(name="status")
-@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
-@click.option("--watch", is_flag=True, help="Again and again until all points are done.")
-@click.option("--json", "as_json", is_flag=True, help="Counts by state and the points that failed.")
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR", shell_complete=completion.study_folders)
+@click.option("--watch", is_flag=True, help="Repeat until all points are done.")
+@click.option("--json", "as_json", is_flag=True, help="Print the counts by state and the failed points as JSON.")
 def status(folder: Path, watch: bool, as_json: bool) -> None:
-    """Say how far the study in DIR is."""
+    """Show the progress of the study in DIR."""
     from phasewise.bench.cli import studying
 
     studying.status(folder, watch=watch, as_json=as_json)
 
 
 @command.command(name="table")
-@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
-@click.option("--csv", "csv_file", type=click.Path(path_type=Path), metavar="FILE", help="Write it as CSV.")
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR", shell_complete=completion.study_folders)
+@click.option("--csv", "csv_file", type=click.Path(path_type=Path), metavar="FILE", help="Also write the table as CSV.")
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
 def table(folder: Path, csv_file: Path | None, as_json: bool) -> None:
-    """Make the table of the study in DIR anew: a row a point."""
+    """Rebuild the table of the study in DIR: one row per point."""
     from phasewise.bench.cli import studying
 
     studying.table(folder, csv_file, as_json=as_json)

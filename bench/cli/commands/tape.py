@@ -16,13 +16,13 @@ from phasewise.bench.cli.options import Overrides, scenario_options
     type=click.Path(path_type=Path, dir_okay=False),
     required=True,
     metavar="FILE",
-    help="The tape to write; an existing file is replaced.",
+    help="Tape to write; an existing file is replaced.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="No progress on standard error, only warnings.")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress, only warnings.")
 def command(scenario: str, overrides: Overrides, out: Path, quiet: bool) -> None:
-    """Simulate SCENARIO and record the sequence of allocation problems its policy stated, as a tape.
+    """Simulate SCENARIO and record on a tape the allocation problems that its policy poses.
 
-    `phasewise solve` replays a tape on any backends. No run directory is written.
+    `phasewise solve` then solves the tape with any backends. No run directory is written.
     """
     from phasewise.bench.cli.taping import record
     from phasewise.sched.scenario.loading import load_scenario

@@ -12,16 +12,16 @@ from phasewise.bench.cli.options import trace_options
 
 @click.group()
 def command() -> None:
-    """Workloads of other origin: formats, what a trace holds, and conversion.
+    """Work with traces of other systems: formats, contents, conversion.
 
-    `phasewise run SCENARIO --trace FILE` takes such a file directly.
+    `phasewise run SCENARIO --trace FILE` reads such a file directly.
     """
 
 
 @command.command()
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list, for machines.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def formats(as_json: bool) -> None:
-    """List the trace formats there are, one a line, and what each takes for granted (--json: with columns)."""
+    """List the trace formats, one per line (--json: with their assumptions and columns)."""
     from phasewise.bench.cli.tracing import formats_text
 
     click.echo(formats_text(as_json=as_json))
@@ -30,19 +30,17 @@ def formats(as_json: bool) -> None:
 @command.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @trace_options
-@click.option("--cluster", metavar="TYPE=N,...", help="GPUs of each worker type, to set demand against.")
-@click.option(
-    "--nodes", metavar="NAME|FILE.csv", help="A node list to set demand against: built in, or of a known form."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON, and nothing else.")
-@click.option("--html", type=click.Path(path_type=Path), metavar="FILE.html", help="Write a page with pictures, too.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress on standard error.")
+@click.option("--cluster", metavar="TYPE=N,...", help="Number of GPUs of each worker type, to compare demand with.")
+@click.option("--nodes", metavar="NAME|FILE.csv", help="Node list to compare demand with: a built-in name or a file.")
+@click.option("--json", "as_json", is_flag=True, help="Print the statistics as JSON.")
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE.html", help="Also write a page with charts.")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 def describe(
     file: Path, cluster: str | None, nodes: str | None, as_json: bool, html: Path | None, quiet: bool, **given: Any
 ) -> None:
-    """Say what a trace holds, and what was assumed.
+    """Summarise a trace and list the assumptions made in reading it.
 
-    Rows read, kept and dropped, arrivals and gaps, GPU time by size, state, user and virtual cluster, demand by day.
+    Rows read, kept and dropped; arrivals and gaps; GPU time by size, state, user and virtual cluster; demand by day.
     """
     from phasewise.bench.cli.tracing import described
 
@@ -56,21 +54,26 @@ def describe(
     "--throughputs",
     type=click.Path(path_type=Path),
     metavar="FILE.csv",
-    help="Of a Gavel trace: the speeds that give jobs their types and steps.",
+    help="For a Gavel trace: the throughput table that gives jobs their types and steps.",
 )
 @click.option(
-    "--seed", type=int, default=0, show_default=True, metavar="N", help="Of a Gavel trace: of drawn job types."
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="For a Gavel trace: seed of the job types that are drawn.",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     required=True,
     metavar="FILE",
-    help="Parquet, which --trace reads at once; X.trace: a Gavel trace.",
+    help="File to write: Parquet, or a Gavel trace if the name ends in .trace.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="No progress on standard error.")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 def convert(file: Path, out: Path, throughputs: Path | None, seed: int, quiet: bool, **given: Any) -> None:
-    """Write a trace in order of arrival: as Parquet, with the account of its rows, or (X.trace) as one of Gavel."""
+    """Convert a trace to Parquet, which loads fast, or to Gavel's format; sort it by arrival."""
     from phasewise.bench.cli.tracing import converted
 
     click.echo(converted(file, out, given, throughputs=throughputs, seed=seed, quiet=quiet))

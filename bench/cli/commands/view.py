@@ -6,12 +6,14 @@ from pathlib import Path
 
 import click
 
+from phasewise.bench.cli import completion
+
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN [RUN]")
+@completion.run_directories("RUN [RUN]")
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="FILE.html", help="Where to write.")
 def command(runs: tuple[Path, ...], out: Path) -> None:
-    """Write a page that shows each GPU in every round of a run, or of two runs at the same simulated time."""
+    """Write a page that shows which job each GPU runs in every round; two runs side by side in simulated time."""
     from phasewise.reports.run_directory import load_run
     from phasewise.reports.viewer.page import MOST_RUNS, write_viewer
 

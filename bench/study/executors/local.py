@@ -265,7 +265,7 @@ class _Pool:
         if status == -signal.SIGXCPU:
             return f"ended: a round took it far beyond limits.cpu_s = {limits.cpu_s:g}", "cpu"
         if status == -signal.SIGKILL:
-            return "killed from outside, as the system does where memory runs out", "killed"
+            return "killed from outside, perhaps by the system because memory ran out", "killed"
         return f"its process ended with {_in_words(status)}; see {self._log}", ""
 
     @property

@@ -60,7 +60,7 @@ class Philly:
         """Return what an object says; raise ValueError where it cannot be read."""
         if not isinstance(job, dict) or not isinstance(job.get("attempts"), list):
             keys = ", ".join(sorted(_KEYS))
-            raise ValueError(f"the job is no object with a list of attempts; allowed: {keys}")  # noqa: TRY004
+            raise ValueError(f"the job is not an object with a list of attempts; allowed: {keys}")  # noqa: TRY004
         if others := job.keys() - _KEYS:
             self.notes.add(f"keys that are not read: {', '.join(sorted(others)[:8])}")
         submit_s = self._time("submitted_time", job.get("submitted_time"))
@@ -89,15 +89,18 @@ class Philly:
 
     def _attempt(self, attempt: Any) -> Attempt:
         if not isinstance(attempt, dict):
-            raise ValueError("an attempt is no object; allowed: start_time, end_time, detail")  # noqa: TRY004
+            raise ValueError("an attempt is not an object; allowed: start_time, end_time, detail")  # noqa: TRY004
         start_s = self._time("start_time", attempt.get("start_time"))
         end_s = self._time("end_time", attempt.get("end_time"))
         machines = attempt.get("detail") or []
         try:
-            gpus = sum(len(machine["gpus"]) for machine in machines)
-        except (TypeError, KeyError):
-            raise ValueError("detail of an attempt is no list of machines with gpus") from None
-        return Attempt(between(start_s, end_s), gpus)
+            held = [(str(machine.get("ip", "")), [str(gpu) for gpu in machine["gpus"]]) for machine in machines]
+        except (TypeError, KeyError, AttributeError):
+            raise ValueError("detail of an attempt is not a list of machines with gpus") from None
+        for name, gpus in held:
+            if name:
+                self.notes.held(name, gpus)
+        return Attempt(between(start_s, end_s), sum(len(gpus) for _, gpus in held))
 
     def _time(self, key: str, text: object) -> float | None:
         return self._times.seconds(key, text, self._line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +24,7 @@ class Choice:
     format: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
     states: tuple[str, ...] = ()
+
+
+ANY: Final = Choice()
+"""By the content, all of it."""

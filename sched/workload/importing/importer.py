@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from phasewise.profiling.names import nearest
-from phasewise.sched.errors import TraceError
+from phasewise.sched.errors import SchedulingError, TraceError, UnknownFormatError
 from phasewise.sched.reading.faults import Fault, render
 from phasewise.sched.reading.recognise import misfit
 from phasewise.sched.workload.importing import registry
-from phasewise.sched.workload.importing.choice import Choice
+from phasewise.sched.workload.importing.choice import ANY, Choice
 from phasewise.sched.workload.importing.record import Dropped, Notes, Record, Row, TraceFormat, Wrong
 from phasewise.sched.workload.importing.source import CONVERTED, Head, Source
 from phasewise.sched.workload.importing.store import RecordStore, Spool, open_parquet, write_parquet
@@ -22,9 +24,6 @@ RECORDS: Final = "records"
 
 MOST_FAULTS: Final = 10_000  # that are kept to be told; a file with more is of another kind
 TOLD_ROWS: Final = 8_192  # rows between two reports of progress
-
-ANY: Final = Choice()
-"""By the content, all of it."""
 
 Progress = Callable[[int, int, int], None]
 """Called with bytes read, bytes in all and rows read."""
@@ -46,7 +45,7 @@ def sniffed(head: Head, where: object) -> str:
         raise TraceError(
             f"{where}: may be of trace format {' or '.join(found)}; name one with --format or --trace-format"
         )
-    why = misfit(head.content, "trace that is known here") or "this is no trace that is known here"
+    why = misfit(head.content, "trace that is known here") or "this is not a trace that is known here"
     raise TraceError(f"{where}: {why}; allowed: {allowed} (csv with --map takes any table with a header)")
 
 
@@ -71,19 +70,42 @@ def import_trace(
     OutputError
         Where ``target`` cannot be written.
     """
+    if is_converted(path):
+        return _converted(path, choice, target)
+    reading = _Reading(choice.states, progress)
+    name, notes = reading.all_of(path, choice)
+    return reading.finish(
+        name, path, notes.sentences(), target, {name: len(gpus) for name, gpus in notes.machines.items()}
+    )
+
+
+def is_converted(path: Path) -> bool:
+    """Return whether a file was converted before; raise `TraceError` where it cannot be read."""
     with Source(path) as source:
-        if source.head.content.startswith(CONVERTED):
-            return _converted(path, choice, target)
-        name = choice.format or sniffed(source.head, path)
-        format_class = registry.trace_format(name)
-        _require_of_format(source.head, format_class, path)
-        notes = Notes()
-        for sentence in format_class.assumes:
-            notes.add(sentence, 0)
-        reading = _Reading(choice.states, progress)
-        rows = format_class(choice.columns, notes).rows(source)
-        reading.read(rows, source)
-    return reading.finish(name, path, notes.sentences(), target)
+        return source.head.content.startswith(CONVERTED)
+
+
+def import_faults(path: Path, choice: Choice = ANY) -> list[Fault]:
+    """Return every fault of a trace of any format, with its line; that no job is left to run is one."""
+    reading = _Reading(choice.states, None)
+    try:
+        if is_converted(path):
+            require_jobs(_converted(path, choice, None), path)
+            return []
+        name, _ = reading.all_of(path, choice)
+        if not reading.faults:
+            require_jobs(reading.finish(name, path, [], None), path)
+    except (TraceError, UnknownFormatError) as error:  # what cannot be read on behind it
+        return [*reading.faults, located(path, error)]
+    return reading.faults
+
+
+def located(path: Path, error: SchedulingError) -> Fault:
+    """Return an error of a file as a fault, on the line that its message begins with."""
+    found = re.match(rf"{re.escape(str(path))}:(?:(\d+):)? ?", str(error))
+    if found is None:
+        return Fault(None, str(error))
+    return Fault(int(found[1]) if found[1] else None, str(error)[found.end() :])
 
 
 def require_jobs(store: RecordStore, path: Path) -> RecordStore:
@@ -102,7 +124,8 @@ def _converted(path: Path, choice: Choice, target: Path | None) -> RecordStore:
         reading = _Reading(choice.states, None)
         reading.read(((0, record) for block in store for record in records_of(block)), None)
         account = store.account
-        return reading.finish(account.get("format", RECORDS), path, account.get("assumptions", []), target)
+        machines = account.get("machines", {})
+        return reading.finish(account.get("format", RECORDS), path, account.get("assumptions", []), target, machines)
     if target is not None:
         write_parquet(iter(store), store.account, target)
     return store
@@ -124,7 +147,7 @@ def _require_of_format(head: Head, format_class: type[TraceFormat], path: Path) 
     others = [name for name in registry.format_names() if registry.trace_format(name).sniff(head)]
     if others:
         raise TraceError(
-            f"{path}: this is no trace of format {format_class.name}; it seems to be {' or '.join(others)}"
+            f"{path}: this is not a trace of format {format_class.name}; it seems to be {' or '.join(others)}"
         )
     why = misfit(head.content, f"trace of format {format_class.name}")
     if why and not format_class.columns:
@@ -141,8 +164,20 @@ class _Reading:
         self._spool = Spool()
         self._seen: Counter[str] = Counter()
         self._dropped: Counter[str] = Counter()
-        self._faults: list[Fault] = []
+        self.faults: list[Fault] = []
         self._rows = 0
+
+    def all_of(self, path: Path, choice: Choice) -> tuple[str, Notes]:
+        """Take every row of a file; return the name of its format, and what was taken for granted."""
+        with Source(path) as source:
+            name = choice.format or sniffed(source.head, path)
+            format_class = registry.trace_format(name)
+            _require_of_format(source.head, format_class, path)
+            notes = Notes()
+            for sentence in format_class.assumes:
+                notes.add(sentence, 0)
+            self.read(format_class(choice.columns, notes).rows(source), source)
+        return name, notes
 
     def read(self, rows: Iterator[Row], source: Source | None) -> None:
         """Take every row."""
@@ -157,8 +192,8 @@ class _Reading:
             elif isinstance(found, Dropped):
                 self._dropped[found.reason] += 1
             elif isinstance(found, Wrong):
-                self._faults.append(Fault(line or None, found.message))
-                if len(self._faults) > MOST_FAULTS:
+                self.faults.append(Fault(line or None, found.message))
+                if len(self.faults) > MOST_FAULTS:
                     break
             if self._progress is not None and source is not None and self._rows % TOLD_ROWS == 0:
                 self._progress(source.position, source.size, self._rows)
@@ -178,10 +213,17 @@ class _Reading:
             return "a duration of 0 or less"
         return ""
 
-    def finish(self, name: str, path: Path, assumptions: list[str], target: Path | None) -> RecordStore:
-        """Return the records that were kept."""
-        if self._faults:
-            raise TraceError(render(path, self._faults))
+    def finish(
+        self,
+        name: str,
+        path: Path,
+        assumptions: list[str],
+        target: Path | None,
+        machines: Mapping[str, int] = MappingProxyType({}),
+    ) -> RecordStore:
+        """Return the records that were kept; ``machines`` are the GPUs that were seen on each."""
+        if self.faults:
+            raise TraceError(render(path, self.faults))
         seen = {state.upper() for state in self._seen}
         if unknown := [state for state in self._asked if state.upper() not in seen]:
             listed = ", ".join(sorted(self._seen)) or "none"
@@ -198,4 +240,6 @@ class _Reading:
             "states": list(self._asked),
             "assumptions": assumptions,
         }
+        if machines:
+            account["machines"] = dict(sorted(machines.items()))
         return self._spool.finish(account, target)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Protocol
 
@@ -92,13 +92,20 @@ class Notes:
     ----------
     counts
         Sentences, each with how many rows it concerns; 0 where it concerns the whole file.
+    machines
+        By the name of a machine, the GPUs that jobs held on it, by their names; of logs that say so.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
+    machines: dict[str, set[str]] = field(default_factory=dict)
 
     def add(self, sentence: str, rows: int = 1) -> None:
         """Count a row to which a sentence applies."""
         self.counts[sentence] = self.counts.get(sentence, 0) + rows
+
+    def held(self, machine: str, gpus: Iterable[str]) -> None:
+        """Note that a job held some GPUs of a machine."""
+        self.machines.setdefault(machine, set()).update(gpus)
 
     def sentences(self) -> list[str]:
         """Return the sentences with their numbers of rows."""

@@ -139,7 +139,7 @@ class Source:
         """
         window = _JsonWindow(self)
         if window.mark() != "[":
-            raise TraceError(f"{self.path}:{window.line}: this JSON is no list; allowed: a list of jobs")
+            raise TraceError(f"{self.path}:{window.line}: this JSON is not a list; allowed: a list of jobs")
         window.skip()
         if window.mark() == "]":
             return
@@ -168,7 +168,7 @@ class Source:
             return self._stream.read(size)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             why = "its end is missing" if isinstance(error, EOFError) else str(error)
-            raise TraceError(f"{self.path}: it is no whole gzip file: {why}") from error
+            raise TraceError(f"{self.path}: it is not a complete gzip file: {why}") from error
         except OSError as error:
             raise TraceError(f"{self.path}: cannot be read: {error.strerror}") from error
 
@@ -203,7 +203,7 @@ class _JsonWindow:
         line, content = self.line, self._bytes + block
         text, used = _decoded(content)
         if text is None:
-            raise TraceError(f"{self._source.path}: line {line} or later is no UTF-8 text")
+            raise TraceError(f"{self._source.path}: line {line} or later is not UTF-8 text")
         self._text = self._text[self._at :] + text
         self._bytes, self._at, self._counted = content[used:], 0, 0
         return not self._ended

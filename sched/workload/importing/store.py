@@ -207,6 +207,14 @@ def write_parquet(blocks: Iterator[pa.Table], account: Mapping[str, Any], path: 
             temporary.unlink()
 
 
+def holds_records(path: Path) -> bool:
+    """Return whether a Parquet file has the columns of records."""
+    try:
+        return set(COLUMNS) <= set(pq.read_schema(path).names)
+    except (pa.ArrowException, OSError):
+        return False
+
+
 def open_parquet(path: Path) -> RecordStore:
     """Return the records of a file that `write_parquet` wrote.
 
@@ -222,7 +230,7 @@ def open_parquet(path: Path) -> RecordStore:
     names = file.schema_arrow.names
     if missing := [name for name in COLUMNS if name not in names]:
         raise TraceError(
-            f"{path}: this is no trace: the Parquet file lacks {', '.join(missing[:6])}; allowed: what "
+            f"{path}: this is not a trace: the Parquet file lacks {', '.join(missing[:6])}; allowed: what "
             "`phasewise trace convert` writes"
         )
     if wrong := [name for name in COLUMNS if file.schema_arrow.field(name).type != SCHEMA.field(name).type]:

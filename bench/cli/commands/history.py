@@ -1,0 +1,77 @@
+"""`phasewise history`: what was measured over commits, the steps in it, and the commit that a step began at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+_FOLDER = click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    default=Path(".bench/history"),
+    show_default=True,
+    help="Where the history lies: a file for each machine.",
+)
+
+
+@click.group(invoke_without_command=True)
+@_FOLDER
+@click.option("--machine", metavar="FINGERPRINT", help="Show this machine's file, where there are several.")
+@click.option("--case", "pattern", default="*", metavar="GLOB", help="Show only the cases that match.")
+@click.option(
+    "--false-alarms",
+    type=click.FloatRange(0.0, 1.0, min_open=True, max_open=True),
+    default=0.05,
+    show_default=True,
+    help="Probability that anything shown as a step is none, over all series together.",
+)
+@click.option(
+    "--least",
+    type=click.FloatRange(min=0.0),
+    default=0.02,
+    show_default=True,
+    help="Smallest change that counts as a step, as a fraction.",
+)
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE.html", help="Write a page with every series.")
+@click.option("--json", "as_json", is_flag=True, help="Print the series and steps as JSON, and nothing else.")
+@click.pass_context
+def command(
+    context: click.Context, /, folder: Path, machine: str | None, out: Path | None, as_json: bool, **rules: Any
+) -> None:
+    """Show how the cases of the suite and of the gate changed over commits.
+
+    `phasewise gate --history FOLDER` and `phasewise history add RESULTS.json` add measurements.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from phasewise.bench.cli.remembering import Rules, shown
+
+    for line in shown(folder, machine, Rules(**rules), out, as_json=as_json):
+        click.echo(line)
+
+
+@command.command()
+@click.argument("results", type=click.Path(path_type=Path))
+@_FOLDER
+def add(results: Path, folder: Path) -> None:
+    """Add the results of `make bench` (.bench/results.json) to the history."""
+    from phasewise.bench.gate.trees import checkout
+    from phasewise.bench.history.taking import keep_results
+
+    path, count = keep_results(folder, checkout(), results)
+    click.echo(f"{count} measurements added to {path}")
+
+
+@command.command()
+@click.argument("case")
+@click.option("--good", required=True, metavar="REV", help="A commit at which the case was as it should be.")
+@click.option("--bad", default="HEAD", show_default=True, metavar="REV", help="A later one at which it is not.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress on standard error.")
+def bisect(case: str, good: str, bad: str, quiet: bool) -> None:
+    """Find the commit at which CASE became slower (or quicker), by comparisons as the gate makes them."""
+    from phasewise.bench.cli.remembering import searched
+
+    for line in searched(case, good, bad, quiet=quiet):
+        click.echo(line)

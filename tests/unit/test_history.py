@@ -1,0 +1,231 @@
+"""A history: its files, series on one scale, planted steps found, and what is said of them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from phasewise.bench.history.errors import HistoryError
+from phasewise.bench.history.measurements import Kind, Measurement, append, files, fingerprint, read
+from phasewise.bench.history.series import all_series
+from phasewise.profiling.environment import describe_environment
+
+MACHINE = {"cpu": "Example CPU", "cores": 2, "system": "Linux", "python": "CPython 3.11"}
+BASE = "b" * 40
+COMMITS = 40
+PLANTED = {"engine/philly/loop": {25: 0.08}, "solvers/alibaba/structured": {12: -0.2, 30: 0.06}, "quiet": {}}
+
+
+def named(number: int) -> str:
+    return f"{number:040x}"
+
+
+def measurement(number: int, case: str = "loop", log: float = 0.0, base: str = BASE, **others: Any) -> Measurement:
+    fields: dict[str, Any] = {
+        "kind": Kind.GATE,
+        "commit": named(number),
+        "committed_s": 1.7e9 + number,
+        "subject": f"Change {number}",
+        "measured_s": 1.8e9 + number,
+        "low": log - 0.01,
+        "high": log + 0.01,
+        "cpu_ms": 40.0 * math.exp(log),
+    }
+    return Measurement(case=case, log=log, base=base, **{**fields, **others})
+
+
+def planted(steps: Mapping[str, Mapping[int, float]]) -> list[Measurement]:
+    rng = np.random.default_rng(3)
+    return [
+        measurement(
+            number,
+            case,
+            sum(change for at, change in changes.items() if number >= at) + float(rng.normal(0.0, 0.008)),
+            counters={"iterations": 100.0 if number < 30 else 120.0},
+            packages={"numpy": "2.0" if number < 12 else "2.1"},
+        )
+        for case, changes in steps.items()
+        for number in range(COMMITS)
+    ]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    append(tmp_path, MACHINE, planted(PLANTED))
+    return tmp_path
+
+
+def test_what_was_added_is_read_again_once(folder: Path) -> None:
+    path = append(folder, MACHINE, planted({"quiet": {}})[:3])
+    assert path == folder / f"{fingerprint(MACHINE)}.jsonl"
+    kept = read(path)
+    assert kept.machine == MACHINE
+    assert kept.broken == 0
+    assert len(kept.measurements) == len(set(map(msgspec.json.encode, kept.measurements)))
+
+
+def test_lines_of_two_histories_put_together_are_one_history(folder: Path, tmp_path: Path) -> None:
+    other = append(tmp_path / "other", MACHINE, [measurement(99, "engine/philly/loop")])
+    (mine,) = files(folder)
+    merged = tmp_path / "merged.jsonl"
+    merged.write_bytes(other.read_bytes() + mine.read_bytes() + other.read_bytes())
+    assert len(read(merged).measurements) == 1 + len(read(mine).measurements)
+
+
+def test_what_a_killed_process_left_costs_one_line(folder: Path) -> None:
+    (path,) = files(folder)
+    before = read(path)
+    path.write_bytes(path.read_bytes()[:-20])
+    append(folder, MACHINE, [measurement(77)])
+    kept = read(path)
+    assert kept.broken == 1
+    assert len(kept.measurements) == len(before.measurements)
+    assert measurement(77) in kept.measurements
+
+
+def test_another_machine_has_a_file_of_its_own(folder: Path) -> None:
+    append(folder, {**MACHINE, "cores": 4}, [measurement(0)])
+    assert len(files(folder)) == 2
+
+
+def test_planted_steps_are_found_and_only_those(folder: Path) -> None:
+    series = {each.case: each for each in all_series(read(files(folder)[0]).measurements, 0.05, 0.02)}
+    for case, steps in PLANTED.items():
+        assert [step.at for step in series[case].steps] == list(steps)
+        for step, change in zip(series[case].steps, steps.values(), strict=True):
+            assert step.ratio == pytest.approx(math.exp(change), rel=0.01)
+    versions, work = (step for step in series["solvers/alibaba/structured"].steps)
+    assert versions.versions == ("numpy 2.0 -> 2.1",)
+    assert work.counters == ("iterations 100 -> 120",)
+
+
+def test_a_change_below_the_least_is_no_step(folder: Path) -> None:
+    measurements = read(files(folder)[0]).measurements
+    assert [len(each.steps) for each in all_series(measurements, 0.05, 0.1) if each.case == "engine/philly/loop"] == [0]
+
+
+def test_several_measurements_of_a_commit_are_one_point() -> None:
+    found = [measurement(1, log=value, measured_s=1.8e9 + value) for value in (0.0, 0.3, 0.02)]
+    (series,) = all_series(found, 0.05, 0.02)
+    assert [(point.log, point.measurements) for point in series.points] == [(0.02, 3)]
+
+
+def test_a_base_that_was_measured_is_on_the_scale_of_the_one_before() -> None:
+    first = [measurement(number, log=0.1) for number in range(5)]
+    later = [measurement(number, log=0.2, base=named(4)) for number in range(5, 9)]
+    (series,) = all_series([*later, *first], 0.05, 0.02)
+    assert series.base == BASE
+    assert [point.log for point in series.points] == pytest.approx([0.1] * 5 + [0.3] * 4)
+
+
+def test_a_base_that_was_not_measured_begins_a_scale_of_its_own() -> None:
+    series = all_series([measurement(0), measurement(1, base="c" * 40)], 0.05, 0.02)
+    assert [each.base for each in series] == [BASE, "c" * 40]
+
+
+def test_a_file_without_a_machine_is_no_history(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text("{}\n")
+    with pytest.raises(HistoryError, match="not a history: no line names the machine"):
+        read(tmp_path / "x.jsonl")
+
+
+def test_the_command_says_the_steps_latest_first(folder: Path, phasewise: Callable[..., Any]) -> None:
+    said = phasewise("history", "--folder", folder, "--out", folder / "page.html")
+    assert said.code == 0
+    steps = [line for line in said.out.splitlines() if line.startswith("gate ")]
+    assert [line.split(":")[0] for line in steps] == [
+        "gate solvers/alibaba/structured",
+        "gate engine/philly/loop",
+        "gate solvers/alibaba/structured",
+    ]
+    assert "3 steps; the probability that this list has a step where there is none is at most 5%" in said.out
+    page = (folder / "page.html").read_text()
+    assert page.count("<circle") == COMMITS * len(PLANTED)
+    assert "18.1 % faster" in page or "18.2 % faster" in page
+    assert "http" not in page.replace("http://www.w3.org", "")
+
+
+def test_json_has_every_series_and_nothing_else_is_printed(folder: Path, phasewise: Callable[..., Any]) -> None:
+    said = phasewise("history", "--folder", folder, "--case", "engine/*", "--json")
+    figures = json.loads(said.out)
+    (series,) = figures["series"]
+    assert len(series["points"]) == COMMITS
+    assert [step["commit"] for step in series["steps"]] == [named(25)]
+    assert series["steps"][0]["after"] == named(24)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--folder", "nowhere"], "nowhere: no history here; `phasewise gate --history nowhere`"),
+        (["--case", "none*"], "no case matches 'none*'; there are engine/philly/loop, quiet"),
+        (["--machine", "abc"], "no machine 'abc'; there are "),
+        (["--false-alarms", "1"], "--false-alarms"),
+    ],
+)
+def test_what_is_not_there_is_one_message(
+    folder: Path, phasewise: Callable[..., Any], arguments: Sequence[str], message: str
+) -> None:
+    said = phasewise("history", "--folder", folder, *arguments)
+    assert said.code == 2
+    assert message in said.err
+    assert said.out == ""
+
+
+def test_results_of_the_suite_are_added_by_their_commit(
+    tmp_path: Path, phasewise: Callable[..., Any], suite_results: dict[str, Any]
+) -> None:
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(suite_results))
+    said = phasewise("history", "add", path, "--folder", tmp_path / "kept")
+    assert said.code == 0, said.err
+    (found,) = read(files(tmp_path / "kept")[0]).measurements
+    assert (found.kind, found.case, found.cpu_ms) == (Kind.SUITE, "solvers/philly/structured", 0.5)
+    assert found.log == pytest.approx(math.log(0.0005 / 0.01))
+    assert found.low < found.log < found.high
+    assert found.counters == {"iterations": 12.0, "steps": 60.0}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"yardstick_s": None}, "not results of the suite"),
+        ({"benchmarks": 3}, "not results of the suite"),
+        ({"dirty": True}, "changes that were not committed"),
+        ({"commit": "f" * 40}, "is not in the history of the checkout"),
+    ],
+)
+def test_results_that_belong_to_no_commit_are_refused(
+    tmp_path: Path, phasewise: Callable[..., Any], suite_results: dict[str, Any], change: dict[str, Any], message: str
+) -> None:
+    for key, value in change.items():
+        (suite_results if key in suite_results else suite_results["environment"])[key] = value
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(suite_results))
+    said = phasewise("history", "add", path, "--folder", tmp_path / "kept")
+    assert said.code == 2
+    assert message in said.err
+    assert not (tmp_path / "kept").exists()
+
+
+@pytest.fixture
+def suite_results() -> dict[str, Any]:
+    """Return results as pytest-benchmark writes them, cut down to one case."""
+    return {
+        "environment": {**describe_environment(), "dirty": False},
+        "yardstick_s": 0.01,
+        "benchmarks": [
+            {
+                "param": "solvers/philly/structured",
+                "stats": {"median": 0.0005, "q1": 0.00049, "q3": 0.00052, "rounds": 5},
+                "extra_info": {"iterations": 12, "steps": 60, "unit": "problem", "commit": "x"},
+            }
+        ],
+    }
