@@ -43,7 +43,7 @@ _TOML: Final = re.compile(r"(?m)^\s*(\[[\w.\" -]+\]|[\w.\"-]+\s*=)")
 _PAI: Final = re.compile(
     r"([^,]*,){3}([^,]*,[^,]*,)?(Terminated|Failed|Running|Waiting|Interrupted)(,[\d.]*){2}(,[^,]*)?"
 )
-PAI_BESIDE: Final = "a job or instance table of the Alibaba PAI traces; the task table is read, and the job table where it lies beside it"
+PAI_BESIDE: Final = "a job or instance table of the Alibaba PAI traces; of these the task table is to be named"
 _LINE: Final = re.compile(rb"(PROFILE|TELEMETRY|EVENT) \{")
 
 # What of JSON it is: words that stand in it -> what it is, and what to do.
