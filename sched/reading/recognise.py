@@ -43,6 +43,10 @@ _MAGIC: Final = (
 _GAVEL_PAIR: Final = re.compile(rb"\"\('[^'\"]*', \d+\)\"")
 _JSON: Final = re.compile(rb"\s*(\{\s*[\"}]|\[\s*([{\"\]]|-?\d[\d.eE+-]*\s*[,\]]|\[\s*[\[{\"\d\]-]))")
 _TOML: Final = re.compile(r"(?m)^\s*(\[[\w.\" -]+\]|[\w.\"-]+\s*=)")
+_PAI: Final = re.compile(
+    r"([^,]*,){3}([^,]*,[^,]*,)?(Terminated|Failed|Running|Waiting|Interrupted)(,[\d.]*){2}(,[^,]*)?"
+)
+PAI_BESIDE: Final = "a job or instance table of the Alibaba PAI traces; of these the task table is to be named"
 _LINE: Final = re.compile(rb"(PROFILE|TELEMETRY|EVENT) \{")
 
 # What of JSON it is: words that stand in it -> what it is, and what to do.
@@ -194,7 +198,8 @@ def _plain(lines: list[str], first: str) -> Recognised:
     if first.startswith(";") or all(re.fullmatch(r"\s*(-?[\d.]+\s+){17}-?[\d.]+\s*", line) for line in lines[:20]):
         return Recognised(seems="a workload in the standard form of parallel machines (SWF)")
     if first.count(",") >= 2:
-        return Recognised(seems="a table separated by commas whose header has no column that is known here")
+        unknown = "a table separated by commas whose header has no column that is known here"
+        return Recognised(seems=PAI_BESIDE if _PAI.fullmatch(first) else unknown)
     return Recognised()
 
 

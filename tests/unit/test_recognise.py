@@ -94,6 +94,8 @@ OTHERS: dict[str, tuple[bytes, str]] = {
     "a SWF workload without a header": ((" " + " ".join(["-1"] * 18) + "\n").encode() * 3, "SWF"),
     "a Shockwave trace": ("\t".join(["a"] * 12).encode() + b"\n", "Shockwave"),
     "a Gavel trace of 7 fields": ("\t".join(["a"] * 7).encode() + b"\n", "7 fields"),
+    "a PAI job table": (b"5e5d,c404,360d,Terminated,4550879.0,4551416.0\n", "the task table is to be named"),
+    "a PAI instance table": (b"f3ef,worker,a6d9,460d,e757,Failed,2081336.0,,0eb1\n", "the task table is to be named"),
     "another table": (b"id,when,how many\n1,2,3\n", "no column that is known"),
     "a semicolon for a comma": (PODS.replace(",", ";").encode(), "use commas"),
     "a pickle": (pickle.dumps({"a": 1}), "pickle"),
@@ -111,7 +113,7 @@ OTHERS: dict[str, tuple[bytes, str]] = {
 }
 
 
-_READ = ("a Philly", "a Helios", "an Acme", "a Tiresias", "a PAI", "a spot", "an output of sacct", "a SWF")
+_READ = ("a Philly", "a Helios", "an Acme", "a Tiresias", "a PAI simulator", "a spot", "an output of sacct", "a SWF")
 IMPORTED = {name for name in OTHERS if name.startswith((*_READ, "a Gavel trace of 7"))}
 """Of these a trace is read, so what is wrong with one is told in the words of its format."""
 VALID = {"a SWF workload"}  # one whole job of one processor
