@@ -69,6 +69,12 @@ def render_html(views: Sequence[ScaleView]) -> str:
             shifts=shifts,
             payload=[chart.payload() for charts in drawn.values() for chart in charts.values()],
             whiskers=whiskers,
+            share_cells=published_charts.share_cells(views),
+            solver_cells={
+                view.key: published_charts.solver_cells(view.publication.replay)
+                for view in views
+                if view.publication.replay
+            },
             styles=[
                 text("vendor", "uPlot.min.css"),
                 text("templates", "report.css"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from phasewise.reports import palette, phase_costs
 from phasewise.reports.charts import Axis, Chart, Series
 from phasewise.reports.phase_costs import ALL, SPEED_UPS
-from phasewise.reports.publication import Figure, Memory
+from phasewise.reports.publication import Figure, Memory, Replay
 from phasewise.reports.published_views import ScaleView, WhatIf, peaks_of, size_shares, top_share
 
 MOST_LINES = 6  # of the what-if chart: the phases that matter
@@ -140,3 +142,29 @@ def memory(key: str, title: str, seen: Memory) -> Chart:
         np.array(seen.round, dtype=float),
         [Series("resident", "blue", np.array(seen.rss_mib), "MiB")],
     )
+
+
+def share_cells(views: Sequence[ScaleView]) -> list[list[object]]:
+    """Return the shares of a round for a file: a head, then a row a scale and phase with estimate and interval."""
+    head = ["scale", "phase", "share of CPU time", "low", "high", "CPU per round (ms)", "low (ms)", "high (ms)"]
+    return [
+        head,
+        *(
+            [view.title, phase.name, *_ends(phase.share), *_ends(phase.cpu_ms)]
+            for view in views
+            for phase in view.phases
+        ),
+    ]
+
+
+def solver_cells(replay: Replay) -> list[list[object]]:
+    """Return the costs of the backends on a tape for a file: a head, then a row a backend."""
+    head = ["backend", *(f"{what} (ms){end}" for what in ("build", "solve", "both") for end in ("", ", low", ", high"))]
+    return [
+        head,
+        *([row.solver, *_ends(row.build_ms), *_ends(row.solve_ms), *_ends(row.total_ms)] for row in replay.rows),
+    ]
+
+
+def _ends(figure: Figure) -> tuple[float, float, float]:
+    return figure.estimate, figure.low, figure.high

@@ -33,6 +33,10 @@ class Picture(NamedTuple):
 
     Attributes
     ----------
+    unit
+        What the bars' heights are.
+    ticks
+        Heights with a label.
     line_y
         Where a level is drawn (the capacity), None where there is none.
     rows
@@ -42,7 +46,8 @@ class Picture(NamedTuple):
     title: str
     note: str
     bars: list[Bar]
-    top: str
+    unit: str
+    ticks: Sequence[tuple[float, str]]
     days: str
     line_y: float | None = None
     rows: Sequence[Sequence[object]] = ()
@@ -74,7 +79,7 @@ def write_page(figures: Mapping[str, Any], path: Path) -> None:
         tables=tables(figures),
         width=WIDTH,
         height=HEIGHT,
-        export_css=(templates / "export.css").read_text(encoding="utf-8"),
+        css="\n".join((templates / f"{name}.css").read_text(encoding="utf-8") for name in ("report", "export")),
         export_js=(templates / "export.js").read_text(encoding="utf-8"),
     )
     write_atomically(path, text.encode())
@@ -110,9 +115,11 @@ def over_days(title: str, note: str, values: Sequence[float], level: float | Non
         for index, mean in enumerate(means)
     ]
     line_y = None if level is None else HEIGHT * (1.0 - level / top)
-    rows: list[Sequence[object]] = [["first day", "days", note.partition(";")[0]]]
+    unit = note.partition(";")[0]
+    rows: list[Sequence[object]] = [["first day", "days", unit]]
     rows += [[index * each, min(each, days - index * each), mean] for index, mean in enumerate(means)]
-    return Picture(title, note, bars, f"{top:,.4g}", f"{days:,} days", line_y, rows)
+    ticks = [(HEIGHT * (1.0 - part), f"{part * top:,.4g}") for part in (0.0, 0.5, 1.0)]
+    return Picture(title, note, bars, unit, ticks, f"{days:,} days", line_y, rows)
 
 
 def _named(index: int, each: int, mean: float) -> str:
