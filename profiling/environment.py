@@ -51,12 +51,12 @@ def describe_environment() -> dict[str, object]:
     }
 
 
-@cache
 def package_version() -> str | None:
     """Return the version of this package as it was installed, editable or not; None where it was not."""
     return _version(DISTRIBUTION)
 
 
+@cache  # what runs is what was there when it was imported; asking git takes longer than a short run
 def _checkout(folder: Path) -> tuple[str | None, bool | None]:
     """Return commit and dirtiness of the checkout whose tracked files include this module, or None twice."""
     # An installed copy may lie inside somebody else's checkout (a virtual environment in a work tree): asking git
@@ -103,6 +103,7 @@ def _cores() -> int | None:
     return os.cpu_count()
 
 
+@cache
 def _version(distribution: str) -> str | None:
     """Return the installed version, without importing the package."""
     try:

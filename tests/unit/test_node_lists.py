@@ -118,7 +118,10 @@ def test_a_node_list_is_relative_to_its_scenario_file(node_list: Path) -> None:
     ("overrides", "told"),
     [
         ({"cluster.nodes": "opnb"}, "cluster.nodes: 'opnb' is no node list, did you mean 'openb'?; allowed: cluster-h"),
-        ({"cluster.nodes": "/"}, "cluster.nodes: '/' is a folder; allowed: cluster-h, openb, openb-uniform, or the"),
+        (
+            {"cluster.nodes": "/"},
+            "cluster.nodes: '/' is a folder; allowed: cluster-h, openb, openb-uniform, spot2026, or",
+        ),
         ({"cluster.nodes": ""}, "gives 0 GPUs in all; allowed: at least one GPU"),
         ({"cluster.nodes": "openb", "cluster.gpus": "T4=4"}, 'got {"T4": 4} beside cluster.nodes "openb"; allowed'),
         ({"cluster.gpus_per_node": "T4=4"}, 'cluster.gpus_per_node: got {"T4": 4} beside cluster.nodes "openb"'),

@@ -25,9 +25,10 @@ def faults(path: Path, text: str | bytes) -> str:
     return str(caught.value)
 
 
-def test_the_built_in_table_knows_26_job_types_on_three_measured_and_seven_assumed_worker_types() -> None:
+def test_the_built_in_table_knows_26_job_types_on_three_measured_and_twelve_assumed_worker_types() -> None:
     table = ThroughputTable.builtin()
-    assert table.worker_types == ("A10", "G2", "G3", "P100", "T4", "V100M16", "V100M32", "k80", "p100", "v100")
+    assumed = ("A10", "A100-SXM4-80GB", "A800-SXM4-80GB", "G2", "G3", "GPU-series-1", "GPU-series-2", "H800")
+    assert table.worker_types == (*assumed, "P100", "T4", "V100M16", "V100M32", "k80", "p100", "v100")
     assert len(table.for_types(("v100",)).job_types()) == 26
     assert table.for_types(("v100",)).row("A3C", 1)[0] == 7.175767179667988
 
