@@ -110,7 +110,8 @@ def _shared(members: Keys, x: Floats, keys: Keys) -> Keys:
     """Return (P, 2) the keys of the pairs in ``members``, those first that have most of ``x``."""
     pairs = np.flatnonzero(members[:, 1] != NOBODY)
     order = pairs[np.argsort(-x[pairs].sum(axis=1), kind="stable")]
-    return keys[members[order]]
+    pairs_by_key: Keys = keys[members[order]]
+    return pairs_by_key
 
 
 BACKENDS: Final = (ByKinds(),)

@@ -15,6 +15,7 @@ from phasewise.solvers.packing.worth import worth
 from phasewise.solvers.problems import Bools, Floats, Sense, check_values, usable_pairs
 from phasewise.solvers.proofs import ULP, Duals, Proof, relative_gap
 from phasewise.solvers.rows import Keys
+from phasewise.solvers.short_rows import row_any
 
 FINISH_TIME_PACKED: Final = "finish_time_packed"
 
@@ -88,8 +89,7 @@ class PackedFinishTimeProblem(PackedProblem):
     @cached_property
     def waits(self) -> Bools:
         """(J,) whose ratio depends on what they get: they have steps left, and make progress somewhere."""
-        depends: Bools = self.allowed_mask.any(axis=1)
-        return depends
+        return row_any(self.allowed_mask)
 
     @cached_property
     def fastest(self) -> Floats:

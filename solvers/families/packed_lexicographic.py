@@ -124,7 +124,8 @@ def settled(size: Floats, rising: Bools, weight: Floats) -> Bools:
         (C,) which classes are not settled yet.
     """
     share = np.where(rising, size * weight, 0.0)
-    return rising & (share > 0.0) & (share >= _TELLING * share.sum() / max(1, int(rising.sum())))
+    told: Bools = rising & (share > 0.0) & (share >= _TELLING * share.sum() / max(1, int(rising.sum())))
+    return told
 
 
 FAMILIES: Final = (PackedLexicographicProblem,)

@@ -108,8 +108,9 @@ class Crowd:
 
     def mean(self, by_job: Floats) -> Floats:
         """Return (C,) the mean of ``by_job`` (J,) over each class."""
-        total: Floats = np.bincount(self.of_job, by_job, self.classes)
-        return total / self.size
+        total = np.bincount(self.of_job, by_job, self.classes)
+        mean: Floats = total / self.size
+        return mean
 
 
 def by_kinds(crowd: Crowd) -> Crowd:

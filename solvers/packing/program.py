@@ -219,7 +219,7 @@ class _Writer:
         return np.where(slices.first == slices.second, 0.5 * most, most)
 
     def _job_entries(self, owner: Ints, column: Ints, time: Floats | float, gain: Floats) -> None:
-        """Enter ``time`` of a job of each ``owner`` in its time row, ``gain`` a unit of it in gain row and objective."""
+        """Enter ``time`` of a job of each ``owner``, with a ``gain`` a unit of it in gain row and objective."""
         scaled = gain * time / self.scale
         self.entries.add(owner, column, scaled / self.row_scale[owner])
         self.entries.add(self.crowd.classes + owner, column, time * np.ones(owner.size))
@@ -267,8 +267,8 @@ class _Writer:
             self.entries.add(row, self.number[column][place], np.where(own == other, -2.0, -1.0))
         row = number[crowd.kind[shares.first], shares.second, shares.kind]
         there = row >= 0
-        own = self.column["shares"]
-        self.entries.add(row[there], self.number[own][there], (self.unit[own] / self._slice_unit(shares))[there])
+        mine = self.column["shares"]
+        self.entries.add(row[there], self.number[mine][there], (self.unit[mine] / self._slice_unit(shares))[there])
         return rows
 
     def _slice_unit(self, shares: Triples) -> Floats:

@@ -19,7 +19,7 @@ from phasewise.solvers.highs import HighsModel, HighsOutcome
 from phasewise.solvers.packing.codes import Codes
 from phasewise.solvers.packing.crowd import Bools, Crowd, Floats, Ints, Keys, by_kinds
 from phasewise.solvers.packing.program import Goal, Program, program
-from phasewise.solvers.packing.worth import Prices, best_of_kind, offers
+from phasewise.solvers.packing.worth import Prices, best_partners, offers
 from phasewise.solvers.proofs import Duals
 
 MOST_ROUNDS: Final = 60
@@ -105,22 +105,19 @@ class PairSolver:
             solved = program(crowd, capacity, goal, shares, halves, names)
             outcome = self._run(solved, basis)
             iterations += outcome.iterations
-            if outcome.columns is None or outcome.row_duals is None:
-                return Optimum(outcome.status, outcome.note, None, None, Duals(), 0.0, iterations, None)
-            basis = self._basic(solved)
-            more = _own_partners(crowd, solved, outcome.columns) & ~halves
-            halves |= more
-            if more.any():
-                continue
-            added = _improving(crowd, solved, outcome.row_duals, several & ~shares) if several.any() else several
-            if not added.any():
+            values, row_duals = outcome.columns, outcome.row_duals
+            if values is None or row_duals is None:
                 break
-            shares = shares | added
-        duals, level = solved.lp.duals(outcome.row_duals), float(outcome.columns[-1]) * solved.lp.scale
-        kept = _named(shares, names)
-        return Optimum(
-            outcome.status, outcome.note, solved, outcome.columns, duals, level, iterations, Left(basis, kept)
-        )
+            basis = self._basic(solved)
+            halved, added = _wanting(crowd, solved, outcome, halves, several & ~shares)
+            if not (halved.any() or added.any()):
+                break
+            halves, shares = halves | halved, shares | added
+        if values is None or row_duals is None:
+            return Optimum(outcome.status, outcome.note, None, None, Duals(), 0.0, iterations, None)
+        duals, level = solved.lp.duals(row_duals), float(values[-1]) * solved.lp.scale
+        start = None if basis is None else Left(basis, _named(shares, names))
+        return Optimum(outcome.status, outcome.note, solved, values, duals, level, iterations, start)
 
     def _first_shares(
         self, crowd: Crowd, capacity: Floats, goal: Goal, names: tuple[Ints, Ints], left: Left | None
@@ -163,6 +160,18 @@ def _start(solved: Program, basis: Codes) -> Basis:
     return Basis(columns, rows)
 
 
+def _wanting(
+    crowd: Crowd, solved: Program, outcome: HighsOutcome, halves: Bools, open_to: Bools
+) -> tuple[Bools, Bools]:
+    """Return (C, W) who lacks the row that he is not his own partner, or else (C, K, W) which shares are lacking."""
+    assert outcome.columns is not None
+    assert outcome.row_duals is not None
+    halved = _own_partners(crowd, solved, outcome.columns) & ~halves
+    if halved.any() or not open_to.any():
+        return halved, np.zeros_like(open_to)
+    return halved, _improving(crowd, solved, outcome.row_duals, open_to)
+
+
 def _own_partners(crowd: Crowd, solved: Program, values: Floats) -> Bools:
     """Return (C, W) where one job has more than half of the time of pairs within its kind."""
     time = values * solved.unit
@@ -192,11 +201,7 @@ def _improving(crowd: Crowd, solved: Program, row_duals: Floats, open_to: Bools)
         np.put_along_axis(chosen, best, values=True, axis=1)
     chosen &= flat > least
     own = chosen.reshape(found.short.shape)
-    asked = np.logical_or.reduceat(own, crowd.first, axis=0)  # by kind, of the partner's kind, on a type
-    _, holder = best_of_kind(crowd, found.own)
-    kind, partner, on = np.nonzero(asked)
-    own[holder[partner, kind, on], kind, on] = True
-    return own & open_to
+    return (own | best_partners(crowd, found, own)) & open_to
 
 
 def prices_of(crowd: Crowd, duals: Duals, solved: Program) -> Prices:

@@ -45,11 +45,14 @@ class Offers(NamedTuple):
     ----------
     own
         (C, K, W) what a job brings to a pair with one of a kind, less what its time costs; -inf where they cannot.
+    partner
+        (C, K, W) what its best partner of the kind brings.
     short
         (C, K, W) what the pair with the best partner of the kind makes more than it costs; -inf where there is none.
     """
 
     own: Floats
+    partner: Floats
     short: Floats
 
 
@@ -63,7 +66,7 @@ def offers(crowd: Crowd, prices: Prices) -> Offers:
     partner[rows, crowd.kind] = _best_but_itself(crowd, own[rows, crowd.kind])
     short = own + partner
     short -= (crowd.use[:, None] * prices.capacity)[:, None, :]
-    return Offers(own, short)
+    return Offers(own, partner, short)
 
 
 def _best_but_itself(crowd: Crowd, own: Floats) -> Floats:
@@ -77,6 +80,20 @@ def _best_but_itself(crowd: Crowd, own: Floats) -> Floats:
     is_holder = holder[crowd.kind] == np.arange(crowd.classes)[:, None]
     others: Floats = np.where(is_holder, second[crowd.kind], best[crowd.kind])
     return others
+
+
+def best_partners(crowd: Crowd, found: Offers, asked: Bools) -> Bools:
+    """Return (C, K, W) whose own part in pairs with a kind is the best for some class that asks for partners.
+
+    Parameters
+    ----------
+    asked
+        (C, K, W) pairs, of a class with a kind on a type, for which the best partner is wanted.
+    """
+    wanted = np.full((crowd.kinds, crowd.kinds, asked.shape[2]), np.inf)
+    np.minimum.at(wanted, crowd.kind, np.where(asked, found.partner, np.inf))
+    least = wanted.transpose(1, 0, 2)[crowd.kind]  # (C, K, W): what a class must bring to be somebody's best
+    return np.isfinite(found.own) & (found.own >= least)
 
 
 def best_of_kind(crowd: Crowd, values: Floats) -> tuple[Floats, Ints]:
