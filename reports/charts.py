@@ -5,13 +5,14 @@ Every series is downsampled here, by bins of rounds, so that a page stays small 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from phasewise.reports import figures, palette
+from phasewise.reports.clipping import said_of, top_of
 from phasewise.reports.columns import ColumnTable
 from phasewise.reports.figures import Bins, Floats
 from phasewise.reports.quantities import JCT, PLAIN, SOLVE_TIME, count
@@ -45,6 +46,13 @@ class Series:
     values_cpu: Floats | None = None
 
 
+class Top(NamedTuple):
+    """Where the vertical axis ends under one clock (None: by the values), and what is said of the values above."""
+
+    at: float | None
+    said: str
+
+
 @dataclass(frozen=True, slots=True)
 class Chart:
     """A chart, or the sentence that says why there is none (``absent``).
@@ -59,6 +67,8 @@ class Chart:
         Vertical rules as (x, label).
     sync
         Charts of one such group share their cursor.
+    tops
+        Of a chart of time: where the axis ends, by clock (``cpu``, ``wall``).
     """
 
     key: str
@@ -73,6 +83,20 @@ class Chart:
     sync: str = ""
     height: int = 240
     absent: str = ""
+    tops: Mapping[str, Top] = field(default_factory=dict)
+
+    def named(self, title: str, height: int) -> Chart:
+        """Return the same under another title, of another height."""
+        return replace(self, title=title, height=height)
+
+    def cut(self, unit: str = "") -> Chart:
+        """Return the same with its axis cut where a few values would flatten all others, and said so in its note."""
+        values = [np.nan_to_num(item.values) for item in self.series]
+        drawn = np.sum(values, axis=0) if self.stacked else np.concatenate(values)
+        top = top_of(drawn)
+        if top is None:
+            return self
+        return replace(self, note=f"{self.note} {said_of(drawn, top, unit)}", y_axis=replace(self.y_axis, high=top))
 
     def payload(self) -> dict[str, Any]:
         """Return what the page's script needs, as JSON-ready values with five significant figures."""
@@ -86,6 +110,7 @@ class Chart:
             "sync": self.sync,
             "height": self.height,
             "series": [_series(item) for item in self.series],
+            **({"tops": {clock: list(top) for clock, top in self.tops.items()}} if self.tops else {}),
         }
 
 
@@ -125,32 +150,6 @@ def binned(bins: Bins) -> str:
     return f"Means over bins of {count(bins.size)} rounds."
 
 
-def time_per_round(rounds: ColumnTable, bins: Bins, prefix: str) -> Chart:
-    """Return the stacked time of a round by phase, over the run, wall and CPU."""
-    key, title = f"{prefix}time", "Time per round, by phase"
-    names = figures.phase_names(rounds)
-    if not names or not len(rounds):
-        return missing(key, title, "The table of rounds has no phase columns or no rows.")
-    series = []
-    for name in names:
-        wall = bins.mean(rounds.numbers(figures.phase_column(name))) * 1e3
-        cpu = figures.phase_column(name, "cpu_")
-        values_cpu = bins.mean(rounds.numbers(cpu)) * 1e3 if cpu in rounds else None
-        series.append(Series(name, palette.phase_colour(name), wall, "ms", "area", values_cpu=values_cpu))
-    return Chart(
-        key,
-        title,
-        f"{binned(bins)} Exclusive time, so the layers add up to the round. Drag to zoom, double-click to return.",
-        Axis("Round"),
-        Axis("Time per round (ms)", low=0.0),
-        bins.first(rounds.numbers("round")),
-        series,
-        stacked=True,
-        sync=f"{prefix}rounds",
-        height=340,
-    )
-
-
 def memory(rounds: ColumnTable, bins: Bins, prefix: str) -> Chart:
     """Return resident memory over rounds."""
     rss = rounds.numbers("rss_mib")
@@ -184,7 +183,8 @@ def solver_charts(rounds: ColumnTable, bins: Bins, prefix: str) -> list[Chart]:
     def chart(key: str, title: str, note: str, y_axis: Axis, series: Sequence[Series]) -> Chart:
         if not any(np.isfinite(item.values).any() for item in series):
             return missing(prefix + key, title, f"The solver of this run reported no {title.lower()}.")
-        return Chart(prefix + key, title, note, Axis("Round"), y_axis, x, series, key == "lp", sync=f"{prefix}rounds")
+        drawn = Chart(prefix + key, title, note, Axis("Round"), y_axis, x, series, key == "lp", sync=f"{prefix}rounds")
+        return drawn.cut("ms" if key == "lp" else "") if y_axis.low == 0.0 else drawn
 
     def over(name: str) -> Floats:
         return np.where(solved, rounds.numbers(name), np.nan)
@@ -255,7 +255,7 @@ def cluster_charts(rounds: ColumnTable, bins: Bins, prefix: str) -> list[Chart]:
             usage,
             sync=sync,
         ),
-        Chart(f"{prefix}moves", "Moves", note, x_axis, Axis("Moves per round", low=0.0), hours, moves, sync=sync),
+        Chart(f"{prefix}moves", "Moves", note, x_axis, Axis("Moves per round", low=0.0), hours, moves, sync=sync).cut(),
     ]
     lost = 100 * rounds.numbers("frag_rate")
     if np.isfinite(lost).any():

@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
-
-import jinja2
 
 from phasewise.profiling.artefacts.run_json import STATUSES
 from phasewise.profiling.artefacts.sinks import write_atomically
 from phasewise.profiling.errors import OutputError
-from phasewise.reports import charts, figures, palette, quantities
+from phasewise.reports import charts, figures, html_runs, page, phase_charts, quantities
 from phasewise.reports.charts import Chart
-from phasewise.reports.compare import Comparison, compare_runs
 from phasewise.reports.errors import ReportWriteError, RunDirectoryError
 from phasewise.reports.figures import PhaseRow, SolverFigures
+from phasewise.reports.flame import Flame, flame_of
 from phasewise.reports.glossary import PHASES
 from phasewise.reports.losses import Loss, losses
+from phasewise.reports.page import Bar
 from phasewise.reports.run_directory import Run
 from phasewise.reports.worth import doubts, drift_text
-
-# Bins of one chart, shared by the runs on the page: enough for its pixels, few enough for a small file.
-_MOST_BINS = 300
-_LEAST_BINS = 60
-
-_FILES = (
-    ("pyinstrument.html", "call stacks, sampled (pyinstrument)"),
-    ("line_profile.txt", "time by line (line_profiler)"),
-    ("trace.json.gz", "phases over time, for Perfetto or speedscope"),
-    ("lines.log", "PROFILE, TELEMETRY and EVENT lines"),
-    ("run.json", "scenario, environment and summary"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +47,7 @@ class RunPage:
     scenario: Sequence[tuple[str, str]]
     environment: Sequence[tuple[str, str]]
     files: Sequence[tuple[str, str, str]]
+    flame: Flame
 
     @property
     def top(self) -> PhaseRow | None:
@@ -94,16 +79,16 @@ class RunPage:
     @property
     def machine(self) -> str:
         """Return commit, processor, Python and system in one line, as far as they were recorded."""
-        known = self.run.environment
-        commit = str(known.get("commit") or "")[:10]
-        parts = [
-            f"phasewise {known['version']}" if known.get("version") else "",
-            f"commit {commit}{' with local changes' if known.get('dirty') else ''}" if commit else "",
-            str(known.get("cpu") or ""),
-            f"{known['cores']} cores" if known.get("cores") else "",
-            str(known.get("python") or ""),
-        ]
-        return " · ".join(part for part in parts if part)
+        return page.machine_of(self.run)
+
+    @property
+    def bars(self) -> Mapping[str, list[Bar]]:
+        """Return the phases as parts of the loop's time by clock, CPU first; none where no time was recorded."""
+        spent = {
+            "cpu": [(row.name, row.cpu_s, row.cpu_round_s) for row in self.phases],
+            "wall": [(row.name, row.wall_s, row.wall_round_s) for row in self.phases],
+        }
+        return {which: page.bars_of(each) for which, each in spent.items() if each}
 
     @property
     def lp_share(self) -> float:
@@ -136,10 +121,10 @@ def write_report(runs: Sequence[Run], out: Path | str) -> Path:
     if not runs:
         raise ReportWriteError(f"{out}: a report needs at least one run directory")
     target = Path(out)
-    page = render_page(runs, target.parent)
+    content = render_page(runs, target.parent)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(target, page.encode())
+        write_atomically(target, content.encode())
     except (OSError, OutputError) as error:
         raise ReportWriteError(f"{target}: the report cannot be written: {error}") from error
     return target
@@ -147,64 +132,25 @@ def write_report(runs: Sequence[Run], out: Path | str) -> Path:
 
 def render_page(runs: Sequence[Run], folder: Path) -> str:
     """Return the page's HTML; links to a run's files are relative to ``folder``."""
-    most = max(_LEAST_BINS, _MOST_BINS // len(runs))
-    comparison = compare_runs(runs) if len(runs) > 1 else None
-    titles = comparison.names if comparison else (runs[0].scenario_name,)
-    pages = [
-        _run_page(run, f"r{index}", title, folder, most)
-        for index, (run, title) in enumerate(zip(runs, titles, strict=True))
-    ]
-    shelf = files("phasewise.reports")
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("phasewise.reports", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= _filters()
-    return environment.get_template("report.html").render(
-        pages=pages,
-        comparison=comparison,
+    return html_runs.render(runs, folder) if len(runs) > 1 else _render_one(runs[0], folder)
+
+
+def _render_one(run: Run, folder: Path) -> str:
+    shown = _run_page(run, "r0", run.scenario_name, folder)
+    return page.rendered(
+        "report.html",
+        page=shown,
+        title=shown.title,
         terms=PHASES,
-        bars=_comparison_bars(comparison),
-        bar_rows=_comparison_cells(comparison),
-        payload=[chart.payload() for page in pages for chart in _drawn(page)],
-        styles=[shelf.joinpath(*name).read_text("utf-8") for name in (("vendor", "uPlot.min.css"),)],
-        scripts=[
-            shelf.joinpath(*name).read_text("utf-8")
-            for name in (("vendor", "uPlot.iife.min.js"), ("templates", "export.js"), ("templates", "report.js"))
-        ],
-        css="\n".join(shelf.joinpath("templates", name).read_text("utf-8") for name in ("report.css", "export.css")),
+        payload=[chart.payload() for chart in _drawn(shown)],
     )
 
 
-def _filters() -> dict[str, Any]:
-    return {
-        "number": quantities.number,
-        "count": quantities.count,
-        "percent": quantities.percent,
-        "with_unit": quantities.with_unit,
-        "jct": quantities.JCT,
-        "makespan": quantities.MAKESPAN,
-        "run_time": quantities.RUN_TIME,
-        "phase_total": quantities.PHASE_TOTAL.text,
-        "per_round": quantities.PER_ROUND,
-        "per_round_number": quantities.PER_ROUND.text,
-        "solve_time": quantities.SOLVE_TIME,
-        "memory": quantities.MEMORY,
-        "gpu_time": quantities.GPU_TIME,
-        "wait": quantities.WAIT,
-        "colour": palette.phase_colour,
-        "quantile": figures.quantile,
-    }
+def _drawn(shown: RunPage) -> list[Chart]:
+    return [chart for section in shown.sections.values() for chart in section.charts if not chart.absent]
 
 
-def _drawn(page: RunPage) -> list[Chart]:
-    return [chart for section in page.sections.values() for chart in section.charts if not chart.absent]
-
-
-def _run_page(run: Run, key: str, title: str, folder: Path, most: int) -> RunPage:
+def _run_page(run: Run, key: str, title: str, folder: Path) -> RunPage:
     return RunPage(
         run=run,
         key=key,
@@ -213,16 +159,17 @@ def _run_page(run: Run, key: str, title: str, folder: Path, most: int) -> RunPag
         setup=_setup(run),
         phases=figures.phase_rows(run.summary),
         solver=figures.solver_figures(run.rounds),
-        sections={section.key: section for section in _sections(run, f"{key}-", most)},
+        sections={section.key: section for section in _sections(run, f"{key}-")},
         scenario=_leaves(run.scenario),
         environment=_leaves(run.environment),
-        files=_files(run, folder),
+        files=page.files_of(run, folder),
+        flame=flame_of(run.path),
     )
 
 
-def _sections(run: Run, prefix: str, most: int) -> list[Section]:
+def _sections(run: Run, prefix: str) -> list[Section]:
     rounds = run.rounds
-    bins = figures.bins_of(len(rounds), most)
+    bins = figures.bins_of(len(rounds), phase_charts.MOST_BINS)
     solver = charts.solver_charts(rounds, bins, prefix)
     no_lp = "" if solver else "No LP was solved in this run, so there are no solver statistics."
     try:
@@ -231,7 +178,7 @@ def _sections(run: Run, prefix: str, most: int) -> list[Section]:
         jct = [charts.missing(f"{prefix}jct", "Job completion time", str(error))]
     memory = [charts.memory(rounds, bins, prefix)] if len(rounds) else []
     return [
-        Section("time", "Time over the run", [charts.time_per_round(rounds, bins, prefix)]),
+        Section("time", "Time over the run", [phase_charts.time_per_round(rounds, bins, prefix)]),
         Section("solver", "Solver", [*solver[:1], *charts.solve_time_charts(rounds, prefix), *solver[1:]], no_lp),
         Section("cluster", "Cluster", charts.cluster_charts(rounds, bins, prefix)),
         Section("jobs", "Jobs", jct),
@@ -265,31 +212,3 @@ def _plain(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(str(item) for item in value)
     return str(value)
-
-
-def _files(run: Run, folder: Path) -> list[tuple[str, str, str]]:
-    found = [(name, what) for name, what in _FILES if (run.path / name).is_file()]
-    start = folder.resolve()
-    return [
-        (quote(Path(os.path.relpath(run.path.resolve() / name, start)).as_posix()), name, what) for name, what in found
-    ]
-
-
-def _comparison_bars(comparison: Comparison | None) -> list[list[tuple[str, float, float]]]:
-    """Return for each run its phases as (name, ms a round, width in per cent of the slowest run's round)."""
-    if comparison is None or not comparison.cpu_ms:
-        return []
-    *rows, total = comparison.cpu_ms
-    longest = max((value or 0.0) for value in total.values) or 1.0
-    return [
-        [(row.label, row.values[index] or 0.0, 100 * (row.values[index] or 0.0) / longest) for row in rows]
-        for index in range(len(comparison.names))
-    ]
-
-
-def _comparison_cells(comparison: Comparison | None) -> list[list[object]]:
-    """Return the same for a file: a head, then a row a phase with each run's ms a round."""
-    if comparison is None or not comparison.cpu_ms:
-        return []
-    head = ["phase", *(f"{name}, CPU per round (ms)" for name in comparison.names)]
-    return [head, *([row.label, *row.values] for row in comparison.cpu_ms)]

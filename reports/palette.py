@@ -34,6 +34,7 @@ _JOB_TYPES = {
     "CycleGAN": "vermilion",
     "A3C": "olive",
 }
+RUNS = ("blue", "vermilion", "green", "orange", "pink", "sky", "olive", "wine", "yellow", "grey")
 CYCLE = ("blue", "orange", "green", "pink", "sky", "vermilion", "olive", "wine", "yellow", "grey")
 REST = "grey"  # of what has no colour of its own
 
@@ -58,6 +59,11 @@ def job_type_colours(names: Sequence[str]) -> list[str]:
         turn = [colours[(first + step) % len(colours)] for step in range(len(colours))]
         found[name] = next((colour for colour in turn if colour not in found.values()), turn[0])
     return [found[name] for name in names]
+
+
+def run_colour(index: int) -> str:
+    """Return the colour name of the run at ``index`` on a page of several."""
+    return RUNS[index % len(RUNS)]
 
 
 def cycle_colour(index: int) -> str:

@@ -9,6 +9,7 @@ from phasewise.sched.api import NodeAccount
 from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.errors import InvariantError
+from phasewise.sched.packing.teams import ALONE, TeamTable
 from phasewise.sched.round.parts import Parts
 from phasewise.sched.round.state import SimulationState
 
@@ -38,7 +39,32 @@ def _check_jobs(state: SimulationState) -> None:
     _require((jobs.arrival_s <= state.clocks.now_s).all(), "no job is active before its arrival", state)
     _require(np.isfinite(jobs.job_time_s).all() and (jobs.job_time_s > 0.0).all(), "service is finite, above 0", state)
     _require((jobs.x >= 0.0).all(), "no allocation is negative", state)
-    _require((jobs.x.sum(axis=1) <= 1.0 + _SLACK).all(), "no job is allocated more than all of its time", state)
+    given = jobs.x.sum(axis=1)
+    if state.teams is not None:
+        _check_teams(state, state.teams)
+        for side in (0, 1):
+            np.add.at(given, state.teams.row[:, side], state.teams.x.sum(axis=1))
+    _require((given <= 1.0 + _SLACK).all(), "no job is allocated more than all of its time", state)
+
+
+def _check_teams(state: SimulationState, teams: TeamTable) -> None:
+    """Check the table of teams, and that both members of one stand and hold the same."""
+    jobs, holding = state.jobs, state.holding
+    first, second = teams.row[:, 0], teams.row[:, 1]
+    _require(((first >= 0) & (first < second) & (second < len(jobs))).all(), "a pair is of two active jobs", state)
+    _require((np.diff(second * len(jobs) + first) > 0).all(), "pairs stand in order, each once", state)
+    _require((jobs.scale_factor[first] == jobs.scale_factor[second]).all(), "a pair needs as many GPUs each", state)
+    _require((teams.x >= 0.0).all(), "no allocation of a pair is negative", state)
+    _require(
+        np.isfinite(teams.job_time_s).all() and (teams.job_time_s >= 0.0).all(), "a pair's service is known", state
+    )
+    _require(len(teams.partner) == len(teams.account) == len(jobs), "every job has its place among teams", state)
+    mate = teams.partner_rows(jobs.job_id)
+    both = np.flatnonzero(mate != ALONE)
+    _require((mate[mate[both]] == both).all(), "partners are each other's", state)
+    _require((jobs.worker_type[both] == jobs.worker_type[mate[both]]).all(), "partners run on the same type", state)
+    held = [holding.gpu[holding.first[row] : holding.first[row + 1]].tolist() for row in range(len(jobs))]
+    _require(all(held[row] == held[mate[row]] for row in both.tolist()), "partners hold the same GPUs", state)
 
 
 def _check_gpus(state: SimulationState, parts: Parts) -> None:
@@ -50,7 +76,10 @@ def _check_gpus(state: SimulationState, parts: Parts) -> None:
     _require((count[runs] == jobs.gpus[runs]).all(), "a running job holds as many GPUs as it needs", state)
     _require((count[~runs] == 0).all(), "a waiting job holds no GPU", state)
     row = np.repeat(np.arange(len(jobs)), count)
-    used_milli = np.bincount(gpu, jobs.gpu_milli[row], layout.gpus).astype(np.float64)
+    milli = jobs.gpu_milli
+    if state.teams is not None:
+        milli = np.where(state.teams.is_shared(jobs.job_id), milli // 2, milli)
+    used_milli = np.bincount(gpu, milli[row], layout.gpus).astype(np.float64)
     _require((used_milli <= WHOLE_MILLI).all(), "no GPU is given away more than once", state)
     again = (np.diff(gpu) <= 0) & (row[1:] == row[:-1])
     _require(not again.any(), "a job holds each of its GPUs once", state)

@@ -46,10 +46,15 @@ def isolated_share(view: ClusterView) -> Floats:
     The order of the operations is the one whose results equal the original's to the last bit.
     Source: OSDI'20 s4.2 (the isolated baseline).
     """
-    jobs = view.job_id.size
-    if jobs == 0:
-        return np.zeros((0, view.capacity.size))
-    x = (view.capacity / jobs)[None, :] / view.scale_factor[:, None]
+    return even_split(view.capacity, view.scale_factor)
+
+
+def even_split(capacity: Floats, scale_factor: Floats) -> Floats:
+    """Return (R, W) the shares of `isolated_share` for rows of these scale factors (R,), teams or jobs."""
+    rows = scale_factor.size
+    if rows == 0:
+        return np.zeros((0, capacity.size))
+    x = (capacity / rows)[None, :] / scale_factor[:, None]
     share: Floats = x / np.maximum(x.sum(axis=1), 1.0)[:, None]
     return share
 

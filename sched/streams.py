@@ -2,7 +2,7 @@
 
 A stream belongs to one part of the simulation, so that what one part draws never moves another. What is drawn once,
 before the first round (the jobs active at time 0), or by itself (a policy's draw for a job, from the seed and the job's
-id) leaves nothing behind and has no stream.
+id) leaves nothing behind and has no stream. A policy that draws on remembers where its own stream stands.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ JOBS_OFFSET: Final = 2
 GAPS_OFFSET: Final = 3
 TYPES_OFFSET: Final = 5
 SLOS_OFFSET: Final = 6
+_VERSION: Final = 3  # of the state of `random.Random`
 PLACEMENT_KEY: Final = 5  # beside the seed, in a SeedSequence: apart from the others
 
 # The placement's stream is two multiplicative generators whose difference has a period of 2.3e18 (L'Ecuyer 1988);
@@ -61,6 +62,19 @@ class Streams:
             types=random.Random(seed + TYPES_OFFSET),
             placement=placement_stream(seed),
         )
+
+
+def own_stream(seed: int, words: Ints | None) -> random.Random:
+    """Return a policy's own stream, as it stands in ``words`` (625,); None: of a seed, as the original's policies'."""
+    stream = random.Random(seed)
+    if words is not None:
+        stream.setstate((_VERSION, tuple(words.tolist()), None))
+    return stream
+
+
+def stream_words(stream: random.Random) -> Ints:
+    """Return (625,) where a policy's own stream stands, for it to remember."""
+    return np.array(stream.getstate()[1], np.int64)
 
 
 def placement_stream(seed: int) -> Ints:

@@ -17,7 +17,7 @@ from phasewise.bench.cli.boundary import Interruption
 if TYPE_CHECKING:
     from phasewise.sched.scenario.config import Scenario
 
-STACKS, LINES = "pyinstrument.html", "line_profile.txt"
+TREE, LINES, STACKS = "pyinstrument.html", "line_profile.txt", "stacks.json"
 
 # The modules that every round runs through; those of the policy, the placement and the solver are found by name.
 EVERY_ROUND = (
@@ -42,7 +42,9 @@ EVERY_ROUND = (
 
 
 def profile_again(scenario: Scenario, out: Path, *, rounds: int, quiet: bool) -> tuple[Path, ...]:
-    """Run ``scenario`` under pyinstrument and again under line_profiler, and return what was written into ``out``.
+    """Run ``scenario`` once under each profiler, and return what was written into ``out``.
+
+    They are pyinstrument, line_profiler and, where there is a timer of CPU time, the sampler of call stacks.
 
     Parameters
     ----------
@@ -54,18 +56,23 @@ def profile_again(scenario: Scenario, out: Path, *, rounds: int, quiet: bool) ->
     phasewise.profiling.errors.ProfilingError
         Where a profiler cannot start, or its page cannot be written.
     """
-    from phasewise.profiling import sampling
+    from phasewise.profiling import sampling, stacks
 
     fewer, interruption = shortened(scenario, rounds), Interruption()
-    written = (out / STACKS, out / LINES)
+    written = [out / TREE, out / LINES]
     with _traceback_in(out), interruption.watched(), tempfile.TemporaryDirectory(prefix="phasewise-") as scratch:
         with progress.shown(f"{scenario.name} under pyinstrument", quiet=quiet) as report:
-            sampling.sample_stacks(run_of(fewer, Path(scratch, "stacks"), report, interruption), written[0])
+            sampling.sample_stacks(run_of(fewer, Path(scratch, "tree"), report, interruption), written[0])
         with progress.shown(f"{scenario.name} under line_profiler", quiet=quiet) as report:
             sampling.profile_lines(
                 run_of(fewer, Path(scratch, "lines"), report, interruption), modules_of(scenario), written[1]
             )
-    return written
+        if stacks.can_sample():
+            with progress.shown(f"{scenario.name} under the timer of CPU time", quiet=quiet) as report:
+                _, folded = stacks.sample_folded(run_of(fewer, Path(scratch, "stacks"), report, interruption))
+            stacks.write_folded(folded, out / STACKS)
+            written.append(out / STACKS)
+    return tuple(written)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,8 @@ from typing import Final
 from phasewise.profiling.artefacts.schemas import Field, Record
 
 _NODES = "jobs may span nodes (left out)"
+_NO_TEAMS = "the policy does not pack (left out)"
+_NOBODY_SHARED = "there was no team (left out)"
 _FREE = "no job paid for a move in this round (left out)"
 _WHOLE = "the job asks for whole GPUs and nothing else (left out)"
 _NO_SOLVE = "the policy solved nothing"
@@ -74,6 +76,8 @@ TELEMETRY: Final = Record(
         Field("unplaced", "int", "jobs", "jobs selected by priority for which no node had room", _NODES),
         Field("migrations", "int", "times", "jobs that started [at a cost](../explanation/migration.md)", _FREE),
         Field("migration_s", "float", "s", "simulated time that those starts took, without training progress", _FREE),
+        Field("teams", "int", "teams", "pairs of jobs that shared their GPUs", _NO_TEAMS),
+        Field("sharing_gain", "float", "", "their mean gain, as in [rounds.parquet](run-directory.md)", _NOBODY_SHARED),
     ),
     "State of the cluster in one round.",
 )

@@ -9,6 +9,7 @@ from phasewise.profiling.artefacts.schemas import Field, Record
 _SPANS = "jobs may span nodes"
 _NO_SOLVE = "nothing was solved"
 _OPEN = "the run ended first"
+_NO_TEAMS = "the policy does not pack"
 _NOBODYS = "the workload does not say"
 
 JOBS: Final = Record(
@@ -126,6 +127,16 @@ ROUNDS: Final = Record(
             "float64",
             "s",
             "simulated time that jobs spent starting on other GPUs; 0 if moving is free",
+        ),
+        Field("teams", "float64", "teams", "pairs of jobs that shared their GPUs", _NO_TEAMS, 2),
+        Field(
+            "sharing_gain",
+            "float64",
+            "",
+            "mean over these [teams](../explanation/packing.md) of both rates over those alone: 1 is as good as taking "
+            "turns, 2 as having the GPUs for oneself",
+            "there was no team",
+            2,
         ),
         Field("lp_solved", "int64", "solves", "allocation problems solved in this round", needed=True),
         Field("lp_jobs", "int64", "jobs", "jobs in the last allocation problem of this round; 0 if there was none"),

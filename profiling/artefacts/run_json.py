@@ -304,6 +304,12 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         float | None, told("simulated time that those starts took, without training progress", "s")
     ] = None
     migration_gpu_s: Annotated[float | None, told("the same times GPUs", "GPU s")] = None
+    teams_mean: Annotated[
+        float | None, told("mean over rounds of `teams`", "teams", null="the policy does not pack", since=2)
+    ] = None
+    sharing_gain: Annotated[
+        float | None, told("mean of the gains of all these teams", null="there was no team", since=2)
+    ] = None
     lease_extensions: Annotated[
         int | None, told("times that a job kept exactly the GPUs of the previous round", "times")
     ] = None

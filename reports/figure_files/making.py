@@ -99,7 +99,7 @@ def _plain(value: object) -> str:
 
 
 def _repeated(sources: Sources, name: str) -> list[str]:
-    """Return the published curves that the studies given repeat, or say that they do, as far as they belong here."""
+    """Return the published curves that belong here: those that the studies given repeat, and those that always do."""
     elsewhere = {*published.overlay_names()} - {*published.overlay_names(name)}
     found = [
         each
@@ -107,7 +107,7 @@ def _repeated(sources: Sources, name: str) -> list[str]:
         for each in (study.overlay_names() or published.by_study(study.name, name))
         if each not in elsewhere
     ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys([*found, *published.always(name)]))
 
 
 def _require_matplotlib() -> None:

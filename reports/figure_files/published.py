@@ -49,6 +49,11 @@ def overlay_names(figure: str = "") -> list[str]:
     return [name for name, told in _told().items() if figure in {"", told["figure"]}]
 
 
+def always(figure: str) -> list[str]:
+    """Return the published figures that belong to one of ours whatever it is made of."""
+    return [name for name in overlay_names(figure) if _told()[name].get("always", False)]
+
+
 def by_study(name: str, figure: str) -> list[str]:
     """Return the published figures that a study of that name repeats: ``gavel-fig9-to-the-end`` repeats Figure 9."""
     return [each for each in overlay_names(figure) if name == each or name.startswith(f"{each}-")]

@@ -4,7 +4,8 @@
 //   exporting.offer(figure, { title, draw, rows, legend })   buttons below a figure
 //     draw() -> an <svg> as `plot`, `styled`, `boxes` and `raster` return; rows() -> rows of cells, the header first;
 //     legend() -> the elements that are its entries, each with its sign (an <i> or an <svg>) and words; none
-//   exporting.plot(u, drawing)   a chart of uPlot    exporting.styled(svg)   an <svg> of the page
+//   exporting.plot(u, drawing)   a chart of uPlot, whose rows are exporting.values(chart, ...)
+//   exporting.styled(svg)   an <svg> of the page
 //   exporting.boxes(element)     bars and labels of HTML    exporting.raster(canvas)   any canvas, as an image
 //
 // A figure that carries its rows, <script type="application/json" class="rows">, gets its buttons without a call: its
@@ -62,7 +63,9 @@ const exporting = (() => {
     const made = node(name === "a" ? "g" : name, {}, parent);
     for (const { name: key, value } of from.attributes) if (!["style", "class", "href", "tabindex"].includes(key)) made.setAttribute(key, value);
     if (["title", "clipPath", "svg"].includes(name)) made.removeAttribute("xmlns");
-    else if (name !== "g" && name !== "a") {
+    else if (name === "g" || name === "a") {
+      if (seen.opacity !== "1") made.setAttribute("opacity", seen.opacity);
+    } else {
       const faded = { fill: +seen.fillOpacity, stroke: +seen.strokeOpacity };
       for (const key of KEPT) made.setAttribute(key, seen.getPropertyValue(key));
       for (const kind of ["fill", "stroke"]) {
@@ -172,6 +175,20 @@ const exporting = (() => {
     return made;
   }
 
+  // The rows of a chart of the page: CPU and wall where it has both, and of a histogram the ends of its bins.
+  // `parts` takes the title of an axis to pieces.
+  function values(chart, parts, edges) {
+    const x = parts(chart.xAxis.title), y = parts(chart.yAxis.title);
+    const named = (name, unit) => (unit ? `${name} (${unit})` : name);
+    const columns = edges ? [[named(`${x.name} from`, x.unit), chart.x.slice(0, -1)], [named(`${x.name} to`, x.unit), chart.x.slice(1)]] : [[named(x.name, x.unit), chart.x]];
+    for (const item of chart.series) {
+      const unit = item.unit || y.unit;
+      if (item.cpu) columns.push([named(`${item.label} CPU`, unit), item.cpu]);
+      columns.push([named(item.cpu ? `${item.label} wall` : item.label, unit), item.values]);
+    }
+    return [columns.map(([name]) => name), ...columns[0][1].map((_, row) => columns.map(([, each]) => each[row]))];
+  }
+
   // ---- the sheet: title, legend, picture --------------------------------------------------------------------------
 
   function entries(legend) {
@@ -264,6 +281,10 @@ const exporting = (() => {
     figure.append(row);
   }
 
+  // What is printed has the colours for white paper, whatever the screen has.
+  addEventListener("beforeprint", () => { document.documentElement.dataset.paper = "white"; });
+  addEventListener("afterprint", () => { delete document.documentElement.dataset.paper; });
+
   for (const figure of document.querySelectorAll("figure:has(> script.rows)")) {
     offer(figure, {
       title: figure.getAttribute("aria-label"), legend: () => document.querySelectorAll(figure.dataset.legend || "no-legend"),
@@ -272,5 +293,5 @@ const exporting = (() => {
     });
   }
 
-  return { offer, plot, styled, boxes, raster, node, painted };
+  return { offer, plot, values, styled, boxes, raster, node, painted };
 })();

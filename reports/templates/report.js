@@ -258,11 +258,15 @@
     }
   }
 
+  function topOf({ chart, which }) {
+    return (chart.tops && chart.tops[which] ? chart.tops[which][0] : null) ?? chart.yAxis.high;
+  }
+
   function yTitle({ chart, which, cpu }) {
     return cpu ? chart.yAxis.title.replace(/^Time/, which === "cpu" ? "CPU time" : "Wall time") : chart.yAxis.title;
   }
 
-  // What the files of a chart are made from: its picture in shapes, and the rows of its table.
+  // What the picture of a chart is made from, besides its data.
   function drawingOf({ chart, plot, ...state }) {
     const drawn = chart.stacked ? [...chart.series].reverse() : chart.series, ratio = devicePixelRatio;
     const series = drawn.map((item) => {
@@ -271,18 +275,6 @@
     });
     const marks = marksOf(plot, chart).map(({ x, left, label }) => ({ x: x / ratio, left: left / ratio, label }));
     return { series, marks, stacked: chart.stacked, titles: { x: chart.xAxis.title, y: yTitle({ chart, ...state }) } };
-  }
-
-  function tableOf(chart) {
-    const x = parts(chart.xAxis.title), y = parts(chart.yAxis.title), edges = isHistogram(chart);
-    const named = (name, unit) => (unit ? `${name} (${unit})` : name);
-    const columns = edges ? [[named(`${x.name} from`, x.unit), chart.x.slice(0, -1)], [named(`${x.name} to`, x.unit), chart.x.slice(1)]] : [[named(x.name, x.unit), chart.x]];
-    for (const item of chart.series) {
-      const unit = item.unit || y.unit;
-      if (item.cpu) columns.push([named(`${item.label} CPU`, unit), item.cpu]);
-      columns.push([named(item.cpu ? `${item.label} wall` : item.label, unit), item.values]);
-    }
-    return [columns.map(([name]) => name), ...columns[0][1].map((_, row) => columns.map(([, values]) => values[row]))];
   }
 
   // A chart's files: whoever draws on top of it adds to them on the event "chartexport" (detail: svg or rows, plot).
@@ -295,7 +287,7 @@
     };
     exporting.offer(figure, {
       title: figure.getAttribute("aria-label"), legend: () => figure.querySelector(".legend").children,
-      draw: () => told({ svg: exporting.plot(state.plot, drawingOf(state)) }), rows: () => told({ rows: tableOf(chart) }),
+      draw: () => told({ svg: exporting.plot(state.plot, drawingOf(state)) }), rows: () => told({ rows: exporting.values(chart, parts, isHistogram(chart)) }),
     });
   }
 
@@ -309,36 +301,70 @@
       width: holder.clientWidth, height: chart.height, drawOrder: chart.stacked ? ["series", "axes"] : ["axes", "series"],
       legend: { show: false }, padding: [chart.marks.length ? 22 : 8, 24, 0, 0],
       cursor: { y: false, points: { show: !chart.stacked, size: 6 }, drag: { x: !xLog, y: false }, sync: chart.sync ? { key: chart.sync } : undefined },
-      scales: { x: scale(chart.xAxis, chart.x, !xLog), y: scale(chart.yAxis) },
+      scales: { x: scale(chart.xAxis, chart.x, !xLog), y: scale({ ...chart.yAxis, high: topOf(state) }) },
       axes: [axisOptions(chart.xAxis, true), axisOptions(chart.yAxis, false)],
       series: [{}, ...drawn.map((item) => seriesOptions(chart, item))],
       plugins: [titlesPlugin({ x: chart.xAxis.title, y: yTitle(state) }), marksPlugin(chart), tipPlugin(state), drawnPlugin(state)],
     }, [chart.x, ...(chart.stacked ? stack(values) : values)], holder);
   }
 
-  function switcher(state) {
-    const box = state.figure.querySelector(".switch");
-    if (!state.cpu) return;
+  // ---- CPU or wall: one state for the whole page, kept in the address behind "#" -----------------------------------
+
+  const CLOCKS = { cpu: "CPU", wall: "wall" };
+  const inAddress = () => location.hash.slice(1).split("&").find((part) => part.startsWith("time="))?.slice(5);
+  let clock = inAddress() in CLOCKS ? inAddress() : "cpu";
+
+  function keepInAddress() {
+    const rest = location.hash.slice(1).split("&").filter((part) => part && !part.startsWith("time="));
+    if (clock !== "cpu") rest.push(`time=${clock}`);
+    history.replaceState(null, "", rest.length ? `#${rest.join("&")}` : location.pathname + location.search);
+  }
+
+  function show(which) {
+    clock = document.documentElement.dataset.time = which;
+    for (const button of document.querySelectorAll(".switch button")) button.setAttribute("aria-pressed", String(button.value === which));
+    for (const state of live.filter((each) => each.cpu)) {
+      state.which = which;
+      note(state);
+      if (state.plot) draw(state);
+    }
+    document.dispatchEvent(new CustomEvent("clockchange", { detail: which }));
+  }
+
+  function switcher(box) {
+    if (!box) return;
     box.hidden = false;
-    for (const [which, label] of [["cpu", "CPU"], ["wall", "wall"]]) {
-      const button = Object.assign(text("button", label), { type: "button" });
-      button.setAttribute("aria-pressed", String(which === state.which));
-      button.addEventListener("click", () => {
-        state.which = which;
-        for (const other of box.children) other.setAttribute("aria-pressed", String(other === button));
-        draw(state);
-      });
+    box.setAttribute("role", "group");
+    box.setAttribute("aria-label", "CPU or wall time, on the whole page");
+    for (const [which, label] of Object.entries(CLOCKS)) {
+      const button = Object.assign(text("button", label), { type: "button", value: which });
+      button.addEventListener("click", () => { show(which); keepInAddress(); });
       box.append(button);
     }
+  }
+
+  // The note of a chart, and what it does not show above its top under this clock.
+  function note({ figure, chart, which }) {
+    const box = figure.querySelector("figcaption p");
+    if (!chart.tops || !box) return;
+    box.dataset.plain ??= box.textContent;
+    box.textContent = [box.dataset.plain, (chart.tops[which] || [])[1]].filter(Boolean).join(" ");
+  }
+
+  // An address such as "#r0-ran&time=wall" names a place as well, which the browser does not find by itself.
+  function goToPlace() {
+    const place = location.hash.slice(1).split("&").find((part) => part && !part.startsWith("time="));
+    if (place) document.getElementById(place)?.scrollIntoView();
   }
 
   for (const figure of document.querySelectorAll("figure[data-chart]")) {
     const chart = charts.get(figure.dataset.chart);
     const cpu = chart.series.some((s) => s.cpu);
-    const state = { figure, chart, which: cpu ? "cpu" : "wall", cpu, plot: null };
+    const state = { figure, chart, which: cpu ? clock : "wall", cpu, plot: null };
     live.push(state);
     legend(figure, chart);
-    switcher(state);
+    if (cpu) switcher(figure.querySelector(".switch"));
+    note(state);
     draw(state);
     offerFiles(state);
     new ResizeObserver(([entry]) => {
@@ -346,9 +372,18 @@
       if (width && width !== state.plot.width) state.plot.setSize({ width, height: chart.height });
     }).observe(figure.querySelector(".plot"));
   }
+  if (live.some((state) => state.cpu) || document.querySelector("[data-time]")) switcher(document.querySelector(".page-clock .switch"));
+  show(clock);
+  addEventListener("hashchange", () => {
+    if (inAddress() in CLOCKS) show(inAddress());
+    else keepInAddress(); // a link to a place of the page leaves the clock as it is
+    goToPlace();
+  });
+  goToPlace();
   const recolour = () => live.forEach((s) => { legend(s.figure, s.chart); draw(s); });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
   document.addEventListener("themechange", recolour); // of a page on which a theme can be chosen
+  for (const moment of ["beforeprint", "afterprint"]) addEventListener(moment, recolour);
   addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
 
   // Read-outs of the bars, which are plain elements.

@@ -133,6 +133,8 @@
   }
 
   document.addEventListener("chartdrawn", ({ target, detail: plot }) => {
+    plot.ctx.canvas.setAttribute("role", "img");
+    plot.ctx.canvas.setAttribute("aria-label", target.getAttribute("aria-label"));
     if (!target.closest("#time")) return;
     let entry = plots.get(target);
     if (entry?.plot !== plot) {
@@ -228,7 +230,10 @@
     scheme(colour);
     await seek(round);
     await mark(there ? pinned : null);
-    if (part) viewerParts.goTo(part);
+    if (part) {
+      panels.forEach(queue); // a table that fills later would move the part away
+      viewerParts.goTo(part);
+    }
     byId("linked").hidden = !told.length;
     byId("linked").textContent = told.length ? `The link of this page asks for what it cannot show: ${told.join("; ")}.` : "";
   }

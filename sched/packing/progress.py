@@ -102,7 +102,6 @@ def settle(
     np.add.at(worker_time_s, kind[once], elapsed_s[once])
     held_s = (together.finish_s[order] - flight.start_s) * jobs.scale_factor[order]
     np.add.at(busy_gpu_s, kind[once], held_s[once])
-    crew.teams.shared_s[order[~alone]] += (together.finish_s[order] - flight.start_s)[~alone]
     jobs.failures[np.flatnonzero(failed & (crew.mate == ALONE))] += 1
     completed = runs & ~failed & (jobs.total_steps - jobs.steps_done <= 0.0)
     return Landing(executed_s, busy_gpu_s, np.flatnonzero(completed), np.flatnonzero(failed))

@@ -21,7 +21,7 @@ from phasewise.sched.workload.co_throughputs import CoRates
 ALONE: Final = -1
 
 _PAIRS: Final = ("x", "job_time_s", "deficit_s")
-_JOBS: Final = ("partner", "account", "shared_s")
+_JOBS: Final = ("partner", "account")
 
 
 class TeamTable:
@@ -50,8 +50,6 @@ class TeamTable:
         (J,) id of the job with which each shared its GPUs in the last round, `ALONE` for none. It may be gone.
     account
         (J,) index of the request by which the nodes know what a job holds, alone or with its partner.
-    shared_s
-        (J,) seconds in which each has held its GPUs with another.
     """
 
     def __init__(self, rates: CoRates, types: int, *, every_pair: bool) -> None:
@@ -60,7 +58,6 @@ class TeamTable:
         self.x, self.job_time_s, self.deficit_s = (np.zeros((0, types)) for _ in _PAIRS)
         self.rate = np.zeros((0, types, 2))
         self.partner = self.account = np.empty(0, np.int64)
-        self.shared_s = np.empty(0)
 
     def __len__(self) -> int:
         return len(self.row)
@@ -84,7 +81,6 @@ class TeamTable:
         added = len(jobs) - first
         self.partner = np.append(self.partner, np.full(added, ALONE))
         self.account = np.append(self.account, jobs.request[first:])
-        self.shared_s = np.append(self.shared_s, np.zeros(added))
         if not self.every_pair:
             return
         whole = jobs.gpu_milli == WHOLE_MILLI

@@ -47,7 +47,7 @@ def jct_statistics(jct_s: Floats) -> JctStatistics:
     In order of job id the mean equals the original's to the last bit; in another order the sum may round otherwise.
     """
     jct_s = np.asarray(jct_s, dtype=np.float64)
-    completed = jct_s[~np.isnan(jct_s)]
+    completed = _known(jct_s)
     if completed.size == 0:
         return JctStatistics(0, None, None, None)
     if not (np.isfinite(completed) & (completed >= 0)).all():
@@ -94,10 +94,16 @@ def worker_utilization(busy_s: Floats, elapsed_s: float) -> float:
 
 def percentiles(values: Floats, *levels: float) -> tuple[float | None, ...]:
     """Return linearly interpolated percentiles of the values that are known (not NaN); None each where none is."""
-    known = values[~np.isnan(values)]
+    known = _known(values)
     if known.size == 0:
         return (None,) * len(levels)
     return tuple(np.percentile(known, levels).tolist())
+
+
+def _known(values: Floats) -> Floats:
+    """Return the values that are not NaN; no copy, but the same array, where all are known."""
+    unknown = np.isnan(values)
+    return values[~unknown] if unknown.any() else values
 
 
 def rho_statistics(rho: Floats) -> Rho | None:
@@ -112,7 +118,7 @@ def rho_statistics(rho: Floats) -> Rho | None:
     -----
     Source: NSDI'20 (Themis) s3; OSDI'20 s4.2.
     """
-    known = rho[~np.isnan(rho)]
+    known = _known(rho)
     if known.size == 0:
         return None
     return Rho(
@@ -141,7 +147,7 @@ def slowdown_statistics(jct_s: Floats, ideal_s: Floats, bound_s: float) -> Slowd
     slowdown = np.maximum(ideal_s, bound_s)  # one array of a million jobs, not three
     np.divide(jct_s, slowdown, out=slowdown)
     np.maximum(slowdown, 1.0, out=slowdown)
-    known = slowdown[~np.isnan(slowdown)]
+    known = _known(slowdown)
     if known.size == 0:
         return None
     p95, p99 = np.percentile(known, [95.0, 99.0]).tolist()

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from phasewise.profiling.environment import rss_mib
 from phasewise.profiling.phases import ACCOUNTS, NANOSECONDS, OTHER, PhaseProfile, PhaseTotals
-from phasewise.sched.round.outcome import USE, RoundOutcome, use_figures
+from phasewise.sched.round.outcome import USE, RoundOutcome, Sharing, use_figures
 from phasewise.solvers.api import Solution
 
 Floats = npt.NDArray[np.float64]
@@ -17,7 +17,7 @@ Ints = npt.NDArray[np.int64]
 
 _COUNTS = ("round", "active", "running", "queued", "completed", "moves", "lp_solved", "lp_jobs", "lp_iterations")
 _LP_FIGURES = ("lp_objective", "lp_gap", "lp_utilization", "lp_utilization_ceiling")
-_FIGURES = ("sim_time_s", "end_s", "utilization", *USE, "migration_s", *_LP_FIGURES, "rss_mib")
+_FIGURES = ("sim_time_s", "end_s", "utilization", *USE, "migration_s", "teams", "sharing_gain", *_LP_FIGURES, "rss_mib")
 RSS_EVERY = 16  # rounds between two readings of the memory in use: a reading costs as much as a phase
 WALL_COLUMNS = tuple(f"{name}_s" if name == OTHER else f"phase_{name}_s" for name in ACCOUNTS)
 CPU_COLUMNS = tuple(f"{name}_cpu_s" if name == OTHER else f"phase_{name}_cpu_s" for name in ACCOUNTS)
@@ -122,6 +122,7 @@ class RoundLog:
             self.utilization,
             *[_NO_VALUE if value is None else value for value in use_figures(outcome.use)],
             outcome.migration.job_s,
+            *_sharing(outcome.shared),
             *_lp_figures(last),
             self._rss_mib,
             *by_type,
@@ -195,6 +196,13 @@ class RoundLog:
         self._rebuilds = self._rebuilds[end:]
         self._added -= end
         self._timed = self._since_line = 0
+
+
+def _sharing(shared: Sharing | None) -> tuple[float, float]:
+    """Return how many teams there were, and their mean gain."""
+    if shared is None:
+        return _NO_VALUE, _NO_VALUE
+    return float(shared.teams), shared.gain / shared.teams if shared.teams else _NO_VALUE
 
 
 def _lp_figures(solution: Solution | None) -> tuple[float, float, float, float]:

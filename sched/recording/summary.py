@@ -67,6 +67,8 @@ class Totals:
         GPU-seconds in which jobs ran or moved, and those that they held besides, until the end of a round.
     migrations, migration_s, migration_gpu_s
         Starts at a cost, and the seconds and GPU-seconds they took in which no step was made; 0 where moving is free.
+    teams, sharing_gain
+        Teams of two, added up over rounds, None where the policy does not pack, and their gains, added up.
     cost
         What the GPU time costs that jobs held which are over, or that the run left behind; None without prices.
     promised, slo_misses
@@ -108,6 +110,8 @@ class Totals:
     migration_gpu_s: float = 0.0
     lease_extensions: int = 0
     lease_opportunities: int = 0
+    teams: int | None = None
+    sharing_gain: float = 0.0
     cost: float | None = None
     promised: int = 0
     slo_misses: int = 0
@@ -173,6 +177,9 @@ class Totals:
             self.migrations += outcome.migration.starts
             self.migration_s += outcome.migration.job_s
             self.migration_gpu_s += outcome.migration.gpu_s
+        if outcome.shared is not None:
+            self.teams = (self.teams or 0) + outcome.shared.teams
+            self.sharing_gain += outcome.shared.gain
         self.lease_extensions += outcome.lease_extensions
         self.lease_opportunities += outcome.lease_opportunities
 
@@ -264,6 +271,8 @@ class Totals:
             migrations=self.migrations,
             migration_s=self.migration_s,
             migration_gpu_s=self.migration_gpu_s,
+            teams_mean=None if self.teams is None or not self.rounds else self.teams / self.rounds,
+            sharing_gain=self.sharing_gain / self.teams if self.teams else None,
             lease_extensions=self.lease_extensions,
             lease_extension_opportunities=self.lease_opportunities,
             **self._cost(),

@@ -97,6 +97,10 @@ def telemetry(outcome: RoundOutcome, log: RoundLog, worker_types: tuple[str, ...
         }
     if outcome.migration is not NOTHING_PAID:
         told |= {"migrations": outcome.migration.starts, "migration_s": outcome.migration.job_s}
+    if outcome.shared is not None:
+        told |= {"teams": outcome.shared.teams}
+        if outcome.shared.teams:
+            told |= {"sharing_gain": outcome.shared.gain / outcome.shared.teams}
     return told
 
 

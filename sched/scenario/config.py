@@ -37,8 +37,9 @@ class Cluster(Section, frozen=True):
     Attributes
     ----------
     nodes
-        A built-in inventory of nodes with their GPUs, CPU and memory (``openb``, ``openb-uniform``, ``cluster-h``), or
-        the path of a node list in openb CSV format, relative to the scenario file; empty: use ``gpus``.
+        A built-in inventory of nodes with their GPUs, CPU and memory (``openb``, ``openb-uniform``, ``cluster-h``,
+        ``spot2026``), or the path of a node list in openb CSV format, relative to the scenario file; empty: use
+        ``gpus``.
     copies
         Number of copies of the machines in ``nodes``, for studies of how costs grow with the cluster.
     gpus
@@ -86,16 +87,18 @@ class Workload(Section, frozen=True):
         Whether one generated job per GPU of the cluster arrives at time 0, with all its work, in addition to ``jobs``.
         The published steady-state runs start so. Not with ``initial_jobs``.
     pods
-        A built-in table of pod requests (``openb``), or the path of a pod list in openb CSV format, relative to the
-        scenario file. Each generated job draws its GPUs (or its share of one), CPU, memory and allowed worker types
-        jointly from it. Empty: jobs need only whole GPUs.
+        A built-in table of pod requests (``openb``, ``spot2026``), or the path of a pod list in openb CSV format,
+        relative to the scenario file. Each generated job draws its GPUs (or its share of one), CPU, memory and allowed
+        worker types jointly from it. ``spot2026`` also gives durations and the share of jobs with priority. Empty: jobs
+        need only whole GPUs.
     scale_factors
         GPUs of a generated job. ``single``: one; ``gavel``: 1, 2, 4, 8 with probabilities .70, .10, .15, .05. Not with
         ``pods``.
     scale_factor_cap
         Upper limit of the drawn scale factor; 0: none. Not with ``pods``.
     priorities
-        Whether one generated job in five gets the priority weight 5.
+        Whether one generated job in five gets the priority weight 5; with the pods of ``spot2026``, those of high
+        priority get it.
     slos
         Whether each job gets an SLO (a deadline) of 1.2, 2 or 10 times its drawn duration, with probability 1/3 each.
     reference_type

@@ -13,6 +13,7 @@ from phasewise.sched.workload.generator import HOUR_S, GeneratedWorkload, Recipe
 from phasewise.sched.workload.importing import registry
 from phasewise.sched.workload.importing.choice import Choice
 from phasewise.sched.workload.importing.source import CONVERTED, Head, Source
+from phasewise.sched.workload.job_mixes import job_mix
 from phasewise.sched.workload.pods import read_pod_mix
 from phasewise.sched.workload.throughputs import ThroughputTable
 
@@ -112,5 +113,6 @@ def recipe(scenario: Scenario) -> Recipe:
         priorities=chosen.priorities,
         slos=chosen.slos,
         reference_type=chosen.reference_type,
+        mix=job_mix(chosen.pods),
         pods=read_pod_mix(chosen.pods) if chosen.pods else (),
     )

@@ -26,9 +26,9 @@ from phasewise.sched.cluster.requests import WHOLE_MILLI, Request, TaskDistribut
 from phasewise.sched.errors import ScenarioError
 from phasewise.sched.streams import Streams
 from phasewise.sched.workload.arrivals import Arrival, Position
+from phasewise.sched.workload.job_mixes import MINUTE_S, ORIGINAL, JobMix
 from phasewise.sched.workload.throughputs import ThroughputTable, ThroughputView
 
-MINUTE_S = 60.0
 HOUR_S = 3600.0
 
 
@@ -44,10 +44,6 @@ DISTRIBUTED = (
 )
 SINGLE_GPU = (*_sized("Recommendation", (512, 1024, 2048, 4096, 8192)), "A3C", "CycleGAN")
 JOB_TYPES = (*DISTRIBUTED, *SINGLE_GPU)  # the order of the draw
-
-# Durations: 60 * 10**U seconds, with U uniform on one of two pieces. (probability, least U, largest U)
-SHORT = (0.8, 1.5, 3.0)
-LONG = (0.2, 3.0, 4.0)
 
 SLOS = ((0.33, 1.2), (0.67, 2.0), (1.0, 10.0))  # the original's: up to which draw, times the duration
 
@@ -75,11 +71,13 @@ class Recipe:
     scale_factor_cap
         Upper limit of the drawn scale factor; 0 means none.
     priorities
-        Whether one job in five gets priority weight 5.
+        Whether some jobs get priority weight 5: one in five, or as many as ``mix`` says.
     slos
         Whether each job is promised a duration.
     reference_type
         Worker type whose throughput turns a duration into steps.
+    mix
+        How long jobs take, and how many are of high priority.
     pods
         What jobs ask for on a node, each with its frequency; then the scale factor is not drawn. Empty: whole GPUs.
     """
@@ -94,6 +92,7 @@ class Recipe:
     priorities: bool = False
     slos: bool = False
     reference_type: str = "v100"
+    mix: JobMix = ORIGINAL
     pods: tuple[tuple[Request, int], ...] = ()
 
     def limited(self, drawn: int) -> int:
@@ -210,12 +209,12 @@ class GeneratedWorkload:
             job, duration_s = self._initial[job_id]
             return job if multiple is None else replace(job, slo=multiple, slo_s=multiple * duration_s)
         demand = self._demands.at(rng.random())
-        duration_s = _duration_s(rng)
+        duration_s = _duration_s(rng, recipe.mix)
         job_type = rng.choice(JOB_TYPES)
         while (job_type, demand.gpus) not in self._sorts:  # an undistributed type cannot take several GPUs
             job_type = rng.choice(JOB_TYPES)
         sort = self._sorts[job_type, demand.gpus]
-        weight = 5.0 if recipe.priorities and rng.random() <= 0.2 else 1.0
+        weight = 5.0 if recipe.priorities and rng.random() <= recipe.mix.high_priority else 1.0
         arrival_s = position.next_s
         if recipe.mean_gap_s and position.given >= recipe.at_once:
             position.next_s += -math.log(1.0 - streams.gaps.random()) * recipe.mean_gap_s
@@ -238,10 +237,9 @@ def _slo(rng: random.Random) -> float:
     return next(multiple for below, multiple in SLOS if drawn < below)
 
 
-def _duration_s(rng: random.Random) -> float:
-    if rng.random() >= SHORT[0]:
-        return MINUTE_S * 10 ** rng.uniform(LONG[1], LONG[2])
-    return MINUTE_S * 10 ** rng.uniform(SHORT[1], SHORT[2])
+def _duration_s(rng: random.Random, mix: JobMix) -> float:
+    _, least, largest = mix.piece(rng.random())
+    return MINUTE_S * 10 ** rng.uniform(least, largest)
 
 
 def _sorts(
@@ -273,26 +271,19 @@ def _sorts(
 def _initial(recipe: Recipe, demands: Demands, sorts: dict[tuple[str, int], Sort]) -> list[tuple[Arrival, float]]:
     """Return the jobs that are active at time 0, each with the seconds of work that it has left.
 
-    A job found running at a random moment has a length-biased duration, of which a uniform share is left. The density
-    of a log-uniform piece is p / (d ln(high/low)), so d times it is constant: length-biased, each piece is uniform in
-    d, and has a weight of p (high - low) / ln(high/low). They have a Generator of their own, the first child of the
-    seed's SeedSequence, so that the jobs generated after them are those of the same seed without them.
+    A job found running at a random moment has a length-biased duration, of which a uniform share is left. They have a
+    Generator of their own, the first child of the seed's SeedSequence, so that the jobs generated after them are those
+    of the same seed without them.
     """
     rng = np.random.default_rng(np.random.SeedSequence(recipe.seed).spawn(1)[0])
-    bounds = [(MINUTE_S * 10**low, MINUTE_S * 10**high) for _, low, high in (SHORT, LONG)]
-    weights = [
-        share * (high - low) / math.log(high / low)
-        for (share, _, _), (low, high) in zip((SHORT, LONG), bounds, strict=True)
-    ]
-    is_short = weights[0] / sum(weights)
     jobs: list[tuple[Arrival, float]] = []
     for job_id in range(recipe.initial_jobs):
         demand = demands.at(float(rng.random()))
         types = JOB_TYPES if demand.gpus == 1 else DISTRIBUTED
         sort = sorts[types[int(rng.integers(len(types)))], demand.gpus]
-        low, high = bounds[0] if rng.random() < is_short else bounds[1]
+        low, high = recipe.mix.running(float(rng.random())).bounds_s
         left_s = float(rng.uniform(low, high)) * (1.0 - float(rng.random()))  # in (0, 1]: some work is left
-        weight = 5.0 if recipe.priorities and float(rng.random()) <= 0.2 else 1.0
+        weight = 5.0 if recipe.priorities and float(rng.random()) <= recipe.mix.high_priority else 1.0
         steps = left_s * sort.reference_rate
         job = Arrival(job_id, sort.job_type, sort.row, demand.scale_factor, weight, steps, 0.0, demand.request)
         jobs.append((job, left_s))

@@ -11,7 +11,7 @@ import pytest
 
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.sched import registry
-from phasewise.sched.api import ClusterView, Policy, TypeOrder
+from phasewise.sched.api import ClusterView, PairRates, Policy, TypeOrder
 from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.policy_options import PolicyOptions
 from phasewise.sched.scenario.config import Cluster
@@ -40,6 +40,8 @@ def view_of(jobs: int, name: str, seed: int = 3) -> ClusterView:
         since_arrival_s=rng.uniform(0.0, 1e5, jobs),
         slo_s=np.where(rng.random(jobs) < 0.5, rng.uniform(0.0, 1e6, jobs), np.nan),
     )
+    if getattr(registry.policy_class(name), "packs", False):
+        view = replace(view, pairs=pairs_of(view.scale_factor, rng))
     if getattr(registry.policy_class(name), "single_gpus_only", False):
         view = replace(view, scale_factor=np.ones(jobs))
     for each in fields(view):
@@ -47,6 +49,16 @@ def view_of(jobs: int, name: str, seed: int = 3) -> ClusterView:
         if isinstance(value, np.ndarray):
             value.flags.writeable = False
     return view
+
+
+def pairs_of(scale_factor: np.ndarray, rng: np.random.Generator) -> PairRates:
+    """Return rates of pairs of three kinds for each of two scale factors; some cannot share some types."""
+    rate = np.zeros((6, 6, 3, 2))
+    for kinds in (slice(0, 3), slice(3, 6)):
+        first = rng.uniform(0.5, 15.0, (3, 3, 3)) * (rng.random((3, 3, 3)) < 0.8)
+        second = first.transpose(1, 0, 2)
+        rate[kinds, kinds] = np.stack((first, second), axis=3) * ((first > 0.0) & (second > 0.0))[..., None]
+    return PairRates(np.arange(len(scale_factor), dtype=np.intp) % 3 + 3 * (scale_factor > 1.0), rate)
 
 
 def recording_of(view: ClusterView, folder: Path) -> Path:
@@ -85,12 +97,18 @@ def bare(memory: object) -> object:
 def test_an_allocation_has_a_row_a_job_and_is_feasible(name: str, jobs: int, tmp_path: Path) -> None:
     view = view_of(jobs, name)
     solver = Walk.of("highs-direct", {}, PhaseTimer())
-    x = policy_for(name, view, tmp_path).allocate(view, solver.solve, None).x
-    assert x.shape == (jobs, 3)
+    allocation = policy_for(name, view, tmp_path).allocate(view, solver.solve, None)
+    x, members = allocation.x, allocation.members
+    if members is None:
+        members = np.column_stack((view.job_id, np.full(jobs, -1)))
+    assert x.shape == (len(members), 3)
     assert x.dtype == np.float64
     assert (x >= 0).all()
-    assert (x.sum(axis=1) <= 1 + 1e-9).all()
-    assert (view.scale_factor @ x <= view.capacity + 1e-8).all()
+    assert all((members == job).any(axis=1) @ x.sum(axis=1) <= 1 + 1e-9 for job in view.job_id)
+    needs = dict(zip(view.job_id.tolist(), view.scale_factor.tolist(), strict=True))
+    gpus = np.array([needs[first] for first, _ in members.tolist()])
+    assert (gpus @ x <= view.capacity + 1e-8).all()
+    assert all(needs[first] == needs[second] for first, second in members.tolist() if second >= 0)
 
 
 @pytest.mark.parametrize("name", POLICIES)

@@ -13,6 +13,7 @@ from phasewise.sched.simulate import simulate
 pytestmark = pytest.mark.thorough
 
 EXACT = ("isolated", "fifo_perf")
+PACKED_EXACT = ("fifo_packed", "gandiva")  # what the original draws is drawn again
 FINISH_TIME = ("finish_time_fairness", "finish_time_fairness_perf")
 TOTAL_DURATION = ("min_total_duration", "min_total_duration_perf")
 MAX_MIN = ("max_min_fairness", "max_min_fairness_perf")
@@ -31,6 +32,12 @@ def over_time(policies: tuple[str, ...]) -> list[Any]:
     """Return the runs of these policies as parameters, the longest for the night alone."""
     night = pytest.mark.nightly
     return [pytest.param(name, marks=night if name.startswith("po_prio4") else ()) for name in cases(policies)]
+
+
+def second_opinion(policies: tuple[str, ...]) -> list[Any]:
+    """Return the runs of these policies as parameters: two traces by day, all by night."""
+    by_day, night = ("st_single_20_s1", "st_multi_30_s2"), pytest.mark.nightly
+    return [pytest.param(name, marks=() if name.startswith(by_day) else night) for name in cases(policies)]
 
 
 def run_case(name: str, solver: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -61,6 +68,16 @@ def test_a_policy_without_a_solver_is_equal_to_the_original(name: str) -> None:
 
 
 @pytest.mark.oracle
+@pytest.mark.parametrize("name", cases(PACKED_EXACT))
+def test_a_policy_that_packs_without_a_solver_retraces_the_original_to_the_last_bit(name: str) -> None:
+    ours, theirs = run_case(name, "highs-direct")
+    assert ours["avg_jct_s"] == theirs["avg_jct_s"]
+    assert ours["makespan_s"] == theirs["makespan_s"]
+    assert ours["allocations"] == theirs["num_allocations"]
+    assert ours["lease_extensions"] == theirs["lease_extensions"]
+
+
+@pytest.mark.oracle
 @pytest.mark.parametrize("name", cases(MAX_MIN))
 def test_max_min_fairness_with_ecos_retraces_the_original(name: str) -> None:
     # Far tighter than the 0.5 % that is asked for: same solver, same statement of the problem, same schedule.
@@ -70,14 +87,14 @@ def test_max_min_fairness_with_ecos_retraces_the_original(name: str) -> None:
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("name", cases(MAX_MIN))
+@pytest.mark.parametrize("name", second_opinion(MAX_MIN))
 def test_max_min_fairness_with_clarabel_is_within_half_a_per_cent(name: str) -> None:
     ours, theirs = run_case(name, "clarabel")
     assert ours["avg_jct_s"] == pytest.approx(theirs["avg_jct_s"], rel=5e-3)
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("name", cases(MAX_MIN))
+@pytest.mark.parametrize("name", second_opinion(MAX_MIN))
 def test_max_min_fairness_at_a_vertex_is_within_five_per_cent(name: str) -> None:
     ours, theirs = run_case(name, "highs-direct")
     assert ours["avg_jct_s"] == pytest.approx(theirs["avg_jct_s"], rel=5e-2)

@@ -297,6 +297,29 @@ def test_replays_are_lines_over_jobs_cold_and_warm(tmp_path: Path) -> None:
     assert list(panel(figure, "gap").series[0].y) == [1e-16, 1e-16]
 
 
+def test_published_solve_times_lie_over_every_replay_unless_told_otherwise(tmp_path: Path) -> None:
+    record = {
+        "solver": "s",
+        "family": "max_min",
+        "rounds": 9,
+        "jobs_median": 100,
+        "total_ms_median": 1.0,
+        "max_gap": 0.0,
+    }
+    file = tmp_path / "replay.json"
+    file.write_text(json.dumps([record]))
+    figure = making.prepare("solve-time", [file])
+    published = {
+        each.label: (list(each.x), list(each.y)) for each in panel(figure, "time").series if each.source != "ours"
+    }
+    assert published["max_min with pairs, whole (Gavel), paper"] == ([1024.0], [296_000.0])
+    assert published["max_min, in 16 parts, paper"] == ([32_768.0], [300.0])
+    assert [each.source for each in panel(figure, "gap").series] == ["ours"]
+    assert any("on other machines" in note for note in figure.notes)
+    making.make("solve-time", [file], tmp_path / "bare", overlays=["none"], drawn=False)
+    assert "paper" not in (tmp_path / "bare" / "solve-time.csv").read_text()
+
+
 def test_a_replay_that_does_not_say_its_jobs_is_refused(tmp_path: Path) -> None:
     (tmp_path / "old.json").write_text(json.dumps([{"solver": "s", "total_ms_median": 1.0}]))
     with pytest.raises(FigureError, match="no jobs_median"):

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.metadata import Metadata
 
 ROOT = Path(__file__).resolve().parents[2]
 FACE = "phasewise"  # the public face: the folder that is the package itself
+ALONGSIDE = (
+    "CHANGELOG.md",
+    "CITATION.cff",
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "NOTICE",
+    "PACKAGE.md",
+    "README.md",
+    "SECURITY.md",
+)
 FOLDERS = (FACE, "profiling", "solvers", "sched", "reports", "bench")
 
 
@@ -31,15 +44,27 @@ def settings() -> dict:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    """Build the wheel from a copy, so that the checkout stays clean."""
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the source distribution from a copy, so that the checkout stays clean."""
     copy = tmp_path_factory.mktemp("source") / "phasewise"
     copy.mkdir()
-    for folder in FOLDERS:
+    for folder in (*FOLDERS, "LICENSES"):
         shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in ("pyproject.toml", "README.md", "LICENSE"):
+    for file in (*ALONGSIDE, "pyproject.toml", "MANIFEST.in"):
         shutil.copy(ROOT / file, copy)
-    target = copy.parent / "wheels"
+    script = f"from setuptools import build_meta; print(build_meta.build_sdist({str(copy.parent)!r}))"
+    built = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, check=False, cwd=copy)
+    assert built.returncode == 0, built.stdout + built.stderr
+    return copy.parent / built.stdout.splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def wheel(sdist: Path) -> zipfile.ZipFile:
+    """Build the wheel from the source distribution, as whoever has that alone would."""
+    with tarfile.open(sdist) as archive:
+        archive.extractall(sdist.parent / "unpacked", filter="data")
+    (copy,) = (sdist.parent / "unpacked").iterdir()
+    target = sdist.parent / "wheels"
     command = [
         sys.executable,
         "-P",
@@ -152,3 +177,105 @@ def test_a_run_of_an_installed_wheel_says_which_version_made_it(wheel: zipfile.Z
 def test_the_wheel_squats_on_no_top_level_name_but_its_own(wheel: zipfile.ZipFile) -> None:
     top = {name.split("/")[0] for name in wheel.namelist()}
     assert {name for name in top if not name.endswith(".dist-info")} == {"phasewise"}
+
+
+@pytest.mark.thorough
+def test_the_source_distribution_holds_what_tells_of_it_and_nothing_of_the_tests(sdist: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        inside = {Path(name).relative_to(Path(name).parts[0]).as_posix() for name in archive.getnames()}
+    assert inside >= {*ALONGSIDE, "LICENSES/Apache-2.0.txt", "reports/vendor/uPlot-LICENSE.txt", "pyproject.toml"}
+    assert [name for name in inside if name.startswith(("tests/", "docs/"))] == []
+
+
+@pytest.mark.thorough
+def test_the_metadata_is_valid_and_its_text_stands_by_itself(wheel: zipfile.ZipFile) -> None:
+    (name,) = (each for each in wheel.namelist() if each.endswith(".dist-info/METADATA"))
+    told = Metadata.from_email(wheel.read(name), validate=True)  # every field, as the package index checks it
+    assert (told.name, str(told.version)) == ("phasewise", declared_version())
+    assert (str(told.license_expression), told.description_content_type) == ("MIT AND Apache-2.0", "text/markdown")
+    assert set(told.license_files or ()) == {
+        "LICENSE", "NOTICE", "LICENSES/Apache-2.0.txt", "reports/vendor/uPlot-LICENSE.txt",
+    }  # fmt: skip
+    licences = {each for each in wheel.namelist() if ".dist-info/licenses/" in each}
+    assert len(licences) == len(told.license_files or ())
+    assert set(told.provides_extra or ()) == {"ecos", "plots", "slurm", "dev"}
+    assert told.project_urls
+    assert told.keywords
+    links = re.findall(r"\]\(([^)]+)\)", told.description or "")
+    assert links
+    assert [link for link in links if not link.startswith("https://")] == []
+
+
+def declared_version() -> str:
+    return str(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"])
+
+
+def test_the_version_is_the_same_wherever_it_is_declared() -> None:
+    version = declared_version()
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
+    first = re.search(r"^## \[([^\]]+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert first is not None
+    assert first[1] == version
+
+
+def test_everything_that_is_carried_along_is_named_with_its_licence() -> None:
+    notice = (ROOT / "NOTICE").read_text()
+    ours = {"gpu_type_speeds.csv", "checkpoint_sizes.csv", "README.md", "uPlot-LICENSE.txt"}
+    folders = (ROOT / "sched" / "data", ROOT / "reports" / "data", ROOT / "reports" / "vendor")
+    carried = {
+        path.name
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix != ".py" and "scenarios" not in path.parts and "__pycache__" not in path.parts
+    }
+    assert {name for name in carried - ours if name not in notice} == set()
+
+
+USER = """
+import phasewise
+
+run = phasewise.run("toy", overrides={"workload.jobs": 4})
+mean: float | None = run.summary.avg_jct_s
+problem = phasewise.MaxMin(gain=[[1.0, 2.0]], scale_factor=[1], capacity=[1, 1])  # type: ignore[arg-type]
+bound: float | None = phasewise.solve(problem).bound
+wrong: int = phasewise.__version__
+"""
+
+
+@pytest.fixture(scope="module")
+def elsewhere(wheel: zipfile.ZipFile, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the Python of a new environment that has the wheel, with the packages of this one beside it."""
+    place = tmp_path_factory.mktemp("elsewhere")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", place / "venv"], check=True)
+    python = place / "venv" / "bin" / "python"
+    install = [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps", "--no-index"]
+    done = subprocess.run([*install, str(wheel.filename)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (packages,) = (place / "venv" / "lib").glob("python*/site-packages")
+    (packages / "beside.pth").write_text(sysconfig.get_path("purelib") + "\n")  # whose own .pth files are not read
+    return python
+
+
+@pytest.mark.thorough
+def test_an_installed_wheel_runs_as_a_module_and_as_a_command_without_the_checkout(
+    elsewhere: Path, tmp_path: Path
+) -> None:
+    where = "import phasewise.sched as s; print(s.__file__)"
+    found = subprocess.run([elsewhere, "-c", where], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert found.stdout.startswith(str(elsewhere.parents[1]))
+    command = [elsewhere, "-m", "phasewise", "run", "toy", "--rounds", "3", "-q", "--json", "--out", "run"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert json.loads(done.stdout)["environment"]["version"] == declared_version()
+    script = elsewhere.with_name("phasewise")
+    listed = subprocess.run([script, "list", "scenarios"], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert "spot2026" in listed.stdout
+
+
+@pytest.mark.nightly
+def test_an_installed_wheel_is_typed_for_who_imports_it(elsewhere: Path, tmp_path: Path) -> None:
+    (tmp_path / "user.py").write_text(USER)
+    mypy = [sys.executable, "-m", "mypy", "--strict", "--python-executable", elsewhere, "--follow-imports", "silent"]
+    done = subprocess.run([*mypy, "user.py"], capture_output=True, text=True, check=False, cwd=tmp_path)
+    errors = [line for line in done.stdout.splitlines() if ": error:" in line]
+    assert len(errors) == 1, done.stdout
+    assert 'user.py:8: error: Incompatible types in assignment (expression has type "str"' in errors[0]

@@ -44,7 +44,7 @@ def themes() -> dict[str, dict[str, str]]:
     dark: dict[str, str] = {}
     for sheet in ("report.css", "viewer.css"):
         css = files("phasewise.reports").joinpath("templates", sheet).read_text("utf-8")
-        for block, theme in zip(re.findall(r":root \{(.*?)\}", css, re.DOTALL), (light, dark), strict=True):
+        for block, theme in zip(re.findall(r":root[^{]*\{(.*?)\}", css, re.DOTALL), (light, dark), strict=True):
             theme.update(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})\b", block))
     return {"light": light, "dark": light | dark}
 

@@ -168,7 +168,10 @@ def test_a_file_that_names_no_policy_says_how_to_name_it(tmp_path: Path, case: s
         (entry([[-1]], [[0, 0, 0]]), r"allocations\[0\]: a job must be \[id\] .* got \[-1\]"),
         (entry([["a"]], [[0, 0, 0]]), r"allocations\[0\]: a job must be \[id\] .* got \['a'\]"),
         (entry([[0], [0]], [[0, 0, 0]] * 2), r"allocations\[0\]: a job is listed twice"),
-        (entry([[0, 2]], [[0, 0, 0]]), r"allocations\[0\]: job \[0, 2\] is a pair: packed runs are not supported yet"),
+        (entry([[0], [0, 2]], [[0, 0, 0]] * 2), r"allocations\[0\]: of the pair \[0, 2\] a job has no row of its own"),
+        (entry([[0, 0]], [[0, 0, 0]]), r"allocations\[0\]: job \[0, 0\] is neither one job nor two that share"),
+        (entry([[0, 1, 2]], [[0, 0, 0]]), r"allocations\[0\]: job \[0, 1, 2\] is neither one job nor two that share"),
+        (entry([[0], [1], [0, 1], [1, 0]], [[0, 0, 0]] * 4), r"allocations\[0\]: a job is listed twice"),
         (entry("all", []), r"allocations\[0\]: `jobs` must be a list"),
     ],
 )
@@ -240,18 +243,16 @@ def test_more_calls_than_recorded_are_an_error_unless_nothing_is_left_to_allocat
 @pytest.mark.oracle
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", replays())
-def test_a_recording_of_the_original_is_replayed_whole_or_refused_where_jobs_are_packed(name: str) -> None:
+def test_a_recording_of_the_original_is_replayed_whole(name: str) -> None:
     contents = read(replay(name))
-    if any(len(job) > 1 for allocation in contents["allocations"] for job in allocation["jobs"]):
-        assert "packed" in name or "gandiva" in name
-        with pytest.raises(TraceError, match="packed runs are not supported yet"):
-            RecordedPolicy.from_file(replay(name))
-        return
     policy = RecordedPolicy.from_file(replay(name), worker_types=contents["worker_types"])
     assert policy.policy_name == contents["case"].split("--")[3]
+    assert policy.packs == ("_packed" in name or "gandiva" in name)
     memory: object = None
     for allocation in contents["allocations"]:
-        view = view_of([job[0] for job in allocation["jobs"]], now_s=allocation["t"])
+        view = view_of([job[0] for job in allocation["jobs"] if len(job) == 1], now_s=allocation["t"])
         answer = policy.allocate(view, no_solve, memory)
         assert answer.x.tolist() == allocation["x"]
+        if policy.packs:
+            assert answer.members.tolist() == [[*job, -1][:2] for job in allocation["jobs"]]
         memory = answer.memory

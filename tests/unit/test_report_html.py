@@ -7,13 +7,15 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from synthetic_run import RunShape, write_run
 
+from phasewise.reports.clipping import said_of, top_of
 from phasewise.reports.compare import compare_runs
 from phasewise.reports.errors import ReportWriteError
-from phasewise.reports.figures import PIPELINE, bins_of, log_edges, log_histogram, memory_growth
+from phasewise.reports.figures import PIPELINE, bins_of, counted, log_edges, log_histogram, memory_growth
 from phasewise.reports.html import write_report
 from phasewise.reports.quantities import count, duration, number, percent
 from phasewise.reports.run_directory import load_run
@@ -150,7 +152,7 @@ def test_text_of_a_run_cannot_become_markup(tmp_path: Path) -> None:
     assert "<script>alert" not in page
 
 
-def test_several_runs_get_a_comparison_and_a_part_each(tmp_path: Path) -> None:
+def test_several_runs_lie_on_common_axes_their_jobs_first(tmp_path: Path) -> None:
     runs = [
         load_run(write_run(tmp_path / name, RunShape(rounds=60, jobs=20, solver=solver)))
         for name, solver in (("one", "highs-direct"), ("two", "cvxpy-fresh:SCS"))
@@ -158,7 +160,53 @@ def test_several_runs_get_a_comparison_and_a_part_each(tmp_path: Path) -> None:
     page = write_report(runs, tmp_path / "report.html").read_text(encoding="utf-8")
     assert "2 runs side by side" in page
     assert "cvxpy-fresh:SCS" in page
-    assert {key.split("-")[0] for key in charts_of(page)} == {"r0", "r1"}
+    charts = charts_of(page)
+    assert list(charts)[:2] == ["jct_share", "jct"]
+    for key in ("jct_share", "jct", "rho_share", "round", "usage", "queue", "memory"):
+        assert [series["label"] for series in charts[key]["series"]] == ["one", "two"]
+    assert page.index('data-chart="jct_share"') < page.index("average JCT") < page.index('data-chart="r0-time"')
+    assert charts["r0-time"]["tops"]["cpu"][0] == charts["r1-time"]["tops"]["cpu"][0] > 0.0
+
+
+def test_a_common_axis_holds_the_jobs_and_the_hours_of_each_run(tmp_path: Path) -> None:
+    shapes = {"long": RunShape(rounds=600, jobs=200), "short": RunShape(rounds=60, jobs=30, seed=3)}
+    runs = [load_run(write_run(tmp_path / name, shape)) for name, shape in shapes.items()]
+    charts = charts_of(write_report(runs, tmp_path / "report.html").read_text(encoding="utf-8"))
+    for run, series in zip(runs, charts["jct_share"]["series"], strict=True):
+        hours = counted(run, "jct_s") / 3600.0
+        at = np.array(charts["jct_share"]["x"]) * (1 + 1e-4)  # the page has five digits
+        share = 100.0 * np.searchsorted(hours, at, "right") / len(hours)
+        np.testing.assert_allclose(series["values"], share, atol=100.0 * 2 / len(hours))
+        assert series["values"][-1] == 100.0
+    usage = charts["usage"]
+    ends = [run.rounds.numbers("sim_time_s").max() / 3600.0 for run in runs]
+    for series, end in zip(usage["series"], ends, strict=True):
+        known = [x for x, value in zip(usage["x"], series["values"], strict=True) if value is not None]
+        assert known[0] == 0.0
+        assert known[-1] == pytest.approx(end, abs=1.1 * usage["x"][1])
+
+
+def test_a_few_slow_rounds_do_not_flatten_the_others_and_are_told(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "run", RunShape(rounds=200, jobs=30))
+    table = pq.read_table(path / "rounds.parquet")
+    slow = table["phase_policy_s"].to_numpy().copy()
+    slow[17] = 3.0
+    place = table.schema.get_field_index("phase_policy_s")
+    pq.write_table(table.set_column(place, "phase_policy_s", pa.array(slow)), path / "rounds.parquet")
+    chart = charts_of(write_report([load_run(path)], tmp_path / "report.html").read_text(encoding="utf-8"))["r0-time"]
+    top, said = chart["tops"]["wall"]
+    assert 0.0 < top < 100.0
+    assert re.fullmatch(r"One point, 3.00\d\Wms, is above the top of the chart\.", said.replace("\u202f", " "))
+    assert chart["tops"]["cpu"] == [None, ""]
+
+
+@pytest.mark.parametrize(
+    ("values", "top"),
+    [([], None), ([0.0, 0.0], None), ([1.0] * 300 + [3.0], None), ([1.0] * 300 + [9.0], 2.0), ([1.0, np.nan], None)],
+)
+def test_an_axis_is_cut_only_far_above_the_others(values: list[float], top: float | None) -> None:
+    assert top_of(np.array(values)) == top
+    assert bool(said_of(np.array(values), top, "ms")) == (top is not None)
 
 
 def test_a_real_run_gets_a_page_and_can_be_compared(tmp_path: Path) -> None:

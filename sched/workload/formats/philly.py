@@ -98,7 +98,8 @@ class Philly:
         except (TypeError, KeyError, AttributeError):
             raise ValueError("detail of an attempt is not a list of machines with gpus") from None
         for name, gpus in held:
-            self.notes.held(name, gpus)
+            if name:
+                self.notes.held(name, gpus)
         return Attempt(between(start_s, end_s), sum(len(gpus) for _, gpus in held))
 
     def _time(self, key: str, text: object) -> float | None:

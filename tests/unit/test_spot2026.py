@@ -1,0 +1,86 @@
+"""The scenario `spot2026`: its machines and jobs have the published counts, and it runs."""
+
+from __future__ import annotations
+
+import tomllib
+
+import numpy as np
+import pytest
+
+import phasewise
+from phasewise.sched.cluster.inventories import POD_TABLES
+from phasewise.sched.cluster.layout import ClusterLayout
+from phasewise.sched.cluster.node_lists import gpus_by_type, read_node_list
+from phasewise.sched.scenario.loading import load_scenario
+from phasewise.sched.scenario.workloads import build_workload
+from phasewise.sched.streams import Streams
+from phasewise.sched.workload.arrivals import Position
+from phasewise.sched.workload.job_mixes import ORIGINAL, JobMix, Piece, job_mix
+from phasewise.sched.workload.pods import misfits, read_pod_mix
+
+PUBLISHED = {
+    "A10": (2494, 2494), "A100-SXM4-80GB": (432, 3456), "A800-SXM4-80GB": (22, 176), "GPU-series-1": (989, 1558),
+    "GPU-series-2": (122, 976), "H800": (219, 1752),
+}  # fmt: skip
+HOUR_S = 3600.0
+
+
+def test_the_machines_have_the_published_counts() -> None:
+    nodes = read_node_list("spot2026")
+    counted = {name: sum(node.worker_type == name for node in nodes) for name in PUBLISHED}
+    assert counted == {name: count for name, (count, _) in PUBLISHED.items()}
+    assert gpus_by_type(nodes) == {name: gpus for name, (_, gpus) in PUBLISHED.items()}
+    assert (len(nodes), sum(load_scenario("spot2026").cluster.gpus.values())) == (4278, 10_412)
+
+
+def test_the_jobs_have_the_published_sizes_and_each_fits_some_node() -> None:
+    mix = read_pod_mix("spot2026")
+    sizes = dict.fromkeys((0, 1, 2, 4, 8), 0)
+    for request, count in mix:
+        sizes[request.gpus if request.gpu_milli == 1000 else 0] += count
+    assert (sizes[0], sizes[1], sizes[2] + sizes[4], sizes[8]) == (48_587, 297_596, 48_978, 45_752)
+    layout = ClusterLayout.of(read_node_list("spot2026"))
+    assert misfits(mix, layout) == ""
+    assert all(request.cpu_milli <= layout.cpu_milli.max() for request, _ in mix)
+
+
+def test_durations_and_classes_are_drawn_as_often_as_they_were_counted() -> None:
+    told = tomllib.loads((POD_TABLES / "spot2026.toml").read_text())
+    workload = build_workload(load_scenario("spot2026", {"workload.initial_jobs": 0}), tuple(sorted(PUBLISHED)))
+    jobs = workload.until(400 * HOUR_S, Position(), Streams.of(0))
+    assert len(jobs) == pytest.approx(99.8 * 400, rel=0.03)
+    high = np.mean([job.priority_weight == 5.0 for job in jobs])
+    assert high == pytest.approx(415_713 / 466_867, abs=0.01)
+    mix, rng = job_mix("spot2026"), np.random.default_rng(0)
+    drawn = [mix.piece(value) for value in rng.random(20_000)]
+    counts = np.array([count for count, _, _ in told["durations"]])
+    shares = np.array([drawn.count(piece) for piece in mix.pieces]) / len(drawn)
+    np.testing.assert_allclose(shares, counts / counts.sum(), atol=0.012)
+
+
+def test_the_longest_duration_gives_the_published_gpu_time() -> None:
+    mix = read_pod_mix("spot2026")
+    jobs = sum(count for _, count in mix)
+    gpus = sum(request.demand_milli / 1000 * count for request, count in mix) / jobs
+    published_gpu_s = 77_856_117_851.5 + 11_171_263_736.5 + 1_069_695_774.56 + 13_612_350_665.5  # of up to 8 GPUs
+    assert job_mix("spot2026").mean_s() * gpus == pytest.approx(published_gpu_s / jobs, rel=0.01)
+
+
+def test_a_job_found_running_is_of_a_piece_by_its_share_of_the_time() -> None:
+    mix = JobMix((Piece(0.5, 0.0, 1.0), Piece(0.5, 1.0, 2.0)), high_priority=0.0)  # ten times as long
+    assert mix.running(0.05).largest == 1.0
+    assert mix.running(0.15).largest == 2.0
+    assert mix.mean_s() == pytest.approx(0.5 * (540.0 + 5400.0) / np.log(10.0))
+
+
+def test_other_pods_leave_durations_as_the_original_has_them() -> None:
+    assert job_mix("openb") is job_mix("") is job_mix("no/such.csv") is ORIGINAL
+
+
+@pytest.mark.thorough
+def test_it_runs_on_nodes_with_both_classes() -> None:
+    run = phasewise.run("spot2026", overrides={"stop.rounds": 4, "output.check_invariants": True})
+    assert run.status == "stopped"
+    assert run.scenario["placement"]["name"] == "fgd"
+    assert set(run.jobs["priority_weight"].tolist()) == {1.0, 5.0}
+    assert run.rounds["running"][-1] > 3000
