@@ -18,7 +18,9 @@ import numpy.typing as npt
 
 from phasewise.bench.series.runs import table
 from phasewise.sched.round.backlog import FIRST_CHECK, Backlog, Census, Estimate
-from phasewise.sched.workload.generator import LONG, MINUTE_S, SHORT
+from phasewise.sched.workload.job_mixes import MINUTE_S, ORIGINAL
+
+SHORT, LONG = ORIGINAL.pieces
 
 Floats = npt.NDArray[np.float64]
 
