@@ -15,9 +15,9 @@ from phasewise.sched.workload.importing.record import FIELDS
 
 HEAD: Final = """# Trace formats
 
-The formats that `phasewise run --trace`, `trace describe` and `trace convert` read. The format is recognised by content,
-or set with `--trace-format` or `--format`; `csv` must be set. Files may be gzipped, start with a byte order mark, or come
-from a pipe. For a guide, see [bring your own trace](../howto/bring-your-own-trace.md).
+The formats that `phasewise run --trace`, `trace describe` and `trace convert` read. The format is recognised by
+content, or set with `--trace-format` or `--format`; `csv` must be set. Files may be gzipped, start with a byte order
+mark, or come from a pipe. For a guide, see [bring your own trace](../howto/bring-your-own-trace.md).
 
 Every row is either kept, or dropped for a reason that is counted. A row that cannot be read is a fault with its line,
 and the file is then refused. In every format, these rows are dropped: jobs without GPUs, without a duration (never
