@@ -16,7 +16,7 @@ from phasewise.solvers.families.transport import TRANSPORT, TransportProblem
 
 @register_policy
 class AlloX:
-    """Minimise the sum of completion times: jobs of one GPU queue for the GPUs that are free, and the deepest start.
+    """Minimise the sum of completion times of single-GPU jobs, by matching them to positions in queues of free GPUs.
 
     A job in service keeps its GPU until it completes. The others are put into the queues of the free GPUs, each at a
     position k from the end, where it adds k times its duration on that type to the sum of completion times. The job in

@@ -44,7 +44,7 @@ class _WaterFilling:
 
 @register_policy
 class MaxMinFairnessWaterFilling(_WaterFilling):
-    """Raise the least time share, then the next, until nobody can get more; types count as equally fast.
+    """Raise the least time share, then the next, until no job can get more; types count as equally fast.
 
     Levels are n_i = s_i/(w_i norm_i) sum_j T_ij x_ij with T = 1, and x_ij = 0 where job i makes no progress
     on type j.
@@ -57,7 +57,7 @@ class MaxMinFairnessWaterFilling(_WaterFilling):
 
 @register_policy
 class MaxMinFairnessWaterFillingPerf(_WaterFilling):
-    """Raise the least normalised throughput, then the next, until nobody can get more.
+    """Raise the least normalised throughput, then the next, until no job can get more.
 
     Levels are n_i = s_i/(w_i norm_i) sum_j T_ij x_ij with norm_i = sum_j T_ij N_j / sum_j N_j, and x_ij = 0
     where T_ij = 0.

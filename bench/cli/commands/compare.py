@@ -14,7 +14,7 @@ import click
 from phasewise.bench.cli import completion
 
 
-@click.command()
+@click.command(short_help="Compare runs: metrics, time per phase, solver statistics.")
 @completion.run_directories("RUN RUN...")
 @click.option(
     "--group",

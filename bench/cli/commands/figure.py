@@ -12,7 +12,7 @@ LIST = "list"
 FOLDER = "figures"
 
 
-@click.command()
+@click.command(short_help="Draw a figure of studies, runs, inflations or replays.")
 @click.argument("name", metavar="NAME", shell_complete=completion.figures)
 @click.argument(
     "paths", nargs=-1, type=click.Path(path_type=Path), metavar="PATH...", shell_complete=completion.sources

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 
-@click.command()
+@click.command(short_help="Check the working tree for slowdowns against a base commit.")
 @click.option("--base", "revision", metavar="REV", help="Base commit, instead of the one in bench/gate.toml.")
 @click.option("--case", "names", multiple=True, metavar="NAME", help="Measure only this case; repeatable.")
 @click.option(

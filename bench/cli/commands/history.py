@@ -16,7 +16,7 @@ _FOLDER = click.option(
 )
 
 
-@click.group(invoke_without_command=True)
+@click.group(invoke_without_command=True, short_help="Show how benchmark cases changed over commits.")
 @_FOLDER
 @click.option("--machine", metavar="FINGERPRINT", help="Show this machine's file, where there are several.")
 @click.option("--case", "pattern", default="*", metavar="GLOB", help="Show only the cases that match.")

@@ -12,7 +12,7 @@ from phasewise.bench.cli import completion
 from phasewise.bench.cli.values import Integer, Number
 
 
-@click.command()
+@click.command(short_help="Fill a cluster with pods and measure what is left unusable.")
 @click.option(
     "--nodes",
     required=True,

@@ -67,7 +67,7 @@ SUBJECTS: Mapping[str, Callable[[], list[Record]]] = {
 }
 
 
-@click.command()
+@click.command(short_help="List scenarios, policies, solvers or placements.")
 @click.argument("subject", type=Choice(list(SUBJECTS)))
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def command(subject: str, as_json: bool) -> None:

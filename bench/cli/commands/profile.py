@@ -10,7 +10,7 @@ from phasewise.bench.cli.options import Overrides, run_options, scenario_options
 from phasewise.bench.cli.values import Integer
 
 
-@click.command()
+@click.command(short_help="Run a scenario, profile it, and write a report.")
 @scenario_options
 @click.option(
     "--profile-rounds",

@@ -12,7 +12,7 @@ from phasewise.bench.cli import completion
 NAME = "report.html"
 
 
-@click.command()
+@click.command(short_help="Write an HTML report of one or more runs.")
 @completion.run_directories("RUN...")
 @click.option(
     "--out",

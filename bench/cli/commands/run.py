@@ -9,7 +9,7 @@ import click
 from phasewise.bench.cli.options import Overrides, run_options, scenario_options
 
 
-@click.command()
+@click.command(short_help="Simulate a scenario and write a run directory.")
 @scenario_options
 @run_options
 @click.option("--resume", is_flag=True, help="Continue the run in --out DIR from its last checkpoint.")

@@ -12,7 +12,7 @@ from phasewise.bench.cli import completion
 from phasewise.bench.cli.values import Integer
 
 
-@click.command()
+@click.command(short_help="Solve the problems on a tape with several backends.")
 @click.argument("tape", type=click.Path(path_type=Path))
 @click.option(
     "--solver",

@@ -13,7 +13,7 @@ from phasewise.bench.cli.options import Overrides, setting_option
 from phasewise.bench.cli.values import Choice, Integer
 
 
-@click.group(name="study")
+@click.group(name="study", short_help="Run studies: many runs over seeds, policies or other keys.")
 def command() -> None:
     """Run studies: many runs of one scenario, over seeds, policies or any other keys."""
 

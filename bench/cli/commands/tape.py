@@ -9,7 +9,7 @@ import click
 from phasewise.bench.cli.options import Overrides, scenario_options
 
 
-@click.command()
+@click.command(short_help="Record the allocation problems of a run on a tape.")
 @scenario_options
 @click.option(
     "--out",

@@ -10,7 +10,7 @@ import click
 from phasewise.bench.cli.options import trace_options
 
 
-@click.group()
+@click.group(short_help="Describe and convert traces of other systems.")
 def command() -> None:
     """Work with traces of other systems: formats, contents, conversion.
 

@@ -14,7 +14,7 @@ MOST_LINES = 500
 MOST_ALIKE = 50  # of which each gets a line; of more, the first few, and where the others are
 
 
-@click.command()
+@click.command(short_help="Check an input file and print every fault.")
 @click.argument("file", type=click.Path(path_type=Path))
 @reading_options
 @click.option(

@@ -9,7 +9,7 @@ import click
 from phasewise.bench.cli import completion
 
 
-@click.command()
+@click.command(short_help="Write a page that shows which job each GPU runs, and when.")
 @completion.run_directories("RUN [RUN]")
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="FILE.html", help="Where to write.")
 def command(runs: tuple[Path, ...], out: Path) -> None:

@@ -41,28 +41,26 @@ class Record(NamedTuple):
 
 
 FIELDS: Final = (
-    Field("arrival_s", "float64", "s", "when it came, from the first one that was kept", needed=True),
-    Field(
-        "duration_s", "float64", "s", "how long it ran on what it had, without its queue", "only its steps are known"
-    ),
-    Field("gpus", "int64", "GPUs", "GPUs that it needs at once", needed=True),
-    Field("gpu_milli", "int64", "GPU/1000", "how much of each: 1000, or less where it shares one", needed=True),
-    Field("gpu_type", "string", "", "GPU type on which that duration was taken", _UNSAID),
+    Field("arrival_s", "float64", "s", "arrival time, counted from the first job that was kept", needed=True),
+    Field("duration_s", "float64", "s", "run time on its GPUs, without queueing", "only its steps are known"),
+    Field("gpus", "int64", "GPUs", "GPUs that it needs at the same time", needed=True),
+    Field("gpu_milli", "int64", "GPU/1000", "share of each GPU: 1000, or less if it shares one", needed=True),
+    Field("gpu_type", "string", "", "GPU type on which the duration was recorded", _UNSAID),
     Field("gpu_spec", "string", "", "GPU types that it allows, as `A|B`", "it allows any"),
-    Field("cpu_milli", "int64", "core/1000", "CPU that it asks for; 0 where nothing is said"),
-    Field("memory_mib", "int64", "MiB", "memory that it asks for; 0 where nothing is said"),
+    Field("cpu_milli", "int64", "core/1000", "CPU that it requests; 0 if not recorded"),
+    Field("memory_mib", "int64", "MiB", "memory that it requests; 0 if not recorded"),
     Field("user", "string", "", "who submitted it", _UNSAID),
     Field("vc", "string", "", "virtual cluster, account or queue", _UNSAID),
     Field("class", "string", "", "class of service or priority", _UNSAID),
-    Field("state", "string", "", "how it ended, in the words of the trace", _UNSAID),
-    Field("eligible_s", "float64", "s", "when it might have started, counted as `arrival_s`", _UNSAID),
-    Field("limit_s", "float64", "s", "how long it was allowed to run", "none, or the trace does not say"),
+    Field("state", "string", "", "final state, as named in the trace", _UNSAID),
+    Field("eligible_s", "float64", "s", "earliest possible start, counted like `arrival_s`", _UNSAID),
+    Field("limit_s", "float64", "s", "time limit", "none, or the trace does not say"),
     Field("depends_on", "string", "", "`source_id` of the job that it waits for", "none, or the trace does not say"),
-    Field("source_id", "string", "", "what the trace calls it", _UNSAID),
-    Field("job_type", "string", "", "job type, in the words of the trace", _UNSAID),
-    Field("total_steps", "float64", "steps", "its steps, where the trace has steps", "the trace has durations"),
+    Field("source_id", "string", "", "its name in the trace", _UNSAID),
+    Field("job_type", "string", "", "job type, as named in the trace", _UNSAID),
+    Field("total_steps", "float64", "steps", "its steps, if the trace has them", "the trace has durations"),
     Field("priority_weight", "float64", "", "1 is normal"),
-    Field("slo", "float64", "durations", "what it is promised, as a multiple of its duration", "no promise"),
+    Field("slo", "float64", "durations", "deadline, as a multiple of its duration", "no promise"),
 )
 
 COLUMNS: Final = tuple(each.name for each in FIELDS)

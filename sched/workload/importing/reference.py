@@ -15,23 +15,23 @@ from phasewise.sched.workload.importing.record import FIELDS
 
 HEAD: Final = """# Trace formats
 
-What `phasewise run --trace`, `trace describe` and `trace convert` read. The format is told by the content, or named
-with `--trace-format` or `--format`; `csv` has to be named. Files may be packed with gzip, begin with a byte order mark,
-or come from a pipe. How to use them: [bring your own trace](../howto/bring-your-own-trace.md).
+The formats that `phasewise run --trace`, `trace describe` and `trace convert` read. The format is recognised by
+content, or set with `--trace-format` or `--format`; `csv` must be set. Files may be gzipped, start with a byte order
+mark, or come from a pipe. For a guide, see [bring your own trace](../howto/bring-your-own-trace.md).
 
-Every row is kept, or dropped for a reason that is counted; a row that cannot be read is a fault with its line, and the
-file is then refused. Of every format, rows are dropped that need no GPU, have no duration (never started, did not end),
-have one of 0, or ended in another state than `--states` asks for. Times of several zones in one file are refused, as is
-a file that ends within a row.
+Every row is either kept, or dropped for a reason that is counted. A row that cannot be read is a fault with its line,
+and the file is then refused. In every format, these rows are dropped: jobs without GPUs, without a duration (never
+started, or not ended), with a duration of 0, or with a final state other than `--states` selects. Times in several time
+zones in one file are refused, and so is a file that ends within a row.
 
-This page is made from the registry, by
+This page is generated from the registry by
 `python -m phasewise.sched.workload.importing.reference docs/reference/trace-formats.md`.
 """
 
 MAPS: Final = """## Column maps
 
-`--map KEY=COLUMN,...` for `csv`, and for `swf`, whose columns are those above and `procs` (processors used, or else
-asked for).
+`--map KEY=COLUMN,...` for `csv`, and for `swf`, whose columns are those above and `procs` (processors used or, if
+not recorded, requested).
 
 - times, seconds or dates: {times}
 - amounts, also as `COLUMN/NUMBER`: {amounts}
@@ -39,8 +39,8 @@ asked for).
 
 ## What is converted
 
-`phasewise trace convert FILE --out FILE.parquet` writes a row a job, in order of arrival, in row groups of 16,384 rows;
-the account of the rows that were read is JSON under `phasewise.trace` in the file's metadata.
+`phasewise trace convert FILE --out FILE.parquet` writes one row per job, in order of arrival, in row groups of 16,384
+rows. The counts of rows read, kept and dropped are JSON under `phasewise.trace` in the metadata of the file.
 
 | column | type | unit | meaning | null where |
 |---|---|---|---|---|"""
