@@ -77,7 +77,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_the_page_asks_for_nothing_outside_itself(page: str) -> None:
     assert not re.findall(r"(?:src|href)=\"(?:https?:)?//", page)
-    assert not re.findall(r"@import|url\((?!['\"]?data:)", page)
+    assert not re.findall(r"@import|url\((?!['\"]?(?:data:|#))", page)
     assert '<link rel="stylesheet' not in page
 
 
