@@ -25,6 +25,9 @@ from phasewise.solvers.families.lexicographic import LEXICOGRAPHIC, Lexicographi
 from phasewise.solvers.families.max_min import MAX_MIN, MAX_MIN_SWITCHING
 from phasewise.solvers.families.max_sum import MAX_SUM, MAX_SUM_SLO
 from phasewise.solvers.families.moving_sum import MAX_SUM_SWITCHING
+from phasewise.solvers.families.packed import MAX_MIN_PACKED
+from phasewise.solvers.families.packed_finish_time import FINISH_TIME_PACKED
+from phasewise.solvers.families.packed_lexicographic import LEXICOGRAPHIC_PACKED
 from phasewise.solvers.families.transport import TRANSPORT
 from phasewise.solvers.finish_time_instances import finish_time_rounds
 from phasewise.solvers.instances import Load, churned_rounds, with_switching
@@ -47,6 +50,9 @@ KINDS = {
     "queues": TRANSPORT,
 }
 """The kinds of problems that are measured, and the family of each."""
+
+NOT_MEASURED = frozenset({MAX_MIN_PACKED, LEXICOGRAPHIC_PACKED, FINISH_TIME_PACKED})
+"""Families without a choice: `by-kinds`, the first in ``FALLBACK`` that takes them, alone keeps partners together."""
 
 LIMIT_MS = 400.0
 LINEAR_WEIGHT = 1e-3

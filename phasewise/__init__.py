@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from phasewise.solvers.families.lexicographic import LexicographicProblem as Lexicographic
     from phasewise.solvers.families.max_min import MaxMinProblem as MaxMin
     from phasewise.solvers.families.max_sum import MaxSumProblem as MaxSum
+    from phasewise.solvers.families.packed import PackedMaxMinProblem as PackedMaxMin
     from phasewise.solvers.families.transport import TransportProblem as Transport
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Lexicographic",
     "MaxMin",
     "MaxSum",
+    "PackedMaxMin",
     "Run",
     "Solution",
     "Study",
@@ -44,6 +46,7 @@ _PLACES: Final = {
     "Lexicographic": (f"{_FAMILIES}.lexicographic", "LexicographicProblem"),
     "MaxMin": (f"{_FAMILIES}.max_min", "MaxMinProblem"),
     "MaxSum": (f"{_FAMILIES}.max_sum", "MaxSumProblem"),
+    "PackedMaxMin": (f"{_FAMILIES}.packed", "PackedMaxMinProblem"),
     "Run": (_LIBRARY, "Run"),
     "Solution": ("phasewise.solvers.api", "Solution"),
     "Study": ("phasewise.bench.study.face", "Study"),

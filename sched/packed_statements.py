@@ -20,12 +20,15 @@ _NOBODY: Final = -1
 def pair_rates(view: ClusterView) -> tuple[Ints, Floats]:
     """Return (J,) the kind of each job and (K, K, W) steps/s of a job of the first kind beside one of the second.
 
-    Without a table nobody shares: then jobs of equally many GPUs are of a kind.
+    Jobs of a kind need equally many GPUs: those that were never measured may be of one kind in the view, and of several
+    here. Without a table nobody shares.
     """
-    if view.pairs is not None:
-        return view.pairs.kind, view.pairs.rate[..., 0]
-    widths, kind = np.unique(view.scale_factor, return_inverse=True)
-    return kind.astype(np.int64), np.zeros((widths.size, widths.size, view.capacity.size))
+    measured = np.zeros(view.job_id.size) if view.pairs is None else view.pairs.kind.astype(np.float64)
+    kinds, kind = np.unique(np.column_stack((measured, view.scale_factor)), axis=0, return_inverse=True)
+    shape = (len(kinds), len(kinds), view.capacity.size)
+    of_kind = kinds[:, 0].astype(np.int64)
+    rate = np.zeros(shape) if view.pairs is None else view.pairs.rate[np.ix_(of_kind, of_kind)][..., 0]
+    return kind.reshape(-1).astype(np.int64), rate
 
 
 def packed_max_min_problem(view: ClusterView, options: MaxMinOptions) -> tuple[PackedMaxMinProblem, Bools]:

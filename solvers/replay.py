@@ -79,7 +79,8 @@ class Record:
         """Note what a certified answer loses against the tightest ``best_bound`` that anybody proved."""
         # a bound may be passed by rounding: then nothing is lost
         short = problem.better(best_bound, solution.objective)
-        self.lost.append(problem.gap(best_bound, solution.x) if short else 0.0)
+        stated = problem if solution.members is None else problem.over(solution.members)
+        self.lost.append(stated.gap(best_bound, solution.x) if short else 0.0)
 
     def timed(self, problem: AllocationProblem, timer: PhaseTimer) -> None:
         """Note what the last problem was, and what it cost."""

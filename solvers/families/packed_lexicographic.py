@@ -72,8 +72,9 @@ class PackedLexicographicProblem(PackedProblem):
         """Return a bound on the least level, and the largest relative gap of any job's level from its own bound.
 
         In a stage with weights l, which bound all gains together by B, let jobs that an earlier stage bounded keep
-        their levels, and all others at least the least level t among them. Then a job with l_i > 0 has at most
-        t + (B - what all these make) / l_i. Jobs that no stage bounds, see `settled`, have their ceiling.
+        their levels, and all others at least the least level t among them. Then n equal jobs with l_i > 0, which have
+        equal levels in the optimum, have at most t + (B - what all these make) / (n l_i) each. Jobs that no stage
+        bounds, see `settled`, have their ceiling.
         """
         stages = self._stages(duals)
         if stages is None or not gains.size:
@@ -95,7 +96,7 @@ class PackedLexicographicProblem(PackedProblem):
                 least = min(least, most / rest)
             kept = float(level[waiting].min())
             spare = max(most - held - kept * rest, 0.0)
-            bounds[rising] = np.minimum(bounds[rising], kept + spare / weight[rising])
+            bounds[rising] = np.minimum(bounds[rising], kept + spare / (crowd.size * weight)[rising])
             waiting &= ~rising
         live = bounds > 0.0
         short = 1.0 - level[live] / np.maximum(bounds[live], _TINY)

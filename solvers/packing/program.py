@@ -174,8 +174,10 @@ class _Writer:
         self.class_name = np.where(plain, -1 - names[0][crowd.kind], names[1])  # equal jobs go by their kind
         owner, on = np.nonzero(crowd.gain > 0.0)
         self.alone = Triples(owner, owner, on)
-        self.slices = Triples.where(slices_of(crowd, shares))
-        self.shares = Triples.where(shares & ~plain[:, None, None])
+        sliced = slices_of(crowd, shares)
+        self.slices = Triples.where(sliced)
+        both = (sliced | sliced.transpose(1, 0, 2))[crowd.kind]  # a share without its slice would be time for nothing
+        self.shares = Triples.where(shares & both & ~plain[:, None, None])
         ends = np.cumsum([0, *(each.kind.size for each in (self.alone, self.slices, self.shares)), 1])
         self.column = dict(zip(("alone", "slices", "shares", "level"), map(slice, ends[:-1], ends[1:]), strict=True))
         self.number = np.arange(ends[-1])
@@ -259,16 +261,15 @@ class _Writer:
         for place, own, other in sides:
             summed[own, other, self.slices.kind[place]] = True
         rows = Triples.where(summed)
-        number = np.full(summed.shape, -1, dtype=np.intp)
+        number = np.zeros(summed.shape, dtype=np.intp)
         number[summed] = self.rows + np.arange(rows.kind.size)
         self.rows += rows.kind.size
         for place, own, other in sides:
             row = number[own, other, self.slices.kind[place]]
             self.entries.add(row, self.number[column][place], np.where(own == other, -2.0, -1.0))
         row = number[crowd.kind[shares.first], shares.second, shares.kind]
-        there = row >= 0
         mine = self.column["shares"]
-        self.entries.add(row[there], self.number[mine][there], (self.unit[mine] / self._slice_unit(shares))[there])
+        self.entries.add(row, self.number[mine], self.unit[mine] / self._slice_unit(shares))
         return rows
 
     def _slice_unit(self, shares: Triples) -> Floats:

@@ -86,7 +86,7 @@ def scipys(problem: MaxMinProblem) -> float:
     return float(-best.fun)
 
 
-@pytest.mark.parametrize("spec", ["highs-direct", "auto"])
+@pytest.mark.parametrize("spec", ["highs-direct", "auto", "cvxpy-fresh:HIGHS"])
 @pytest.mark.parametrize("linear", [0.0, 0.1])
 @pytest.mark.parametrize("moving", [False, True])
 def test_the_optimum_is_scipys_and_proven(spec: str, linear: float, moving: bool) -> None:
@@ -137,7 +137,10 @@ def test_no_duals_prove_less_than_an_allocation_reaches(seed: int, jobs: int, mo
     assert bound >= problem.objective(x) - 1e-12
 
 
-@pytest.mark.parametrize("name", [each for each in registry.names() if each not in {"highs-direct", "auto"}])
+SINGLE = [each for each in registry.names() if not getattr(registry.get(each), "pairs", False)]
+
+
+@pytest.mark.parametrize("name", SINGLE)
 def test_a_backend_for_single_jobs_refuses_in_words(name: str) -> None:
     if "max_min" in registry.get(name).families:
         with pytest.raises(SolveFailedError, match="does not take rows of two jobs"):
