@@ -9,7 +9,7 @@ from phasewise.sched.api import NodeAccount
 from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.errors import InvariantError
-from phasewise.sched.packing.teams import ALONE, TeamTable
+from phasewise.sched.round.packing.teams import ALONE, TeamTable
 from phasewise.sched.round.parts import Parts
 from phasewise.sched.round.state import SimulationState
 

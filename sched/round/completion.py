@@ -10,12 +10,12 @@ import numpy as np
 from phasewise.sched.api import Assignment, Floats, Holding, Ints
 from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.errors import StalledError
-from phasewise.sched.packing import parting as packing
-from phasewise.sched.packing import progress as teamwork
-from phasewise.sched.packing.progress import Crew
 from phasewise.sched.round import isolation, lease_kernels, progress
 from phasewise.sched.round.migration import paid
 from phasewise.sched.round.outcome import NOTHING_PAID, ClusterUse, JobRecord, News, RoundOutcome, Sharing
+from phasewise.sched.round.packing import parting as packing
+from phasewise.sched.round.packing import progress as teamwork
+from phasewise.sched.round.packing.progress import Crew
 from phasewise.sched.round.parts import Parts
 from phasewise.sched.round.rules import MAX_FAILURES
 from phasewise.sched.round.state import SimulationState

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from phasewise.sched.api import Floats, Ints, NodeAccount, Placement, Policy
 from phasewise.sched.cluster.layout import ClusterLayout
-from phasewise.sched.packing.assigner import TeamAssigner
 from phasewise.sched.round.admission import AdmissionGate
 from phasewise.sched.round.assignment import Assigner
 from phasewise.sched.round.migration import MigrationModel
+from phasewise.sched.round.packing.assigner import TeamAssigner
 from phasewise.sched.round.rules import Timing
 from phasewise.sched.round.stopping import Stopper
 from phasewise.sched.workload.arrivals import Workload

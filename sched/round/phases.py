@@ -10,12 +10,12 @@ import numpy as np
 
 from phasewise.sched.api import Allocation, Assignment, ClusterView, Floats, Ints, TypeOrder
 from phasewise.sched.errors import SchedulingError
-from phasewise.sched.packing import phases as packing
-from phasewise.sched.packing.teams import TeamTable
 from phasewise.sched.round import isolation, priorities
 from phasewise.sched.round.assignment import Ground
 from phasewise.sched.round.jobs import JobTable
 from phasewise.sched.round.outcome import AllocationRecord, LastArrival, News
+from phasewise.sched.round.packing import phases as packing
+from phasewise.sched.round.packing.teams import TeamTable
 from phasewise.sched.round.parts import Parts
 from phasewise.sched.round.state import SimulationState
 from phasewise.solvers.api import Solution

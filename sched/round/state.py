@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from phasewise.sched.api import Holding, NodeAccount
-from phasewise.sched.packing.teams import TeamTable
 from phasewise.sched.round.clocks import Clocks, Service
 from phasewise.sched.round.jobs import JobTable
+from phasewise.sched.round.packing.teams import TeamTable
 from phasewise.sched.round.parts import Parts
 from phasewise.sched.round.stopping import Departures
 from phasewise.sched.streams import Streams

@@ -54,7 +54,7 @@ KINDS: Mapping[str, Mapping[str, object]] = {
     "moving costs": MOVING,
     "random pairs": {"policy.name": "gandiva", "workload.rate_per_hour": 30.0},
     "random pairs as the original, moving costs": {"policy.name": "gandiva", **GAVEL, **MOVING},
-    "pairs on nodes": {"policy.name": "gandiva", "placement.name": "best_fit", **NODES, "cluster.gpus": "v100=4,k80=2"},
+    "pairs on nodes": {"policy.name": "gandiva", "placement.name": "best_fit", **NODES, "workload.rate_per_hour": 90.0},
     "first in, first out, packed": {"policy.name": "fifo_packed", "workload.rate_per_hour": 30.0},
     "fgd": {"placement.name": "fgd", **NODES},
     "fgd, moving costs": {"placement.name": "fgd", "policy.name": "fifo_perf", **NODES, **MOVING},

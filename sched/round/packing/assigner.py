@@ -14,13 +14,13 @@ from phasewise.sched.api import Assignment, Bools, Floats, Holding, Ints, NodeVi
 from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.errors import SchedulingError
-from phasewise.sched.packing import choice, keeping
-from phasewise.sched.packing.choice import Chosen, Rows
-from phasewise.sched.packing.keeping import Crews
-from phasewise.sched.packing.teams import ALONE, TeamTable
 from phasewise.sched.round import lease_kernels, selection
 from phasewise.sched.round.assignment import Ground
 from phasewise.sched.round.jobs import JobTable
+from phasewise.sched.round.packing import choice, keeping
+from phasewise.sched.round.packing.choice import Chosen, Rows
+from phasewise.sched.round.packing.keeping import Crews
+from phasewise.sched.round.packing.teams import ALONE, TeamTable
 
 
 class Site(NamedTuple):

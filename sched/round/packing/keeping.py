@@ -9,10 +9,10 @@ import numpy as np
 from phasewise.sched.api import Bools, Holding, Ints, NodeAccount, NodeView, Placed
 from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.cluster.requests import Request
-from phasewise.sched.packing.choice import Chosen
-from phasewise.sched.packing.teams import ALONE, TeamTable
 from phasewise.sched.round.assignment import Ground
 from phasewise.sched.round.jobs import JobTable
+from phasewise.sched.round.packing.choice import Chosen
+from phasewise.sched.round.packing.teams import ALONE, TeamTable
 
 
 @dataclass(slots=True)

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from phasewise.sched.api import Bools, Floats, Ints
-from phasewise.sched.packing.teams import ALONE, TeamTable
 from phasewise.sched.round.jobs import JobTable
+from phasewise.sched.round.packing.teams import ALONE, TeamTable
 
 
 class Chosen(NamedTuple):

@@ -8,8 +8,8 @@ import numpy as np
 
 from phasewise.sched.api import Allocation, ClusterView, Floats, Ints
 from phasewise.sched.errors import SchedulingError
-from phasewise.sched.packing.teams import ALONE, TeamTable, rows_of
 from phasewise.sched.round.jobs import JobTable
+from phasewise.sched.round.packing.teams import ALONE, TeamTable, rows_of
 
 
 def seen(view: ClusterView, jobs: JobTable, teams: TeamTable) -> ClusterView:

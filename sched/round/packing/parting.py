@@ -6,7 +6,7 @@ import numpy as np
 
 from phasewise.sched.api import Ints
 from phasewise.sched.cluster.layout import ClusterLayout
-from phasewise.sched.packing.teams import ALONE, TeamTable
+from phasewise.sched.round.packing.teams import ALONE, TeamTable
 from phasewise.sched.round.state import SimulationState
 
 

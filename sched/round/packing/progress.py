@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from phasewise.sched.api import Bools, Floats, Ints
-from phasewise.sched.packing.teams import ALONE, TeamTable
 from phasewise.sched.round.jobs import JobTable
+from phasewise.sched.round.packing.teams import ALONE, TeamTable
 from phasewise.sched.round.progress import Flight, Landing
 from phasewise.sched.round.rules import Timing
 
