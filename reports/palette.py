@@ -10,6 +10,7 @@ serves both. Colour is never the only sign: every use has a label or a legend be
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from importlib.resources import files
 
 _PHASES = {
@@ -25,7 +26,17 @@ _PHASES = {
     "other": "grey",
 }
 RUNS = ("blue", "vermilion", "green", "orange", "pink", "sky", "olive", "wine", "yellow", "grey")
+_JOB_TYPES = {
+    "LM": "blue",
+    "ResNet-18": "orange",
+    "Recommendation": "green",
+    "Transformer": "pink",
+    "ResNet-50": "sky",
+    "CycleGAN": "vermilion",
+    "A3C": "olive",
+}
 CYCLE = ("blue", "orange", "green", "pink", "sky", "vermilion", "olive", "wine", "yellow", "grey")
+REST = "grey"  # of what has no colour of its own
 
 
 def phase_colour(name: str) -> str:
@@ -36,6 +47,23 @@ def phase_colour(name: str) -> str:
 def run_colour(index: int) -> str:
     """Return the colour name of the run at ``index`` on a page of several."""
     return RUNS[index % len(RUNS)]
+
+
+def job_type_colours(names: Sequence[str]) -> list[str]:
+    """Return the colour name of each job type, no two the same while there are colours; `REST` is kept for the rest.
+
+    The families of the throughput table have theirs on every page. Another type gets one by its name's letters. Where a
+    type before it has that one, it gets the next that is free; families come first, then the alphabet.
+    """
+    colours = [colour for colour in CYCLE if colour != REST]
+    family = {name: _JOB_TYPES.get(name.partition(" (")[0]) for name in names}
+    found: dict[str, str] = {}
+    for name in sorted(family, key=lambda name: (family[name] is None, name)):
+        wanted = family[name]
+        first = sum(name.encode()) if wanted is None else colours.index(wanted)
+        turn = [colours[(first + step) % len(colours)] for step in range(len(colours))]
+        found[name] = next((colour for colour in turn if colour not in found.values()), turn[0])
+    return [found[name] for name in names]
 
 
 def cycle_colour(index: int) -> str:

@@ -382,6 +382,7 @@
   goToPlace();
   const recolour = () => live.forEach((s) => { legend(s.figure, s.chart); draw(s); });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
+  document.addEventListener("themechange", recolour); // of a page on which a theme can be chosen
   for (const moment of ["beforeprint", "afterprint"]) addEventListener(moment, recolour);
   addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
 

@@ -90,6 +90,11 @@ const viewerFrames = (() => {
       return found;
     }
 
+    // A chunk for one look at it, without keeping it unpacked.
+    look(index) {
+      return this.chunks.get(index) ?? unpackChunk(`${this.run.key}-chunk-${index}`);
+    }
+
     // Make the chunk of a round ready before it is asked for.
     ahead(round) {
       if (round < this.run.rounds) this.chunk(Math.floor(round / this.chunkRounds)).catch(() => {});
@@ -124,11 +129,31 @@ const viewerFrames = (() => {
       this.at = -1;
     }
 
+    // Of each slot the GPU that it is a part of.
+    gpuOfSlot() {
+      this.gpuOf ??= Uint32Array.from({ length: this.job.length }, ((gpu) => (_, slot) => { while (this.firstSlot[gpu + 1] <= slot) gpu++; return gpu; })(0));
+      return this.gpuOf;
+    }
+
     // Slots of a GPU that are held now.
     held(gpu) {
       const slots = [];
       for (let slot = this.firstSlot[gpu]; slot < this.firstSlot[gpu + 1]; slot++) if (this.job[slot] >= 0) slots.push(slot);
       return slots;
+    }
+
+    // Jobs that hold something now: {job, milli, gpus, since}, those that have held theirs longest first.
+    running() {
+      const found = new Map(), gpuOf = this.gpuOfSlot();
+      this.job.forEach((job, slot) => {
+        if (job < 0) return;
+        const entry = found.get(job) ?? { job, milli: 0, gpus: [], since: 0 };
+        entry.milli += this.share[slot];
+        entry.gpus.push(gpuOf[slot]);
+        entry.since = Math.max(entry.since, this.since[slot]);
+        found.set(job, entry);
+      });
+      return [...found.values()].sort((a, b) => a.since - b.since || a.job - b.job);
     }
 
     // Jobs (indices) that are in the system at a round and hold nothing, those that have been there longest first.
@@ -142,5 +167,5 @@ const viewerFrames = (() => {
     }
   }
 
-  return { Frames };
+  return { Frames, unpack };
 })();

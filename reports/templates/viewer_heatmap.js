@@ -23,7 +23,7 @@ const viewerHeatmap = (() => {
 
   class Heatmap {
     constructor(frames, holder) {
-      Object.assign(this, { frames, holder, groups: [], pointer: null });
+      Object.assign(this, { frames, holder, groups: [], pointer: null, marked: null });
       const { workerTypes, nodesPerType } = frames.run;
       let node = 0, gpu = 0;
       workerTypes.forEach((name, type) => {
@@ -33,7 +33,7 @@ const viewerHeatmap = (() => {
         group.canvas = Object.assign(document.createElement("canvas"), { tabIndex: 0 });
         group.canvas.setAttribute("role", "application");
         group.canvas.setAttribute("aria-roledescription", "heat map");
-        group.canvas.setAttribute("aria-label", `GPUs of type ${name}, a square each. The arrow keys move from one to the next, Enter marks its job.`);
+        group.canvas.setAttribute("aria-label", `GPUs of type ${name}, a square each. W, A, S and D move from one to the next, Enter opens the page of its job.`);
         group.held = Object.assign(document.createElement("span"), { className: "held" });
         const title = Object.assign(document.createElement("b"), { textContent: name });
         const many = (count, word) => `${count.toLocaleString("en").replace(/,/g, "\u202f")} ${word}${count === 1 ? "" : "s"}`;
@@ -98,6 +98,7 @@ const viewerHeatmap = (() => {
         group.context.putImageData(group.image, 0, 0);
       }
       this.heads();
+      if (this.marked) this.frameNode(this.marked);
       if (this.pointer) this.outline(this.pointer.colour);
     }
 
@@ -115,6 +116,37 @@ const viewerHeatmap = (() => {
       context.strokeStyle = colour;
       context.lineWidth = 2 * unit;
       context.strokeRect(flow.xs[index] - unit, flow.ys[index] - unit, this.cell + 2 * unit, this.cell + 2 * unit);
+    }
+
+    // A line around the squares of a node, which may go over several lines of the map.
+    frameNode({ node, colour }) {
+      const gpus = this.gpusOf(node);
+      if (!gpus.length) return;
+      const group = this.groupOf(gpus[0]), { context, flow: { xs, ys } } = group, unit = Math.max(1, Math.round(devicePixelRatio));
+      context.strokeStyle = colour;
+      context.lineWidth = 2 * unit;
+      for (let first = gpus[0] - group.firstGpu, last = first, end = first + gpus.length; first < end; first = last) {
+        while (last < end && ys[last] === ys[first]) last++;
+        context.strokeRect(xs[first] - unit, ys[first] - unit, xs[last - 1] - xs[first] + this.cell + 2 * unit, this.cell + 2 * unit);
+      }
+    }
+
+    groupOf(gpu) {
+      return this.groups.find(({ firstGpu, gpus }) => gpu < firstGpu + gpus);
+    }
+
+    // Where a GPU, numbered over the cluster, stands: worker type, node, number on the node.
+    placeOf(gpu) {
+      const group = this.groupOf(gpu);
+      return { type: group.name, ...this.nodeOf(group, gpu - group.firstGpu) };
+    }
+
+    // The GPUs of a node, numbered over the cluster; none where there is no such node.
+    gpusOf(node) {
+      const sizes = this.frames.gpusPerNode;
+      if (!(node >= 0 && node < sizes.length)) return [];
+      const first = sizes.subarray(0, node).reduce((sum, size) => sum + size, 0);
+      return Array.from({ length: sizes[node] }, (_, own) => first + own);
     }
 
     // The GPU under a point of a canvas (CSS pixels from its corner), as an index within its group, or -1.
@@ -143,11 +175,11 @@ const viewerHeatmap = (() => {
     }
 
     // The neighbour in a direction: the next square in the list, or the nearest one a line up or down.
-    step(group, index, key) {
+    step(group, index, key) { // left, right, up or down
       const { xs, ys } = group.flow;
-      if (key === "ArrowLeft") return Math.max(0, index - 1);
-      if (key === "ArrowRight") return Math.min(group.gpus - 1, index + 1);
-      const way = key === "ArrowUp" ? -1 : 1;
+      if (key === "left") return Math.max(0, index - 1);
+      if (key === "right") return Math.min(group.gpus - 1, index + 1);
+      const way = key === "up" ? -1 : 1;
       let i = index;
       while (ys[i + way] === ys[index]) i += way;
       const line = ys[i += way];

@@ -22,7 +22,7 @@ MOST_JOB_ID = (1 << 32) - 1
 MOST_SHARE = (1 << 16) - 1
 _UNKNOWN = "not recorded"
 _NEVER = 1 << 30  # a round after every run's last
-_KINDS = len(palette.CYCLE) - 1  # kinds of jobs with a colour of their own; the last colour is for the rest
+_KINDS = len(palette.CYCLE) - 1  # kinds of jobs with a colour of their own; one colour is for the rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def read_jobs(run: Run, held: Ints, stays: Stays, sim_time_s: Floats) -> Jobs:
     RunDirectoryError
         Where the table of jobs lacks a column or holds something else than numbers.
     """
-    table = _Padded.read(run.jobs, held)
+    table = JobTable.read(run.jobs, held)
     rounds = len(sim_time_s)
     first_held, last_held = np.full(len(table.job_id), rounds), np.zeros(len(table.job_id), np.int64)
     index = np.searchsorted(table.job_id, held)[stays.job]
@@ -103,7 +103,7 @@ def read_jobs(run: Run, held: Ints, stays: Stays, sim_time_s: Floats) -> Jobs:
     )
 
 
-def _end_rounds(table: _Padded, last_held: Ints, sim_time_s: Floats) -> Ints:
+def _end_rounds(table: JobTable, last_held: Ints, sim_time_s: Floats) -> Ints:
     """Return (J,) the first round in which a job is no longer there.
 
     A job is there in the rounds that start before it ends. Where a table of schema 1 does not say when a failed or
@@ -119,15 +119,26 @@ def _end_rounds(table: _Padded, last_held: Ints, sim_time_s: Floats) -> Ints:
 
 
 @dataclass(frozen=True, slots=True)
-class _Padded:
-    """The table of jobs by ascending id, with rows that know nothing but the id for the jobs that it lacks."""
+class JobTable:
+    """The table of jobs by ascending id, with rows that know nothing but the id for the jobs that it lacks.
+
+    Attributes
+    ----------
+    job_id
+        (J,) int64, ascending.
+    table
+        As the run wrote it.
+    row
+        (J,) row of the table, -1 where there is none.
+    """
 
     job_id: Ints
     table: ColumnTable
-    row: Ints  # (J,) row of the table, -1 where there is none
+    row: Ints
 
     @classmethod
-    def read(cls, table: ColumnTable, held: Ints) -> _Padded:
+    def read(cls, table: ColumnTable, held: Ints) -> JobTable:
+        """Return the jobs of ``table`` and those of ``held``, (H,) ids of jobs that may not have come into it."""
         known, row = np.unique(whole_numbers(table, "job_id", MOST_JOB_ID), return_index=True)
         lost = np.setdiff1d(held, known)
         every = np.concatenate((known, lost))
@@ -135,10 +146,12 @@ class _Padded:
         return cls(every[order], table, np.concatenate((row, np.full(len(lost), -1)))[order])
 
     def numbers(self, name: str, absent: float = np.nan) -> Floats:
+        """Return (J,) a column as float64, ``absent`` where it says nothing."""
         found = np.append(self.table.numbers(name), np.nan)[self.row]
         return np.where(np.isfinite(found), found, absent)
 
     def words(self, name: str, absent: str) -> npt.NDArray[np.str_]:
+        """Return (J,) a column as text, ``absent`` where it says nothing."""
         return np.array([*(value or absent for value in self.table.strings(name)), absent])[self.row]
 
 
@@ -195,4 +208,5 @@ def kinds_of(runs: Sequence[Jobs]) -> Kinds:
 
 def _counted(labels: Sequence[str], index: Ints) -> list[JobKind]:
     jobs = np.bincount(index, minlength=len(labels)).tolist()
-    return [JobKind(label, palette.cycle_colour(n), jobs[n]) for n, label in enumerate(labels)]
+    colours = palette.job_type_colours(labels[:_KINDS]) + [palette.REST] * (len(labels) > _KINDS)
+    return [JobKind(label, colour, number) for label, colour, number in zip(labels, colours, jobs, strict=True)]

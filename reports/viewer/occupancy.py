@@ -76,7 +76,12 @@ def read_occupancy(run: Run) -> Occupancy:
     jobs = read_jobs(run, job_id, stays, sim_time_s)
     of_all = Stays(np.searchsorted(jobs.job_id, job_id)[job], stays.gpu, stays.share_milli, stays.start, stays.end)
     return Occupancy(
-        cluster, jobs, give_slots(of_all, cluster.gpus), sim_time_s, _end_s(run, sim_time_s), _notes(run, cluster)
+        cluster,
+        jobs,
+        give_slots(of_all, cluster.gpus),
+        sim_time_s,
+        _end_s(run, sim_time_s),
+        _notes(run, cluster, len(stays)),
     )
 
 
@@ -115,8 +120,15 @@ def _clock(run: Run) -> Floats:
     return sim_time_s
 
 
-def _notes(run: Run, cluster: ClusterShape) -> list[str]:
+def _notes(run: Run, cluster: ClusterShape, stays: int) -> list[str]:
     notes = [cluster.note] if cluster.note else []
+    if not stays:
+        off = run.section("output").get("placements") is False
+        notes.append(
+            "Where jobs ran was not recorded (`output.placements` is false), so every GPU looks idle."
+            if off
+            else "No job held a GPU in this run, so every GPU is idle."
+        )
     table = run.path / "placements.parquet"
     if not table.exists() and parts_folder(table).exists():
         notes.append(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,38 +16,69 @@ from phasewise.profiling.artefacts.run_json import STATUSES
 from phasewise.profiling.artefacts.sinks import write_atomically
 from phasewise.profiling.errors import OutputError
 from phasewise.reports import quantities
+from phasewise.reports.compare import Comparison, compare_runs
 from phasewise.reports.errors import ComparisonError, ReportWriteError
 from phasewise.reports.losses import losses
 from phasewise.reports.run_directory import Run
 from phasewise.reports.viewer import chunks, plots
 from phasewise.reports.viewer.counts import count_rounds
+from phasewise.reports.viewer.details import NUMBERS, WORDS, read_details
 from phasewise.reports.viewer.jobs import JobKind, kinds_of
 from phasewise.reports.viewer.occupancy import Occupancy, read_occupancy
+from phasewise.reports.viewer.opening import Opening, busiest
 from phasewise.reports.viewer.planes import pack
 from phasewise.reports.viewer.timeline import Timeline, timeline
 
 MOST_RUNS = 2
 _SERIES = ("utilization", "frag_rate", "active", "running", "queued", "completed", "moves")
+_COMPARED = ("average JCT", "JCT p50", "JCT p95", "rho, mean", "makespan", "utilisation", "moves")
 _SCRIPTS = (
     ("vendor", "uPlot.iife.min.js"),
+    ("templates", "export.js"),
     ("templates", "viewer_frames.js"),
     ("templates", "viewer_heatmap.js"),
+    ("templates", "viewer_words.js"),
+    ("templates", "viewer_history.js"),
+    ("templates", "viewer_details.js"),
+    ("templates", "viewer_theme.js"),
+    ("templates", "viewer_colours.js"),
+    ("templates", "viewer_pointer.js"),
+    ("templates", "viewer_tables.js"),
+    ("templates", "viewer_job.js"),
+    ("templates", "viewer_search.js"),
+    ("templates", "viewer_parts.js"),
+    ("templates", "viewer_link.js"),
+    ("templates", "viewer_keys.js"),
+    ("templates", "viewer_export.js"),
     ("templates", "viewer.js"),
     ("templates", "report.js"),
 )
-_STYLES = (("vendor", "uPlot.min.css"), ("templates", "report.css"), ("templates", "viewer.css"))
+_STYLES = (
+    ("vendor", "uPlot.min.css"),
+    ("templates", "report.css"),
+    ("templates", "export.css"),
+    ("templates", "viewer.css"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
     """One run on the page: what the template writes, and its packed blocks by their id in the page."""
 
+    key: str
     run: Run
     name: str
     lede: str
     occupancy: Occupancy
     kinds: Sequence[JobKind]
     blocks: Sequence[tuple[str, str]]
+
+    def blocks_around(self, round_index: int) -> tuple[Sequence[tuple[str, str]], Sequence[tuple[str, str]]]:
+        """Return the blocks that a page which opens at a round needs first, and the others."""
+        first = {f"{self.key}-base", f"{self.key}-chunk-{max(0, round_index) // chunks.ROUNDS}"}
+        return [block for block in self.blocks if block[0] in first], [
+            block for block in self.blocks if block[0] not in first
+        ]
 
     @property
     def notes(self) -> Sequence[str]:
@@ -93,6 +124,7 @@ def render_viewer(runs: Sequence[Run]) -> str:
     clock = timeline([panel.occupancy for panel in panels])
     time = plots.time_charts(runs, names, clock)
     jct = plots.jct_charts(runs, names)
+    opening = busiest(clock, runs)
     shelf = files("phasewise.reports")
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("phasewise.reports", "templates"),
@@ -101,13 +133,17 @@ def render_viewer(runs: Sequence[Run]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["number"] = quantities.number
     return environment.get_template("viewer.html").render(
         statuses=STATUSES,
         panels=panels,
         ticks=len(clock.time_s),
         time=time,
         jct=jct,
-        viewer=_payload(panels, clock),
+        opening=opening,
+        blocks=[panel.blocks_around(int(at[opening.tick])) for panel, at in zip(panels, clock.round_at, strict=True)],
+        comparison=_comparison(runs),
+        viewer=_payload(panels, clock, opening),
         payload=[chart.payload() for chart in (*time, *jct) if not chart.absent],
         css="\n".join(shelf.joinpath(*name).read_text("utf-8") for name in _STYLES),
         scripts=[shelf.joinpath(*name).read_text("utf-8") for name in _SCRIPTS],
@@ -129,8 +165,10 @@ def _panels(runs: Sequence[Run], names: Sequence[str]) -> list[Panel]:
     for index, (run, name, occupancy) in enumerate(zip(runs, names, read, strict=True)):
         texts = chunks.encode(occupancy.held, occupancy.rounds)
         blocks = [(f"r{index}-base", _base(occupancy, kinds.index[index], len(kinds.of_run[index])))]
+        details = read_details(run, occupancy.jobs.job_id, occupancy.held.stays)
         blocks += [(f"r{index}-chunk-{number}", text) for number, text in enumerate(texts)]
-        panels.append(Panel(run, name, _lede(run, occupancy), occupancy, kinds.of_run[index], blocks))
+        blocks.append((f"r{index}-jobs", pack(details.arrays())))
+        panels.append(Panel(f"r{index}", run, name, _lede(run, occupancy), occupancy, kinds.of_run[index], blocks))
     return panels
 
 
@@ -172,22 +210,30 @@ def _base(occupancy: Occupancy, kind_index: npt.NDArray[np.int64], kinds: int) -
     )
 
 
-def _payload(panels: Sequence[Panel], clock: Timeline) -> dict[str, Any]:
+def _comparison(runs: Sequence[Run]) -> Comparison | None:
+    """Return two runs side by side, with the figures that the page shows; None of one run."""
+    if len(runs) < MOST_RUNS:
+        return None
+    compared = compare_runs(runs)
+    return replace(compared, metrics=tuple(row for row in compared.metrics if row.label in _COMPARED))
+
+
+def _payload(panels: Sequence[Panel], clock: Timeline, opening: Opening) -> dict[str, Any]:
     return {
+        "start": opening.tick,
         "time_s": _rounded(clock.time_s),
         "chunkRounds": chunks.ROUNDS,
-        "runs": [
-            _run_payload(panel, f"r{index}", at)
-            for index, (panel, at) in enumerate(zip(panels, clock.round_at, strict=True))
-        ],
+        "jobNumbers": list(NUMBERS.items()),
+        "jobWords": WORDS,
+        "runs": [_run_payload(panel, at) for panel, at in zip(panels, clock.round_at, strict=True)],
     }
 
 
-def _run_payload(panel: Panel, key: str, round_at: npt.NDArray[np.int64]) -> dict[str, Any]:
+def _run_payload(panel: Panel, round_at: npt.NDArray[np.int64]) -> dict[str, Any]:
     occupancy = panel.occupancy
     rounds = panel.run.rounds
     return {
-        "key": key,
+        "key": panel.key,
         "name": panel.name,
         "rounds": occupancy.rounds,
         "sim_time_s": _rounded(occupancy.sim_time_s),

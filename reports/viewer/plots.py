@@ -11,8 +11,9 @@ import numpy.typing as npt
 from phasewise.reports import figures, palette
 from phasewise.reports.charts import Axis, Chart, Series, missing
 from phasewise.reports.errors import RunDirectoryError
-from phasewise.reports.quantities import JCT, count, duration, number
+from phasewise.reports.quantities import JCT, count, duration
 from phasewise.reports.run_directory import Run
+from phasewise.reports.viewer.clipping import cut_note, cut_top
 from phasewise.reports.viewer.timeline import Timeline
 
 Floats = npt.NDArray[np.float64]
@@ -22,7 +23,6 @@ _X = Axis("Simulated time (h)")
 _SYNC = "viewer-time"
 _HISTOGRAM_BINS = 40
 _HEIGHT = 200
-_CUT, _ROOM = 4.0, 2.0  # times the 99th percentile: when an axis is cut, and where
 _TOPS = (4.0, 6.0, 10.0, 20.0, 30.0, 40.0, 60.0, 80.0, 100.0)  # where an axis of a share may end, per cent
 _LEAST_COUNT = 4.0  # an axis of a count ends no lower, or it would have ticks between whole numbers
 
@@ -79,30 +79,25 @@ def time_charts(runs: Sequence[Run], names: Sequence[str], clock: Timeline) -> l
 def _on_one_scale(charts: Sequence[Chart]) -> list[Chart]:
     """Return stacked charts with the same vertical axis, so that equal heights mean equal times.
 
-    A few rounds may take a hundred times as long as the others, the first one above all. The axis is then cut where it
-    shows the others, and the chart says what it does not show.
+    A few rounds may take a hundred times as long as the others, the first one above all: then the axis is cut, at CPU
+    times where there are such, as a page shows these first.
     """
-    sums = [np.nansum([np.zeros(len(chart.x)), *(item.values for item in chart.series)], axis=0) for chart in charts]
-    every = np.concatenate(sums)
-    high, usual = (
-        1.06 * float(every.max(initial=0.0)),
-        float(np.quantile(every, 0.99, method="lower")) if len(every) else 0.0,
-    )
-    if high > _CUT * usual > 0:
-        high = _ROOM * usual
-    axis = Axis("Time per round (ms)", low=0.0, high=high or 1.0)
+    sums = {chart.key: np.nansum(_first_shown(chart), axis=0) for chart in charts if not chart.absent}
+    top = cut_top(list(sums.values()))
+    high = top or 1.06 * max((float(total.max(initial=0.0)) for total in sums.values()), default=0.0) or 1.0
+    axis = Axis("Time per round (ms)", low=0.0, high=high)
     return [
-        chart if chart.absent else replace(chart, y_axis=axis, note=chart.note + _cut_note(total, high))
-        for chart, total in zip(charts, sums, strict=True)
+        chart
+        if chart.absent
+        else replace(chart, y_axis=axis, note=chart.note + cut_note([sums[chart.key]], chart.x, high, "ms"))
+        for chart in charts
     ]
 
 
-def _cut_note(total: Floats, high: float) -> str:
-    above = int((total > high).sum())
-    most = number(float(total.max(initial=0.0)))
-    if above > 1:
-        return f" {count(above)} points, up to {most} ms, are above the top of the chart."
-    return f" One point, {most} ms, is above the top of the chart." if above else ""
+def _first_shown(chart: Chart) -> list[Floats]:
+    """Return the values of a chart of phases that a page shows before its switch is used: CPU time if it has any."""
+    cpu = [item.values_cpu for item in chart.series if item.values_cpu is not None]
+    return cpu or [item.values for item in chart.series]
 
 
 def _note(clock: Timeline) -> str:
@@ -126,13 +121,15 @@ def _figure_chart(figure: Figure, runs: Sequence[Run], names: Sequence[str], clo
     if not series:
         reason = figure.absent or f"No run on this page has the column {figure.column}."
         return missing(figure.key, figure.title, reason)
-    y_axis = Axis(figure.axis, low=0.0, high=_top(figure, series))
+    lines = [item.values for item in series]
+    cut = None if figure.unit == "%" else cut_top(lines)
+    note += "" if cut is None else cut_note(lines, clock.hours, cut, figure.unit)
     return Chart(
         figure.key,
         figure.title,
         f"{figure.meaning} {note}",
         _X,
-        y_axis,
+        Axis(figure.axis, low=0.0, high=cut or _top(figure, series)),
         clock.hours,
         series,
         sync=_SYNC,

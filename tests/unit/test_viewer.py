@@ -156,8 +156,8 @@ def test_a_colour_means_the_same_type_in_both_runs(folder: Path, tmp_path: Path)
     jobs = [read_occupancy(load_run(path)).jobs for path in (folder, other)]
     found = kinds_of(jobs)
     first, second = ({kind.label: (kind.colour, kind.jobs) for kind in kinds} for kinds in found.of_run)
-    assert first == {"B": ("orange", 40), "C": ("blue", 0), "A": ("green", 10)}
-    assert second == {"B": ("orange", 4), "C": ("blue", 46), "A": ("green", 0)}
+    assert first == {"B": ("pink", 40), "C": ("sky", 0), "A": ("green", 10)}
+    assert second == {"B": ("pink", 4), "C": ("sky", 46), "A": ("green", 0)}
     for path, run_jobs, index in zip((folder, other), jobs, found.index, strict=True):
         names = pq.read_table(path / "jobs.parquet").column("job_type").to_pylist()
         assert [found.of_run[0][kind].label for kind in index] == names
@@ -242,8 +242,17 @@ def test_an_axis_is_cut_where_one_round_would_hide_the_others(folder: Path) -> N
     solve_s[0] = 20.0
     page = render_viewer([rewrite(folder, "rounds", phase_lp_solve_s=solve_s, phase_policy_s=solve_s * 0)])
     (chart,) = (c for c in payload(page, "payload") if c["key"] == "phases0")
-    assert "One point, 20\u202f000 ms, is above the top of the chart." in page
+    assert "One point, 20\u202f000 ms at 0.0\u202fh, is above the top of the chart." in page
     assert chart["yAxis"]["high"] < 20_000
+
+
+def test_a_chart_of_counts_is_cut_too_and_says_how_many_and_where(folder: Path) -> None:
+    moves = np.full(SMALL.rounds, 3)
+    moves[10] = 500
+    page = render_viewer([rewrite(folder, "rounds", moves=moves)])
+    (chart,) = (c for c in payload(page, "payload") if c["key"] == "moves")
+    assert chart["yAxis"]["high"] == 6
+    assert "One point, 500 jobs at 1.7\u202fh, is above the top of the chart." in page
 
 
 def test_charts_of_two_runs_show_each_over_its_own_rounds(folder: Path, tmp_path: Path) -> None:
@@ -269,7 +278,7 @@ def test_the_same_run_gives_the_same_page(folder: Path) -> None:
 
 def test_the_page_refers_to_nothing_outside_itself(folder: Path) -> None:
     page = render_viewer([load_run(folder)])
-    assert re.findall(r"(?:src|href)=\"(?!data:,)[^\"]*\"|@import|url\(", page) == []
+    assert re.findall(r"(?:src|href)=\"(?!data:,|#)[^\"]*\"|@import|url\((?!#)", page) == []
 
 
 def test_three_runs_are_too_many(folder: Path) -> None:
