@@ -133,6 +133,8 @@
   }
 
   document.addEventListener("chartdrawn", ({ target, detail: plot }) => {
+    plot.ctx.canvas.setAttribute("role", "img");
+    plot.ctx.canvas.setAttribute("aria-label", target.getAttribute("aria-label"));
     if (!target.closest("#time")) return;
     let entry = plots.get(target);
     if (entry?.plot !== plot) {

@@ -52,7 +52,7 @@ const viewerExport = (() => {
   function offer(app) {
     for (const panel of app.panels) {
       const { run } = panel.frames;
-      exporting.offer(panel.section, {
+      exporting.offer(panel.section.querySelector(".map-figure"), {
         title: `Map of ${run.name}`, draw: () => picture(app, panel), rows: () => rows(panel),
         legend: () => (app.view.scheme === "kind" ? byId("kinds").children : []),
       });

@@ -140,13 +140,14 @@ const viewerJob = (() => {
       if (unit) cell.append(element("i", unit));
       head.append(cell);
     }
-    const add = (many) => body.append(...found.slice(body.rows.length, body.rows.length + many).map((stretch, i) => stretchLine(panel, app, stretch, found[body.rows.length + i - 1])));
+    const add = (number) => body.append(...found.slice(body.rows.length, body.rows.length + number).map((stretch, i) => stretchLine(panel, app, stretch, found[body.rows.length + i - 1])));
     add(ROWS);
     box.append(table);
     if (found.length <= ROWS) return [box];
-    const more = Object.assign(element("button", `show all ${count(found.length)}`, "plain"), { type: "button" });
-    more.addEventListener("click", () => { add(found.length); more.remove(); });
-    return [box, more];
+    const rest = element("p", `The first ${ROWS} of ${count(found.length)} lines. `, "note"), more = Object.assign(element("button", "show all", "plain"), { type: "button" });
+    more.addEventListener("click", () => { add(found.length); rest.remove(); });
+    rest.append(more);
+    return [box, rest];
   }
 
   // When a round begins; after the last one, when that ended.

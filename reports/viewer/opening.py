@@ -21,7 +21,9 @@ class Opening:
 
 
 def busiest(clock: Timeline, runs: Sequence[Run]) -> Opening:
-    """Return the first moment at which most jobs wait, of all runs together; where none ever waits, most GPUs are used.
+    """Return the moment at which most jobs wait, of all runs together; of several such the one with most GPUs in use.
+
+    Where none ever waits, that is the moment with most GPUs in use.
 
     Parameters
     ----------
@@ -29,12 +31,11 @@ def busiest(clock: Timeline, runs: Sequence[Run]) -> Opening:
         Of the same runs.
     """
     waiting = _sum(clock, runs, "queued")
-    if waiting.max() > 0:
-        tick = int(waiting.argmax())
-        return Opening(tick, f"{_moment(clock, tick)}, the first at which most jobs wait: {count(waiting[tick])}")
     used = _sum(clock, runs, "utilization") / len(runs)
-    tick = int(used.argmax())
-    return Opening(tick, f"{_moment(clock, tick)}, the first of highest utilisation: {percent(float(used[tick]))}")
+    tick = int(np.where(waiting == waiting.max(), used, -1.0).argmax())
+    if waiting[tick] > 0:
+        return Opening(tick, f"{_moment(clock, tick)}, where most jobs wait: {count(waiting[tick])}")
+    return Opening(tick, f"{_moment(clock, tick)}, where most GPUs are in use: {percent(float(used[tick]))}")
 
 
 def _sum(clock: Timeline, runs: Sequence[Run], column: str) -> np.ndarray:

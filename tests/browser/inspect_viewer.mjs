@@ -124,7 +124,7 @@ async function act(tab) {
   const tip = await tab.locator("#gpu-tip").innerText();
   await tab.mouse.move(2, 2);
   await canvas.focus();
-  await tab.keyboard.press("ArrowRight");
+  await tab.keyboard.press("d");
   const spoken = await tab.locator("#spoken").innerText();
   await tab.keyboard.press("Enter");
   const pinned = await tab.evaluate(() => window.phasewise.view.pinned);

@@ -23,6 +23,7 @@ from phasewise.reports.figures import phase_rows
 from phasewise.reports.html import write_report
 from phasewise.reports.published import write_pages
 from phasewise.reports.run_directory import load_run
+from phasewise.reports.viewer.page import write_viewer
 
 pytestmark = [pytest.mark.browser, pytest.mark.thorough]
 
@@ -50,7 +51,11 @@ def published(folder: Path) -> Path:
     return folder / "index.html"
 
 
-@pytest.fixture(scope="module", params=[report, study, trace, published], ids=lambda make: make.__name__)
+def viewer(folder: Path) -> Path:
+    return write_viewer([load_run(write_run(folder / "run", SHAPE))], folder / "viewer.html")
+
+
+@pytest.fixture(scope="module", params=[report, study, trace, published, viewer], ids=lambda make: make.__name__)
 def saved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     make: Callable[[Path], Path] = request.param
     folder = tmp_path_factory.mktemp("export")
