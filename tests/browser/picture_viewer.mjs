@@ -2,7 +2,8 @@
 // usage: node picture_viewer.mjs CHROMIUM FOLDER NAME=PAGE.html[#round=N] ...
 // Of each page FOLDER/NAME-light.png and NAME-dark.png: from its top to the end of the legend. After NAME may follow
 // "+hover" (the pointer rests on a GPU), "+charts" (NAME-charts-*.png, too: what happened over the run), "+jct"
-// (NAME-jct-*.png, too: completion times) or "+phone" (the page on a phone instead).
+// (NAME-jct-*.png, too: completion times), "+job" (NAME-job-*.png instead: the page of the marked job) or "+phone" (the page
+// on a phone instead).
 import { writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { crc32, deflateSync, inflateSync } from "node:zlib";
@@ -50,7 +51,7 @@ function smaller(png) {
 // Where the parts of the page lie, in CSS pixels from its top.
 function extent() {
   const part = (id) => { const { top, bottom } = document.getElementById(id).getBoundingClientRect(); return [Math.floor(top + scrollY), Math.ceil(bottom + scrollY)]; };
-  return { map: [0, part("legend")[1]], charts: part("time"), jct: part("jct"), height: document.documentElement.scrollHeight };
+  return { map: [0, part("legend")[1]], charts: part("time"), jct: part("jct"), job: part("job"), height: document.documentElement.scrollHeight };
 }
 
 // Point at a GPU that two jobs share, in the middle of the largest worker type that has one; else at any that is held.
@@ -83,7 +84,7 @@ async function take(browser, name, page, colorScheme) {
     const { height, ...parts } = await tab.evaluate(extent);
     await tab.setViewportSize({ width, height }); // all of it is in sight, so that nothing scrolls away from the pointer
     if (extras.includes("hover")) await hover(tab);
-    for (const part of ["map", ...extras].filter((name) => name in parts)) {
+    for (const part of (extras.includes("job") ? ["job"] : ["map", ...extras]).filter((name) => name in parts)) {
       const [top, bottom] = parts[part], from = Math.max(0, top - MARGIN), path = `${folder}/${plain}${part === "map" ? "" : `-${part}`}-${colorScheme}.png`;
       writeFileSync(path, smaller(await tab.screenshot({ clip: { x: 0, y: from, width, height: bottom + MARGIN - from } })));
       await tab.mouse.move(1, 1);

@@ -15,6 +15,7 @@ trap 'rm -rf "$work"' EXIT
 # Rounds in which as many jobs come as go.
 node "$(dirname "$0")/picture_viewer.mjs" "$(command -v chromium)" "$folder" \
   "viewer-philly+hover+charts+jct=$work/philly.html#round=700" \
+  "viewer-philly+job=$work/philly.html#round=700&job=118" \
   "viewer-alibaba+hover+charts+jct=$work/alibaba.html#round=200" \
   "viewer-two-runs=$work/both.html#round=200" \
   "viewer-phone+phone=$work/alibaba.html#round=200"

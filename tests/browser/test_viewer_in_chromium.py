@@ -244,7 +244,8 @@ def test_the_figures_beside_the_map_are_those_of_the_tables(pages: Pages) -> Non
     assert seen["held"] == [f"{share / 10:.1f}\u202f% held" for share in held]
     waiting = len(pages.shared.waiting(0))
     words = f"{waiting} job{' waits' if waiting == 1 else 's wait'} for {waiting} GPU{'' if waiting == 1 else 's'}."
-    assert seen["queue"] == [words if waiting else "No job waits."]
+    running, gpus = len(np.unique(stays[:, 1])), stays[:, 2].sum() / 1000
+    assert seen["queue"] == [words if waiting else "No job waits.", f"{running} jobs run on {gpus:g} GPUs."]
 
 
 def test_controls_have_names_for_those_who_do_not_see_them(pages: Pages) -> None:
