@@ -17,12 +17,25 @@ def top_of(values: npt.NDArray[np.float64]) -> float | None:
     return ROOM * usual if float(known.max(initial=0.0)) > LIMIT * usual > 0.0 else None
 
 
-def said_of(values: npt.NDArray[np.float64], top: float | None, unit: str = "") -> str:
-    """Return the sentence on the values above the top of an axis, empty where there are none."""
-    above = values[np.isfinite(values) & (values > top)] if top is not None else values[:0]
-    if not len(above):
+def said_of(
+    values: npt.NDArray[np.float64],
+    top: float | None,
+    unit: str = "",
+    hours: npt.NDArray[np.float64] | None = None,
+) -> str:
+    """Return the sentence on the values above the top of an axis, empty where there are none.
+
+    Parameters
+    ----------
+    hours
+        When each value was, for an axis of time: the sentence then says where the largest is.
+    """
+    above = np.isfinite(values) & (values > top) if top is not None else np.zeros(len(values), np.bool_)
+    if not above.any():
         return ""
-    size = number(float(above.max())) + (f"{THIN_SPACE}{unit}" if unit else "")
-    if len(above) == 1:
-        return f"One point, {size}, is above the top of the chart."
-    return f"{count(len(above))} points, up to {size}, are above the top of the chart."
+    at = int(np.where(above, values, -np.inf).argmax())
+    size = number(float(values[at])) + (f"{THIN_SPACE}{unit}" if unit else "")
+    where = "" if hours is None else f" at {hours[at]:.1f}{THIN_SPACE}h"
+    if above.sum() == 1:
+        return f"One point, {size}{where}, is above the top of the chart."
+    return f"{count(int(above.sum()))} points, up to {size}{where}, are above the top of the chart."
