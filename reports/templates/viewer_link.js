@@ -2,7 +2,7 @@
 // part of the page is in sight, colours, theme. `#round=500&job=12&view=queue&colour=job&theme=dark`
 "use strict";
 const viewerLink = (() => {
-  const SETTLE_MS = 200, SCHEMES = ["kind", "job"];
+  const SETTLE_MS = 400, SCHEMES = ["kind", "job"];
 
   function write({ round, pinned, view, scheme, theme }) {
     const said = new URLSearchParams({ round });
@@ -10,6 +10,8 @@ const viewerLink = (() => {
     if (view !== viewerParts.NAMES[0]) said.set("view", view);
     if (scheme !== SCHEMES[0]) said.set("colour", scheme);
     if (theme !== viewerTheme.NAMES[0]) said.set("theme", theme);
+    const time = new URLSearchParams(location.hash.slice(1)).get("time"); // CPU or wall: report.js keeps it there
+    if (time !== null) said.set("time", time);
     return `#${said}`;
   }
 

@@ -29,63 +29,69 @@ const viewerSearch = (() => {
     return [...found.values()].slice(0, MOST);
   }
 
-  function wire(app) {
-    const field = byId("search"), list = byId("found");
-    let entries = [], active = -1;
-
-    function mark(index) {
-      active = index;
-      [...list.children].forEach((option, i) => option.setAttribute("aria-selected", String(i === index)));
-      if (index < 0) field.removeAttribute("aria-activedescendant");
-      else field.setAttribute("aria-activedescendant", `found-${index}`);
+  class Finder {
+    constructor(app) {
+      Object.assign(this, { app, field: byId("search"), list: byId("found"), entries: [], active: -1 });
+      const { field } = this;
+      field.addEventListener("input", () => this.suggest());
+      field.addEventListener("focus", () => { if (field.value) this.suggest(); });
+      field.addEventListener("blur", () => this.close());
+      field.addEventListener("keydown", (event) => this.press(event));
     }
 
-    function close() {
-      list.hidden = true;
-      field.setAttribute("aria-expanded", "false");
-      mark(-1);
+    mark(index) {
+      this.active = index;
+      [...this.list.children].forEach((option, i) => option.setAttribute("aria-selected", String(i === index)));
+      if (index < 0) this.field.removeAttribute("aria-activedescendant");
+      else this.field.setAttribute("aria-activedescendant", `found-${index}`);
     }
 
-    function go(entry) {
-      close();
-      field.value = "";
-      field.blur();
-      app.visit(entry.node === undefined ? { job: entry.job } : { node: entry.node });
+    close() {
+      this.list.hidden = true;
+      this.field.setAttribute("aria-expanded", "false");
+      this.mark(-1);
     }
 
-    async function suggest() {
+    go({ job, node }) {
+      this.close();
+      this.field.value = "";
+      this.field.blur();
+      this.app.visit(node === undefined ? { job } : { node });
+    }
+
+    option(entry, index) {
+      const made = Object.assign(element("li"), { id: `found-${index}` });
+      made.setAttribute("role", "option");
+      made.append(element("b", entry.text), ` ${entry.more}`);
+      made.addEventListener("pointerdown", (event) => { event.preventDefault(); this.go(entry); });
+      return made;
+    }
+
+    async suggest() {
+      const { app, field, list } = this;
       await Promise.all(app.panels.map(({ details }) => details.open()));
-      entries = suggestions(app.panels, field.value);
-      list.replaceChildren(...entries.map((entry, index) => {
-        const option = Object.assign(element("li"), { id: `found-${index}` });
-        option.setAttribute("role", "option");
-        option.append(element("b", entry.text), ` ${entry.more}`);
-        option.addEventListener("pointerdown", (event) => { event.preventDefault(); go(entry); });
-        return option;
-      }));
-      if (!entries.length && field.value.trim()) list.append(element("li", "No job or node like that.", "none"));
+      this.entries = suggestions(app.panels, field.value);
+      list.replaceChildren(...this.entries.map((entry, index) => this.option(entry, index)));
+      if (!this.entries.length && field.value.trim()) list.append(element("li", "No job or node like that.", "none"));
       list.hidden = !list.children.length;
       field.setAttribute("aria-expanded", String(!list.hidden));
-      mark(-1);
+      this.mark(-1);
     }
 
-    field.addEventListener("input", suggest);
-    field.addEventListener("focus", () => { if (field.value) suggest(); });
-    field.addEventListener("blur", close);
-    field.addEventListener("keydown", async (event) => {
+    async press(event) {
+      const { active, entries, field } = this;
+      if (!["Escape", "ArrowDown", "ArrowUp", "Enter"].includes(event.key)) return;
+      event.preventDefault();
       if (event.key === "Escape") { field.value = ""; field.blur(); }
-      else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
-        event.preventDefault();
-        if (entries.length) mark((active + (event.key === "ArrowDown" ? 1 : entries.length - (active < 0 ? 0 : 1))) % entries.length);
-      } else if (event.key === "Enter") {
-        event.preventDefault();
-        const kept = Math.max(0, active);
-        await suggest(); // what was typed since the last suggestions counts, too
-        const chosen = entries[kept];
-        if (chosen) go(chosen);
+      else if (event.key === "ArrowDown") this.mark(entries.length ? (active + 1) % entries.length : -1);
+      else if (event.key === "ArrowUp") this.mark(active < 1 ? entries.length - 1 : active - 1);
+      else {
+        await this.suggest(); // what was typed since the last suggestions counts, too
+        const chosen = this.entries[Math.max(0, active)];
+        if (chosen) this.go(chosen);
       }
-    });
+    }
   }
 
-  return { wire, suggestions };
+  return { wire: (app) => new Finder(app) };
 })();

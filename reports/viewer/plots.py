@@ -9,16 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from phasewise.reports import figures, palette
-from phasewise.reports.charts import Axis, Chart, Series, missing
+from phasewise.reports.charts import Axis, Chart, Series, Top, missing
+from phasewise.reports.clipping import said_of, top_of
 from phasewise.reports.errors import RunDirectoryError
+from phasewise.reports.phase_charts import CLOCKS, TIME, total
 from phasewise.reports.quantities import JCT, count, duration
 from phasewise.reports.run_directory import Run
-from phasewise.reports.viewer.clipping import cut_note, cut_top
 from phasewise.reports.viewer.timeline import Timeline
 
 Floats = npt.NDArray[np.float64]
 
-RUN_COLOURS = ("blue", "vermilion")
 _X = Axis("Simulated time (h)")
 _SYNC = "viewer-time"
 _HISTOGRAM_BINS = 40
@@ -77,27 +77,34 @@ def time_charts(runs: Sequence[Run], names: Sequence[str], clock: Timeline) -> l
 
 
 def _on_one_scale(charts: Sequence[Chart]) -> list[Chart]:
-    """Return stacked charts with the same vertical axis, so that equal heights mean equal times.
+    """Return stacked charts with the same vertical axis under each clock, so that equal heights mean equal times.
 
-    A few rounds may take a hundred times as long as the others, the first one above all: then the axis is cut, at CPU
-    times where there are such, as a page shows these first.
+    A few rounds may take a hundred times as long as the others, the first one above all: then the axis is cut.
     """
-    sums = {chart.key: np.nansum(_first_shown(chart), axis=0) for chart in charts if not chart.absent}
-    top = cut_top(list(sums.values()))
-    high = top or 1.06 * max((float(total.max(initial=0.0)) for total in sums.values()), default=0.0) or 1.0
-    axis = Axis("Time per round (ms)", low=0.0, high=high)
+    sums = {clock: {c.key: total(_layers(c, clock)) for c in charts if not c.absent} for clock in CLOCKS}
+    tops: dict[str, float | None] = {}
+    for clock, each in sums.items():
+        every = np.concatenate([np.empty(0), *each.values()])
+        tops[clock] = top_of(every) or 1.06 * float(every.max(initial=0.0)) or None
     return [
         chart
         if chart.absent
-        else replace(chart, y_axis=axis, note=chart.note + cut_note([sums[chart.key]], chart.x, high, "ms"))
+        else replace(
+            chart,
+            tops={
+                clock: Top(tops[clock], said_of(each[chart.key], tops[clock], "ms", chart.x))
+                for clock, each in sums.items()
+                if len(each[chart.key])
+            },
+        )
         for chart in charts
     ]
 
 
-def _first_shown(chart: Chart) -> list[Floats]:
-    """Return the values of a chart of phases that a page shows before its switch is used: CPU time if it has any."""
-    cpu = [item.values_cpu for item in chart.series if item.values_cpu is not None]
-    return cpu or [item.values for item in chart.series]
+def _layers(chart: Chart, clock: str) -> list[Floats]:
+    """Return the values of a chart of phases under a clock; none where the run did not take it."""
+    found = (item.values_cpu if clock == "cpu" else item.values for item in chart.series)
+    return [values for values in found if values is not None]
 
 
 def _note(clock: Timeline) -> str:
@@ -117,17 +124,17 @@ def _figure_chart(figure: Figure, runs: Sequence[Run], names: Sequence[str], clo
         values = figure.factor * clock.binned(index, run.rounds.numbers(figure.column))
         if np.isfinite(values).any():
             label = names[index] if len(runs) > 1 else figure.title.lower()
-            series.append(Series(label, RUN_COLOURS[index], values, figure.unit, dash=index > 0))
+            series.append(Series(label, palette.run_colour(index), values, figure.unit, dash=index > 0))
     if not series:
         reason = figure.absent or f"No run on this page has the column {figure.column}."
         return missing(figure.key, figure.title, reason)
-    lines = [item.values for item in series]
-    cut = None if figure.unit == "%" else cut_top(lines)
-    note += "" if cut is None else cut_note(lines, clock.hours, cut, figure.unit)
+    every = np.concatenate([item.values for item in series])
+    cut = None if figure.unit == "%" else top_of(every)
+    said = said_of(every, cut, figure.unit, np.tile(clock.hours, len(series)))
     return Chart(
         figure.key,
         figure.title,
-        f"{figure.meaning} {note}",
+        f"{figure.meaning} {note} {said}".rstrip(),
         _X,
         Axis(figure.axis, low=0.0, high=cut or _top(figure, series)),
         clock.hours,
@@ -167,9 +174,8 @@ def _phases(run: Run, index: int, names: Sequence[str], clock: Timeline, note: s
         )
         for name in phases
     ]
-    y_axis = Axis("Time per round (ms)", low=0.0)
     note = f"Exclusive time, so the layers add up to the round. {note}"
-    return Chart(key, title, note, _X, y_axis, clock.hours, series, True, sync=_SYNC, height=260)
+    return Chart(key, title, note, _X, TIME, clock.hours, series, True, sync=_SYNC, height=260)
 
 
 def jct_charts(runs: Sequence[Run], names: Sequence[str]) -> list[Chart]:
@@ -188,7 +194,12 @@ def jct_charts(runs: Sequence[Run], names: Sequence[str]) -> list[Chart]:
     def lines(values_of: Callable[[Floats], Floats], draw: str) -> list[Series]:
         return [
             Series(
-                names[index] if several else "jobs", RUN_COLOURS[index], values_of(values), "%", draw, dash=index > 0
+                names[index] if several else "jobs",
+                palette.run_colour(index),
+                values_of(values),
+                "%",
+                draw,
+                dash=index > 0,
             )
             for index, values in hours.items()
         ]

@@ -26,7 +26,7 @@ async function at(tab) {
 
 // The address when it has come to rest: it follows what is shown within a fraction of a second.
 async function address(tab) {
-  await tab.waitForTimeout(500);
+  await tab.waitForTimeout(900);
   return decodeURIComponent(new URL(tab.url()).hash);
 }
 

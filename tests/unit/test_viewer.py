@@ -238,12 +238,13 @@ def test_an_axis_is_cut_where_one_round_would_hide_the_others(folder: Path) -> N
     solve_s = np.full(SMALL.rounds, 0.004)
     plain = rewrite(folder, "rounds", phase_lp_solve_s=solve_s, phase_policy_s=solve_s * 0)
     (chart,) = (c for c in payload(render_viewer([plain]), "payload") if c["key"] == "phases0")
-    assert chart["yAxis"]["high"] == pytest.approx(4.24)
+    assert chart["tops"]["wall"] == [pytest.approx(4.24), ""]
     solve_s[0] = 20.0
     page = render_viewer([rewrite(folder, "rounds", phase_lp_solve_s=solve_s, phase_policy_s=solve_s * 0)])
     (chart,) = (c for c in payload(page, "payload") if c["key"] == "phases0")
-    assert "One point, 20\u202f000 ms at 0.0\u202fh, is above the top of the chart." in page
-    assert chart["yAxis"]["high"] < 20_000
+    top, said = chart["tops"]["wall"]
+    assert said == "One point, 20\u202f000\u202fms at 0.0\u202fh, is above the top of the chart."
+    assert top < 20_000
 
 
 def test_a_chart_of_counts_is_cut_too_and_says_how_many_and_where(folder: Path) -> None:
@@ -252,7 +253,7 @@ def test_a_chart_of_counts_is_cut_too_and_says_how_many_and_where(folder: Path) 
     page = render_viewer([rewrite(folder, "rounds", moves=moves)])
     (chart,) = (c for c in payload(page, "payload") if c["key"] == "moves")
     assert chart["yAxis"]["high"] == 6
-    assert "One point, 500 jobs at 1.7\u202fh, is above the top of the chart." in page
+    assert "One point, 500\u202fjobs at 1.7\u202fh, is above the top of the chart." in page
 
 
 def test_charts_of_two_runs_show_each_over_its_own_rounds(folder: Path, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from large_run import LargeRun, write_large_run
 from synthetic_run import RunShape, write_run
 
 from phasewise.reports import palette
+from phasewise.reports.clipping import said_of, top_of
 from phasewise.reports.run_directory import Run, load_run
-from phasewise.reports.viewer.clipping import cut_note, cut_top
 from phasewise.reports.viewer.details import NUMBERS, WORDS, Details, read_details
 from phasewise.reports.viewer.occupancy import read_occupancy
 from phasewise.reports.viewer.opening import Opening, busiest
@@ -147,20 +147,15 @@ def test_a_run_without_placements_says_why_every_gpu_looks_idle(folder: Path) ->
     assert "was not recorded (`output.placements` is false)" in render_viewer([load_run(folder)])
 
 
-def test_an_axis_is_cut_only_where_few_values_would_hide_the_others() -> None:
+def test_what_an_axis_does_not_show_is_said_with_its_place() -> None:
     line = np.full(200, 2.0)
-    assert cut_top([line]) is None
-    line[7] = 7.9
-    assert cut_top([line]) is None
     line[[7, 9]] = [90.0, 50.0]
-    assert cut_top([line, np.full(200, np.nan)]) == 4.0
-    assert cut_top([np.zeros(5)]) is None
-    assert cut_top([np.full(3, np.nan)]) is None
-    hours = np.arange(200) / 10
-    assert cut_note([line], hours, 4.0, "ms") == (
-        " 2 points are above the top of the chart, the highest 90.0 ms at 0.7\u202fh."
-    )
-    assert cut_note([line], hours, 100.0, "ms") == ""
+    top, hours = top_of(line), np.arange(200) / 10
+    assert top == 4.0
+    said = "2 points, up to 90.0\u202fms at 0.7\u202fh, are above the top of the chart."
+    assert said_of(line, top, "ms", hours) == said
+    assert said_of(np.append(line, np.nan), top, "ms") == said.replace(" at 0.7\u202fh", "")
+    assert said_of(line, 100.0, "ms", hours) == said_of(line, None, "ms", hours) == ""
 
 
 # -- colours ---------------------------------------------------------------------------------------------------------
