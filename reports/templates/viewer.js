@@ -230,7 +230,10 @@
     scheme(colour);
     await seek(round);
     await mark(there ? pinned : null);
-    if (part) viewerParts.goTo(part);
+    if (part) {
+      panels.forEach(queue); // a table that fills later would move the part away
+      viewerParts.goTo(part);
+    }
     byId("linked").hidden = !told.length;
     byId("linked").textContent = told.length ? `The link of this page asks for what it cannot show: ${told.join("; ")}.` : "";
   }
