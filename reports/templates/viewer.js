@@ -51,8 +51,11 @@
     return viewerWords.link(text, address({ pinned: { node } }), () => visit({ node }));
   }
 
-  // The moment at which a round of a run is shown.
-  const tickOf = (run, round) => Math.max(0, run.roundAt.indexOf(round));
+  // The moment at which a round of a run is shown; the one before it where it begins too soon after another run's.
+  function tickOf(run, round) {
+    const tick = run.roundAt.indexOf(round);
+    return tick < 0 ? nearest(run.sim_time_s[round]) : tick;
+  }
 
   function seekRound(run, round) {
     return seek(tickOf(run, round));

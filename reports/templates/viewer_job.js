@@ -118,6 +118,9 @@ const viewerJob = (() => {
     return cell;
   }
 
+  // Whether a stretch is on the same GPUs as the one before it, if perhaps with another share of them.
+  const stayed = (stretch, before) => before !== undefined && stretch.held.map(({ gpu }) => gpu).join() === before.held.map(({ gpu }) => gpu).join();
+
   function stretchLine(panel, app, stretch, before) {
     const line = element("tr"), { run } = panel.frames, { start, end, held } = stretch, rounds = element("td"), type = element("td");
     rounds.append(app.roundLink(run, start, count(start)), end - start > 1 ? `–${count(end - 1)}` : "");
@@ -127,7 +130,7 @@ const viewerJob = (() => {
       line.append(Object.assign(element("td", "waits"), { colSpan: 3 }));
       return line;
     }
-    type.textContent = [...new Set(held.map(({ gpu }) => panel.map.placeOf(gpu).type))].join(", ") + (before?.held.length ? " · moved" : "");
+    type.textContent = [...new Set(held.map(({ gpu }) => panel.map.placeOf(gpu).type))].join(", ") + (before?.held.length && !stayed(stretch, before) ? " · moved" : "");
     line.append(type, place(panel, app, held), company(panel, app, stretch));
     return line;
   }
@@ -155,7 +158,7 @@ const viewerJob = (() => {
 
   // The stretches of a job in one sentence.
   function words(run, arrival_s, found) {
-    const gaps = found.filter(({ held }) => !held.length), sets = found.length - gaps.length;
+    const gaps = found.filter(({ held }) => !held.length), sets = found.filter((stretch, i) => stretch.held.length && !stayed(stretch, found[i - 1])).length;
     const gap_s = gaps.reduce((sum, { start, end }) => sum + begins_s(run, end) - begins_s(run, start), 0);
     const first = `It waited ${span(Math.max(0, begins_s(run, found[0].start) - arrival_s))} for its first round`;
     const later = gaps.length ? ` and ${span(gap_s)} in ${many(gaps.length, "wait")} after it` : "";

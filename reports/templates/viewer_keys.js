@@ -4,17 +4,18 @@ const viewerKeys = (() => {
   const { byId } = viewerWords;
   const typing = (target) => target.isContentEditable || target.matches("textarea, input:not([type=range], [type=checkbox], [type=radio], [type=button])");
 
+  // From the round that is wanted, not the one that is shown: keys that follow each other quickly add up.
   function moves({ seek, view, shown }) {
     const last = shown.time_s.length - 1, page = shown.chunkRounds;
     return {
-      ArrowLeft: (by) => seek(view.tick - by), ArrowRight: (by) => seek(view.tick + by), PageUp: () => seek(view.tick - page), PageDown: () => seek(view.tick + page),
+      ArrowLeft: (by) => seek(view.wanted - by), ArrowRight: (by) => seek(view.wanted + by), PageUp: () => seek(view.wanted - page), PageDown: () => seek(view.wanted + page),
       Home: () => seek(0), End: () => seek(last),
     };
   }
 
   function letters({ seek, view, play, speed, scheme, pin }) {
     return {
-      " ": () => play(!view.playing), ",": () => seek(view.tick - 1), ".": () => seek(view.tick + 1), "-": () => speed(-1), "+": () => speed(1), "=": () => speed(1),
+      " ": () => play(!view.playing), ",": () => seek(view.wanted - 1), ".": () => seek(view.wanted + 1), "-": () => speed(-1), "+": () => speed(1), "=": () => speed(1),
       c: () => scheme(view.scheme === "kind" ? "job" : "kind"), "/": () => byId("search").focus(), "?": help, Escape: () => pin(null),
     };
   }
@@ -39,9 +40,10 @@ const viewerKeys = (() => {
         return;
       }
       if (target.closest("select, dialog") || (key === " " && target.closest("button, summary, a"))) return;
-      if (!LETTERS[key]) return;
+      const act = LETTERS[key] ?? LETTERS[key.toLowerCase()];
+      if (!act) return;
       event.preventDefault();
-      LETTERS[key]();
+      act();
     }, true);
     byId("ask").addEventListener("click", help);
     byId("help").addEventListener("click", (event) => { if (event.target === byId("help") || event.target.closest("button")) byId("help").close(); });

@@ -19,7 +19,7 @@ const viewerParts = (() => {
   // Where a part's first line stands under what sticks to the top.
   const margin = (section) => parseFloat(getComputedStyle(section).scrollMarginTop) + 2;
 
-  // The last part that begins above the middle of the window's upper half; at the end of the page the one gone to stays.
+  // The last part that has come up to the top. At the end of the page a part that cannot come so far stays the one gone to.
   function look() {
     timer = 0;
     const passed = sections.filter((section) => !section.hidden && section.getBoundingClientRect().top <= margin(section));

@@ -69,7 +69,7 @@ const viewerPointer = (() => {
     canvas.addEventListener("blur", () => point(app, panel, group, -1));
     canvas.addEventListener("keydown", (event) => {
       const { pointer } = map, index = pointer && pointer.group === group ? pointer.index : (group.last ?? 0);
-      const way = { w: "up", a: "left", s: "down", d: "right" }[event.key];
+      const way = { w: "up", a: "left", s: "down", d: "right" }[event.key.toLowerCase()];
       if (way) point(app, panel, group, (group.last = map.step(group, index, way)));
       else if (event.key === "Enter") choose(app, panel, group, index, event.shiftKey);
       else if (event.key === "Escape") point(app, panel, group, -1);

@@ -51,6 +51,8 @@ async function keys() {
     moved[name] = [(await pressed(tab, "ArrowRight")) - from, (await pressed(tab, "ArrowLeft")) - from, (await pressed(tab, "Shift+ArrowRight")) - from, await pressed(tab, "End"), await pressed(tab, "Home")];
     moved[name].push(speed === (await tab.locator("#speed").inputValue()));
   }
+  await tab.evaluate(() => { for (let i = 0; i < 5; i++) document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true })); });
+  const quick = await at(tab);
   await tab.keyboard.press("/");
   await tab.keyboard.type("12");
   const from = await at(tab);
@@ -59,7 +61,7 @@ async function keys() {
   await tab.keyboard.press("?");
   const help = await tab.locator("#help").innerText(), phone = await overflow(tab);
   await tab.keyboard.press("Escape");
-  report.keys = { moved, typed, help, phone, closed: !(await tab.locator("#help").isVisible()) };
+  report.keys = { moved, quick, typed, help, phone, closed: !(await tab.locator("#help").isVisible()) };
   await tab.context().close();
 }
 
@@ -92,7 +94,12 @@ async function links() {
   await tab.evaluate(() => { location.hash = "#round=99999&job=4711&view=nowhere&theme=x"; });
   await tab.locator("#linked").waitFor({ state: "visible" });
   const wrong = { ...(await shown(tab)), told: await tab.locator("#linked").innerText() };
-  report.links = { opened, kept, before, after, scrolled, changed, wrong };
+  await tab.evaluate(() => { location.hash = "#round=20&time=wall"; });
+  await tab.waitForFunction(() => document.documentElement.dataset.time === "wall");
+  await at(tab);
+  await tab.keyboard.press("ArrowRight");
+  const wall = await address(tab);
+  report.links = { wall, opened, kept, before, after, scrolled, changed, wrong };
   await tab.context().close();
 }
 

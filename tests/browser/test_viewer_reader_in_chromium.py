@@ -66,6 +66,10 @@ def test_arrow_keys_move_rounds_whatever_was_used_before(read: Read) -> None:
         assert found == [1, 0, 10, LAST, 0, True], name  # on, back, on by ten, the last, the first; the speed stays
 
 
+def test_keys_that_follow_each_other_at_once_add_up(read: Read) -> None:
+    assert read.seen["keys"]["quick"] == 5  # from round 0, where the last of the controls left it
+
+
 def test_keys_are_letters_while_a_reader_types(read: Read) -> None:
     assert read.seen["keys"]["typed"] == [0, 0, "12"]
 
@@ -98,6 +102,11 @@ def test_a_changed_address_changes_what_is_shown(read: Read) -> None:
     changed = read.seen["links"]["changed"]
     assert (changed["round"], changed["pinned"], changed["theme"]) == (33, {"node": 2}, "auto")
     assert changed["background"] == LIGHT
+
+
+def test_the_address_keeps_whether_times_are_cpu_or_wall(read: Read) -> None:
+    said = read.seen["links"]["wall"].removeprefix("#").split("&")
+    assert {"round=21", "time=wall"} < {*said, ""}
 
 
 def test_an_address_that_asks_for_what_is_not_there_is_told(read: Read) -> None:
