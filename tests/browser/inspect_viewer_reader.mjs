@@ -136,6 +136,18 @@ async function jobs() {
   await tab.evaluate((round) => window.phasewise.show(round), both);
   await tab.waitForFunction(() => document.querySelectorAll("#r0-job tbody tr").length > 1);
   report.node = await jobPage(tab);
+  const click = async (modifiers) => {
+    const { x, y } = await tab.evaluate(() => {
+      const { map } = window.phasewise.panels[0], [gpu] = map.gpusOf(1), group = map.groupOf(gpu);
+      group.canvas.scrollIntoView({ block: "center" });
+      return map.centre(group, gpu - group.firstGpu);
+    });
+    for (const key of modifiers) await tab.keyboard.down(key);
+    await tab.mouse.click(x, y);
+    for (const key of modifiers) await tab.keyboard.up(key);
+    return tab.evaluate(() => window.phasewise.view.pinned);
+  };
+  report.clicks = [await click([]), await click([]), await click([]), await click(["Shift"]), await click(["Shift"])];
   await tab.locator("#scheme").selectOption("job");
   report.halves = await tab.evaluate(() => {
     const { frames, map } = window.phasewise.panels[0], [gpu] = map.gpusOf(1), group = map.groupOf(gpu), index = gpu - group.firstGpu;

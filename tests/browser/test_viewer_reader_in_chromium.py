@@ -182,6 +182,10 @@ def test_the_page_of_a_node_lists_who_is_on_it_now(read: Read) -> None:
     ]
 
 
+def test_clicks_on_a_shared_gpu_mark_its_jobs_in_turn_and_with_shift_its_node(read: Read) -> None:
+    assert read.seen["clicks"] == [{"job": 2}, {"job": 3}, None, {"node": 1}, None]
+
+
 @pytest.mark.parametrize("table", ["waits", "runs"])
 def test_a_line_of_a_table_opens_the_page_of_its_job(read: Read, table: str) -> None:
     job, title = read.seen["lines"][table]
