@@ -18,6 +18,12 @@ const viewerTheme = (() => {
   }
 
   system.addEventListener("change", () => { if (chosen === "auto") told(); });
-  for (const moment of ["beforeprint", "afterprint"]) addEventListener(moment, told); // paper is white (see export.js)
+  // Paper is white, its edges too (see export.js).
+  for (const [moment, scheme] of [["beforeprint", () => "light"], ["afterprint", () => (chosen === "auto" ? "" : chosen)]]) {
+    addEventListener(moment, () => {
+      document.documentElement.style.colorScheme = scheme();
+      told();
+    });
+  }
   return { NAMES, set, get name() { return chosen; } };
 })();

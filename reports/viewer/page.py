@@ -75,10 +75,9 @@ class Panel:
 
     def blocks_around(self, round_index: int) -> tuple[Sequence[tuple[str, str]], Sequence[tuple[str, str]]]:
         """Return the blocks that a page which opens at a round needs first, and the others."""
-        first = {f"{self.key}-base", f"{self.key}-chunk-{max(0, round_index) // chunks.ROUNDS}"}
-        return [block for block in self.blocks if block[0] in first], [
-            block for block in self.blocks if block[0] not in first
-        ]
+        wanted = {f"{self.key}-base", f"{self.key}-chunk-{max(0, round_index) // chunks.ROUNDS}"}
+        first = [block for block in self.blocks if block[0] in wanted]
+        return first, [block for block in self.blocks if block[0] not in wanted]
 
     @property
     def notes(self) -> Sequence[str]:

@@ -13,7 +13,8 @@ tab.on("console", (message) => { if (["error", "warning"].includes(message.type(
 tab.on("pageerror", (error) => problems.push(error.message));
 tab.on("request", (request) => requests.push(request.url()));
 await tab.goto(pathToFileURL(page).href);
-await tab.waitForFunction(() => [...document.querySelectorAll("figure:not(.absent)")].every((figure) => figure.querySelector(".save")), null, { timeout: 120000 });
+await tab.locator(".save button").first().waitFor({ state: "attached", timeout: 120000 });
+await tab.waitForFunction(() => !document.getElementById("viewer") || document.documentElement.dataset.viewer === "ready", null, { timeout: 120000 });
 const charts = await tab.locator("figure:not(.absent)").count();
 
 for (const button of await tab.locator(".save button").all()) {

@@ -200,7 +200,7 @@ async function print() {
   await tab.evaluate(() => dispatchEvent(new Event("beforeprint")));
   await tab.emulateMedia({ media: "print" });
   const look = await tab.evaluate(() => ({
-    background: getComputedStyle(document.body).backgroundColor, bars: [...document.querySelectorAll("#r0-queue .stack span")].map((bar) => getComputedStyle(bar).printColorAdjust),
+    background: getComputedStyle(document.body).backgroundColor, edges: getComputedStyle(document.documentElement).colorScheme, bars: [...document.querySelectorAll("#r0-queue .stack span")].map((bar) => getComputedStyle(bar).printColorAdjust),
     hidden: ["controls", "tools"].map((id) => getComputedStyle(document.getElementById(id)).display), facts: getComputedStyle(document.querySelector(".now-facts")).display,
   }));
   report.print = { ...look, repainted: (await canvas()) !== dark };

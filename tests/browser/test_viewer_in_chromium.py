@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +84,7 @@ class Pages:
     two: dict[str, Any]
     shared: Tables
     whole: Tables
+    shared_run: Path
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +108,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Pages:
         *seen,
         Tables.read(SHARED, shared),
         Tables.read(WHOLE, whole),
+        shared,
     )
 
 
@@ -250,8 +253,12 @@ def test_the_figures_beside_the_map_are_those_of_the_tables(pages: Pages) -> Non
 
 def test_controls_have_names_for_those_who_do_not_see_them(pages: Pages) -> None:
     one, two = (seen["views"]["wide-light"] for seen in (pages.one, pages.two))
-    assert one["slider"] == ["Round", f"round 0 of {SHARED.rounds}, 0.0\u202fh"]
-    assert two["slider"] == ["Simulated time", "0.0\u202fh of simulated time"]
+    used = pq.read_table(pages.shared_run / "rounds.parquet").column("utilization").to_numpy()
+    fullest = int(used.argmax())  # as many jobs wait in every round
+    assert one["slider"] == ["Round", f"round {fullest} of {SHARED.rounds}, {fullest / 6:.1f}\u202fh"]
+    name, value = two["slider"]
+    assert name == "Simulated time"
+    assert re.fullmatch(r"\d+\.\d\u202fh of simulated time", value)
     assert [label.partition(",")[0] for label, *_ in one["canvases"]] == [
         f"GPUs of type {t}" for t in ("a10", "g2", "g3")
     ]

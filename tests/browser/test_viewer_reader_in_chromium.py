@@ -204,7 +204,7 @@ def test_nothing_scrolls_sideways_on_a_phone(read: Read) -> None:
 
 def test_paper_is_light_and_has_its_bars_and_no_controls(read: Read) -> None:
     paper = read.seen["print"]
-    assert paper["background"] == LIGHT
+    assert (paper["background"], paper["edges"]) == (LIGHT, "light")
     assert paper["repainted"] is True  # canvases hold pixels: they are drawn anew
     assert set(paper["bars"]) == {"exact"}
     assert paper["hidden"] == ["none", "none"]
