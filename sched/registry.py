@@ -2,9 +2,9 @@
 
 A policy is one file in `phasewise.sched.policies` with a class decorated by `register_policy`; a placement likewise in
 `phasewise.sched.placement`. Other distributions add theirs with the entry points ``phasewise.policies`` and
-``phasewise.placements``, each naming such a class; one in any Python file is named ``FILE.py:CLASS``. Modules there must
-be cheap to import, because listing imports them all: NumPy is fine; numba and solvers are imported by the functions
-that need them.
+``phasewise.placements``, each naming such a class; one in any Python file is named ``FILE.py:CLASS``. Modules there
+must be cheap to import, because listing imports them all: NumPy is fine; numba and solvers are imported by the
+functions that need them.
 """
 
 from __future__ import annotations
