@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 import sys
-from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 from typing import Final, NamedTuple
@@ -131,6 +130,8 @@ def _parsed(name: str) -> _Named:
 
 def _content(parts: _Named) -> tuple[bytes, str]:
     """Return what the file holds, and its digest."""
+    from hashlib import sha256  # noqa: PLC0415  (loads OpenSSL, and most scenarios name no file)
+
     if fault := input_fault(parts.path):
         where = f" (looked for as {parts.path})" if fault == MISSING and str(parts.path) != parts.file else ""
         raise OwnFileError(f"{parts.file} {fault}{where}")

@@ -2,8 +2,9 @@
 
 A policy is one file in `phasewise.sched.policies` with a class decorated by `register_policy`; a placement likewise in
 `phasewise.sched.placement`. Other distributions add theirs with the entry points ``phasewise.policies`` and
-``phasewise.placements``, each naming such a class. Modules there must be cheap to import, because listing imports them
-all: NumPy is fine; numba and solvers are imported by the functions that need them.
+``phasewise.placements``, each naming such a class; one in any Python file is named ``FILE.py:CLASS``. Modules there
+must be cheap to import, because listing imports them all: NumPy is fine; numba and solvers are imported by the
+functions that need them.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
-from phasewise.sched.api import Placement, Policy
+from phasewise.sched.api import Placement, Policy, TypeOrder
 from phasewise.sched.cluster.layout import ClusterLayout
-from phasewise.sched.errors import UnknownPlacementError, UnknownPolicyError
+from phasewise.sched.errors import SchedulingError, UnknownPlacementError, UnknownPolicyError
 from phasewise.sched.policy_options import PolicyOptions, completed, options_of, own_options
 from phasewise.sched.shelves import Shelf
 
@@ -83,8 +84,17 @@ _NEEDED_OF_PLACEMENTS: Final = {
     "place": "place(order, nodes), which returns who is placed where; or take NodePlacement as the base class",
 }
 
+
+def _check_policy(cls: Any) -> None:
+    """Raise `SchedulingError` where a class of policies names what are no options, or an order that there is not."""
+    options_of(cls)
+    order = getattr(cls, "type_order", None)
+    if isinstance(order, str) and order not in set(TypeOrder):
+        raise SchedulingError(f"policy {cls.name!r} has type_order {order!r}; allowed: {', '.join(TypeOrder)}")
+
+
 _POLICIES = Shelf(
-    "policy", "phasewise.sched.policies", "phasewise.policies", check=options_of, needs=_NEEDED_OF_POLICIES
+    "policy", "phasewise.sched.policies", "phasewise.policies", check=_check_policy, needs=_NEEDED_OF_POLICIES
 )
 _PLACEMENTS = Shelf("placement", "phasewise.sched.placement", "phasewise.placements", needs=_NEEDED_OF_PLACEMENTS)
 

@@ -46,10 +46,10 @@ def run_git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def described_from(folder: Path) -> dict[str, object]:
-    """Return the description given by a copy of the module in ``folder``."""
+def described_from(folder: Path, **more: str) -> dict[str, object]:
+    """Return the description given by a copy of the module in ``folder``, with further environment variables."""
     code = "import json, environment; print(json.dumps(environment.describe_environment()))"
-    variables = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    variables = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"} | more
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True, env=variables)
     facts: dict[str, object] = json.loads(done.stdout)
     return facts
@@ -98,9 +98,23 @@ def test_the_checkout_around_an_installed_copy_is_not_passed_off_as_ours(copied_
     assert described_from(folder)["commit"] is None
 
 
-def test_without_git_there_is_no_commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert describe_environment()["commit"] is None
+def test_without_git_there_is_no_commit(copied_module: Path, tmp_path: Path) -> None:
+    run_git(tmp_path, "init", "--quiet")
+    run_git(tmp_path, "add", copied_module.name)
+    run_git(tmp_path, "commit", "--quiet", "--message", "Add a module")
+    assert described_from(tmp_path)["commit"] is not None
+    assert described_from(tmp_path, PATH=str(tmp_path / "nowhere"))["commit"] is None
+
+
+def test_a_process_asks_its_checkout_once(copied_module: Path, tmp_path: Path) -> None:
+    run_git(tmp_path, "init", "--quiet")
+    run_git(tmp_path, "add", copied_module.name)
+    run_git(tmp_path, "commit", "--quiet", "--message", "Add a module")
+    code = "import environment as e, os; a = e.describe_environment(); os.environ['PATH'] = ''; "
+    code += "print(a == e.describe_environment(), a['commit'] is not None)"
+    variables = os.environ | {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True, env=variables)
+    assert done.stdout.split() == ["True", "True"]
 
 
 def test_memory_held_grows_with_what_is_held_and_the_peak_stays() -> None:

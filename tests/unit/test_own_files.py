@@ -169,6 +169,7 @@ def test_a_scenario_file_names_files_beside_it(mine: Path, monkeypatch: pytest.M
         ("--policy", "mine.py:Frist", "mine.py has no class 'Frist'; it has: First, Half, Torn, did you mean 'First'?"),
         ("--policy", "mine.py:np", "np of mine.py is no class, but a module"),
         ("--policy", "mine.py:Half", "Half is no policy: it lacks type_order (TypeOrder.FIXED or TypeOrder.SHUFFLED)"),
+        ("--policy", "order.py:A", "policy 'first' has type_order 'up'; allowed: fixed, shuffled"),
         ("--policy", "syntax.py:A", "policy syntax.py:A: syntax.py cannot be loaded: SyntaxError"),
         ("--policy", "raises.py:A", "raises.py cannot be loaded: ZeroDivisionError: division by zero (line 2 of "),
         ("--policy", "leaves.py:A", "leaves.py cannot be loaded: SystemExit: 0 (line 1 of "),
@@ -182,6 +183,7 @@ def test_what_is_wrong_with_a_file_is_one_message(
     option: str, name: str, said: str, mine: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (mine / "syntax.py").write_text("class A(:\n")
+    (mine / "order.py").write_text(FIRST + '\nclass A(First):\n    type_order = "up"\n')
     (mine / "raises.py").write_text("class A:\n    b = 1 / 0\n")
     (mine / "leaves.py").write_text("raise SystemExit(0)\n")
     (mine / "beside.py").write_text("import raises\n")

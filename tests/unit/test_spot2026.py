@@ -47,8 +47,8 @@ def test_the_jobs_have_the_published_sizes_and_each_fits_some_node() -> None:
 def test_durations_and_classes_are_drawn_as_often_as_they_were_counted() -> None:
     told = tomllib.loads((POD_TABLES / "spot2026.toml").read_text())
     workload = build_workload(load_scenario("spot2026", {"workload.initial_jobs": 0}), tuple(sorted(PUBLISHED)))
-    jobs = workload.until(400 * HOUR_S, Position(), Streams.of(0))
-    assert len(jobs) == pytest.approx(99.8 * 400, rel=0.03)
+    jobs = workload.until(200 * HOUR_S, Position(), Streams.of(0))
+    assert len(jobs) == pytest.approx(99.8 * 200, rel=0.03)
     high = np.mean([job.priority_weight == 5.0 for job in jobs])
     assert high == pytest.approx(415_713 / 466_867, abs=0.01)
     mix, rng = job_mix("spot2026"), np.random.default_rng(0)
