@@ -86,6 +86,8 @@ define alone
 $(PYTEST) -n 0 -m "alone$(1)" $(PYTEST_ARGS) || [ $$? = 5 ]
 endef
 
+# pytest rewrites every test module, which takes longer than importing it: what it made is kept, for each of the processes.
+quick tests nightly: export PYTHONDONTWRITEBYTECODE :=
 quick: kernels  ## The tests of the inner loop: no browser, no long runs, nothing that judges by seconds.
 	$(PYTEST) $(BESIDE_EACH_OTHER) -m "not (thorough or alone or nightly)" $(PYTEST_ARGS)
 

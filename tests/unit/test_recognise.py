@@ -233,7 +233,7 @@ def test_a_pipe_is_read_as_often_as_a_run_asks(tmp_path: Path, phasewise: Callab
         (gzip.compress(TRACE_LINE.encode() * 100)[:-20], "not a complete gzip file"),
         (gzip.compress(TRACE_LINE.encode() * 100)[:40] + b"\xff" * 90, "not a complete gzip file"),
         (b"\x1f\x8b", "not a complete gzip file"),
-        (gzip.compress(bytes(600 << 20), 1), "more than 512 MiB"),
+        (gzip.compress(bytes(1 << 20)) * 600, "more than 512 MiB"),
     ],
     ids=["cut", "damaged", "only its mark", "a bomb"],
 )
