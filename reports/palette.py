@@ -75,23 +75,6 @@ def run_colour(index: int) -> str:
     return RUNS[index % len(RUNS)]
 
 
-def job_type_colours(names: Sequence[str]) -> list[str]:
-    """Return the colour name of each job type, no two the same while there are colours; `REST` is kept for the rest.
-
-    The families of the throughput table have theirs on every page. Another type gets one by its name's letters. Where a
-    type before it has that one, it gets the next that is free; families come first, then the alphabet.
-    """
-    colours = [colour for colour in CYCLE if colour != REST]
-    family = {name: _JOB_TYPES.get(name.partition(" (")[0]) for name in names}
-    found: dict[str, str] = {}
-    for name in sorted(family, key=lambda name: (family[name] is None, name)):
-        wanted = family[name]
-        first = sum(name.encode()) if wanted is None else colours.index(wanted)
-        turn = [colours[(first + step) % len(colours)] for step in range(len(colours))]
-        found[name] = next((colour for colour in turn if colour not in found.values()), turn[0])
-    return [found[name] for name in names]
-
-
 def cycle_colour(index: int) -> str:
     """Return the colour name of the series at ``index``."""
     return CYCLE[index % len(CYCLE)]
