@@ -35,15 +35,6 @@ _JOB_TYPES = {
     "A3C": "olive",
 }
 RUNS = ("blue", "vermilion", "green", "orange", "pink", "sky", "olive", "wine", "yellow", "grey")
-_JOB_TYPES = {
-    "LM": "blue",
-    "ResNet-18": "orange",
-    "Recommendation": "green",
-    "Transformer": "pink",
-    "ResNet-50": "sky",
-    "CycleGAN": "vermilion",
-    "A3C": "olive",
-}
 CYCLE = ("blue", "orange", "green", "pink", "sky", "vermilion", "olive", "wine", "yellow", "grey")
 REST = "grey"  # of what has no colour of its own
 
