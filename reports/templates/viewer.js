@@ -232,7 +232,7 @@
     theme(light);
     scheme(colour);
     await seek(round);
-    await mark(there ? pinned : null);
+    if (view.pinned || pinned) await mark(there ? pinned : null); // else it would only be painted once more
     if (part) {
       panels.forEach(queue); // a table that fills later would move the part away
       viewerParts.goTo(part);

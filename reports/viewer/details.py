@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -45,10 +45,10 @@ class Details:
         By column the distinct texts, and (J,) which of them; the text of a job that has none is empty.
     """
 
-    numbers: dict[str, Ints]
+    numbers: Mapping[str, Ints]
     held_from: Ints
     held_to: Ints
-    words: dict[str, tuple[Sequence[str], Ints]]
+    words: Mapping[str, tuple[Sequence[str], Ints]]
 
     def arrays(self) -> list[Ints]:
         """Return all of it as arrays of whole numbers, texts as the octets of their lines, as the page reads them."""
