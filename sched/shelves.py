@@ -104,7 +104,7 @@ class Shelf:
         on the shelf for an object.
         """
         self.found()
-        cls = thing if isinstance(thing, type) else _Given(thing, attributes)
+        cls: Any = thing if isinstance(thing, type) else _Given(thing, attributes)
         self.require_fit(cls, f"{cls.__module__}.{cls.__qualname__}")
         self.require_free(cls)
         before = self.classes.get(cls.name)
