@@ -23,7 +23,7 @@ from phasewise.sched.workload.throughputs import ThroughputTable
 from phasewise.solvers.families.packed import PackedMaxMinProblem
 from phasewise.solvers.families.packed_finish_time import PackedFinishTimeProblem
 from phasewise.solvers.packed_instances import Table, lexicographic, packed_rounds
-from phasewise.solvers.problems import AllocationProblem
+from phasewise.solvers.problems import AllocationProblem, Floats
 from phasewise.solvers.session import Walk
 from phasewise.solvers.tapes import TapeWriter
 
@@ -83,12 +83,12 @@ def finishing(plain: PackedMaxMinProblem) -> AllocationProblem:
     )
 
 
-def _seconds(plain: PackedMaxMinProblem) -> np.ndarray:
+def _seconds(plain: PackedMaxMinProblem) -> Floats:
     """Return (J,) lengths as the study's generator draws them: 10 to the power of 1.5 to 4, in minutes."""
     assert plain.keys is not None
     draws = np.array([np.random.default_rng(int(key)).random(2) for key in plain.keys])
     longer = 60.0 * 10.0 ** (3.0 + draws[:, 1])
-    seconds: np.ndarray = np.where(draws[:, 0] >= 0.8, longer, 60.0 * 10.0 ** (1.5 + 1.5 * draws[:, 1]))
+    seconds: Floats = np.where(draws[:, 0] >= 0.8, longer, 60.0 * 10.0 ** (1.5 + 1.5 * draws[:, 1]))
     return seconds
 
 

@@ -57,10 +57,14 @@ PROBLEMS: Final[Mapping[Scale, Mapping[str, int]]] = {
 }
 REPEATS: Final[Mapping[tuple[Scale, str], int]] = {(Scale.ALIBABA, "cvxpy-fresh:SCS"): 1}  # 20 s a problem
 
+_PACKS: Final = "jobs on the tapes share with nobody; `python -P -m phasewise.bench.series.packing` measures it"
 _TOO_LARGE: Final = "1,700 jobs x 7 types are more entries than the 12,288 it compiles for"
 LEFT_OUT: Final[Mapping[Scale, Mapping[str, str]]] = {
-    Scale.PHILLY: {},
-    Scale.ALIBABA: {f"cvxpy-dpp:{native}": _TOO_LARGE for native in ("CLARABEL", "ECOS", "HIGHS", "SCS")},
+    Scale.PHILLY: {"by-kinds": _PACKS},
+    Scale.ALIBABA: {
+        "by-kinds": _PACKS,
+        **{f"cvxpy-dpp:{native}": _TOO_LARGE for native in ("CLARABEL", "ECOS", "HIGHS", "SCS")},
+    },
 }
 """Backends that no case is for, and why."""
 

@@ -103,7 +103,8 @@ class ByKindsSession:
 def _present(pairs: Keys, keys: Keys) -> Keys:
     """Return (P, 2) the places of those of ``pairs``, by their keys, of which both jobs are still there."""
     place = origin(pairs.ravel(), keys).reshape(-1, 2)
-    return place[(place != NOBODY).all(axis=1)]
+    there: Keys = place[(place != NOBODY).all(axis=1)]
+    return there
 
 
 def _shared(members: Keys, x: Floats, keys: Keys) -> Keys:

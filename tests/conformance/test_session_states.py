@@ -14,10 +14,11 @@ from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers import registry
 from phasewise.solvers.api import Answer, SolverSession, State
 from phasewise.solvers.families.finish_time import FINISH_TIME
-from phasewise.solvers.families.lexicographic import LexicographicProblem
+from phasewise.solvers.families.lexicographic import LEXICOGRAPHIC, LexicographicProblem
 from phasewise.solvers.families.max_min import MAX_MIN, MAX_MIN_SWITCHING
 from phasewise.solvers.finish_time_instances import finish_time_rounds
 from phasewise.solvers.instances import churned_rounds, with_switching
+from phasewise.solvers.packed_instances import PackedTrait, packed_rounds, random_table
 from phasewise.solvers.problems import AllocationProblem
 from phasewise.solvers.session import Walk, open_solver
 
@@ -30,6 +31,14 @@ def sequence(backend: str, seed: int, jobs: int, rounds: int = 4, types: int = 3
     """Return consecutive rounds of all the families that a backend takes; in every other one moving costs."""
     families = registry.get(backend).families
     stated: list[AllocationProblem] = []
+    if not families & {MAX_MIN, LEXICOGRAPHIC}:
+        table = random_table(np.random.default_rng(seed), 6, types, {PackedTrait.WIDE})
+        return [
+            each if turn % 2 else replace(each, linear_weight=1e-3)
+            for turn, each in enumerate(
+                packed_rounds(seed, table, jobs, rounds, churn=2, capacity=np.full(types, 1.0 + jobs // 6))
+            )
+        ]
     before = None
     timed = finish_time_rounds(seed, jobs, rounds, types=types, churn=2) if FINISH_TIME in families else None
     for turn, churned in enumerate(churned_rounds(seed, jobs, rounds, types=types, churn=2)):
@@ -53,7 +62,7 @@ def opened(backend: str, options: dict[str, object]) -> SolverSession:
 def content(answer: Answer) -> tuple[object, ...]:
     """Return what must be the same, to the last bit; whether a model was at hand is the session's own matter."""
     names = [] if answer.duals is None else [each.name for each in dataclasses.fields(answer.duals)]
-    arrays = [answer.x, *(getattr(answer.duals, name) for name in names)]
+    arrays = [answer.x, answer.members, *(getattr(answer.duals, name) for name in names)]
     said = answer.status, answer.iterations, answer.solved_by
     return *said, *(None if each is None else each.tobytes() for each in arrays)
 

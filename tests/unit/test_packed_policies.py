@@ -15,6 +15,8 @@ from phasewise.sched import registry
 from phasewise.sched.api import Allocation, ClusterView, PairRates
 from phasewise.sched.policies.finish_time_fairness import IsolatedTime
 from phasewise.sched.policy_options import PolicyOptions
+from phasewise.sched.scenario.loading import load_scenario
+from phasewise.sched.simulate import simulate
 from phasewise.solvers.api import Solution
 from phasewise.solvers.families.packed_finish_time import PackedFinishTimeProblem
 from phasewise.solvers.problems import AllocationProblem, Floats
@@ -140,6 +142,16 @@ def test_the_worst_ratio_of_the_recorded_inputs_is_the_least_that_can_be_had(sol
             room = ratio * problem.isolated - problem.since_arrival
             program = team_program(problem, room / problem.steps_remaining)
             assert (program.max_min() >= 1.0) == reached
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("policy", PACKED)
+def test_a_run_to_the_end_has_teams_that_make_more_of_their_gpus(policy: str) -> None:
+    overrides = {"policy.name": f"{policy}_packed", "solver.name": "auto"}
+    summary = simulate(load_scenario("toy", overrides), None).summary
+    assert summary["jobs_completed"] == 12
+    assert summary["sharing_gain"] > 1.3
+    assert summary["lp_solves"] > 0
 
 
 def made(gpus: tuple[float, ...], capacity: float, rates: dict[tuple[int, int], tuple[float, float]]) -> ClusterView:
