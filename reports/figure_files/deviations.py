@@ -91,10 +91,10 @@ def deviations(figure: Figure) -> list[Deviation]:
 
 
 def summaries(found: Sequence[Deviation]) -> list[Summary]:
-    """Return a summary a series and source, of the points that are complete in both; those without one are left out."""
+    """Return a summary a series and source, of the points that are complete in both, all their runs done."""
     groups: dict[tuple[str, str, str], list[Deviation]] = {}
     for each in found:
-        if each.state == COMPLETE:
+        if each.state == COMPLETE and each.of in {None, each.done}:
             groups.setdefault((each.panel, each.series, each.source), []).append(each)
     return [_summary(of) for of in groups.values()]
 

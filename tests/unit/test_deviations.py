@@ -60,7 +60,7 @@ def test_a_study_is_compared_with_the_figure_that_it_repeats(tmp_path: Path) -> 
         | {"status": "complete", "censored": False, "avg_jct_s": hours * 3600.0}
         for index, (policy, rate, hours) in enumerate(cases)
     ]
-    study = write_table(tmp_path / "gavel-fig9", rows)
+    study = write_table(tmp_path / "study", rows, '[study]\nname = "gavel-fig9"\nkind = "run"\n')
     of = [each for each in deviations(making.prepare("jct-vs-rate", [study])) if each.series == "max_min_fairness"]
     made = {(each.source, each.x): each for each in of}
     assert made["replication", 4.0].share == pytest.approx(24.0 / 23.0274 - 1.0)

@@ -164,7 +164,7 @@ def test_a_wrong_override_is_one_message_naming_key_value_and_what_is_allowed(
 def test_an_unknown_scenario_names_the_nearest_and_the_built_in_ones() -> None:
     message = refusal({}, "phily")
     assert message.startswith("no scenario 'phily', did you mean 'philly'?; built in: ")
-    assert "philly, philly-busy, toy" in message
+    assert "alibaba, alibaba-busy, alibaba-uniform, cluster-h, philly, philly-busy, toy" in message
 
 
 def test_a_file_is_named_with_the_line_of_every_fault(file: Path) -> None:
