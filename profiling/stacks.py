@@ -64,6 +64,7 @@ def sample_folded(call: Callable[[], Result], interval_s: float = INTERVAL_S) ->
         raise SamplingError("call stacks cannot be sampled: this system, or this thread, has no timer of CPU time")
     sampler = _Sampler(sys._getframe())  # noqa: SLF001  (the documented way to the running frame)
     before = signal.signal(signal.SIGPROF, sampler.take)
+    signal.siginterrupt(signal.SIGPROF, False)  # a write of a library that does not expect it goes on
     signal.setitimer(signal.ITIMER_PROF, interval_s, interval_s)
     try:
         result = call()

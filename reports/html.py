@@ -55,7 +55,7 @@ class RunPage:
         return next((row for row in self.phases if row.name != figures.OTHER), None)
 
     @property
-    def phase_cells(self) -> list[list[object]]:
+    def phase_cells(self) -> Sequence[Sequence[object]]:
         """Return the phase table for a file: a head, then a row a phase."""
         head = ["phase", "share of CPU time", "CPU (s)", "wall (s)", "CPU per round (s)", "wall per round (s)", "calls"]
         cells = ((r.name, r.share, r.cpu_s, r.wall_s, r.cpu_round_s, r.wall_round_s, r.calls) for r in self.phases)
@@ -84,7 +84,7 @@ class RunPage:
     @property
     def bars(self) -> Mapping[str, list[Bar]]:
         """Return the phases as parts of the loop's time by clock, CPU first; none where no time was recorded."""
-        spent = {
+        spent: dict[str, list[tuple[str, float | None, float | None]]] = {
             "cpu": [(row.name, row.cpu_s, row.cpu_round_s) for row in self.phases],
             "wall": [(row.name, row.wall_s, row.wall_round_s) for row in self.phases],
         }

@@ -92,7 +92,7 @@ def _ms(value: float | None) -> str:
     return quantities.with_unit(value, "ms")
 
 
-def _cells(rows: Sequence[Row], names: Sequence[str], clock: str) -> list[list[object]]:
+def _cells(rows: Sequence[Row], names: Sequence[str], clock: str) -> Sequence[Sequence[object]]:
     """Return the same for a file: a head, then a row a phase with each run's milliseconds a round."""
     return [
         ["phase", *(f"{name}, {clock} per round (ms)" for name in names)],

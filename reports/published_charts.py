@@ -144,7 +144,7 @@ def memory(key: str, title: str, seen: Memory) -> Chart:
     )
 
 
-def share_cells(views: Sequence[ScaleView]) -> list[list[object]]:
+def share_cells(views: Sequence[ScaleView]) -> Sequence[Sequence[object]]:
     """Return the shares of a round for a file: a head, then a row a scale and phase with estimate and interval."""
     head = ["scale", "phase", "share of CPU time", "low", "high", "CPU per round (ms)", "low (ms)", "high (ms)"]
     return [
@@ -157,7 +157,7 @@ def share_cells(views: Sequence[ScaleView]) -> list[list[object]]:
     ]
 
 
-def solver_cells(replay: Replay) -> list[list[object]]:
+def solver_cells(replay: Replay) -> Sequence[Sequence[object]]:
     """Return the costs of the backends on a tape for a file: a head, then a row a backend."""
     head = ["backend", *(f"{what} (ms){end}" for what in ("build", "solve", "both") for end in ("", ", low", ", high"))]
     return [

@@ -15,9 +15,9 @@ tab.on("request", (request) => requests.push(request.url()));
 await tab.goto(pathToFileURL(page).href);
 await tab.locator(".save button").first().waitFor({ state: "attached", timeout: 120000 });
 await tab.waitForFunction(() => !document.getElementById("viewer") || document.documentElement.dataset.viewer === "ready", null, { timeout: 120000 });
-const charts = await tab.locator("figure:not(.absent)").count();
+const charts = await tab.locator("figure:not(.absent):visible").count();
 
-for (const button of await tab.locator(".save button").all()) {
+for (const button of await tab.locator(".save button:visible").all()) {
   const coming = tab.waitForEvent("download", { timeout: 120000 });
   await button.click(); // a real click: a page may not save many files unasked
   const download = await coming, path = `${folder}/${files.length}-${download.suggestedFilename()}`;

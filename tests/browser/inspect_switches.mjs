@@ -48,5 +48,17 @@ await tab.locator(".flame-tools input").fill("");
 await tab.locator(".flame svg").focus();
 for (const key of ["ArrowDown", "ArrowDown", "ArrowRight", "Enter"]) await tab.keyboard.press(key);
 report.keys = await look();
+
+// As it is printed, 182 mm wide, from a dark screen.
+await tab.setViewportSize({ width: 688, height: 970 });
+await tab.emulateMedia({ media: "print", colorScheme: "dark" });
+await tab.evaluate(() => dispatchEvent(new Event("beforeprint")));
+report.printed = await tab.evaluate(() => ({
+  adjust: getComputedStyle(document.documentElement).printColorAdjust,
+  paper: getComputedStyle(document.body).backgroundColor,
+  wide: [...document.querySelectorAll("table, figure, .stack, pre")].filter((each) => each.getBoundingClientRect().right > innerWidth + 1).map((each) => each.className),
+  overlapping: [...document.querySelectorAll("figure[data-chart]")].filter((each) => each.querySelector("canvas").getBoundingClientRect().bottom > each.getBoundingClientRect().bottom + 1).map((each) => each.dataset.chart),
+  buttons: [...document.querySelectorAll("button, input")].filter((each) => each.getBoundingClientRect().height > 0 && !each.closest("th")).length,
+}));
 await browser.close();
 console.log(JSON.stringify({ ...report, problems }));

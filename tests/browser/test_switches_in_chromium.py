@@ -84,6 +84,15 @@ def test_the_search_marks_what_matches_and_sums_its_time(seen: dict[str, Any]) -
     assert [frame["tip"].split()[0] for frame in seen["search"]["frames"] if not frame["dim"]] == ["dot"]
 
 
+def test_a_print_is_on_white_with_its_bars_and_cuts_nothing(seen: dict[str, Any]) -> None:
+    printed = seen["printed"]
+    assert printed["adjust"] == "exact"
+    assert printed["paper"] == "rgb(252, 251, 249)"
+    assert printed["wide"] == []
+    assert printed["overlapping"] == []
+    assert printed["buttons"] == 0
+
+
 def test_keys_go_from_frame_to_frame(seen: dict[str, Any]) -> None:
     assert seen["keys"]["said"].startswith("advance in phasewise.sched:")
     assert widths(seen["keys"])["advance"] == pytest.approx(widths(seen["first"])["all"], abs=1)
