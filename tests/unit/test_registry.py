@@ -67,7 +67,7 @@ def test_each_is_described_in_one_line() -> None:
 
 
 def test_an_unknown_policy_is_told_which_there_are() -> None:
-    with pytest.raises(UnknownPolicyError, match=r"no policy 'fifoo'; choose one of: .*fifo, fifo_packed, fifo_perf, .*, isolated"):
+    with pytest.raises(UnknownPolicyError, match=r"no policy 'fifoo'; choose one of: .*fifo_perf, .*, isolated"):
         registry.policy("fifoo")
 
 
