@@ -20,9 +20,9 @@ COVERED = {  # of the kept recordings: every trace, and every policy that is rep
         "st_single_50_s0",
     },
     "policy": {
-        "allox", "fifo", "fifo_packed", "fifo_perf", "finish_time_fairness_perf", "gandiva", "isolated", "max_min_fairness",
-        "max_min_fairness_packed", "max_min_fairness_perf", "max_min_fairness_water_filling_perf", "max_sum_throughput_normalized_by_cost_perf",
-        "max_sum_throughput_perf", "min_total_duration_perf",
+        "allox", "fifo", "fifo_packed", "fifo_perf", "finish_time_fairness_perf", "gandiva", "isolated",
+        "max_min_fairness", "max_min_fairness_packed", "max_min_fairness_perf", "max_min_fairness_water_filling_perf",
+        "max_sum_throughput_normalized_by_cost_perf", "max_sum_throughput_perf", "min_total_duration_perf",
     },
 }  # fmt: skip
 
