@@ -19,6 +19,7 @@ from phasewise.reports.glossary import PHASES
 from phasewise.reports.losses import Loss, losses
 from phasewise.reports.page import Bar
 from phasewise.reports.run_directory import Run
+from phasewise.reports.sharing_charts import sharing_charts
 from phasewise.reports.worth import doubts, drift_text
 
 
@@ -180,7 +181,9 @@ def _sections(run: Run, prefix: str) -> list[Section]:
     return [
         Section("time", "Time over the run", [phase_charts.time_per_round(rounds, bins, prefix)]),
         Section("solver", "Solver", [*solver[:1], *charts.solve_time_charts(rounds, prefix), *solver[1:]], no_lp),
-        Section("cluster", "Cluster", charts.cluster_charts(rounds, bins, prefix)),
+        Section(
+            "cluster", "Cluster", [*charts.cluster_charts(rounds, bins, prefix), *sharing_charts(rounds, bins, prefix)]
+        ),
         Section("jobs", "Jobs", jct),
         Section("memory", "Memory", memory, "" if memory else "The run has no rounds."),
     ]

@@ -13,16 +13,16 @@ from oracle import BESIDE, FGD, GAVEL, KEPT, ROOT, names, read
 
 MOST_BYTES = 2_000_000
 LIST = "SHA256SUMS"
-COUNTS = {"alloc": 61, "replay": 21, "results": 78}
+COUNTS = {"alloc": 61, "replay": 23, "results": 78}
 COVERED = {  # of the kept recordings: every trace, and every policy that is replayed here
     "trace": {
         "po_prio4_30_s8", "po_single_20_s9", "st_multi2_16_s4", "st_multi_30_s2", "st_prio_30_s5", "st_single_20_s1",
         "st_single_50_s0",
     },
     "policy": {
-        "allox", "fifo", "fifo_packed", "fifo_perf", "finish_time_fairness_perf", "isolated", "max_min_fairness",
-        "max_min_fairness_perf", "max_min_fairness_water_filling_perf", "max_sum_throughput_normalized_by_cost_perf",
-        "max_sum_throughput_perf", "min_total_duration_perf",
+        "allox", "fifo", "fifo_packed", "fifo_perf", "finish_time_fairness_perf", "gandiva", "isolated",
+        "max_min_fairness", "max_min_fairness_packed", "max_min_fairness_perf", "max_min_fairness_water_filling_perf",
+        "max_sum_throughput_normalized_by_cost_perf", "max_sum_throughput_perf", "min_total_duration_perf",
     },
 }  # fmt: skip
 

@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 from small_runs import RATES, Job, Run, perform, plain_rates, trace_scenario
 
+from phasewise.reports.figures import bins_of
+from phasewise.reports.run_directory import load_run
+from phasewise.reports.sharing_charts import sharing_charts
 from phasewise.sched import registry
 from phasewise.sched.api import Allocation, ClusterView, Ints, Solve, TypeOrder
 from phasewise.sched.errors import RunFailedError
@@ -207,3 +210,15 @@ def test_on_nodes_a_team_needs_the_cpu_and_the_memory_of_both(tmp_path: Path) ->
     assert max(rounds["teams"]) == 0.0, "two of 6 cores each do not fit a node of 10"
     assert max(rounds["unplaced"]) > 0.0
     assert max(rounds["running"]) == 2, "members of teams without room run alone"
+
+
+def test_the_report_of_a_run_that_packs_draws_teams_and_their_gain(tmp_path: Path) -> None:
+    run = run_of(tmp_path, [Job(5400.0), Job(20_000.0, job_type="other")], [{(0, 1): 1.0}, {(1,): 1.0}], {"v100": 1})
+    rounds = load_run(run.out).rounds
+    teams, gain = sharing_charts(rounds, bins_of(len(rounds), 100), "")
+    assert teams.series[0].values.tolist()[:2] == [1.0, 0.0]
+    assert gain.series[0].values[0] == pytest.approx(sum(KEPT))
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    without = perform(trace_scenario(alone, [Job(100.0)], {"v100": 1}), alone / "out")
+    assert sharing_charts(load_run(without.out).rounds, bins_of(1, 100), "") == []
