@@ -162,12 +162,21 @@ def _lines(study: Study, sweep: Sweep, group: Group, colour: str, label: str) ->
 
 def _across(point: Series, x: Floats) -> Series:
     """Return a series of one point as a level from end to end."""
-    repeated = {
-        name: np.repeat(values, len(x))
-        for name in ("y", "low", "high", "n", "of")
-        if (values := getattr(point, name)) is not None
-    }
-    return replace(point, x=x, look="line", state=list(point.state) * len(x), **repeated)
+    return replace(
+        point,
+        x=x,
+        y=np.repeat(point.y, len(x)),
+        look="line",
+        low=_repeated(point.low, len(x)),
+        high=_repeated(point.high, len(x)),
+        n=_repeated(point.n, len(x)),
+        of=_repeated(point.of, len(x)),
+        state=list(point.state) * len(x),
+    )
+
+
+def _repeated(values: Floats | None, times: int) -> Floats | None:
+    return None if values is None else np.repeat(values, times)
 
 
 def _line(study: Study, group: Group, x: Floats, rows: np.ndarray, colour: str, label: str) -> Series:

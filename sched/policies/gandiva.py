@@ -101,13 +101,14 @@ class Gandiva:
     def _still_paired(self, view: ClusterView, rates: PairRates, before: Ints) -> Ints:
         """Return (P, 2) the rows of the pairs whose members are both there and still gain by sharing."""
         there = np.isin(before, view.job_id).all(axis=1)
-        pairs = np.searchsorted(view.job_id, before[there])
+        pairs: Ints = np.searchsorted(view.job_id, before[there])
         kept = kept_rates(view, rates, pairs)
         if self._mask:
             gains = kept.sum(axis=2).max(axis=1, initial=0.0)
         else:
             gains = np.where((kept > 0.0).all(axis=(1, 2)), kept.sum(axis=(1, 2)), 0.0)
-        return pairs[gains >= LEAST_GAIN]
+        still: Ints = pairs[gains >= LEAST_GAIN]
+        return still
 
     def _shares(self, view: ClusterView, rates: PairRates, pairs: Ints) -> tuple[Floats, Ints]:
         """Return (R, W) equal shares of the jobs alone and the pairs, and (R, 2) the rows of their members."""

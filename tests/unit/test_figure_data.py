@@ -119,6 +119,29 @@ def test_a_study_that_varies_no_rate_is_refused_with_what_it_varies(tmp_path: Pa
         data("jct-vs-rate", write_table(tmp_path / "study", rows))
 
 
+def test_over_the_length_of_a_round_runs_without_rounds_are_a_level(tmp_path: Path) -> None:
+    columns = ("timing.mechanism", "timing.round_s", "seed", "status", "avg_jct_s")
+    rows = [
+        ("rounds", length, seed, "complete", (10 + length / 600 + seed) * HOUR_S)
+        for length in (60.0, 600.0)
+        for seed in (0, 1)
+    ]
+    rows += [("ideal", 360.0, seed, "complete", (9 + seed) * HOUR_S) for seed in (0, 1)]
+    settings = '[study]\nname = "lengths"\nkind = "run"\n[figures]\nx = "timing.round_s"\n'
+    (shown,) = data("jct-vs-rate", write_table(tmp_path / "study", points(rows, columns), settings)).panels
+    line, level = shown.series
+    assert (list(line.x), list(line.y)) == ([1.0, 10.0], pytest.approx([10.6, 11.5]))
+    assert (level.label, list(level.x), list(level.y)) == ("lengths, ideal", [1.0, 10.0], [9.5, 9.5])
+    assert (shown.x_axis.title, level.look) == ("Length of a round (min)", "line")
+
+
+def test_what_jct_is_over_has_to_be_varied(tmp_path: Path) -> None:
+    settings = '[study]\nname = "s"\nkind = "run"\n[figures]\nx = "timing.round_s"\n'
+    rows = points([("a", 1.0, "complete", 1.0)], ("policy.name", "workload.rate_per_hour", "status", "avg_jct_s"))
+    with pytest.raises(FigureError, match=r"varies no timing\.round_s"):
+        data("jct-vs-rate", write_table(tmp_path / "study", rows, settings))
+
+
 def test_makespan_cost_and_missed_slos_are_means_by_policy(tmp_path: Path) -> None:
     columns = ("policy.name", "seed", "status", "makespan_s", "cost", "slo_misses")
     rows = [("a", 0, "complete", 3600.0, 5.0, None), ("a", 1, "complete", 7200.0, 7.0, None)]
