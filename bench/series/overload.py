@@ -73,7 +73,7 @@ def mean_duration_s() -> float:
 
 def mean_held_s(round_s: float) -> float:
     """Return how long a job holds a GPU on average, seconds: to the end of a round, so a whole number of them."""
-    starts_s = np.arange(0.0, MINUTE_S * 10.0 ** LONG[2], round_s)
+    starts_s = np.arange(0.0, MINUTE_S * 10.0**LONG.largest, round_s)
     lasts = np.zeros_like(starts_s)  # the share of the jobs that goes on at the start of their n-th round
     for share, least, most in (SHORT, LONG):
         exponent = np.log10(np.maximum(starts_s, 1.0) / MINUTE_S)
@@ -85,8 +85,10 @@ def durations_s(kind: str, rng: np.random.Generator, jobs: int) -> Floats:
     """Return (jobs,) service times with the mean of `mean_duration_s`: exponential ones, or those of the generator."""
     if kind == "exponential":
         return rng.exponential(mean_duration_s(), jobs)
-    long = rng.random(jobs) < LONG[0]
-    exponent = np.where(long, rng.uniform(*LONG[1:], jobs), rng.uniform(*SHORT[1:], jobs))
+    long = rng.random(jobs) < LONG.share
+    exponent = np.where(
+        long, rng.uniform(LONG.least, LONG.largest, jobs), rng.uniform(SHORT.least, SHORT.largest, jobs)
+    )
     return np.asarray(MINUTE_S * 10.0**exponent)
 
 
