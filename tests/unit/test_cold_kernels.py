@@ -16,8 +16,7 @@ from phasewise.profiling.jit.store import Store
 
 pytestmark = pytest.mark.thorough
 
-# Of the solvers that are compiled, this one takes the least to compile.
-RUN = ("run", "philly", "--policy", "max_min_fairness_water_filling_perf", "--solver", "water-filling", "--rounds")
+RUN = ("run", "philly", "--solver", "structured", "--rounds")
 ON_NODES = ("run", "toy", "--rounds", "5", "-q")
 Ended = subprocess.CompletedProcess[str]
 Phasewise = Callable[..., Ended]
