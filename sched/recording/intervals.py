@@ -48,7 +48,8 @@ class Intervals:
         if not len(job_id):
             return self.held[:0]
         changed = (job_id[row] == self.held[:, 0]) & (gpu_milli[row] != self.held[:, 2])
-        cut, self.held = self.held[changed], self.held[~changed]
+        cut: Ints = self.held[changed]
+        self.held = self.held[~changed]
         return cut
 
     def close(self, rounds: int) -> None:
