@@ -192,5 +192,5 @@ def _kernels(policy: Policy, solver: Solver, placement: Placement) -> tuple[Want
     if not placement.spans_nodes and isinstance(placement, Ruled):
         from phasewise.sched.nodes.state import kernels_of  # noqa: PLC0415  (as in `_idle_nodes`)
 
-        needed += kernels_of(placement.rule)
+        needed += kernels_of(placement.rule, teams=isinstance(policy, Packs) and policy.packs)
     return tuple(needed)

@@ -74,9 +74,10 @@ class CompiledRounds:
         return *rounds.held_now(requests, runs_on, first, gpu, request, given_first, given), runs_on
 
 
-def kernels_of_rounds(rule: NodeRule) -> list[Wanted]:
-    """Return the kernels that a simulation needs which places by a rule."""
-    plain = (kernels.judge_all, kernels.release_rows, kernels.totals, rounds.plan_round, rounds.held_now)
+def kernels_of_rounds(rule: NodeRule, *, teams: bool = False) -> list[Wanted]:
+    """Return the kernels that a simulation needs which places by a rule, jobs alone or ``teams`` as well."""
+    plain = [kernels.judge_all, kernels.release_rows, kernels.totals, rounds.plan_round, rounds.held_now]
+    plain += [team_kernels.exchange] if teams else []
     return [each for function in plain for each in wanted(function)] + wanted(rounds.place_in_round, rule)
 
 

@@ -255,13 +255,13 @@ class NodeState:
             self.register(Request(cpu_milli, gpu_milli, gpus, spec, memory_mib))
 
 
-def kernels_of(rule: NodeRule) -> list[Wanted]:
-    """Return the kernels that a simulation needs which places by a rule."""
+def kernels_of(rule: NodeRule, *, teams: bool = False) -> list[Wanted]:
+    """Return the kernels that a simulation needs which places by a rule, jobs alone or ``teams`` as well."""
     if isinstance(_forms(compiled=True)[1], NumpyRounds):
         return []
     from phasewise.sched.nodes.compiled_form import kernels_of_rounds  # noqa: PLC0415
 
-    return kernels_of_rounds(rule)
+    return kernels_of_rounds(rule, teams=teams)
 
 
 def _forms(*, compiled: bool) -> tuple[Bookkeeping | NumpyBookkeeping, CompiledRounds | NumpyRounds]:

@@ -107,8 +107,8 @@ class Gandiva:
             gains = kept.sum(axis=2).max(axis=1, initial=0.0)
         else:
             gains = np.where((kept > 0.0).all(axis=(1, 2)), kept.sum(axis=(1, 2)), 0.0)
-        still: Ints = pairs[gains >= LEAST_GAIN]
-        return still
+        stay: Ints = pairs[gains >= LEAST_GAIN]
+        return stay
 
     def _shares(self, view: ClusterView, rates: PairRates, pairs: Ints) -> tuple[Floats, Ints]:
         """Return (R, W) equal shares of the jobs alone and the pairs, and (R, 2) the rows of their members."""

@@ -12,7 +12,15 @@ from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.errors import StalledError
 from phasewise.sched.round import isolation, lease_kernels, progress
 from phasewise.sched.round.migration import paid
-from phasewise.sched.round.outcome import NOTHING_PAID, ClusterUse, JobRecord, News, RoundOutcome, Sharing
+from phasewise.sched.round.outcome import (
+    NOTHING_PAID,
+    ClusterUse,
+    JobRecord,
+    MigrationPaid,
+    News,
+    RoundOutcome,
+    Sharing,
+)
 from phasewise.sched.round.packing import parting as packing
 from phasewise.sched.round.packing import progress as teamwork
 from phasewise.sched.round.packing.progress import Crew
@@ -32,16 +40,8 @@ def advance(state: SimulationState, parts: Parts, assignment: Assignment, news: 
     jobs, clocks, start_s = state.jobs, state.clocks, state.clocks.now_s
     crew = None if state.teams is None else Crew.of(jobs, state.teams)
     width = jobs.scale_factor if crew is None else jobs.scale_factor * crew.share
-    lost_s, cost = None, NOTHING_PAID
-    if parts.migration is not None:
-        lost_s = parts.migration.pay(jobs, assignment, parts.timing.round_s)
-        cost = paid(assignment.starts, lost_s, width)
-    flight = progress.launch(jobs, assignment, start_s, parts.timing, lost_s, None if crew is None else crew.rate)
-    if flight.running:
-        if clocks.round_end_s is not None:
-            clocks.round_start_s = clocks.round_end_s
-        clocks.round_end_s = clocks.now_s = flight.latest_s
-    flight, landing = _settle(state, parts, flight, crew)
+    flight, cost = _launch(state, parts, assignment, crew, width)
+    landing = _settle(state, parts, flight, crew)
     holding, job_id, use = state.holding, jobs.job_id.copy(), _use(state, assignment, crew)
     gpu_milli = jobs.gpu_milli.copy() if crew is None else crew.gpu_milli(jobs)
     lease_kernels.credit_gpus(*holding, gpu_milli, landing.executed_s, state.service.busy_s)
@@ -76,16 +76,31 @@ def advance(state: SimulationState, parts: Parts, assignment: Assignment, news: 
     )
 
 
-def _settle(
-    state: SimulationState, parts: Parts, flight: progress.Flight, crew: Crew | None
-) -> tuple[progress.Flight, progress.Landing]:
-    """Credit the micro-tasks, those of teams once; return them as they end, and what they came to."""
+def _launch(
+    state: SimulationState, parts: Parts, assignment: Assignment, crew: Crew | None, width: Floats
+) -> tuple[progress.Flight, MigrationPaid]:
+    """Launch the micro-tasks and move the clock to the end of the last one; return them, and what moving costs."""
+    jobs, clocks, lost_s, cost = state.jobs, state.clocks, None, NOTHING_PAID
+    if parts.migration is not None:
+        lost_s = parts.migration.pay(jobs, assignment, parts.timing.round_s)
+        cost = paid(assignment.starts, lost_s, width)
+    rate = None if crew is None else crew.rate
+    flight = progress.launch(jobs, assignment, clocks.now_s, parts.timing, lost_s, rate)
+    if flight.running:
+        if clocks.round_end_s is not None:
+            clocks.round_start_s = clocks.round_end_s
+        clocks.round_end_s = clocks.now_s = flight.latest_s
+    if crew is not None and parts.timing.teams_as_one:
+        flight = teamwork.ends_together(flight, crew)
+    return flight, cost
+
+
+def _settle(state: SimulationState, parts: Parts, flight: progress.Flight, crew: Crew | None) -> progress.Landing:
+    """Credit the micro-tasks, those of teams once; return what they came to."""
     jobs, start_s, worker_time_s = state.jobs, state.clocks.round_start_s, state.service.worker_time_s
     if crew is None:
-        return flight, progress.settle(jobs, flight, start_s, worker_time_s, parts.timing)
-    if parts.timing.teams_as_one:
-        flight = teamwork.ends_together(flight, crew)
-    return flight, teamwork.settle(jobs, crew, flight, start_s, worker_time_s, parts.timing)
+        return progress.settle(jobs, flight, start_s, worker_time_s, parts.timing)
+    return teamwork.settle(jobs, crew, flight, start_s, worker_time_s, parts.timing)
 
 
 def active_jobs(state: SimulationState, parts: Parts) -> tuple[JobRecord, ...]:
