@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from phasewise.solvers.api import Answer, Found, Status
-from phasewise.solvers.families.packed import PackedMaxMinProblem
+from phasewise.solvers.families.packed import OverTeams, PackedMaxMinProblem
 from phasewise.solvers.families.packed_finish_time import PackedFinishTimeProblem
 from phasewise.solvers.proofs import Duals, relative_gap
 from phasewise.solvers.rows import NOBODY, Keys
@@ -21,6 +21,7 @@ from phasewise.solvers.rows import NOBODY, Keys
 MOST_PROBLEMS: Final = 20
 _USABLE: Final = frozenset({Status.OPTIMAL, Status.INACCURATE})
 _STILL: Final = 1.0 + 1e-15  # a bound that moves by less than this does not move
+_NEXT_TO_NOTHING: Final = 1e-7  # of a job's time
 _BEYOND: Final = 1.0 + 1e-12  # by how much the next ratio is more than the bound: all can have it then
 
 
@@ -43,11 +44,12 @@ def packed_finish_time_answer(
     note = ""
     while solved < MOST_PROBLEMS and problem.waits.any():
         answer = yield problem.at(ratio * _BEYOND)
-        solved, iterations = solved + 1, iterations + answer.iterations
+        solved += 1
+        iterations += answer.iterations
         if answer.status not in _USABLE or answer.x is None:
             best, note = best if best.x is not None else answer, answer.note
             break
-        whole = _whole(problem, answer)
+        whole = _topped_up(problem, _whole(problem, answer), ratio * _BEYOND)
         achieved = _achieved(problem, whole)
         if achieved < above:
             above, best = achieved, whole
@@ -80,6 +82,28 @@ def _whole(problem: PackedFinishTimeProblem, answer: Answer) -> Answer:
         members=np.concatenate((named, np.column_stack((idle, np.full(idle.size, NOBODY))))),
         x=np.concatenate((answer.x, np.zeros((idle.size, problem.types)))),
     )
+
+
+def _topped_up(problem: PackedFinishTimeProblem, answer: Answer, ratio: float) -> Answer:
+    """Return an answer with what those have for ``ratio`` who need next to nothing for it, and lack even that.
+
+    To a solver's tolerance a billionth of a job's time is nothing, and nothing is an infinite ratio. Each gets its need
+    alone, on the type that is fastest for it; that all others lose by it is less than a tolerance as well.
+    """
+    assert answer.members is not None
+    assert answer.x is not None
+    stated = problem.over(answer.members)
+    assert isinstance(stated, OverTeams)
+    speed = np.where(problem.allowed_mask, problem.throughput, 0.0)
+    needs, most = problem.needs(ratio), speed.max(axis=1)
+    time = np.divide(needs, most, out=np.full(most.size, np.inf), where=problem.waits)
+    alone = np.flatnonzero(answer.members[:, 1] == NOBODY)
+    row = np.full(problem.rows, NOBODY)
+    row[answer.members[alone, 0]] = alone
+    lacks = (stated.gains(answer.x) < needs) & (time <= _NEXT_TO_NOTHING) & (row != NOBODY)
+    x = answer.x.copy()
+    x[row[lacks], speed[lacks].argmax(axis=1)] += time[lacks]
+    return replace(answer, x=x)
 
 
 def _achieved(problem: PackedFinishTimeProblem, answer: Answer) -> float:

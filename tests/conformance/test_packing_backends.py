@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from pair_programs import team_program
@@ -62,6 +64,17 @@ def test_every_level_is_proven(backend: str, traits: tuple[PackedTrait, ...]) ->
 @pytest.mark.parametrize("seed", range(3))
 def test_the_worst_ratio_is_proven(backend: str, seed: int) -> None:
     solved(backend, random_packed_finish_time(seed, 9, 3, 4, (PackedTrait.WIDE,)))
+
+
+@pytest.mark.parametrize("backend", [name for name in taking(FINISH_TIME_PACKED) if isinstance(name, str)])
+@pytest.mark.parametrize("seed", range(4))
+def test_jobs_with_next_to_nothing_to_do_are_not_forgotten(backend: str, seed: int) -> None:
+    problem = random_packed_finish_time(seed, 30, 3, 4)
+    part = 10.0 ** np.random.default_rng(seed).uniform(-9.0, 0.0, problem.rows)
+    left = replace(problem, steps_remaining=problem.steps_remaining * part)
+    solution = Walk.of(backend, {}, PhaseTimer()).solve(left)
+    assert solution.gap is not None
+    assert solution.gap <= 1e-6
 
 
 @pytest.mark.parametrize("backend", taking(MAX_MIN_PACKED))
