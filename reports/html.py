@@ -12,6 +12,7 @@ from phasewise.profiling.artefacts.sinks import write_atomically
 from phasewise.profiling.errors import OutputError
 from phasewise.reports import charts, figures, html_runs, page, phase_charts, quantities
 from phasewise.reports.charts import Chart
+from phasewise.reports.colocation import Colocation, colocation
 from phasewise.reports.errors import ReportWriteError, RunDirectoryError
 from phasewise.reports.figures import PhaseRow, SolverFigures
 from phasewise.reports.flame import Flame, flame_of
@@ -49,6 +50,7 @@ class RunPage:
     environment: Sequence[tuple[str, str]]
     files: Sequence[tuple[str, str, str]]
     flame: Flame
+    shared: Colocation | None
 
     @property
     def top(self) -> PhaseRow | None:
@@ -165,6 +167,7 @@ def _run_page(run: Run, key: str, title: str, folder: Path) -> RunPage:
         environment=_leaves(run.environment),
         files=page.files_of(run, folder),
         flame=flame_of(run.path),
+        shared=_shared(run),
     )
 
 
@@ -187,6 +190,14 @@ def _sections(run: Run, prefix: str) -> list[Section]:
         Section("jobs", "Jobs", jct),
         Section("memory", "Memory", memory, "" if memory else "The run has no rounds."),
     ]
+
+
+def _shared(run: Run) -> Colocation | None:
+    """Return who shared GPUs with whom; None where nobody did, or the run's tables do not say."""
+    try:
+        return colocation(run)
+    except RunDirectoryError:
+        return None  # the charts of jobs say what is wrong with a table
 
 
 def _setup(run: Run) -> str:

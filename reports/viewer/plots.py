@@ -58,7 +58,7 @@ FIGURES = (
         "frag_rate",
         "Fragmented (%)",
         "%",
-        "Share of the idle GPU capacity that the jobs to be expected cannot use where it lies.",
+        "Share of the idle GPU capacity that typical jobs cannot use in its current location.",
         100.0,
         "No run on this page recorded fragmentation: it is known only where each job stays on one node.",
     ),
@@ -225,7 +225,7 @@ def jct_charts(runs: Sequence[Run], names: Sequence[str]) -> list[Chart]:
         Chart(
             "jct_share",
             "Cumulative share of jobs",
-            "The share of the same jobs that took at most so long.",
+            "Share of the same jobs with at most this completion time.",
             axis,
             Axis("Jobs complete (%)", low=0.0, high=100.0),
             edges,
