@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import jinja2
-
 from phasewise.profiling.artefacts.sinks import write_atomically
+from phasewise.reports import page
 
 WIDTH: Final = 720.0  # of a picture, in its own units
 HEIGHT: Final = 150.0
@@ -62,6 +60,7 @@ class Picture(NamedTuple):
 
     title: str
     note: str
+    rows: Sequence[Sequence[object]]
     marks: Sequence[Mark]
     levels: Sequence[Level]
     flags: Sequence[Flag]
@@ -90,12 +89,9 @@ def write_page(figures: Mapping[str, Any], path: Path) -> None:
     OutputError
         Where it cannot be written.
     """
-    templates = files("phasewise.reports") / "templates"
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    template = environment.from_string((templates / "history.html").read_text(encoding="utf-8"))
     stepped = sorted(figures["series"], key=lambda series: (not series["steps"], series["kind"], series["case"]))
-    text = template.render(
-        css=(templates / "report.css").read_text(encoding="utf-8"),
+    text = page.plain(
+        "history.html",
         figures=figures,
         rows=rows(figures),
         pictures=[picture(series) for series in stepped],
@@ -164,7 +160,12 @@ def picture(series: Mapping[str, Any]) -> Picture:
     ticks = [Tick(height(value), f"{math.exp(value):.2f}") for value in (0.0, *ends)]
     note = f"{len(points)} commits from {_day(points[0]['committed_s'])} to {_day(points[-1]['committed_s'])}"
     note += f"; last {points[-1]['cpu_ms']:.3g} ms of CPU"
-    return Picture(_title(series), note, marks, _levels(points, first, at, height), flags, ticks)
+    cells = [
+        (point["commit"], point["subject"], math.exp(log), point["cpu_ms"])
+        for point, log in zip(points, logs, strict=True)
+    ]
+    table = [("commit", "subject", "ratio to the first level", "CPU time (ms)"), *cells]
+    return Picture(_title(series), note, table, marks, _levels(points, first, at, height), flags, ticks)
 
 
 def _levels(points: Sequence[Mapping[str, Any]], first: float, at: Any, height: Any) -> list[Level]:

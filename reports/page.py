@@ -56,6 +56,16 @@ def rendered(template: str, **content: Any) -> str:
     )
 
 
+def plain(template: str, **content: Any) -> str:
+    """Return a page whose pictures are in its template: with its content, styles, and what saves its pictures."""
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    return environment.from_string(text("templates", template)).render(
+        css="\n".join(text("templates", f"{name}.css") for name in ("report", "export")),
+        export_js=text("templates", "export.js"),
+        **content,
+    )
+
+
 def text(folder: str, name: str) -> str:
     """Return the text of a file of this package."""
     return files("phasewise.reports").joinpath(folder, name).read_text("utf-8")

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import jinja2
-
 from phasewise.profiling.artefacts.sinks import write_atomically
-from phasewise.reports import trace_text
+from phasewise.reports import page, trace_text
 
 WIDTH: Final = 720.0  # of a picture, in its own units
 HEIGHT: Final = 140.0
@@ -69,18 +66,14 @@ def write_page(figures: Mapping[str, Any], path: Path) -> None:
     OutputError
         Where it cannot be written.
     """
-    templates = files("phasewise.reports") / "templates"
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    template = environment.from_string((templates / "trace.html").read_text(encoding="utf-8"))
-    text = template.render(
+    text = page.plain(
+        "trace.html",
         figures=figures,
         lines=list(trace_text.lines(figures)),
         pictures=pictures(figures),
         tables=tables(figures),
         width=WIDTH,
         height=HEIGHT,
-        css="\n".join((templates / f"{name}.css").read_text(encoding="utf-8") for name in ("report", "export")),
-        export_js=(templates / "export.js").read_text(encoding="utf-8"),
     )
     write_atomically(path, text.encode())
 
