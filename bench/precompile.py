@@ -39,7 +39,7 @@ def of_placements() -> list[Wanted]:
     options = registry.PlacementOptions(ClusterLayout.of([Node("one", "v100", 2, 8000, 8000)]), whole_gpus=False)
     original = registry.placement("fgd", dataclasses.replace(options, bit_compatible=True)).rule  # type: ignore[attr-defined]
     rules = [registry.placement(name, options).rule for name in PLACEMENTS]  # type: ignore[attr-defined]
-    in_runs = [each for rule in rules for each in kernels_of_rounds(rule)]
+    in_runs = [each for rule in rules for each in kernels_of_rounds(rule, teams=True)]
     return in_runs + [each for rule in (*rules, original) for each in kernels_of_filling(rule)]
 
 

@@ -79,7 +79,10 @@ def _alibaba(times: float) -> Overrides:
     }
 
 
-_OTHER_FAMILY: Final = {"water-filling": "solves lexicographic problems only, and the tape has none: see auto"}
+_OTHER_FAMILY: Final = {
+    "by-kinds": "solves problems of jobs that share GPUs in pairs only, and the tape has none",
+    "water-filling": "solves lexicographic problems only, and the tape has none: see auto",
+}
 _TOO_LARGE: Final = "compiles for 12,288 entries (slots x types) at most, and these problems have more"
 
 PLANS: Final[Mapping[Scale, Plan]] = {

@@ -54,7 +54,7 @@ def some_problem(seed: int, jobs: int, types: int, traits: set[Trait], needed: f
 
 def test_the_backends_that_can_take_sums() -> None:
     exact = {name for name in registry.names() if registry.is_exact(registry.get(name))}
-    assert exact - set(BACKENDS) <= {"water-filling"}
+    assert exact - set(BACKENDS) <= {"water-filling", "by-kinds"}
     assert set(BACKENDS) == {name for name in registry.names() if MAX_SUM_SLO in registry.get(name).families}
 
 

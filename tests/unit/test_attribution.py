@@ -86,11 +86,11 @@ def test_what_no_speed_is_known_of_is_refused_by_name() -> None:
 
 
 def test_an_unknown_recorded_type_counts_as_the_reference_type_and_that_is_said() -> None:
-    record = Record(0.0, 60.0, 1, gpu_type="H800")
+    record = Record(0.0, 60.0, 1, gpu_type="unheard")
     made = attribution(Rules(), record)
     job = made.arrival(0, record, 0.0)
     assert job.total_steps / TABLE.row(job.job_type, 1)["v100"] == pytest.approx(60.0)
-    assert any("recorded on H800, of which no speed is known" in told for told in made.sentences())
+    assert any("recorded on unheard, of which no speed is known" in told for told in made.sentences())
 
 
 def spot(folder: Path, rows: int) -> Path:

@@ -70,7 +70,7 @@ def test_whoever_reads_the_screen_learns_of_refused_jobs(mixed: str, tmp_path: P
     compared = phasewise("compare", four, three)
     (row,) = [line for line in compared.out.splitlines() if line.startswith("jobs refused")]
     assert row.split()[-2:] == ["0", "6"]
-    (note,) = [line for line in compared.out.splitlines() if "the means of JCT are over different jobs" in line]
+    (note,) = [line for line in compared.out.splitlines() if "the JCT means cover different jobs" in line]
     assert WHY in note
     comparison = compare_runs([load_run(four), load_run(three)]).as_json()
     assert comparison["metrics"]["jobs refused"]["values"] == [0, 6]

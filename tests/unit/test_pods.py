@@ -121,7 +121,7 @@ def test_typical_requests_of_jobs_without_pods_follow_from_the_scale_factors(
     [
         (
             {"workload.pods": "openbb"},
-            "workload.pods: 'openbb' is no pod list, did you mean 'openb'?; allowed: openb, or",
+            "workload.pods: 'openbb' is no pod list, did you mean 'openb'?; allowed: openb, spot2026, or",
         ),
         ({"workload.scale_factors": "gavel"}, 'workload.scale_factors: got "gavel" beside workload.pods "openb"'),
         (

@@ -114,7 +114,11 @@ def test_new_jobs_without_a_window_are_run_whole_and_with_one_keep_it(tmp_path: 
 @pytest.mark.parametrize(
     ("key", "value", "told"),
     [
-        ("workload.jbos", "3", "is not a key of [workload], did you mean 'jobs'?; allowed: trace, throughputs, jobs"),
+        (
+            "workload.jbos",
+            "3",
+            "is not a key of [workload], did you mean 'jobs'?; allowed: trace, throughputs, co_throughputs, jobs",
+        ),
         ("wrkload.jobs", "3", "wrkload: is not a section or key, did you mean 'workload'?"),
         ("workload.jobs", "-3", "workload.jobs: got -3; allowed: an integer of at least 0"),
         ("workload.jobs", "3.5", "workload.jobs: got 3.5; allowed: an integer"),
@@ -164,7 +168,7 @@ def test_a_wrong_override_is_one_message_naming_key_value_and_what_is_allowed(
 def test_an_unknown_scenario_names_the_nearest_and_the_built_in_ones() -> None:
     message = refusal({}, "phily")
     assert message.startswith("no scenario 'phily', did you mean 'philly'?; built in: ")
-    assert "alibaba, alibaba-busy, alibaba-uniform, cluster-h, philly, philly-busy, toy" in message
+    assert "alibaba, alibaba-busy, alibaba-uniform, cluster-h, philly, philly-busy, spot2026, toy" in message
 
 
 def test_a_file_is_named_with_the_line_of_every_fault(file: Path) -> None:

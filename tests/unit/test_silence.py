@@ -26,6 +26,7 @@ from phasewise.profiling.phases import PhaseTimer
 from phasewise.solvers.errors import OptionError, SolveFailedError
 from phasewise.solvers.families.lexicographic import LexicographicProblem
 from phasewise.solvers.families.max_min import MaxMinProblem
+from phasewise.solvers.packed_instances import random_packed
 from phasewise.solvers.session import Walk
 
 names, options = json.loads(sys.argv[1])
@@ -39,6 +40,10 @@ for name in names:
     kind = LexicographicProblem if name == "water-filling" else MaxMinProblem
     for seed in range(4):
         random = np.random.default_rng(seed)
+        if name == "by-kinds":
+            solver.solve(random_packed(seed, 12 + seed, 3, 4))
+            solved.append(name)
+            continue
         gain = random.uniform(0.1, 1.0, (12 + seed, 3))
         if seed == 3:
             gain *= 10.0 ** random.integers(-12, 12, (len(gain), 1))  # more than some solvers can do

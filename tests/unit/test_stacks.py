@@ -66,7 +66,7 @@ def test_samples_say_which_function_took_how_much_cpu_time() -> None:
     assert folded.samples >= 10
     longer, shorter = share_below(folded, "twice_as_long"), share_below(folded, "once")
     assert 0.1 < shorter[0] + longer[0] < 0.35
-    assert 1.4 < longer[0] / shorter[0] < 2.9
+    assert 1.1 < longer[0] / shorter[0] < 3.6  # 2, of some fifty samples on a busy machine
     assert share_below(folded, "work")[1] > 0.4  # the wall time has the sleep, which no CPU time has
     outermost = {folded.frames[stack[0]] for stack in folded.stacks}
     assert {name.rpartition(":")[2] for name in outermost} == {"work"}

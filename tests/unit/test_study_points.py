@@ -85,7 +85,7 @@ WRONG = {
     "an exclusion of no value": (f"{SEEDS}[[exclude]]\nseed = 5\n", "'5' is not on that axis; allowed: [0, 1]"),
     "nothing left": (f"{SEEDS}[[exclude]]\nseed = [0, 1]\n", "leaves no point"),
     "far too many": ('[grid]\nseed = "0:100000"\nstop.rounds = "1:9"\n', "800,000 combinations"),
-    "a key twice": ("[set]\nseed = 1\n" + SEEDS, "set.seed: stands in [grid], too"),
+    "a key twice": ("[set]\nseed = 1\n" + SEEDS, "set.seed: is also in [grid]"),
     "exclusions that are no tables": ("exclude = 3\n", "allowed: tables, [[exclude]]"),
 }
 

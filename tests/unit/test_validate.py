@@ -113,7 +113,7 @@ def test_a_converted_trace_is_judged_and_another_parquet_file_is_none(tmp_path: 
 
 def test_a_format_that_is_named_wins_and_an_unknown_one_is_a_fault(tmp_path: Path, phasewise: Callable) -> None:
     (tmp_path / "log.csv").write_text(HELIOS)
-    for name, words in (("philly", "no trace of format philly; it seems to be helios"), ("hellios", "did you mean")):
+    for name, words in (("philly", "not a trace of format philly; it seems to be helios"), ("hellios", "did you mean")):
         said = phasewise("validate", tmp_path / "log.csv", "--trace-format", name)
         assert said.code == 2
         assert words in said.err
