@@ -89,7 +89,7 @@ class Colocation:
         """The figures for a file: a head, then a row a pair."""
         pairs = zip(*np.triu_indices(len(self.names)), strict=True)
         head: list[object] = ["job type", "shares with", "time (GPU-hours)"]
-        return [head, *([self.names[a], self.names[b], float(self.hours[a, b])] for a, b in pairs)]
+        return [head, *([self.names[int(a)], self.names[int(b)], float(self.hours[a, b])] for a, b in pairs)]
 
 
 def colocation(run: Run) -> Colocation | None:

@@ -76,8 +76,10 @@ class CompiledRounds:
 
 def kernels_of_rounds(rule: NodeRule, *, teams: bool = False) -> list[Wanted]:
     """Return the kernels that a simulation needs which places by a rule, jobs alone or ``teams`` as well."""
-    plain = [kernels.judge_all, kernels.release_rows, kernels.totals, rounds.plan_round, rounds.held_now]
-    plain += [team_kernels.exchange] if teams else []
+    plain: list[Callable[..., object]] = [
+        *(kernels.judge_all, kernels.release_rows, kernels.totals, rounds.plan_round, rounds.held_now),
+        *((team_kernels.exchange,) if teams else ()),
+    ]
     return [each for function in plain for each in wanted(function)] + wanted(rounds.place_in_round, rule)
 
 
