@@ -120,7 +120,9 @@ def test_both_did_the_same(cold: Path) -> None:
     assert lines[0] == lines[1]
 
 
-@pytest.mark.parametrize("length", [0, 100, -1])
+@pytest.mark.parametrize(
+    "length", [100, pytest.param(0, marks=pytest.mark.nightly), pytest.param(-1, marks=pytest.mark.nightly)]
+)
 def test_kernels_that_were_cut_are_compiled_again(machine: Path, length: int) -> None:
     (kept,) = (machine / "cache").rglob("select_jobs-*")
     kept.write_bytes(kept.read_bytes()[:length])

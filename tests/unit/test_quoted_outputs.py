@@ -49,8 +49,14 @@ def here(
     return output
 
 
+def of_its_cost(page: Path) -> Any:
+    """Return a page as a case: the tutorial runs two weeks of a busy cluster, so it is for the night."""
+    marks = [pytest.mark.nightly] if page.name == "first-run.md" else []
+    return pytest.param(page, marks=marks, id=str(page.relative_to(ROOT)))
+
+
 @pytest.mark.thorough
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", map(of_its_cost, PAGES))
 def test_a_page_quotes_what_its_commands_print(page: Path, tmp_path: Path, here: Callable) -> None:
     bench = Workbench(tmp_path, here)
     for quote in quotes(page.read_text("utf-8")):
