@@ -56,7 +56,7 @@ def of_its_cost(page: Path) -> Any:
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("page", map(of_its_cost, PAGES))
+@pytest.mark.parametrize("page", [of_its_cost(page) for page in PAGES])
 def test_a_page_quotes_what_its_commands_print(page: Path, tmp_path: Path, here: Callable) -> None:
     bench = Workbench(tmp_path, here)
     for quote in quotes(page.read_text("utf-8")):
