@@ -1,7 +1,6 @@
 """A fixed piece of work, by which CPU times of one machine at two moments are compared.
 
-Machines change their speed by the hour. A time over that of the same work done beside it changes much less: by 1.8 %
-(coefficient of variation) where the time itself changed by 37 to 40 %.
+Machines change their speed by the hour; a time over that of the same work done beside it changes much less.
 """
 
 from __future__ import annotations

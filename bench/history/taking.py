@@ -49,6 +49,12 @@ class _Results(msgspec.Struct):
     benchmarks: list[_Case]
 
 
+def require_commit(root: Path) -> None:
+    """Raise `HistoryError` where the checkout at ``root`` has uncommitted changes: no commit has its figures."""
+    if git(root, "status", "--porcelain", "--untracked-files=no"):
+        raise HistoryError("this checkout has changes that are not committed, and a history is one of commits")
+
+
 def keep_gate(folder: Path, root: Path, base: str, cases: Sequence[Judged]) -> Path:
     """Add the cases of a run of the gate to the history in ``folder``, and return the file.
 
@@ -57,8 +63,7 @@ def keep_gate(folder: Path, root: Path, base: str, cases: Sequence[Judged]) -> P
     HistoryError
         Where the checkout at ``root`` has changes that are not committed: no commit has those figures.
     """
-    if git(root, "status", "--porcelain", "--untracked-files=no"):
-        raise HistoryError("this checkout has changes that are not committed, and a history is one of commits")
+    require_commit(root)
     commit, environment = described(root, "HEAD"), describe_environment()
     return append(folder, machine_of(environment), [_of_gate(case, commit, base, environment) for case in cases])
 

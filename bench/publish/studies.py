@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import click
+import msgspec
 import numpy as np
 
 from phasewise.bench.cli.boundary import guarded
@@ -20,7 +21,6 @@ from phasewise.bench.series.runs import table
 from phasewise.bench.study.folder import State, StudyFolder
 from phasewise.bench.study.table import write_table
 from phasewise.profiling.artefacts.sinks import write_atomically
-from phasewise.profiling.environment import describe_environment
 from phasewise.reports.errors import FigureError
 from phasewise.reports.figure_files import making
 from phasewise.reports.figure_files.deviations import Deviation, Summary, deviations, summaries
@@ -44,7 +44,7 @@ def block(folder: StudyFolder, images: Path, home: Path) -> str:
     plan, states = folder.read_plan(), folder.states(folder.points())
     write_table(folder, states)
     names = _figures(folder)
-    parts = [_standing(states)]
+    parts = [_standing(states, _origin(folder, states))]
     for name in names:
         figure = making.prepare(name, [folder.path])
         parts += [_picture(name, plan.name, folder, images, home), _notes(figure), *_compared(figure)]
@@ -56,16 +56,21 @@ def _figures(folder: StudyFolder) -> list[str]:
     return [str(name) for name in section.get("names", ())]
 
 
-def _standing(states: Sequence[State]) -> str:
+def _origin(folder: StudyFolder, states: Sequence[State]) -> str:
+    """Return the processors and commits that the points were run on, as their own records say."""
+    runs = [folder.run_path(state.point.name) / "run.json" for state in states if state.summary]
+    made_on = [msgspec.json.decode(run.read_bytes()).get("environment", {}) for run in runs]
+    processors = sorted({str(each.get("cpu")) for each in made_on})
+    commits = sorted({str(each.get("commit"))[:7] for each in made_on})
+    return f"{', '.join(processors)}; commit {', '.join(commits)}"
+
+
+def _standing(states: Sequence[State], origin: str) -> str:
     """Return how many points are how far, and what they cost."""
     counts = Counter(state.status for state in states)
     said = ", ".join(f"{count} {status}" for status, count in counts.most_common())
     cpu_s = sum(state.cpu_s or 0.0 for state in states)
-    machine = describe_environment()
-    return (
-        f"{len(states)} points: {said}. {_minutes(cpu_s)} of CPU time in all, on one core at a time "
-        f"({machine['cpu']}, commit {str(machine['commit'])[:7]})."
-    )
+    return f"{len(states)} points: {said}. {_minutes(cpu_s)} of CPU time in all, on one core at a time ({origin})."
 
 
 def _minutes(seconds: float) -> str:

@@ -26,13 +26,15 @@ def command(revision: str | None, names: tuple[str, ...], history: Path | None, 
     from phasewise.bench.gate.gate import run_gate
     from phasewise.bench.gate.outcome import exit_code, render
 
+    if history is not None:
+        from phasewise.bench.gate.trees import checkout
+        from phasewise.bench.history.taking import keep_gate, require_commit
+
+        require_commit(checkout())  # before minutes of measuring
     say = (lambda _: None) if quiet else (lambda text: click.echo(f"gate: {text}", err=True))
     commit, cases = run_gate(revision, names, say)
     for line in render(cases, commit):
         click.echo(line)
     if history is not None:
-        from phasewise.bench.gate.trees import checkout
-        from phasewise.bench.history.taking import keep_gate
-
         click.echo(f"added to {keep_gate(history, checkout(), commit, cases)}")
     return exit_code(cases)
