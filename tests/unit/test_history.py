@@ -229,3 +229,13 @@ def suite_results() -> dict[str, Any]:
             }
         ],
     }
+
+
+def test_a_gate_that_could_not_be_kept_does_not_measure_first(
+    tmp_path: Path, phasewise: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("phasewise.bench.history.taking.git", lambda *_: " M README.md")
+    said = phasewise("gate", "--history", tmp_path / "kept")
+    assert said.code == 2
+    assert said.err.startswith("phasewise: error: this checkout has changes that are not committed")
+    assert not (tmp_path / "kept").exists()
