@@ -56,7 +56,7 @@ def profile_again(scenario: Scenario, out: Path, *, rounds: int, quiet: bool) ->
     phasewise.profiling.errors.ProfilingError
         Where a profiler cannot start, or its page cannot be written.
     """
-    from phasewise.profiling import sampling, stacks
+    from phasewise.profiling import sampler, sampling, stacks
 
     fewer, interruption = shortened(scenario, rounds), Interruption()
     written = [out / TREE, out / LINES]
@@ -67,7 +67,7 @@ def profile_again(scenario: Scenario, out: Path, *, rounds: int, quiet: bool) ->
             sampling.profile_lines(
                 run_of(fewer, Path(scratch, "lines"), report, interruption), modules_of(scenario), written[1]
             )
-        if stacks.can_sample():
+        if sampler.can_sample():
             with progress.shown(f"{scenario.name} under the timer of CPU time", quiet=quiet) as report:
                 _, folded = stacks.sample_folded(run_of(fewer, Path(scratch, "stacks"), report, interruption))
             stacks.write_folded(folded, out / STACKS)
