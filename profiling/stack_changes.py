@@ -2,11 +2,10 @@
 
 A sample stands for a tick of CPU time. Where one was taken is chance, and so is how fast the machine ran meanwhile. The
 bootstrap draws the samplings of each side first, where there are several, and then the ticks within them, as many as
-chance has it (Poisson). Hundreds of
-functions are looked at together, so their intervals are simultaneous: half their width is the same multiple of each
-one's standard error, and that multiple is the quantile of the largest deviation of all of them in a resample (max-t; Westfall
-and Young, 1993; Romano and Wolf, 2005). Where both sets are of the same code, the probability that anything at all is
-said to have moved is therefore at most one minus the level.
+chance has it (Poisson). Hundreds of functions are looked at together, so their intervals are simultaneous: half their
+width is the same multiple of each one's standard error, and that multiple is the quantile of the largest deviation of
+all of them in a resample (max-t; Westfall and Young, 1993; Romano and Wolf, 2005). Where both sets are of the same
+code, the probability that anything at all is said to have moved is therefore at most one minus the level.
 """
 
 from __future__ import annotations
@@ -209,7 +208,7 @@ class _Side:
         return int(self.counts.sum())
 
     def drawn(self, rng: np.random.Generator, chosen: Ints) -> Floats:
-        """Return (R, S) CPU seconds as `seconds` of R resamples, of which ``chosen`` (R, K) says how often each sampling is in."""
+        """Return (R, S) `seconds` of R resamples; ``chosen`` (R, K) says how often each sampling is in them."""
         total = np.zeros((len(chosen), self.shares.shape[1]))
         for at, share in enumerate(self.shares):
             total += rng.poisson((chosen[:, at] * self.counts[at])[:, None] * share) * self.tick_s[at]
@@ -244,7 +243,7 @@ def _columns(forest: Forest, sides: Sequence[_Side]) -> _Columns:
 
 
 def _usual(columns: _Columns, estimates: Sequence[Floats]) -> Ints:
-    """Return the functions that are a visible part on both sides, where there are enough to have something in common."""
+    """Return the functions that are a visible part on both sides, where there are enough of them."""
     parts = [each[: columns.whole] / each[columns.whole] for each in estimates]
     found = np.flatnonzero((parts[0] >= USUAL_PART) & (parts[1] >= USUAL_PART) & columns.tested[: columns.whole])
     return found if len(found) >= LEAST_USUAL else np.array([], dtype=np.int64)

@@ -18,7 +18,7 @@ WORDS: Final = {"cpu": "CPU", "wall": "wall"}  # the clocks, in words
 _STYLES: Final = (("vendor", "uPlot.min.css"), ("templates", "report.css"), ("templates", "export.css"))
 _SCRIPTS: Final = (
     ("vendor", "uPlot.iife.min.js"),
-    *(("templates", f"{name}.js") for name in ("export", "report", "flame")),
+    *(("templates", f"{name}.js") for name in ("export", "report", "flame_kinds", "flame")),
 )
 _FILES: Final = (
     ("pyinstrument.html", "call stacks by wall time, as a tree (pyinstrument)"),

@@ -16,6 +16,7 @@ from phasewise.bench.cli.boundary import Interruption
 
 if TYPE_CHECKING:
     from phasewise.sched.scenario.config import Scenario
+    from phasewise.sched.simulate import RunOutcome
 
 TREE, LINES, STACKS = "pyinstrument.html", "line_profile.txt", "stacks.json"
 
@@ -69,7 +70,8 @@ def profile_again(scenario: Scenario, out: Path, *, rounds: int, quiet: bool) ->
             )
         if sampler.can_sample():
             with progress.shown(f"{scenario.name} under the timer of CPU time", quiet=quiet) as report:
-                _, folded = stacks.sample_folded(run_of(fewer, Path(scratch, "stacks"), report, interruption))
+                ran, folded = stacks.sample_folded(run_of(fewer, Path(scratch, "stacks"), report, interruption))
+            folded = msgspec.structs.replace(folded, times=max(1, int(ran.summary["rounds"])))
             stacks.write_folded(folded, out / STACKS)
             written.append(out / STACKS)
     return tuple(written)
@@ -98,7 +100,7 @@ def shortened(scenario: Scenario, rounds: int) -> Scenario:
 
 def run_of(
     scenario: Scenario, out: Path, report: progress.Report | None = None, interruption: Interruption | None = None
-) -> Callable[[], object]:
+) -> Callable[[], RunOutcome]:
     """Return the run as a profiler takes it; its own run directory is of no further use."""
     from phasewise.sched.simulate import Callbacks, simulate
 

@@ -1,4 +1,4 @@
-"""Two sets of sampled stacks: what moved is named, what is chance is not, at the stated rate, and always the same way."""
+"""Two sets of sampled stacks: what moved is named, and what is chance is not, at the stated rate."""
 
 from __future__ import annotations
 
