@@ -23,6 +23,7 @@ _SCRIPTS: Final = (
 _FILES: Final = (
     ("pyinstrument.html", "call stacks by wall time, as a tree (pyinstrument)"),
     ("stacks.json", "call stacks by CPU time, as the flame graph has them"),
+    ("native.json", "call stacks with compiled and native frames (py-spy or perf)"),
     ("line_profile.txt", "time by line (line_profiler)"),
     ("trace.json.gz", "phases over time, for Perfetto or speedscope"),
     ("lines.log", "PROFILE, TELEMETRY and EVENT lines"),

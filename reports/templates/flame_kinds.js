@@ -14,11 +14,11 @@ const flameKinds = (() => {
   const share = (part, whole) => (whole > 0 ? `${(100 * part / whole).toFixed(1)}${THIN}%` : "–");
   const mixed = (colour, percent) => `color-mix(in srgb, var(--${colour}) ${percent}%, var(--paper))`;
 
-  function stacks({ frames, roomOf, rooms }) {
-    const words = { cpu: "CPU", wall: "wall" };
-    const side = () => document.documentElement.dataset.time || "cpu";
+  function stacks({ frames, roomOf, rooms }, figure) {
+    const words = { cpu: "CPU", wall: "wall" }, { only } = figure.dataset, sides = only ? [only] : ["cpu", "wall"];
+    const side = () => only || document.documentElement.dataset.time || "cpu";
     return {
-      side, sides: ["cpu", "wall"], word: (which) => `${words[which]} time`, heads: ["CPU (ms)", "wall (ms)"],
+      side, sides, word: (which) => `${words[which]} time`, heads: sides.map((which) => `${words[which]} (ms)`),
       node: ([frame, cpu, wall, below]) => [{ frame, time: { cpu, wall } }, below],
       fill: (node) => mixed(node.frame < 0 ? "grey" : rooms[roomOf[node.frame]][1], 62),
       mark: () => "",
