@@ -52,6 +52,8 @@ class Sampler:
             self._root = None
 
     def _take(self, _number: int, frame: FrameType | None) -> None:
+        if frame is not None and frame.f_code is Sampler._take.__code__:  # a signal while one is taken
+            return
         cpu_s, wall_s = time.thread_time(), time.perf_counter()
         stack = []
         while frame is not None and frame is not self._root:
