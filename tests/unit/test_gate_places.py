@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -54,7 +55,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
         head = others["env"]["PYTHONPATH"].startswith("/head/")
         return subprocess.CompletedProcess(command, 0, msgspec.json.encode(folded(1.0 if head else 0.0)).decode(), "")
 
-    monkeypatch.setattr(places.subprocess, "run", run)
+    monkeypatch.setattr(places, "subprocess", SimpleNamespace(run=run))
     return started
 
 
@@ -97,13 +98,13 @@ def test_the_record_has_samples_verdicts_and_stacks(answers: list[Sequence[str]]
 
 def test_a_tree_that_cannot_be_sampled_does_not_change_the_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     failed = subprocess.CompletedProcess([], 1, "", "Traceback\nKeyError: 'a/b/3'\n")
-    monkeypatch.setattr(places.subprocess, "run", lambda *_, **__: failed)
+    monkeypatch.setattr(places, "subprocess", SimpleNamespace(run=lambda *_, **__: failed))
     found = looked_into(CASES)
     assert found[0].changes is None
     assert "head: a/b/3: its call stacks could not be sampled: Traceback; KeyError: 'a/b/3'" in found[0].absent
     assert "which functions moved is not known" in next(iter(render_places(found)))
     nothing = subprocess.CompletedProcess([], 0, "[]", "")
-    monkeypatch.setattr(places.subprocess, "run", lambda *_, **__: nothing)
+    monkeypatch.setattr(places, "subprocess", SimpleNamespace(run=lambda *_, **__: nothing))
     assert "no sampled call stacks came back" in looked_into(CASES)[0].absent
 
 
