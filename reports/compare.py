@@ -10,6 +10,7 @@ from phasewise.profiling.artefacts.run_json import LostGpuTime, Rho
 from phasewise.reports.changes import Change, change_of
 from phasewise.reports.errors import ComparisonError
 from phasewise.reports.figures import PhaseRow, SolverFigures, phase_order, phase_rows, quantile, solver_figures
+from phasewise.reports.flame_changes import FlameChanges, changes_between, has_stacks
 from phasewise.reports.losses import different_jobs
 from phasewise.reports.periods import different_periods
 from phasewise.reports.quantities import (
@@ -101,6 +102,8 @@ class Comparison:
         Solves by the reason for which the model was built anew, one mapping a run.
     changes
         Each run but the first against the first, in CPU time a round with intervals; those without times are left out.
+    functions
+        Each run but the first against the first, by sampled call stacks, where both have them.
     """
 
     names: tuple[str, ...]
@@ -115,6 +118,7 @@ class Comparison:
     solver: tuple[Row, ...]
     rebuilds: tuple[Mapping[str, int], ...]
     changes: tuple[Change, ...] = ()
+    functions: tuple[FlameChanges, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the comparison as plain lists, mappings, text and numbers, units in the keys' neighbours."""
@@ -135,6 +139,7 @@ class Comparison:
             },
             "rebuilds": [dict(reasons) for reasons in self.rebuilds],
             "changes": [change.as_json() for change in self.changes],
+            "functions": {item.key: item.as_json() for item in self.functions},
         }
 
     def rows(self) -> list[dict[str, Any]]:
@@ -178,6 +183,7 @@ def compare_runs(runs: Sequence[Run]) -> Comparison:
         ),
         rebuilds=tuple(item.rebuilds for item in solvers),
         changes=_changes(runs),
+        functions=_functions(runs),
     )
 
 
@@ -185,13 +191,34 @@ def _changes(runs: Sequence[Run]) -> tuple[Change, ...]:
     """Return each run but the first against the first: judged where both did the same work in one environment."""
     base, found = runs[0], []
     for name, run in zip(_names(runs)[1:], runs[1:], strict=True):
-        differing = _differences([flat(base.scenario), flat(run.scenario)], _LABELS)
-        same_work = not any(_top(row.key) in _WORK for row in differing)
-        same_machine = not _differences([flat(base.environment), flat(run.environment)], _INCIDENTAL)
+        same_work, same_machine = _alike(base, run)
         change = change_of(name, base, run, same_work=same_work, judged=same_work and same_machine)
         if change is not None:
             found.append(change)
     return tuple(found)
+
+
+def _functions(runs: Sequence[Run]) -> tuple[FlameChanges, ...]:
+    """Return each run but the first against the first by sampled stacks, where both have them."""
+    first, *others = _names(runs)
+    base, found = runs[0], []
+    for name, run in zip(others, runs[1:], strict=True):
+        if not (has_stacks(base.path) and has_stacks(run.path)):
+            continue
+        alike = all(_alike(base, run))
+        found.append(
+            changes_between(base.path, run.path, (first, name))
+            if alike
+            else FlameChanges(name, (first, name), absent="No verdict: the times are not comparable.")
+        )
+    return tuple(found)
+
+
+def _alike(base: Run, run: Run) -> tuple[bool, bool]:
+    """Return whether two runs did the same work, and whether they did it in the same environment."""
+    differing = _differences([flat(base.scenario), flat(run.scenario)], _LABELS)
+    same_work = not any(_top(row.key) in _WORK for row in differing)
+    return same_work, not _differences([flat(base.environment), flat(run.environment)], _INCIDENTAL)
 
 
 def _names(runs: Sequence[Run]) -> tuple[str, ...]:

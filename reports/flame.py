@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +14,7 @@ from phasewise.reports import palette
 from phasewise.reports.quantities import RUN_TIME, count
 
 STACKS: Final = "stacks.json"
+NATIVE: Final = "native.json"
 LEAST: Final = 5e-4  # of the whole: what is narrower in both times is less than a pixel wide, and left out
 NEVER: Final = "No call stacks were sampled: `phasewise profile` does that, `phasewise run` does not."
 # Whose function it is: the first of these that its module begins with.
@@ -25,7 +28,9 @@ ROOMS: Final = (
     ("cvxpy", "CVXPY", palette.CYCLE[1]),
     ("pyarrow", "Arrow", palette.CYCLE[3]),
     ("", "other", palette.CYCLE[9]),
+    (".so", "compiled libraries", palette.CYCLE[6]),  # by the end of the name, as `_LIBRARY` has it
 )
+_LIBRARY: Final = re.compile(r"\.so(\.\d+)*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +60,39 @@ class Flame:
 def flame_of(folder: Path) -> Flame:
     """Return the flame graph of a run directory."""
     file = folder / STACKS
-    if not file.is_file():
-        return Flame(absent=NEVER)
+    return _flame(file, _note) if file.is_file() else Flame(absent=NEVER)
+
+
+def native_flame_of(folder: Path) -> Flame | None:
+    """Return the flame graph with native frames of a run directory, None where none were sampled."""
+    file = folder / NATIVE
+    return _flame(file, _native_note) if file.is_file() else None
+
+
+def _flame(file: Path, note: Callable[[Folded], str]) -> Flame:
     try:
         folded = read_folded(file)
     except SamplingError as error:
         return Flame(absent=f"{error}.")
     if not folded.samples:
         return Flame(absent="No call stack was sampled: the profiled run was over before the first sample.")
-    return _drawn(folded)
+    return _drawn(folded, note(folded))
+
+
+def _note(folded: Folded) -> str:
+    return (
+        f"{count(folded.samples)} samples of one thread, {RUN_TIME(sum(folded.cpu_s))} of CPU and "
+        f"{RUN_TIME(sum(folded.wall_s))} of wall time, of a run that was profiled: for reading, not for timing. The "
+        "wider, the more time; below a function stand those that it called. Time in compiled code stands with the "
+        "function that called it."
+    )
+
+
+def _native_note(folded: Folded) -> str:
+    return (
+        f"{count(folded.samples)} samples of one thread, taken from outside, compiled and native frames among them; "
+        f"the width is a share of the {RUN_TIME(sum(folded.cpu_s))} of CPU time of that run."
+    )
 
 
 @dataclass(slots=True)
@@ -75,7 +104,7 @@ class _Node:
     below: dict[int, _Node] = field(default_factory=dict)
 
 
-def _drawn(folded: Folded) -> Flame:
+def _drawn(folded: Folded, note: str) -> Flame:
     root = _Node()
     for stack, cpu_s, wall_s in zip(folded.stacks, folded.cpu_s, folded.wall_s, strict=True):
         node = root
@@ -85,11 +114,6 @@ def _drawn(folded: Folded) -> Flame:
             node.wall_s += wall_s
     places = [_room(name) for name in folded.frames]
     used = sorted(set(places))
-    note = (
-        f"{count(folded.samples)} samples of one thread, {RUN_TIME(root.cpu_s)} of CPU and {RUN_TIME(root.wall_s)} of "
-        "wall time, of a run that was profiled: for reading, not for timing. The wider, the more time; below a "
-        "function stand those that it called. Time in compiled code stands with the function that called it."
-    )
     return Flame(
         note=note,
         tree=_plain(root, -1, root),
@@ -111,4 +135,6 @@ def _plain(node: _Node, frame: int, root: _Node) -> list[Any]:
 
 
 def _room(name: str) -> int:
+    if _LIBRARY.search(name.partition(":")[0]):
+        return len(ROOMS) - 1
     return next(index for index, (begins, _, _) in enumerate(ROOMS) if name.startswith(begins))

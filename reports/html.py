@@ -15,7 +15,7 @@ from phasewise.reports.charts import Chart
 from phasewise.reports.colocation import Colocation, colocation
 from phasewise.reports.errors import ReportWriteError, RunDirectoryError
 from phasewise.reports.figures import PhaseRow, SolverFigures
-from phasewise.reports.flame import Flame, flame_of
+from phasewise.reports.flame import Flame, flame_of, native_flame_of
 from phasewise.reports.glossary import PHASES
 from phasewise.reports.losses import Loss, losses
 from phasewise.reports.page import Bar
@@ -50,6 +50,7 @@ class RunPage:
     environment: Sequence[tuple[str, str]]
     files: Sequence[tuple[str, str, str]]
     flame: Flame
+    native: Flame | None
     shared: Colocation | None
 
     @property
@@ -167,6 +168,7 @@ def _run_page(run: Run, key: str, title: str, folder: Path) -> RunPage:
         environment=_leaves(run.environment),
         files=page.files_of(run, folder),
         flame=flame_of(run.path),
+        native=native_flame_of(run.path),
         shared=_shared(run),
     )
 

@@ -18,11 +18,12 @@ WORDS: Final = {"cpu": "CPU", "wall": "wall"}  # the clocks, in words
 _STYLES: Final = (("vendor", "uPlot.min.css"), ("templates", "report.css"), ("templates", "export.css"))
 _SCRIPTS: Final = (
     ("vendor", "uPlot.iife.min.js"),
-    *(("templates", f"{name}.js") for name in ("export", "report", "flame")),
+    *(("templates", f"{name}.js") for name in ("export", "report", "flame_kinds", "flame")),
 )
 _FILES: Final = (
     ("pyinstrument.html", "call stacks by wall time, as a tree (pyinstrument)"),
     ("stacks.json", "call stacks by CPU time, as the flame graph has them"),
+    ("native.json", "call stacks with compiled and native frames (py-spy or perf)"),
     ("line_profile.txt", "time by line (line_profiler)"),
     ("trace.json.gz", "phases over time, for Perfetto or speedscope"),
     ("lines.log", "PROFILE, TELEMETRY and EVENT lines"),

@@ -14,6 +14,7 @@ from rich.text import Text
 from phasewise.reports.changes import Change
 from phasewise.reports.compare import Comparison, Difference, Row
 from phasewise.reports.figures import OTHER, PhaseRow, phase_rows
+from phasewise.reports.flame_changes import FlameChanges
 from phasewise.reports.losses import Loss, losses
 from phasewise.reports.quantities import (
     ABSENT,
@@ -283,6 +284,8 @@ def _print_comparison(comparison: Comparison, console: Console) -> None:
             console.print()
     for change in comparison.changes:
         _print_change(change, comparison, console)
+    for item in comparison.functions:
+        _print_functions(item, comparison, console)
     for index, reasons in enumerate(comparison.rebuilds):
         told = ", ".join(f"{count(times, _GROUP)} {reason}" for reason, times in reasons.items())
         say(console, f"{_letter(index)}  models built: {told or 'none'}")
@@ -312,6 +315,29 @@ def _print_change(change: Change, comparison: Comparison, console: Console) -> N
     how = "pairs of stretches of rounds" if change.paired else "stretches of rounds, the runs apart"
     say(console, f"[dim]Bootstrap over {change.stretches} {how}. It does not cover variation between runs: repeat")
     say(console, "[dim]both runs, in turn, before you rely on a small difference.")
+    console.print()
+
+
+def _print_functions(item: FlameChanges, comparison: Comparison, console: Console) -> None:
+    """Print the functions whose CPU time moved from the first run to another, as far as call stacks were sampled."""
+    letter = _letter(comparison.names.index(item.key))
+    if item.absent:
+        say(console, f"[bold]{letter}[/]  functions: {escape(item.absent)}")
+        console.print()
+        return
+    table = ruled(f"{letter} against A, by function")
+    for head in ("A ms", f"{letter} ms", "more, ms", "interval"):
+        table.add_column(head, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for row in item.rows:
+        interval = (
+            ABSENT if row.low_ms is None else " to ".join(number(e, group=_GROUP) for e in (row.low_ms, row.high_ms))
+        )
+        times = (number(each, group=_GROUP) for each in (row.before_ms, row.after_ms, row.change_ms))
+        table.add_row(Text(f"{row.name} in {row.module}", overflow="ellipsis"), *times, interval, str(row.movement))
+    console.print(table)
+    say(console, f"[bold]{letter}[/]  {escape(item.sentence)}")
+    say(console, f"[dim]{escape(item.note)}")
     console.print()
 
 

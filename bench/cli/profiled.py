@@ -16,8 +16,9 @@ from phasewise.bench.cli.boundary import Interruption
 
 if TYPE_CHECKING:
     from phasewise.sched.scenario.config import Scenario
+    from phasewise.sched.simulate import RunOutcome
 
-TREE, LINES, STACKS = "pyinstrument.html", "line_profile.txt", "stacks.json"
+TREE, LINES, STACKS, NATIVE = "pyinstrument.html", "line_profile.txt", "stacks.json", "native.json"
 
 # The modules that every round runs through; those of the policy, the placement and the solver are found by name.
 EVERY_ROUND = (
@@ -41,7 +42,7 @@ EVERY_ROUND = (
 )
 
 
-def profile_again(scenario: Scenario, out: Path, *, rounds: int, quiet: bool) -> tuple[Path, ...]:
+def profile_again(scenario: Scenario, out: Path, *, rounds: int, quiet: bool, native: bool = False) -> tuple[Path, ...]:
     """Run ``scenario`` once under each profiler, and return what was written into ``out``.
 
     They are pyinstrument, line_profiler and, where there is a timer of CPU time, the sampler of call stacks.
@@ -50,13 +51,16 @@ def profile_again(scenario: Scenario, out: Path, *, rounds: int, quiet: bool) ->
     ----------
     rounds
         A longer run is stopped after so many rounds.
+    native
+        Once more under a tool that sees compiled and native frames.
 
     Raises
     ------
     phasewise.profiling.errors.ProfilingError
         Where a profiler cannot start, or its page cannot be written.
     """
-    from phasewise.profiling import sampling, stacks
+    from phasewise.profiling import sampler, sampling, stacks
+    from phasewise.profiling.native import native_tool, sample_native
 
     fewer, interruption = shortened(scenario, rounds), Interruption()
     written = [out / TREE, out / LINES]
@@ -67,11 +71,17 @@ def profile_again(scenario: Scenario, out: Path, *, rounds: int, quiet: bool) ->
             sampling.profile_lines(
                 run_of(fewer, Path(scratch, "lines"), report, interruption), modules_of(scenario), written[1]
             )
-        if stacks.can_sample():
+        if sampler.can_sample():
             with progress.shown(f"{scenario.name} under the timer of CPU time", quiet=quiet) as report:
-                _, folded = stacks.sample_folded(run_of(fewer, Path(scratch, "stacks"), report, interruption))
+                ran, folded = stacks.sample_folded(run_of(fewer, Path(scratch, "stacks"), report, interruption))
+            folded = msgspec.structs.replace(folded, times=max(1, int(ran.summary["rounds"])))
             stacks.write_folded(folded, out / STACKS)
             written.append(out / STACKS)
+        if native:
+            with progress.shown(f"{scenario.name} under {native_tool()}", quiet=quiet) as report:
+                _, folded = sample_native(run_of(fewer, Path(scratch, "native"), report, interruption))
+            stacks.write_folded(folded, out / NATIVE)
+            written.append(out / NATIVE)
     return tuple(written)
 
 
@@ -98,7 +108,7 @@ def shortened(scenario: Scenario, rounds: int) -> Scenario:
 
 def run_of(
     scenario: Scenario, out: Path, report: progress.Report | None = None, interruption: Interruption | None = None
-) -> Callable[[], object]:
+) -> Callable[[], RunOutcome]:
     """Return the run as a profiler takes it; its own run directory is of no further use."""
     from phasewise.sched.simulate import Callbacks, simulate
 

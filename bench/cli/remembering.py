@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
 import click
+import msgspec
 
+from phasewise.bench.gate.gate import only
+from phasewise.bench.gate.limits import load_limits
 from phasewise.bench.gate.trees import checkout
-from phasewise.bench.history import measurements, telling
+from phasewise.bench.history import measurements, past, telling
 from phasewise.bench.history.bisecting import bisect, lines
-from phasewise.bench.history.commits import between, described
+from phasewise.bench.history.commits import between, described, last
 from phasewise.bench.history.errors import HistoryError
 from phasewise.bench.history.paired import by_gate, limits_of
 from phasewise.bench.history.series import all_series
@@ -97,3 +100,19 @@ def searched(case: str, good: str, bad: str, *, quiet: bool) -> list[str]:
 
     say(f"{case}: {len(later)} commits after {first.name[:12]}")
     return lines(bisect(first, later, by_gate(root, limits, say), say), case)
+
+
+def measured_past(
+    folder: Path, wanted: tuple[int, str], names: Sequence[str], pairs: int | None, *, quiet: bool
+) -> Iterator[str]:
+    """Yield a line for each of some commits, as it is measured; ``wanted`` says how many, up to which."""
+    limits = only(load_limits(), names)
+    if pairs is not None:
+        limits = msgspec.structs.replace(limits, sampling=msgspec.structs.replace(limits.sampling, pairs=pairs))
+
+    def say(text: str) -> None:
+        if not quiet:
+            click.echo(f"history: {text}", err=True)
+
+    root = checkout()
+    yield from past.take(folder, root, limits, last(root, *wanted), say)

@@ -9,12 +9,14 @@ import msgspec
 
 from phasewise.bench.gate.errors import GateError
 from phasewise.bench.gate.limits import LIMITS_FILE, Base, Limits, load_base, load_limits
-from phasewise.bench.gate.measure import Bench, Judged, Say
+from phasewise.bench.gate.measure import Bench, Say
+from phasewise.bench.gate.places import places
+from phasewise.bench.gate.record import Found
 from phasewise.bench.gate.trees import both, checkout, resolve
 
 
-def run_gate(revision: str | None, names: Sequence[str], say: Say) -> tuple[str, list[Judged]]:
-    """Return the full hash of the base and every case with its verdict.
+def run_gate(revision: str | None, names: Sequence[str], say: Say) -> Found:
+    """Return every case with its verdict and, of those that became slower, where.
 
     Parameters
     ----------
@@ -39,8 +41,8 @@ def run_gate(revision: str | None, names: Sequence[str], say: Say) -> tuple[str,
         if revision is None:
             require_new_reason(limits.base, load_base(base.root / "bench" / LIMITS_FILE.name))
         judged = Bench(head, base, root, say).judge(limits)
-    say(f"measured in {time.monotonic() - began_s:.0f} s")
-    return commit, judged
+        say(f"measured in {time.monotonic() - began_s:.0f} s")
+        return Found(commit, judged, places(judged, head, base, root, say))
 
 
 def require_new_reason(base: Base, before: Base) -> None:

@@ -8,6 +8,7 @@ from enum import IntEnum
 import numpy as np
 
 from phasewise.bench.gate.measure import Judged
+from phasewise.bench.gate.places import Place
 from phasewise.bench.gate.verdict import CounterChange, Verdict
 
 
@@ -43,6 +44,19 @@ def render(cases: Sequence[Judged], commit: str) -> Iterator[str]:
         for change in case.changes:
             yield f"{'':<{width}}  {_change(change)}"
     yield _sentence(exit_code(cases), commit)
+
+
+def render_places(places: Sequence[Place]) -> Iterator[str]:
+    """Yield, of each case that became slower, the three functions that moved most."""
+    from phasewise.reports.flame_changes import three_most
+
+    for place in places:
+        if place.changes is None:
+            yield f"{place.case}: which functions moved is not known: {place.absent}"
+            continue
+        lines = three_most(place.changes)
+        yield f"{place.case}: CPU time of a walk that moved{':' if lines else ': no function for certain'}"
+        yield from (f"  {line}" for line in lines)
 
 
 def _change(change: CounterChange) -> str:

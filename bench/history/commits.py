@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from phasewise.bench.gate.trees import git
+from phasewise.bench.gate.trees import FOLDERS, git
 from phasewise.bench.history.errors import HistoryError
 
 
@@ -50,5 +50,25 @@ def between(root: Path, good: str, bad: str) -> list[Commit]:
         raise HistoryError(
             f"{good} is no ancestor of {bad}; name as good a commit that the bad one descends from, and not itself"
         )
+    return _rows(told)
+
+
+def last(root: Path, count: int, revision: str) -> list[Commit]:
+    """Return the last ``count`` commits up to ``revision`` that changed code, oldest first, along first parents.
+
+    Raises
+    ------
+    HistoryError
+        Where the revision is unknown, or there are not as many as two.
+    """
+    name = described(root, revision).name
+    told = git(root, "log", "--first-parent", "--format=%H%x09%ct%x09%s", f"-{count}", name, "--", *FOLDERS)
+    found = _rows(told)[::-1] if told else []
+    if len(found) < 2:
+        raise HistoryError(f"{revision} has fewer than two commits that changed code behind it")
+    return found
+
+
+def _rows(told: str) -> list[Commit]:
     rows = (line.split("\t", 2) for line in told.split("\n"))
     return [Commit(name, float(seconds), subject) for name, seconds, subject in rows]

@@ -65,7 +65,7 @@ def keep_gate(folder: Path, root: Path, base: str, cases: Sequence[Judged]) -> P
     """
     require_commit(root)
     commit, environment = described(root, "HEAD"), describe_environment()
-    return append(folder, machine_of(environment), [_of_gate(case, commit, base, environment) for case in cases])
+    return append(folder, machine_of(environment), [of_gate(case, commit, base, environment) for case in cases])
 
 
 def keep_results(folder: Path, root: Path, results: Path) -> tuple[Path, int]:
@@ -94,7 +94,8 @@ def keep_results(folder: Path, root: Path, results: Path) -> tuple[Path, int]:
     return append(folder, machine_of(environment), kept), len(kept)
 
 
-def _of_gate(case: Judged, commit: Commit, base: str, environment: Mapping[str, Any]) -> Measurement:
+def of_gate(case: Judged, commit: Commit, base: str, environment: Mapping[str, Any]) -> Measurement:
+    """Return a case of the gate as a measurement of ``commit`` against ``base``."""
     low, estimate, high = (math.log(value) for value in case.ratio)
     measured = case.measured
     return Measurement(

@@ -1,36 +1,33 @@
-// Draws the flame graph of the page: the wider, the more time, callers above those that they call. A click or Enter makes
-// a function as wide as the page, Escape goes back; the search marks functions and sums their time.
+// Draws the flame graphs of the page: the wider, the more time, callers above those that they call. A click or Enter makes
+// a function as wide as the page, Escape goes back; the search marks functions and sums their time. What is drawn of a node,
+// and in which colour, is said by its kind (flame_kinds.js).
 "use strict";
-(() => {
-  const figure = document.querySelector("figure[data-flame]");
-  if (!figure) return;
-  const { tree, frames, roomOf, rooms } = JSON.parse(figure.querySelector("script.tree").textContent);
-  const ROW = 19, LEAST = 0.4, THIN = "\u202f", WIDE_ENOUGH = 26;
+for (const figure of document.querySelectorAll("figure[data-flame]")) {
+  const payload = JSON.parse(figure.querySelector("script.tree").textContent);
+  const kind = flameKinds[figure.dataset.flame](payload, figure), { frames } = kind, { share } = flameKinds;
+  const ROW = 19, LEAST = 0.4, WIDE_ENOUGH = 26;
   const holder = figure.querySelector(".flame"), search = figure.querySelector("input"), found = figure.querySelector("output.found");
   const said = figure.querySelector("output.said"), back = figure.querySelector("button.back");
   const ruler = document.createElement("canvas").getContext("2d");
 
-  // Nodes with their parents; `self` is the time in the function and in none that it called, both clocks.
-  function nodeOf([frame, cpu, wall, children], parent) {
-    const node = { frame, time: { cpu, wall }, parent, depth: parent ? parent.depth + 1 : 0 };
-    node.children = children.map((child) => nodeOf(child, node));
+  // Nodes with their parents.
+  function nodeOf(row, parent) {
+    const [fields, below] = kind.node(row), node = { ...fields, parent, depth: parent ? parent.depth + 1 : 0 };
+    node.children = below.map((child) => nodeOf(child, node));
     return node;
   }
-  const root = nodeOf(tree, null);
+  const root = nodeOf(payload.tree, null);
   const state = { focus: root, at: root, needle: "", boxes: [], width: 0 };
 
-  const clock = () => document.documentElement.dataset.time || "cpu";
   const name = (node) => (node.frame < 0 ? "all" : frames[node.frame].slice(frames[node.frame].indexOf(":") + 1));
   const module = (node) => (node.frame < 0 ? "" : frames[node.frame].split(":")[0]);
-  const own = (node, which) => node.time[which] - node.children.reduce((sum, child) => sum + child.time[which], 0);
-  const number = (value) => String(+value.toPrecision(3));
-  const share = (part, whole) => (whole > 0 ? `${(100 * part / whole).toFixed(1)}${THIN}%` : "–");
+  // The time in the function and in none that it called.
+  const own = (node, which) => Math.max(0, node.time[which] - node.children.reduce((sum, child) => sum + child.time[which], 0));
   const matches = (node) => state.needle !== "" && node.frame >= 0 && frames[node.frame].toLowerCase().includes(state.needle);
 
   function words(node) {
-    const which = clock(), time = node.time[which], word = which === "cpu" ? "CPU" : "wall";
-    const where = module(node) ? ` in ${module(node)}` : "";
-    return `${name(node)}${where}: ${number(time)}${THIN}ms of ${word} time, ${share(time, root.time[which])} of all; ${number(Math.max(0, own(node, which)))}${THIN}ms of it in itself`;
+    const title = module(node) ? `${name(node)} in ${module(node)}` : name(node);
+    return kind.words(node, { title, root, own: own(node, kind.side()) });
   }
 
   function line(node) {
@@ -45,7 +42,7 @@
     const place = (node, x, across) => {
       if (across < LEAST) return;
       boxes.push({ node, x, width: across });
-      const which = clock(), each = node.time[which] > 0 ? across / node.time[which] : 0;
+      const which = kind.side(), each = node.time[which] > 0 ? across / node.time[which] : 0;
       let from = x;
       for (const child of [...node.children].sort((a, b) => b.time[which] - a.time[which])) {
         place(child, from, child.time[which] * each);
@@ -68,14 +65,14 @@
     ruler.font = `11.5px ${getComputedStyle(document.body).fontFamily}`;
     state.boxes = laid(width);
     const deepest = Math.max(...state.boxes.map(({ node }) => node.depth));
-    const svg = exporting.node("svg", { width, height: (deepest + 1) * ROW, viewBox: `0 0 ${width} ${(deepest + 1) * ROW}`, role: "img", tabindex: 0, "aria-label": "Flame graph; arrow keys move, Enter zooms, Escape goes back" });
+    const svg = exporting.node("svg", { width, height: (deepest + 1) * ROW, viewBox: `0 0 ${width} ${(deepest + 1) * ROW}`, role: "img", tabindex: 0, "aria-label": `${figure.getAttribute("aria-label")}; arrow keys move, Enter zooms, Escape goes back` });
     for (const { node, x, width: across, above } of state.boxes) {
-      const room = node.frame < 0 ? "grey" : rooms[roomOf[node.frame]][1], dim = above || (state.needle && !matches(node));
+      const dim = above || (state.needle && !matches(node)), label = `${kind.mark(node)}${name(node)}`;
       const group = exporting.node("g", { class: `frame${dim ? " dim" : ""}${node === state.at ? " at" : ""}` }, svg);
       group.dataset.tip = words(node);
       group.addEventListener("click", () => focus(node));
-      exporting.node("rect", { x: x.toFixed(2), y: node.depth * ROW, width: Math.max(0.3, across - 0.6).toFixed(2), height: ROW - 1.5, rx: 1.5, style: `fill:color-mix(in srgb, var(--${room}) 62%, var(--paper))` }, group);
-      if (across > WIDE_ENOUGH) exporting.node("text", { x: (x + 4).toFixed(2), y: node.depth * ROW + 13 }, group, fitted(name(node), across - 8));
+      exporting.node("rect", { x: x.toFixed(2), y: node.depth * ROW, width: Math.max(0.3, across - 0.6).toFixed(2), height: ROW - 1.5, rx: 1.5, style: `fill:${kind.fill(node)}` }, group);
+      if (across > WIDE_ENOUGH) exporting.node("text", { x: (x + 4).toFixed(2), y: node.depth * ROW + 13 }, group, fitted(label, across - 8));
     }
     svg.addEventListener("keydown", move);
     const focused = holder.contains(document.activeElement);
@@ -86,9 +83,9 @@
   }
 
   function tell() {
-    const which = clock();
+    const which = kind.side();
     const sum = (node) => (matches(node) ? node.time[which] : node.children.reduce((total, child) => total + sum(child), 0));
-    found.textContent = state.needle ? `${share(sum(root), root.time[which])} of the ${which === "cpu" ? "CPU" : "wall"} time in what matches` : "";
+    found.textContent = state.needle ? `${share(sum(root), root.time[which])} of the ${kind.word(which)} in what matches` : "";
     said.textContent = words(state.at);
   }
 
@@ -116,9 +113,9 @@
 
   // Folded stacks, as other tools read them, with the time of each in itself.
   function rows() {
-    const found = [["stack", "CPU (ms)", "wall (ms)"]];
+    const found = [["stack", ...kind.heads]];
     const walk = (node) => {
-      const spent = ["cpu", "wall"].map((which) => +Math.max(0, own(node, which)).toPrecision(5));
+      const spent = kind.sides.map((which) => +own(node, which).toPrecision(5));
       if (node !== root && spent.some((each) => each > 0)) found.push([line(node).slice(1).map((each) => frames[each.frame]).join(";"), ...spent]);
       node.children.forEach(walk);
     };
@@ -128,7 +125,7 @@
 
   search.addEventListener("input", () => { state.needle = search.value.trim().toLowerCase(); draw(); });
   back.addEventListener("click", () => focus(root));
-  document.addEventListener("clockchange", draw);
+  kind.redrawn(draw);
   new ResizeObserver(([entry]) => {
     if (entry.contentRect.width && Math.floor(entry.contentRect.width) !== Math.floor(state.width)) draw();
   }).observe(holder);
@@ -137,4 +134,4 @@
     draw: () => exporting.styled(holder.querySelector("svg")), rows,
   });
   draw();
-})();
+}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,20 @@ import msgspec
 import numpy as np
 import pytest
 
+from phasewise.bench.gate.errors import GateError
+from phasewise.bench.gate.gate import only
+from phasewise.bench.gate.limits import Limits, load_limits
+from phasewise.bench.gate.link import Tree
+from phasewise.bench.gate.measure import Bench, Judged, Measured
+from phasewise.bench.gate.verdict import Verdict
+from phasewise.bench.history import past
+from phasewise.bench.history.commits import Commit
 from phasewise.bench.history.errors import HistoryError
 from phasewise.bench.history.measurements import Kind, Measurement, append, files, fingerprint, read
+from phasewise.bench.history.past import halving
 from phasewise.bench.history.series import all_series
 from phasewise.profiling.environment import describe_environment
+from phasewise.profiling.stats import Interval
 
 MACHINE = {"cpu": "Example CPU", "cores": 2, "system": "Linux", "python": "CPython 3.11"}
 BASE = "b" * 40
@@ -239,3 +251,49 @@ def test_a_gate_that_could_not_be_kept_does_not_measure_first(
     assert said.code == 2
     assert said.err.startswith("phasewise: error: this checkout has changes that are not committed")
     assert not (tmp_path / "kept").exists()
+
+
+def test_commits_of_the_past_are_taken_spread_evenly() -> None:
+    commits = [Commit(named(number), float(number), "") for number in range(33)]
+    order = [int(each.committed_s) for each in halving(commits)]
+    assert sorted(order) == list(range(33))
+    assert order[:2] == [32, 16]
+    for first in (2, 4, 8, 16):
+        reached = sorted([-1, *order[: first + 1]])
+        assert max(b - a for a, b in pairwise(reached)) <= 2 * 33 / first
+    assert halving([]) == []
+
+
+def test_past_commits_are_kept_as_they_are_measured_and_not_measured_twice(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    commits = [Commit(named(number), 1.7e9 + number, f"Change {number}") for number in range(5)]
+    measured: list[str] = []
+
+    @contextmanager
+    def trees(_root: Path, head: str, base: str) -> Iterator[tuple[Tree, Tree]]:
+        if head == named(2):
+            raise GateError("the head is older than the gate")
+        assert base == named(0)
+        measured.append(head)
+        yield Tree("head", tmp_path), Tree("base", tmp_path)
+
+    def judge(self: Bench, limits: Limits) -> list[Judged]:
+        return [
+            Judged(Measured(case, [[0.1]], [[0.1]], {}, {}), Interval(0.9, 1.0, 1.1), [], Verdict.SAME)
+            for case in limits.cases
+        ]
+
+    monkeypatch.setattr(past, "commits", trees)
+    monkeypatch.setattr(Bench, "judge", judge)
+    limits = only(load_limits(), ["solvers/philly/structured"])
+    said = list(past.take(tmp_path / "history", tmp_path, limits, commits, lambda _: None))
+    assert measured == [named(4), named(3), named(1)]
+    assert f"{named(2)[:12]} Change 2: left out: the head is older than the gate" in said
+    assert f"{named(4)[:12]} Change 4: solvers/philly/structured 1.000" in said
+    again = list(past.take(tmp_path / "history", tmp_path, limits, commits, lambda _: None))
+    assert again == [line for line in said if "left out" in line]
+    assert measured == [named(4), named(3), named(1)]
+    kept = read(files(tmp_path / "history")[0]).measurements
+    assert {each.commit for each in kept} == {named(4), named(3), named(1)}
+    assert {each.base for each in kept} == {named(0)}

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from phasewise.profiling.errors import SamplingError
-from phasewise.profiling.stacks import Folded, can_sample, read_folded, sample_folded, write_folded
+from phasewise.profiling.sampler import can_sample
+from phasewise.profiling.stacks import Folded, read_folded, sample_folded, write_folded
 from phasewise.reports.flame import LEAST, NEVER, flame_of
 
 FOLDED = Folded(

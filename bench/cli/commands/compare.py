@@ -30,8 +30,16 @@ from phasewise.bench.cli import completion
     type=click.Path(path_type=Path),
     help="Also write the rows of the tables to this file.",
 )
-def command(runs: tuple[Path, ...], key: str | None, *, as_json: bool, table: Path | None) -> None:
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE.html",
+    help="Also write the page of these runs, as `report` does.",
+)
+def command(runs: tuple[Path, ...], key: str | None, *, as_json: bool, table: Path | None, out: Path | None) -> None:
     """Compare runs: scheduling metrics, time per phase, solver statistics.
+
+    Of runs that were profiled, also says which functions moved.
 
     With --group, takes any number of runs. Runs that differ only in their seed are repetitions: for each group, prints
     the mean of every metric over the seeds with its confidence interval, and the difference from the first group,
@@ -40,6 +48,7 @@ def command(runs: tuple[Path, ...], key: str | None, *, as_json: bool, table: Pa
     from phasewise.bench.cli.output import console
     from phasewise.reports.compare import compare_runs
     from phasewise.reports.groups import grouped
+    from phasewise.reports.html import write_report
     from phasewise.reports.run_directory import load_run
     from phasewise.reports.terminal import render_comparison
     from phasewise.reports.terminal_groups import render_groups
@@ -60,6 +69,9 @@ def command(runs: tuple[Path, ...], key: str | None, *, as_json: bool, table: Pa
         render_comparison(comparison, console())
     else:
         render_groups(found, console())
+    if out is not None:
+        write_report(loaded, out)
+        click.echo(f"report: {out}", err=as_json)
 
 
 def _write(table: Path, rows: Sequence[dict[str, Any]]) -> None:

@@ -16,15 +16,29 @@ import click
     metavar="FOLDER",
     help="Add the measurements to the history in FOLDER; see `phasewise history`.",
 )
+@click.option(
+    "--page",
+    type=click.Path(path_type=Path),
+    default=Path(".bench/gate.html"),
+    show_default=True,
+    metavar="FILE.html",
+    help="Where to write which functions became slower, with differential flame graphs, if a case did.",
+)
+@click.option(
+    "--json", "record", type=click.Path(path_type=Path), metavar="FILE", help="Write samples and verdicts to FILE."
+)
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
-def command(revision: str | None, names: tuple[str, ...], history: Path | None, quiet: bool) -> int:
+def command(
+    revision: str | None, names: tuple[str, ...], history: Path | None, page: Path, record: Path | None, quiet: bool
+) -> int:
     """Check the working tree for slowdowns: compare its CPU time and work counts with a base commit.
 
     Both trees run in turn, in pairs of live processes. Exit code: 0 if no case is slower, 1 if one is, 2 if they cannot
-    be compared.
+    be compared. If a case became slower, its call stacks are sampled afterwards, and the functions that moved named.
     """
     from phasewise.bench.gate.gate import run_gate
-    from phasewise.bench.gate.outcome import exit_code, render
+    from phasewise.bench.gate.outcome import exit_code, render, render_places
+    from phasewise.bench.gate.record import write_record
 
     if history is not None:
         from phasewise.bench.gate.trees import checkout
@@ -32,9 +46,16 @@ def command(revision: str | None, names: tuple[str, ...], history: Path | None, 
 
         require_commit(checkout())  # before minutes of measuring
     say = (lambda _: None) if quiet else (lambda text: click.echo(f"gate: {text}", err=True))
-    commit, cases = run_gate(revision, names, say)
-    for line in render(cases, commit):
+    found = run_gate(revision, names, say)
+    for line in (*render(found.cases, found.base), *render_places(found.places)):
         click.echo(line)
+    if found.places:
+        from phasewise.bench.gate.page import write_gate_page
+
+        write_gate_page(found, page)
+        click.echo(f"page: {page}")
+    if record is not None:
+        write_record(found, record)
     if history is not None:
-        click.echo(f"added to {keep_gate(history, checkout(), commit, cases)}")
-    return exit_code(cases)
+        click.echo(f"added to {keep_gate(history, checkout(), found.base, found.cases)}")
+    return exit_code(found.cases)

@@ -65,6 +65,30 @@ def add(results: Path, folder: Path) -> None:
 
 
 @command.command()
+@_FOLDER
+@click.option("--last", type=click.IntRange(min=2), default=60, show_default=True, help="How many commits.")
+@click.option("--upto", default="HEAD", show_default=True, metavar="REV", help="The last of them.")
+@click.option("--case", "names", multiple=True, metavar="NAME", help="Measure only this case of the gate; repeatable.")
+@click.option(
+    "--pairs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Pairs of worker processes for each commit, instead of those of bench/gate.toml.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No progress on standard error.")
+def past(folder: Path, last: int, upto: str, quiet: bool, **measuring: Any) -> None:
+    """Measure the last commits that changed code, as the gate does, against the oldest of them.
+
+    Commits are taken so that those that are measured are spread evenly at any time: after an interruption, the history
+    holds what was measured, and the same command goes on.
+    """
+    from phasewise.bench.cli.remembering import measured_past
+
+    for line in measured_past(folder, (last, upto), **measuring, quiet=quiet):
+        click.echo(line)
+
+
+@command.command()
 @click.argument("case")
 @click.option("--good", required=True, metavar="REV", help="A commit at which the case was as it should be.")
 @click.option("--bad", default="HEAD", show_default=True, metavar="REV", help="A later one at which it is not.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -20,10 +21,9 @@ from phasewise.bench.cli.values import Integer
     metavar="N",
     help="Rounds of each profiled run; the measured run is not shortened.",
 )
+@click.option("--native", is_flag=True, help="Also show compiled and native frames, by py-spy or perf if installed.")
 @run_options
-def command(
-    scenario: str, overrides: Overrides, profile_rounds: int, out: Path | None, quiet: bool, overwrite: bool
-) -> None:
+def command(scenario: str, overrides: Overrides, *, profile_rounds: int, native: bool, **where: Any) -> None:
     """Run SCENARIO as `run` does, then again under pyinstrument and line_profiler, and write a report.
 
     All reported times come from the first run, because a profiler slows the code that it observes. The profiled runs
@@ -35,6 +35,7 @@ def command(
     from phasewise.bench.cli.runs import perform
     from phasewise.bench.cli.so_far import shown_so_far
     from phasewise.profiling.errors import ProfilingError
+    from phasewise.profiling.native import native_tool
     from phasewise.reports.errors import ReportError
     from phasewise.reports.html import write_report
     from phasewise.reports.run_directory import load_run
@@ -42,6 +43,8 @@ def command(
     from phasewise.sched.scenario.loading import load_scenario
 
     loaded = load_scenario(scenario, overrides)
+    if native:
+        native_tool()  # before minutes of running
 
     shown: list[Path] = []  # once, however the run and the two after it end
 
@@ -54,7 +57,7 @@ def command(
         with shown_if_possible(path):
             show(path)
         try:
-            written = profile_again(loaded, path, rounds=profile_rounds, quiet=quiet)
+            written = profile_again(loaded, path, rounds=profile_rounds, quiet=where["quiet"], native=native)
             report = write_report([load_run(path)], path / "report.html")
         except (ProfilingError, ReportError) as error:
             raise AfterRunError(f"the run is done and saved in {path}, but a later step failed: {error}") from error
@@ -65,4 +68,4 @@ def command(
             click.echo(f"report: {report}")
 
     with shown_so_far(show):
-        perform(loaded, out, quiet=quiet, overwrite=overwrite, then=look_closer)
+        perform(loaded, **where, then=look_closer)

@@ -1,0 +1,1 @@
+"""What was measured, in the formats of other tools: a run, a record of the gate, results of the suite."""

@@ -1,0 +1,39 @@
+"""The page of the gate: its table, and of each case that became slower the functions that moved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from phasewise.bench.gate.outcome import exit_code, render
+from phasewise.bench.gate.places import PAIRS, Place
+from phasewise.bench.gate.record import Found
+from phasewise.profiling.environment import describe_environment
+from phasewise.reports.flame_changes import FlameChanges, drawn
+from phasewise.reports.gate_page import GatePage, GateRow, write_page
+
+_SIDES = ("base", "head")
+
+
+def write_gate_page(found: Found, path: Path) -> None:
+    """Write the page on what a run of the gate found; raises `ReportWriteError` where it cannot be written."""
+    *_, sentence = render(found.cases, found.base)
+    rows = [
+        GateRow(case.measured.case.name, *case.ratio, str(case.verdict), [str(change.name) for change in case.changes])
+        for case in found.cases
+    ]
+    environment = describe_environment()
+    shown = GatePage(
+        title=f"The gate, against {found.base[:12]}",
+        verdict=exit_code(found.cases).name.lower().replace("_", " "),
+        sentence=sentence,
+        machine=f"{environment['cpu']}, {environment['cores']} cores, {environment['python']}",
+        rows=rows,
+        places=[_drawn(place) for place in found.places],
+    )
+    write_page(shown, path)
+
+
+def _drawn(place: Place) -> FlameChanges:
+    if place.changes is None:
+        return FlameChanges(place.case, _SIDES, absent=f"{place.absent}.")
+    return drawn(place.changes, _SIDES, place.case, f"a walk, {PAIRS} pairs of processes")

@@ -1,0 +1,321 @@
+"""Two sets of sampled call stacks: in which functions, and below which callers, CPU time changed, and what is noise.
+
+A sample stands for a tick of CPU time. Where one was taken is chance, and so is how fast the machine ran meanwhile. The
+bootstrap draws the samplings of each side first, where there are several, and then the ticks within them, as many as
+chance has it (Poisson). Hundreds of functions are looked at together, so their intervals are simultaneous: half their
+width is the same multiple of each one's standard error, and that multiple is the quantile of the largest deviation of
+all of them in a resample (max-t; Westfall and Young, 1993; Romano and Wolf, 2005). Where both sets are of the same
+code, the probability that anything at all is said to have moved is therefore at most one minus the level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from phasewise.profiling.errors import SamplingError
+from phasewise.profiling.stack_trees import Forest, Ints, forest_of, ticks_of
+from phasewise.profiling.stacks import Folded
+from phasewise.profiling.stats import LEVEL, Interval
+
+Floats = npt.NDArray[np.float64]
+
+RESAMPLES: Final = 1000
+LEAST_TICKS: Final = 12.0  # of both sides together: of fewer, no change can be told from chance
+LEAST_PART: Final = 0.01  # of the whole before: what moves by less is not named
+USUAL_PART: Final = 0.01  # of the whole before: functions that say what all have in common
+LEAST_USUAL: Final = 3
+_AT_ONCE: Final = 50  # resamples: bounds the memory that they take
+_SEED: Final = 0  # the same samples give the same verdicts
+
+
+class Movement(StrEnum):
+    """What is said of a function, or of a place in the tree."""
+
+    SLOWER = "slower"
+    FASTER = "faster"
+    NOISE = "noise"
+
+
+@dataclass(frozen=True, slots=True)
+class TimeChange:
+    """CPU time before and after, for each time that the work was done.
+
+    Attributes
+    ----------
+    before_s, after_s
+        CPU seconds.
+    change_s
+        After less `StackChanges.common` times before, with its simultaneous interval; None where there were too few
+        samples for one.
+    movement
+        Whether the interval is clear of 0 and the change large enough to matter.
+    """
+
+    before_s: float
+    after_s: float
+    change_s: Interval | None
+    movement: Movement
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionChange:
+    """A function, ``module:name``, with the time in itself and in none that it called."""
+
+    name: str
+    own: TimeChange
+
+
+@dataclass(slots=True)
+class PlaceChange:
+    """A function below the same callers, with the time in it and in all that it called there.
+
+    Attributes
+    ----------
+    frame
+        Index into `StackChanges.frames`; -1 for the root, which is everything.
+    """
+
+    frame: int
+    whole: TimeChange
+    below: list[PlaceChange] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class StackChanges:
+    """What became of the CPU time of one set of stacks in another.
+
+    Attributes
+    ----------
+    frames
+        Names of all functions.
+    functions
+        Those that moved first, then by the size of the change.
+    root
+        The tree of both.
+    common
+        The factor by which everything is taken to be slower, as on a busy machine; 1 where none was asked for.
+    level
+        Probability that nothing is said to have moved where nothing did.
+    samples
+        Ticks on each side.
+    """
+
+    frames: Sequence[str]
+    functions: Sequence[FunctionChange]
+    root: PlaceChange
+    common: float
+    level: float
+    samples: tuple[int, int]
+
+    @property
+    def moved(self) -> list[FunctionChange]:
+        """Return the functions that moved, the largest change first."""
+        return [each for each in self.functions if each.own.movement is not Movement.NOISE]
+
+
+def stack_changes(
+    before: Sequence[Folded],
+    after: Sequence[Folded],
+    *,
+    paired: bool = False,
+    shared_factor: bool = False,
+    level: float = LEVEL,
+) -> StackChanges:
+    """Return how the CPU time of ``after`` differs from that of ``before``, function by function and place by place.
+
+    Parameters
+    ----------
+    before, after
+        Samplings of the same work, one or several on each side.
+    paired
+        Sampling k of one side was taken beside sampling k of the other: what disturbed both cancels.
+    shared_factor
+        Take out what all functions have in common, the median of their ratios: for samplings of different hours.
+    level
+        Of the simultaneous intervals.
+
+    Raises
+    ------
+    SamplingError
+        Where a side has no sample, or samplings that belong together in pairs are not as many.
+    """
+    if paired and len(before) != len(after):
+        raise SamplingError(f"pairs need as many samplings on both sides, not {len(before)} and {len(after)}")
+    forest = forest_of([*before, *after])
+    sides = [_Side.of(forest, samplings, name) for samplings, name in ((before, "before"), (after, "after"))]
+    columns = _columns(forest, sides)
+    estimates = [columns.of(side.seconds[None, :])[0] for side in sides]
+    usual = _usual(columns, estimates) if shared_factor else np.array([], dtype=np.int64)
+    common = _common(usual, *(each[None, :] for each in estimates))[0]
+    change = estimates[1] - common * estimates[0]
+    error, multiple = _spread(columns, sides, usual, change, paired=paired, level=level)
+    found = _found(columns, estimates, change, multiple * error)
+    functions = [FunctionChange(forest.frames[frame], found[at]) for at, frame in enumerate(forest.leaves)]
+    functions.sort(key=lambda each: (each.own.movement is Movement.NOISE, -_size(each.own), each.name))
+    return StackChanges(
+        frames=forest.frames,
+        functions=functions,
+        root=_tree(forest, found[len(forest.leaves) :]),
+        common=float(common),
+        level=level,
+        samples=(sides[0].ticks, sides[1].ticks),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One side: K samplings over the S stacks of the forest.
+
+    Attributes
+    ----------
+    shares
+        (K, S) of the CPU time of each sampling.
+    counts
+        (K,) ticks of each.
+    tick_s, times
+        (K,) seconds of a tick, and how often the work was done.
+    """
+
+    shares: Floats
+    counts: Ints
+    tick_s: Floats
+    times: Floats
+
+    @classmethod
+    def of(cls, forest: Forest, samplings: Sequence[Folded], name: str) -> _Side:
+        seconds = np.array([forest.seconds(each) for each in samplings]).reshape(len(samplings), len(forest.stacks))
+        whole = seconds.sum(axis=1)
+        if not len(samplings) or not (whole > 0.0).all():
+            raise SamplingError(f"{name}: no call stack was sampled, so there is nothing to compare")
+        counts = np.maximum(1, np.rint(whole / [ticks_of(each) for each in samplings])).astype(np.int64)
+        times = np.array([float(each.times) for each in samplings])
+        return cls(seconds / whole[:, None], counts, whole / counts, times)
+
+    @property
+    def seconds(self) -> Floats:
+        """Return (S,) CPU seconds of each stack for each time that the work was done."""
+        found: Floats = ((self.counts * self.tick_s)[:, None] * self.shares).sum(axis=0) / self.times.sum()
+        return found
+
+    @property
+    def ticks(self) -> int:
+        return int(self.counts.sum())
+
+    def drawn(self, rng: np.random.Generator, chosen: Ints) -> Floats:
+        """Return (R, S) `seconds` of R resamples; ``chosen`` (R, K) says how often each sampling is in them."""
+        total = np.zeros((len(chosen), self.shares.shape[1]))
+        for at, share in enumerate(self.shares):
+            total += rng.poisson((chosen[:, at] * self.counts[at])[:, None] * share) * self.tick_s[at]
+        return total / (chosen @ self.times)[:, None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """What is looked at: each function's own time, then each place of the tree.
+
+    Attributes
+    ----------
+    tested
+        (C,) whether there are enough samples for an interval.
+    whole
+        Index of the root.
+    """
+
+    forest: Forest
+    tested: npt.NDArray[np.bool_]
+    whole: int
+
+    def of(self, seconds: Floats) -> Floats:
+        """Return (R, C) seconds of every function and place, of (R, S) of every stack."""
+        return np.concatenate([self.forest.by_leaf(seconds), self.forest.by_node(seconds)], axis=1)
+
+
+def _columns(forest: Forest, sides: Sequence[_Side]) -> _Columns:
+    everything = _Columns(forest, np.array([], dtype=bool), len(forest.leaves))
+    ticks = sum((side.shares * side.counts[:, None]).sum(axis=0) for side in sides)
+    return _Columns(forest, everything.of(np.asarray(ticks)[None, :])[0] >= LEAST_TICKS, everything.whole)
+
+
+def _usual(columns: _Columns, estimates: Sequence[Floats]) -> Ints:
+    """Return the functions that are a visible part on both sides, where there are enough of them."""
+    parts = [each[: columns.whole] / each[columns.whole] for each in estimates]
+    found = np.flatnonzero((parts[0] >= USUAL_PART) & (parts[1] >= USUAL_PART) & columns.tested[: columns.whole])
+    return found if len(found) >= LEAST_USUAL else np.array([], dtype=np.int64)
+
+
+def _common(usual: Ints, before: Floats, after: Floats) -> Floats:
+    """Return (R,) medians of the ratios of the usual functions, of (R, C) seconds; 1 where there are none."""
+    if not len(usual):
+        return np.ones(len(before))
+    ratios = after[:, usual] / np.maximum(before[:, usual], np.finfo(float).tiny)
+    return np.asarray(np.median(ratios, axis=1))
+
+
+def _spread(
+    columns: _Columns, sides: Sequence[_Side], usual: Ints, change: Floats, *, paired: bool, level: float
+) -> tuple[Floats, float]:
+    """Return (C,) standard errors of the changes, and the multiple of them that all intervals have."""
+    rng = np.random.default_rng(_SEED)
+    kept = [
+        (after - _common(usual, before, after)[:, None] * before - change)[:, columns.tested]
+        for before, after in _resamples(columns, sides, rng, paired=paired)
+    ]
+    deviations = np.concatenate(kept)
+    fewest = min(len(side.counts) for side in sides)
+    deviations *= (
+        (fewest / (fewest - 1)) ** 0.5 if fewest > 1 else 1.0
+    )  # of few samplings the bootstrap sees too little
+    tested = np.sqrt((deviations**2).mean(axis=0))
+    within = tested > 0.0
+    largest = np.abs(deviations[:, within] / tested[within]).max(axis=1) if within.any() else np.zeros(1)
+    error = np.full(change.shape, np.nan)
+    error[columns.tested] = tested
+    return error, float(np.quantile(largest, level))
+
+
+def _resamples(
+    columns: _Columns, sides: Sequence[_Side], rng: np.random.Generator, *, paired: bool
+) -> Iterator[tuple[Floats, Floats]]:
+    """Yield (R, C) seconds of both sides, a part of all resamples at a time."""
+    for _ in range(RESAMPLES // _AT_ONCE):
+        chosen = [_chosen(rng, len(side.counts)) for side in sides]
+        before, after = (columns.of(side.drawn(rng, chosen[0 if paired else at])) for at, side in enumerate(sides))
+        yield before, after
+
+
+def _chosen(rng: np.random.Generator, samplings: int) -> Ints:
+    """Return (R, K) how often each of K samplings is in each resample."""
+    return rng.multinomial(samplings, np.full(samplings, 1.0 / samplings), size=_AT_ONCE)
+
+
+def _found(columns: _Columns, estimates: Sequence[Floats], change: Floats, half: Floats) -> list[TimeChange]:
+    """Return what is said of every function and place; ``half`` (C,) is half the width of its interval."""
+    before, after = estimates
+    least = LEAST_PART * before[columns.whole]
+    found = []
+    for at in range(len(change)):
+        interval, movement = None, Movement.NOISE
+        if columns.tested[at]:
+            interval = Interval(*(float(value) for value in (change[at] - half[at], change[at], change[at] + half[at])))
+            if abs(change[at]) > half[at] and abs(change[at]) >= least:
+                movement = Movement.SLOWER if change[at] > 0.0 else Movement.FASTER
+        found.append(TimeChange(float(before[at]), float(after[at]), interval, movement))
+    return found
+
+
+def _size(change: TimeChange) -> float:
+    return abs(change.after_s - change.before_s) if change.change_s is None else abs(change.change_s.estimate)
+
+
+def _tree(forest: Forest, found: Sequence[TimeChange]) -> PlaceChange:
+    places = [PlaceChange(frame, change) for frame, change in zip(forest.node_frames, found, strict=True)]
+    for at, parent in enumerate(forest.parents):
+        if parent >= 0:
+            places[parent].below.append(places[at])
+    return places[0]
