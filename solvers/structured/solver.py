@@ -150,7 +150,8 @@ def _switching(problem: MaxMinProblem, gain: Floats) -> tuple[Bools, Floats, Flo
     allowed = problem.allowed_mask
     kept = (switching.previous > _DUST) & (switching.cost > 0.0) & allowed
     useful = kept | (allowed & (gain > 0.0))
-    previous, cost = np.where(kept, switching.previous, 0.0), np.where(useful, switching.cost * problem.jobs, 0.0)
+    previous, cost = switching.previous * kept, switching.cost * problem.jobs
+    cost *= useful
     return laid_out(useful), laid_out(previous), laid_out(cost)
 
 
