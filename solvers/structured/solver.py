@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from phasewise.profiling.jit.kernel import Wanted, wanted
 from phasewise.profiling.jit.layouts import laid_out
@@ -16,24 +15,17 @@ from phasewise.solvers.problems import Bools, Floats
 from phasewise.solvers.proofs import Duals
 from phasewise.solvers.structured import sifting, switching_kernels
 from phasewise.solvers.structured.classes import Classes, equal_jobs, group
+from phasewise.solvers.structured.cold_start import MANY_JOBS, SiftStart, rough_start, sampled_start
+from phasewise.solvers.structured.core import EVERYWHERE, NONE, Core, Indices, handed_on, program_of, sifted
 from phasewise.solvers.structured.interior_point import interior_point
-from phasewise.solvers.structured.interior_point_kernels import Program
 from phasewise.solvers.structured.outcome import Outcome
-from phasewise.solvers.structured.sifting import Optimum, Prices, sift
+from phasewise.solvers.structured.sifting import Optimum, Prices
 from phasewise.solvers.structured.sifting_kernels import JobGains, with_gain
-from phasewise.solvers.structured.switching import sift_switching
-from phasewise.solvers.structured.switching_walk import MOST_TYPES, Movers
+from phasewise.solvers.structured.switching_walk import MOST_TYPES
 
-Indices = npt.NDArray[np.intp]
-
-_NONE: Final = np.zeros((0, 0))
-_EVERYWHERE: Final = np.zeros((0, 0), dtype=np.bool_)
-_NOWHERE: Final = np.zeros(0, dtype=np.intp)
 _DUST: Final = 1e-10  # what an interior point leaves of nothing; too little to be worth keeping
 _FEW_JOBS: Final = 64
 """Up to here the interior point alone is as quick as sifting."""
-_WORTHLESS: Final = 1e-6  # of the objective: what all GPUs together are worth where they are not scarce
-_ROUGH: Final = 1e-5  # gap at which a cold start goes on by sifting
 _FINE: Final = (0.1, 0.5, 0.01)  # of the tolerance: what the interior point aims at where it has the last word
 
 
@@ -111,6 +103,11 @@ class Stated:
         return Duals(capacity=prices / self.level_reward, gain=weights / self.level_reward)
 
     @property
+    def core(self) -> Core:
+        """The rows and types that are left, without what they stand for."""
+        return Core(self.jobs, self.capacity, self.previous, self.cost, self.open, self.level_reward)
+
+    @property
     def level_reward(self) -> float:
         """The number of jobs that are left: the whole objective is multiplied by it."""
         return float(self.problem.jobs if self.rows is None else self.rows.size)
@@ -149,11 +146,12 @@ def _switching(problem: MaxMinProblem, gain: Floats) -> tuple[Bools, Floats, Flo
     """
     switching = problem.switching
     if switching is None:
-        return _EVERYWHERE, _NONE, _NONE
+        return EVERYWHERE, NONE, NONE
     allowed = problem.allowed_mask
     kept = (switching.previous > _DUST) & (switching.cost > 0.0) & allowed
     useful = kept | (allowed & (gain > 0.0))
-    previous, cost = np.where(kept, switching.previous, 0.0), np.where(useful, switching.cost * problem.jobs, 0.0)
+    previous, cost = switching.previous * kept, switching.cost * problem.jobs
+    cost *= useful
     return laid_out(useful), laid_out(previous), laid_out(cost)
 
 
@@ -193,22 +191,26 @@ class StructuredSolver:
         if self.sifts and siftable(stated):
             for start in self._starts(stated, last, tried):
                 spent += start.iterations
-                found = sifted(stated, start.prices, 0.5 * self.tolerance)
+                found = sifted(stated.core, start.prices, 0.5 * self.tolerance)
                 tried.append("sifting")
                 if found is not None:
                     return _sifted(stated, start.prices, found, spent, tried)
         return self._by_interior_point(stated, spent, tried)
 
     def _starts(self, stated: Stated, last: Prices | None, tried: list[str]) -> Iterator[SiftStart]:
-        """Yield where to sift from: the last prices, then those of a rough interior point."""
-        if last is not None and self.remembers and last.capacity.size == stated.capacity.size:
-            yield SiftStart(Prices(last.capacity * stated.level_reward, last.level), 0)
+        """Yield where to sift from: the last prices, those of samples of many jobs, then of a rough interior point."""
+        core = stated.core
+        if last is not None and self.remembers and last.capacity.size == core.capacity.size:
+            yield SiftStart(Prices(last.capacity * core.level_reward, last.level), 0)
+        if core.jobs.use.size >= MANY_JOBS:
+            tried.append("samples")
+            start = sampled_start(core, self.iteration_limit)
+            if start is not None:
+                yield start
         tried.append("interior point to 1e-5")
-        point, level, iterations, _, gap = interior_point(
-            program_of(stated), unit_of(stated), _ROUGH, self.iteration_limit, 0.0
-        )
-        if gap < 1e-2 and level > 0.0:
-            yield SiftStart(Prices(point.price, level), iterations)
+        start = rough_start(core, unit_of(stated), self.iteration_limit)
+        if start is not None:
+            yield start
 
     def _by_interior_point(self, stated: Stated, spent: int, tried: list[str]) -> Outcome:
         """Return the best of up to three full runs of the interior point, judged by the problem's own bound.
@@ -227,7 +229,7 @@ class StructuredSolver:
 
     def _one_run(self, stated: Stated, aim: float, spent: int, tried: list[str]) -> Outcome:
         """Return the outcome of one run of the interior point down to a gap of ``aim``."""
-        program, problem = program_of(stated), stated.problem
+        program, problem = program_of(stated.core), stated.problem
         point, level, iterations, _, _ = interior_point(
             program, unit_of(stated), aim, self.iteration_limit, least_worth(stated)
         )
@@ -242,18 +244,9 @@ class StructuredSolver:
 
 
 def _sifted(stated: Stated, start: Prices, found: Optimum, spent: int, tried: list[str]) -> Outcome:
-    """Return the outcome of a sifting run from ``start``, with prices for the next.
-
-    Where GPUs are worth nothing, as a single job's ceiling holds t, prices are what an interior point leaves of
-    nothing, and so are their proportions, by which jobs choose types: after some such rounds too many jobs crowded on
-    one type. Those of the start are kept then, for next to nothing all the same.
-    """
-    prices, worth = found.prices.capacity, float(found.prices.capacity @ stated.capacity)
-    at_start = float(start.capacity @ stated.capacity)
-    if worth <= _WORTHLESS * abs(found.value) and at_start > 0.0:
-        prices = start.capacity * (worth / at_start)
+    """Return the outcome of a sifting run from ``start``, with prices for the next."""
     duals = stated.duals(found.weights, found.prices.capacity)
-    left = Prices(prices / stated.level_reward, found.prices.level)
+    left = Prices(handed_on(stated.core, start, found) / stated.level_reward, found.prices.level)
     x, iterations = stated.expand(found.x), spent + found.iterations
     return Outcome(x, duals, found.gap, iterations, ", ".join(tried), len(tried) > 1, left)
 
@@ -272,60 +265,15 @@ def _proven(problem: MaxMinProblem, x: Floats, duals: Duals) -> float:
     return gap if np.isfinite(gap) else np.inf
 
 
-@dataclass(frozen=True, slots=True)
-class SiftStart:
-    """Prices to sift from, and the iterations that they took."""
-
-    prices: Prices
-    iterations: int
-
-
 def siftable(stated: Stated) -> bool:
     """Return whether sifting knows this kind of problem and gains anything: many jobs, t above 0."""
     return stated.jobs.use.size > _FEW_JOBS and stated.everyone_runs and stated.capacity.size <= MOST_TYPES
 
 
-def sifted(stated: Stated, start: Prices, tolerance: float) -> Optimum | None:
-    """Return what sifting finds, with or without a movement cost; None where prices have moved too far."""
-    jobs = stated.jobs
-    if not stated.cost.size:
-        return sift(jobs, stated.capacity, stated.level_reward, start, tolerance)
-    if start.level <= 0.0:
-        return None
-    movers = Movers(jobs.gain, jobs.use, jobs.linear, stated.previous, stated.cost)
-    return sift_switching(movers, stated.capacity, stated.level_reward, start, tolerance)
-
-
-def program_of(stated: Stated) -> Program:
-    """Return the whole problem as a linear program, laid out by type."""
-    jobs = stated.jobs
-    types = stated.capacity.size
-    kept_type = kept_job = _NOWHERE
-    if stated.previous.size:
-        kept_type, kept_job = (np.ascontiguousarray(place) for place in np.nonzero(stated.previous.T))
-    return Program(
-        np.ascontiguousarray(jobs.gain.T),
-        np.ascontiguousarray((stated.open if stated.open.size else jobs.gain > 0.0).T, dtype=np.float64),
-        jobs.use,
-        jobs.linear,
-        stated.capacity,
-        np.zeros(types),
-        stated.level_reward,
-        np.ascontiguousarray(stated.cost.T),
-        kept_type,
-        kept_job,
-        stated.previous[kept_job, kept_type] if stated.previous.size else np.zeros(0),
-    )
-
-
 def unit_of(stated: Stated) -> float:
     """Return about what t will be: the least gain under equal shares, or where that is 0, what the objective is."""
     problem = stated.problem
-    if stated.rows is None:
-        equal = problem.equal_share_gain
-    else:
-        share = np.minimum(1.0, stated.capacity / stated.jobs.use.sum())
-        equal = float((stated.jobs.gain @ (share / max(1.0, share.sum()))).min())
+    equal = problem.equal_share_gain if stated.rows is None else stated.core.equal_share_gain
     return equal or float(stated.jobs.gain.max()) * (problem.linear_weight or 1.0) or 1.0
 
 

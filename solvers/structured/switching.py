@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from phasewise.solvers.problems import Floats
+from phasewise.solvers.short_rows import row_max
 from phasewise.solvers.structured.interior_point import interior_point
 from phasewise.solvers.structured.interior_point_kernels import Program
 from phasewise.solvers.structured.sifting import Optimum, Prices
@@ -40,6 +41,7 @@ _MOST_FREE: Final = 6  # this part of the jobs at a time
 _LITTLE: Final = 1e-3  # regret, of the bound: little enough to believe where t wants to go
 _MANY: Final = 20  # this part of the jobs turn together
 _FEW: Final = 32  # as many do not, however few there are in all: a small program takes them easily
+_FALLING: Final = 0.3  # by this part the regret must fall each time for jobs to respond again and again
 _ITERATIONS: Final = 60
 _INNER_TOLERANCES: Final = (1e-10, 1e-11, 1e-9, 1e-12)
 """The next one where no job is at fault but the small program's rounding: another last step often lands better."""
@@ -79,7 +81,7 @@ def sift_switching(
     size = _FREE_PER_TYPE * types + count // _JOBS_PER_FREE
     search = _Search(movers, capacity, level_reward)
     # a level that a job's ceiling holds stays where it is, whatever GPUs are worth there
-    held = start.level >= float(movers.gain.max(axis=1).min()) * (1.0 - _BESIDE)
+    held = start.level >= float(row_max(movers.gain).min()) * (1.0 - _BESIDE)
     search.answer(start, 1.0 if held else 0.0, size)
     turns = 0
     for _ in range(_ROUNDS):
@@ -95,10 +97,8 @@ def sift_switching(
             turns += 1
             size *= _GROWTH if turns > 1 else 1
             search.answer(Prices(search.origin.capacity, search.ends[1 if turn > 0.0 else 0]), turn, size)
-        elif flagged.size <= max(_GROWTH * size, count // _MOST_FREE):
-            search.free(flagged, size)
-        else:
-            size *= _GROWTH
+        elif search.free(flagged, size) > max(_GROWTH * size, count // _MOST_FREE):
+            size *= _GROWTH  # so few could not make up for what the others do wrong
             search.answer(search.origin, search.side, size)
     return None
 
@@ -131,6 +131,7 @@ class _Search:
         self.blocking = _NOBODY
         self.asked = np.zeros(count, dtype=np.bool_)
         self.regret_share = 0.0
+        self.share_asked = 0.0
         self.value = 0.0
         self.bound = np.inf
         self.iterations = 0
@@ -186,8 +187,8 @@ class _Search:
         if not free.size:
             return False
         self.ends = (
-            float(edges.low.max(where=fixed, initial=-np.inf)),
-            float(edges.high.min(where=fixed, initial=np.inf)),
+            float(np.where(fixed, edges.low, -np.inf).max()),
+            float(np.where(fixed, edges.high, np.inf).min()),
         )
         if not self.ends[1] > 0.0:  # t has fallen to where nobody is left with a gain: it needs another method
             return False
@@ -234,13 +235,21 @@ class _Search:
         )
         return program, steepness
 
-    def free(self, flagged: Indices, size: int) -> None:
-        """Set jobs free whose response is wrong, or where these are many let those respond again that move little."""
+    def free(self, flagged: Indices, size: int) -> int:
+        """Set jobs free whose response is wrong, or where these are many let those respond again that move little.
+
+        Returns how many were set free.
+        """
+        if self.regret_share < _FALLING * self.share_asked:  # whoever responded again may do so once more
+            self.asked[:] = False
+        self.share_asked = self.regret_share
         again = (self.regret[flagged] < np.inf) & (flagged.size > size) & ~self.asked[flagged]
         self.asked[flagged] = True
         self.edges.kind[flagged[~again]] = FREE
         level = self.level * (1.0 + self.side * _BESIDE)
-        answer_again(self.movers, self.prices.capacity, level, self.edges, flagged[again], self.used, self.base)
+        who = flagged[again]
+        moving = answer_again(self.movers, self.prices.capacity, level, self.edges, who, self.used, self.base)
+        return flagged.size - who.size + moving
 
     def try_another_step(self) -> bool:
         """Let the next small program end at another gap; say whether there is one that was not tried."""

@@ -49,6 +49,14 @@ def test_consecutive_rounds_are_proven_by_sifting_alone(load: Load) -> None:
     assert sum(note == "sifting" for note in notes[1:]) >= 5
 
 
+@pytest.mark.thorough
+def test_rounds_in_which_many_responses_turn_at_once_take_few_iterations() -> None:
+    # Thousands of jobs once were set free in such a round, after 200 iterations: most only have to respond again.
+    answers = [answer for _, answer in rounds(Load.NATURAL, 10_000, 14)]
+    assert {answer.status for answer in answers} == {Status.OPTIMAL}
+    assert max(answer.iterations for answer in answers[1:]) <= 150
+
+
 def test_the_optimum_is_that_of_the_interior_point() -> None:
     plain = Walk.of("structured", {"mode": "interior_point"}, PhaseTimer())
     for problem, answer in rounds(Load.CONTENDED, 300, 5):
