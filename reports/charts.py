@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from phasewise.reports import figures, palette
 from phasewise.reports.clipping import said_of, top_of
@@ -178,7 +179,6 @@ def solver_charts(rounds: ColumnTable, bins: Bins, prefix: str) -> list[Chart]:
     if not solved.any():
         return []
     x = bins.first(rounds.numbers("round"))
-    only = f"{binned(bins)} Only rounds that solved an LP."
 
     def chart(key: str, title: str, note: str, y_axis: Axis, series: Sequence[Series]) -> Chart:
         if not any(np.isfinite(item.values).any() for item in series):
@@ -186,40 +186,34 @@ def solver_charts(rounds: ColumnTable, bins: Bins, prefix: str) -> list[Chart]:
         drawn = Chart(prefix + key, title, note, Axis("Round"), y_axis, x, series, key == "lp", sync=f"{prefix}rounds")
         return drawn.cut("ms" if key == "lp" else "") if y_axis.low == 0.0 else drawn
 
+    only = f"{binned(bins)} Only rounds that solved an LP."
+    gap_note = "Worst relative gap in each bin; a gap of 0 is drawn at 1e-16."
+    objective_note = f"{only} The value of the policy's own objective."
+    series = _solver_series(rounds, bins, solved)
+    return [
+        chart("lp", "Building and solving", only, Axis("CPU time per solve (ms)", low=0.0), series["lp"]),
+        chart("iterations", "Iterations", only, Axis("Iterations per solve", low=0.0), series["iterations"]),
+        chart("gap", "Certified gap", gap_note, Axis("Relative gap (logarithmic)", log=True), series["gap"]),
+        chart("objective", "Objective", objective_note, Axis("Objective (no unit)"), series["objective"]),
+    ]
+
+
+def _solver_series(rounds: ColumnTable, bins: Bins, solved: npt.NDArray[np.bool_]) -> dict[str, list[Series]]:
+    """Return what the charts of the solver draw, by chart; ``solved`` says which rounds solved an LP."""
+
     def over(name: str) -> Floats:
         return np.where(solved, rounds.numbers(name), np.nan)
 
-    gap = bins.largest(np.maximum(over("lp_gap"), GAP_FLOOR))
-    parts = [
-        Series(
-            name, palette.phase_colour(name), bins.mean(over(figures.phase_column(name, "cpu_"))) * 1e3, "ms", "area"
-        )
-        for name in ("lp_build", "lp_solve")
-    ]
-    return [
-        chart("lp", "Building and solving", only, Axis("CPU time per solve (ms)", low=0.0), parts),
-        chart(
-            "iterations",
-            "Iterations",
-            only,
-            Axis("Iterations per solve", low=0.0),
-            [Series("iterations", "blue", bins.mean(over("lp_iterations")))],
-        ),
-        chart(
-            "gap",
-            "Certified gap",
-            "Worst relative gap in each bin; a gap of 0 is drawn at 1e-16.",
-            Axis("Relative gap (logarithmic)", log=True),
-            [Series("worst gap", "wine", gap)],
-        ),
-        chart(
-            "objective",
-            "Objective",
-            f"{only} The value of the policy's own objective.",
-            Axis("Objective (no unit)"),
-            [Series("objective", "green", bins.mean(over("lp_objective")))],
-        ),
-    ]
+    def cpu_ms(name: str) -> Floats:
+        return bins.mean(over(figures.phase_column(name, "cpu_"))) * 1e3
+
+    parts = [Series(name, palette.phase_colour(name), cpu_ms(name), "ms", "area") for name in ("lp_build", "lp_solve")]
+    return {
+        "lp": parts,
+        "iterations": [Series("iterations", "blue", bins.mean(over("lp_iterations")))],
+        "gap": [Series("worst gap", "wine", bins.largest(np.maximum(over("lp_gap"), GAP_FLOOR)))],
+        "objective": [Series("objective", "green", bins.mean(over("lp_objective")))],
+    }
 
 
 def cluster_charts(rounds: ColumnTable, bins: Bins, prefix: str) -> list[Chart]:
@@ -227,43 +221,40 @@ def cluster_charts(rounds: ColumnTable, bins: Bins, prefix: str) -> list[Chart]:
     if not len(rounds):
         return [missing(f"{prefix}jobs", "Jobs", "The run has no rounds.")]
     hours = bins.first(rounds.numbers("sim_time_s")) / _HOUR_S
-    x_axis, sync = Axis("Simulated time (h)"), f"{prefix}cluster"
-    jobs = [
-        Series(name, colour, bins.mean(rounds.numbers(name)), "", shape)
-        for name, colour, shape in (
-            ("active", "grey", "area"),
-            ("running", "blue", "line"),
-            ("queued", "vermilion", "line"),
-        )
-    ]
-    usage = [
-        Series(name, palette.cycle_colour(index), 100 * bins.mean(rounds.numbers(f"utilization_{name}")), "%")
-        for index, name in enumerate(figures.worker_types(rounds))
-    ]
-    usage.append(Series("all", "ink", 100 * bins.mean(rounds.numbers("utilization")), "%", dash=True))
+
+    def chart(key: str, title: str, y_axis: Axis, series: Sequence[Series]) -> Chart:
+        x_axis = Axis("Simulated time (h)")
+        return Chart(prefix + key, title, binned(bins), x_axis, y_axis, hours, series, sync=f"{prefix}cluster")
+
+    gpus = Axis("GPUs in use (%)", low=0.0, high=100.0)
     moves = [Series("moves", "pink", bins.mean(rounds.numbers("moves")), "per round", "steps")]
-    note = binned(bins)
     shown = [
-        Chart(f"{prefix}jobs", "Jobs", note, x_axis, Axis("Jobs", low=0.0), hours, jobs, sync=sync),
-        Chart(
-            f"{prefix}utilisation",
-            "Utilisation by worker type",
-            note,
-            x_axis,
-            Axis("GPUs in use (%)", low=0.0, high=100.0),
-            hours,
-            usage,
-            sync=sync,
-        ),
-        Chart(f"{prefix}moves", "Moves", note, x_axis, Axis("Moves per round", low=0.0), hours, moves, sync=sync).cut(),
+        chart("jobs", "Jobs", Axis("Jobs", low=0.0), _job_series(rounds, bins)),
+        chart("utilisation", "Utilisation by worker type", gpus, _usage_series(rounds, bins)),
+        chart("moves", "Moves", Axis("Moves per round", low=0.0), moves).cut(),
     ]
     lost = 100 * rounds.numbers("frag_rate")
     if np.isfinite(lost).any():
         of_idle = [Series("fragmented", "orange", bins.mean(lost), "%")]
         y_axis = Axis("Fragmented, of idle GPUs (%)", low=0.0)
-        chart = Chart(f"{prefix}fragmentation", "Fragmentation", note, x_axis, y_axis, hours, of_idle, sync=sync)
-        shown.insert(2, chart)
+        shown.insert(2, chart("fragmentation", "Fragmentation", y_axis, of_idle))
     return shown
+
+
+def _job_series(rounds: ColumnTable, bins: Bins) -> list[Series]:
+    """Return how many jobs were active, running and queued."""
+    drawn = (("active", "grey", "area"), ("running", "blue", "line"), ("queued", "vermilion", "line"))
+    return [Series(name, colour, bins.mean(rounds.numbers(name)), "", shape) for name, colour, shape in drawn]
+
+
+def _usage_series(rounds: ColumnTable, bins: Bins) -> list[Series]:
+    """Return the part of the GPUs that was in use, of each type and of all."""
+    usage = [
+        Series(name, palette.cycle_colour(index), 100 * bins.mean(rounds.numbers(f"utilization_{name}")), "%")
+        for index, name in enumerate(figures.worker_types(rounds))
+    ]
+    usage.append(Series("all", "ink", 100 * bins.mean(rounds.numbers("utilization")), "%", dash=True))
+    return usage
 
 
 def solve_time_charts(rounds: ColumnTable, prefix: str) -> list[Chart]:

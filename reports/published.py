@@ -21,6 +21,13 @@ from phasewise.reports.published_views import ScaleView, peaks_of, view_of
 _MOST_TICKS = 5
 _FINE, _COARSE = 2.0, 10.0  # speed-ups below which there are three decimals, and two
 _ONE_PERCENT = 0.01
+_STYLES = ("vendor/uPlot.min.css", "templates/report.css", "templates/export.css", "templates/published.css")
+_SCRIPTS = (  # whiskers are drawn on charts, so who draws them listens before there is one
+    "vendor/uPlot.iife.min.js",
+    "templates/export.js",
+    "templates/published.js",
+    "templates/report.js",
+)
 _DECADES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e4, 1e5)
 
 
@@ -48,25 +55,18 @@ def render_markdown(view: ScaleView) -> str:
 
 def render_html(views: Sequence[ScaleView]) -> str:
     """Return the page of all scales."""
-    shelf = files("phasewise.reports")
     drawn = {view.key: published_charts.charts(view) for view in views}
     whiskers: dict[str, Any] = {}
     for view in views:
         whiskers |= published_charts.whiskers(view)
 
-    def text(folder: str, name: str) -> str:
-        return shelf.joinpath(folder, name).read_text("utf-8")
-
-    shifts = {}
-    if len(views) > 1 and views[0].phases and views[-1].phases:
-        shifts = dict(phase_costs.shifts(views[0].phases, views[-1].phases))
     return (
         _environment(html=True)
         .get_template("published.html")
         .render(
             views=views,
             charts=drawn,
-            shifts=shifts,
+            shifts=_shifts(views),
             payload=[chart.payload() for charts in drawn.values() for chart in charts.values()],
             whiskers=whiskers,
             share_cells=published_charts.share_cells(views),
@@ -75,21 +75,23 @@ def render_html(views: Sequence[ScaleView]) -> str:
                 for view in views
                 if view.publication.replay
             },
-            styles=[
-                text("vendor", "uPlot.min.css"),
-                text("templates", "report.css"),
-                text("templates", "export.css"),
-                text("templates", "published.css"),
-            ],
-            scripts=[  # whiskers are drawn on charts, so who draws them listens before there is one
-                text("vendor", "uPlot.iife.min.js"),
-                text("templates", "export.js"),
-                text("templates", "published.js"),
-                text("templates", "report.js"),
-            ],
+            styles=_texts(_STYLES),
+            scripts=_texts(_SCRIPTS),
             **_names(),
         )
     )
+
+
+def _shifts(views: Sequence[ScaleView]) -> dict[str, Any]:
+    """Return how the phases' shares differ between the first scale and the last; nothing where there is one alone."""
+    if len(views) > 1 and views[0].phases and views[-1].phases:
+        return dict(phase_costs.shifts(views[0].phases, views[-1].phases))
+    return {}
+
+
+def _texts(names: Sequence[str]) -> list[str]:
+    """Return the content of files of this package."""
+    return [files("phasewise.reports").joinpath(name).read_text("utf-8") for name in names]
 
 
 def _environment(*, html: bool) -> jinja2.Environment:

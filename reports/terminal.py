@@ -126,13 +126,28 @@ def _setup(run: Run) -> str:
 
 def _facts(summary: Summary, lower_bound: bool) -> Table:
     """Return the key figures in two columns of name and value."""
+    left, right = _costs_of_running(summary), _outcome(summary, lower_bound)
+    if summary.follows_nodes:
+        more_left, more_right = _node_facts(summary)
+        left, right = left + more_left, right + more_right
+    if summary.cost is not None or summary.slo_misses is not None:
+        left = [*left, ("cost", number(summary.cost, group=_GROUP))]
+        right = [*right, ("SLOs missed", "–" if summary.slo_misses is None else count(summary.slo_misses, _GROUP))]
+    table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
+    for style in ("dim", "bold", "dim", "bold"):
+        table.add_column(style=style, no_wrap=True, min_width=18 if style == "dim" else 16)
+    for one, other in zip(left, right, strict=True):
+        table.add_row(*one, *other)
+    return table
+
+
+def _costs_of_running(summary: Summary) -> list[tuple[str, str]]:
+    """Return what the run took, and what its jobs waited for: the left column."""
     slowdown = summary.slowdown
     mean_slowdown, p99_slowdown = (None, None) if slowdown is None else (slowdown.mean, slowdown.p99)
-    extended = percent(summary.lease_extension_rate, group=_GROUP)
-    bound = " (lower bound)" if lower_bound else ""
     kept = percent(summary.kept_models, group=_GROUP)
     reused = "" if summary.kept_models is None else f", {kept} reused"
-    left = [
+    return [
         ("rounds", count(summary.rounds, _GROUP)),
         ("rounds per CPU s", SPEED.text(summary.rounds_per_cpu_s, _GROUP)),
         ("CPU, wall", f"{RUN_TIME(summary.cpu_s, _GROUP)}, {RUN_TIME(summary.wall_s, _GROUP)}"),
@@ -144,8 +159,14 @@ def _facts(summary: Summary, lower_bound: bool) -> Table:
         ("offered load", percent(summary.offered_load, group=_GROUP)),
         ("slowdown mean, p99", f"{number(mean_slowdown, group=_GROUP)}, {number(p99_slowdown, group=_GROUP)}"),
     ]
+
+
+def _outcome(summary: Summary, lower_bound: bool) -> list[tuple[str, str]]:
+    """Return what became of the jobs: the right column."""
+    extended = percent(summary.lease_extension_rate, group=_GROUP)
+    bound = " (lower bound)" if lower_bound else ""
     failed = f", {count(summary.jobs_failed, _GROUP)} failed" if summary.jobs_failed else ""
-    right = [
+    return [
         ("jobs completed", count(summary.jobs_completed, _GROUP) + failed),
         ("average JCT", JCT(summary.avg_jct_s, _GROUP) + (bound if summary.avg_jct_s is not None else "")),
         ("JCT p50, p95", f"{JCT(summary.jct_s_p50, _GROUP)}, {JCT(summary.jct_s_p95, _GROUP)}"),
@@ -159,18 +180,6 @@ def _facts(summary: Summary, lower_bound: bool) -> Table:
             f"{number(summary.jain, group=_GROUP)}, {number(summary.restarts_per_job, group=_GROUP)} per job",
         ),
     ]
-    if summary.follows_nodes:
-        more_left, more_right = _node_facts(summary)
-        left, right = left + more_left, right + more_right
-    if summary.cost is not None or summary.slo_misses is not None:
-        left = [*left, ("cost", number(summary.cost, group=_GROUP))]
-        right = [*right, ("SLOs missed", "–" if summary.slo_misses is None else count(summary.slo_misses, _GROUP))]
-    table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
-    for style in ("dim", "bold", "dim", "bold"):
-        table.add_column(style=style, no_wrap=True, min_width=18 if style == "dim" else 16)
-    for one, other in zip(left, right, strict=True):
-        table.add_row(*one, *other)
-    return table
 
 
 def _fairness(summary: Summary) -> list[tuple[str, str]]:

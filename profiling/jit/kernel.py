@@ -22,12 +22,13 @@ from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import numpy as np
 from numba import config, typeof
-from numba.core import serialize, sigutils, types, typing
+from numba.core import sigutils, types, typing
 from numba.core.compiler import CompileResult
 from numba.core.registry import CPUDispatcher
 
 from phasewise.profiling.jit.account import ACCOUNT
 from phasewise.profiling.jit.digest import UnkeyableError, digest
+from phasewise.profiling.jit.loading import FORMAT, dumped, loaded
 from phasewise.profiling.jit.pipeline import InnerCompiler, KernelCompiler
 from phasewise.profiling.jit.signatures import Signature, accepts, described, signature_of
 from phasewise.profiling.jit.store import current, environment
@@ -73,7 +74,6 @@ class Compiled(CPUDispatcher):  # type: ignore[misc]
     def result_for(self, signature: Signature) -> CompileResult:
         """Return the machine code for a signature; load or compile it first where it is not there."""
         if signature not in self.overloads:
-            self._compilation_chain_init_hook()
             self.compile(signature)
             if None not in self.formal and isinstance(self, Kernel):
                 self.disable_compile()  # from here on, numba converts numbers and refuses other arrays without asking
@@ -167,7 +167,7 @@ class Kernel(Compiled):
     def file_of(self, signature: Signature) -> str | None:
         """Return the name under which a signature's machine code is kept, None where that cannot be told."""
         roots = [self, *self.also, *_methods(signature, self.methods)]
-        about = (self.title, described(signature), environment(self.targetctx.codegen()))
+        about = (self.title, described(signature), environment(self.targetctx.codegen()), f"format {FORMAT}")
         try:
             return f"{self.py_func.__name__}-{digest(roots, *about)[:40]}"
         except UnkeyableError:
@@ -197,11 +197,12 @@ class _Kept:
 
     def load_overload(self, sig: Signature, target_context: Any) -> CompileResult | None:
         """Return what is kept of a signature, None where it is to be compiled."""
-        target_context.refresh()
         name = self._kernel.file_of(sig)
         result = None if name is None else _read(name, target_context)
         if result is None:
             self.accounted.enter_context(ACCOUNT.compiling(self._kernel.title))
+            self._kernel._compilation_chain_init_hook()  # noqa: SLF001
+            target_context.refresh()
         return result
 
     def save_overload(self, sig: Signature, result: CompileResult) -> None:
@@ -209,7 +210,7 @@ class _Kept:
         name = self._kernel.file_of(sig)
         if name is not None and not result.library.has_dynamic_globals:
             with suppress(OSError):
-                current().save(name, serialize.dumps(result._reduce()))  # noqa: SLF001  (numba has no other way)
+                current().save(name, dumped(result))
 
 
 def _read(name: str, target_context: Any) -> CompileResult | None:
@@ -217,7 +218,7 @@ def _read(name: str, target_context: Any) -> CompileResult | None:
     if content is None:
         return None
     try:
-        return CompileResult._rebuild(target_context, *pickle.loads(content))  # noqa: SLF001
+        return loaded(content, target_context)
     except _UNREADABLE:
         current().drop(name)
         return None

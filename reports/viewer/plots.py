@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -184,25 +184,13 @@ def jct_charts(runs: Sequence[Run], names: Sequence[str]) -> list[Chart]:
     hours = {index: values for index, values in hours.items() if len(values)}
     if not hours:
         return [missing("jct", "Job completion time", "No job that counts was completed.")]
-    edges = figures.log_edges(np.concatenate(list(hours.values())), _HISTOGRAM_BINS)
-    axis = Axis("Job completion time (h, logarithmic)", log=True, low=float(edges[0]), high=float(edges[-1]))
     several = len(runs) > 1
+    named = {index: names[index] if several else "jobs" for index in hours}
     counted = ", ".join(
         f"{names[index]}: {count(len(values))}" if several else count(len(values)) for index, values in hours.items()
     )
-
-    def lines(values_of: Callable[[Floats], Floats], draw: str) -> list[Series]:
-        return [
-            Series(
-                names[index] if several else "jobs",
-                palette.run_colour(index),
-                values_of(values),
-                "%",
-                draw,
-                dash=index > 0,
-            )
-            for index, values in hours.items()
-        ]
+    edges = figures.log_edges(np.concatenate(list(hours.values())), _HISTOGRAM_BINS)
+    marks = [] if several else _marks(next(iter(hours.values())))
 
     def share_by_bin(values: Floats) -> Floats:
         return np.append(100 * figures.log_histogram(values, edges) / len(values), 0.0)
@@ -210,28 +198,26 @@ def jct_charts(runs: Sequence[Run], names: Sequence[str]) -> list[Chart]:
     def share_by_edge(values: Floats) -> Floats:
         return 100 * np.searchsorted(values, edges, "right") / len(values)
 
-    marks = [] if several else _marks(next(iter(hours.values())))
+    def chart(key: str, title: str, note: str, y_axis: Axis, series: list[Series]) -> Chart:
+        axis = Axis("Job completion time (h, logarithmic)", log=True, low=float(edges[0]), high=float(edges[-1]))
+        return Chart(key, title, note, axis, y_axis, edges, series, marks=marks)
+
+    in_bins, at_most = Axis("Share of jobs in each bin (%)", low=0.0), Axis("Jobs complete (%)", low=0.0, high=100.0)
+    note, of_same = f"{_whose(runs)}: {counted}.", "Share of the same jobs with at most this completion time."
+    by_bin, by_edge = _shares(hours, named, share_by_bin, "steps"), _shares(hours, named, share_by_edge, "line")
     return [
-        Chart(
-            "jct",
-            "Job completion time",
-            f"{_whose(runs)}: {counted}.",
-            axis,
-            Axis("Share of jobs in each bin (%)", low=0.0),
-            edges,
-            lines(share_by_bin, "steps"),
-            marks=marks,
-        ),
-        Chart(
-            "jct_share",
-            "Cumulative share of jobs",
-            "Share of the same jobs with at most this completion time.",
-            axis,
-            Axis("Jobs complete (%)", low=0.0, high=100.0),
-            edges,
-            lines(share_by_edge, "line"),
-            marks=marks,
-        ),
+        chart("jct", "Job completion time", note, in_bins, by_bin),
+        chart("jct_share", "Cumulative share of jobs", of_same, at_most, by_edge),
+    ]
+
+
+def _shares(
+    hours: Mapping[int, Floats], named: Mapping[int, str], share_of: Callable[[Floats], Floats], draw: str
+) -> list[Series]:
+    """Return a line a run of what ``share_of`` makes of its completion times; ``hours`` and ``named`` are by run."""
+    return [
+        Series(named[index], palette.run_colour(index), share_of(values), "%", draw, dash=index > 0)
+        for index, values in hours.items()
     ]
 
 

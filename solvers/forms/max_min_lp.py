@@ -93,6 +93,37 @@ def _teams(problem: MaxMinProblem, teams: Teams) -> LinearProgram:
     np.maximum.at(row_scale, teams.first, own.max(axis=1))
     np.maximum.at(row_scale, teams.second, partner.max(axis=1, initial=0.0))
     row_scale = row_scale.clip(_LEAST_ROW_SCALE, _MOST_ROW_SCALE)
+    cost = np.append(np.zeros(pairs), float(jobs))
+    if problem.linear_weight:
+        worth = own.copy()
+        worth[teams.pairs] += partner
+        cost[:-1] = problem.linear_weight * worth.ravel()
+    return LinearProgram(
+        cost,
+        np.zeros(pairs + 1),
+        _upper(problem),
+        np.concatenate((np.zeros(jobs), np.full(jobs + types, -INFINITE))),
+        np.concatenate((np.full(jobs, INFINITE), np.ones(jobs), problem.capacity)),
+        *_team_matrix(problem, teams, own, partner, row_scale),
+        np.zeros(pairs + 1, dtype=np.int32),
+        (problem.rows, types),
+        {"x": slice(0, pairs), "level": slice(pairs, pairs + 1)},
+        _rows(jobs, types),
+        {"x": None},
+        _to_duals(jobs, scale, row_scale),
+        scale,
+    )
+
+
+def _team_matrix(
+    problem: MaxMinProblem, teams: Teams, own: Floats, partner: Floats, row_scale: Floats
+) -> tuple[Int32s, Int32s, Floats]:
+    """Return the matrix by columns: where each starts, (P * W + 2,), and the rows and values of its entries.
+
+    ``own`` (P, W) and ``partner`` (teams of two, W) are the gains of the first and of the second job of each row.
+    """
+    jobs, types = problem.jobs, problem.types
+    pairs = problem.rows * types
     column = np.arange(pairs).reshape(problem.rows, types)
     shared, alone = column[teams.pairs], np.ones((problem.rows, types))
     first, second = teams.first[:, None] * alone, teams.second[:, None] * alone[teams.pairs]
@@ -108,28 +139,7 @@ def _teams(problem: MaxMinProblem, teams: Teams) -> LinearProgram:
     order = np.argsort(col, kind="stable")
     start = np.zeros(pairs + 2, dtype=np.int32)
     np.cumsum(np.bincount(col, minlength=pairs + 1), out=start[1:])
-    cost = np.append(np.zeros(pairs), float(jobs))
-    if problem.linear_weight:
-        worth = own.copy()
-        worth[teams.pairs] += partner
-        cost[:-1] = problem.linear_weight * worth.ravel()
-    return LinearProgram(
-        cost,
-        np.zeros(pairs + 1),
-        _upper(problem),
-        np.concatenate((np.zeros(jobs), np.full(jobs + types, -INFINITE))),
-        np.concatenate((np.full(jobs, INFINITE), np.ones(jobs), problem.capacity)),
-        start,
-        row[order].astype(np.int32),
-        value[order],
-        np.zeros(pairs + 1, dtype=np.int32),
-        (problem.rows, types),
-        {"x": slice(0, pairs), "level": slice(pairs, pairs + 1)},
-        _rows(jobs, types),
-        {"x": None},
-        _to_duals(jobs, scale, row_scale),
-        scale,
-    )
+    return start, row[order].astype(np.int32), value[order]
 
 
 def _upper(problem: MaxMinProblem) -> Floats:
