@@ -230,7 +230,7 @@ Account = tuple[Span, Callable[[], None]]
 
 
 def _accounts(clock: Clock) -> tuple[Callable[[], Account], Callable[[], Reading], Span]:
-    """Return two functions over one set of accounts, one adds an account, the other reads and empties all; and a pause.
+    """Return two functions over one set of accounts, one adds an account, the other reads and empties all, and a pause.
 
     Account 0, the first that is added, is the time outside all phases. A reading is wall nanoseconds, CPU nanoseconds
     and entries, by account.

@@ -278,7 +278,7 @@ def book_time(
             cost[i] += (end_s - start_s) * scale_factor[i] / HOUR_S * gpu_hour_price[worker_type[i]]
 
 
-@kernel()
+@inner
 def book_isolated(
     gpus: float,
     scale_factor: Vector,
@@ -298,4 +298,4 @@ def book_isolated(
         account_s[i] = isolated_s[i] + (steps_done[i] - steps_settled[i]) * share / pooled_throughput[i]
 
 
-KERNELS: Final = (fill_priorities, select_jobs, book_isolated)
+KERNELS: Final = (fill_priorities, select_jobs)

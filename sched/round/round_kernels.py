@@ -21,16 +21,19 @@ from phasewise.sched.round.columns import (
     FIRST_START_S,
     GPU_MILLI,
     GPU_S,
+    ISOLATED_S,
     MOVES,
+    POOLED_THROUGHPUT,
     RESTARTS,
     ROUNDS_RUN,
     RUN_S,
     SCALE_FACTOR,
     STEPS_DONE,
+    STEPS_SETTLED,
     TOTAL_STEPS,
     WORKER_TYPE,
 )
-from phasewise.sched.round.kernels import book_time, launch, settle
+from phasewise.sched.round.kernels import book_isolated, book_time, launch, settle
 from phasewise.sched.round.lease_kernels import credit_gpus
 
 PENDING_MILLI, HELD_MILLI, BUSY_GPU_S = 0, 1, 2  # places in what `credit` and `book` count; the last is one a type
@@ -272,4 +275,13 @@ def drop_rows(gone: IntVector, jobs: int, floats: Matrix, ints: IntMatrix, per_t
     return new_row
 
 
-KERNELS: Final = (note_starts, start, credit, book, drop_rows)
+@kernel()
+def settle_isolated(gpus: float, jobs: int, floats: Matrix) -> None:
+    """Book the steps that each of the first ``jobs`` has done since its account of isolation was last settled."""
+    done, settled, account_s = floats[STEPS_DONE][:jobs], floats[STEPS_SETTLED][:jobs], floats[ISOLATED_S][:jobs]
+    scale_factor, pooled_throughput = floats[SCALE_FACTOR][:jobs], floats[POOLED_THROUGHPUT][:jobs]
+    book_isolated(gpus, scale_factor, pooled_throughput, done, settled, account_s, account_s)
+    settled[:] = done
+
+
+KERNELS: Final = (note_starts, start, credit, book, drop_rows, settle_isolated)
