@@ -25,9 +25,10 @@ PLACEMENTS: Final = ("fgd", "best_fit", "dot_product", "gpu_packing", "gpu_clust
 def of_simulation() -> list[Wanted]:
     """Return the kernels of the loop."""
     from phasewise.profiling.jit.kernel import wanted
-    from phasewise.sched.round import kernels, lease_kernels
+    from phasewise.sched.round import kernels, lease_kernels, round_kernels
 
-    return [each for kernel in (*kernels.KERNELS, *lease_kernels.KERNELS) for each in wanted(kernel)]
+    loops = (*kernels.KERNELS, *round_kernels.KERNELS, *lease_kernels.KERNELS)
+    return [each for kernel in loops for each in wanted(kernel)]
 
 
 def of_placements() -> list[Wanted]:

@@ -24,6 +24,8 @@ from phasewise.sched.round.tree import written
 
 Report = Callable[[RoundOutcome], None]
 Limit = Callable[[], StopReason | None]
+Turn = Callable[[str], None]
+"""`PhaseTimer.turn`: from one phase straight to the next."""
 
 
 def step(state: SimulationState, parts: Parts, timer: PhaseTimer, news: News | None = None) -> RoundOutcome:
@@ -43,39 +45,38 @@ def step(state: SimulationState, parts: Parts, timer: PhaseTimer, news: News | N
     SchedulingError, SolverError
         Where the round cannot be run; the state is then somewhere within it.
     """
-    phase = timer.phase
     news = news_of(state) if news is None else news
-    with phase(Phase.ARRIVALS):
+    turn = timer.turn
+    with timer.phase(Phase.ARRIVALS):
         phases.admit(state, parts, news)
         _check(state, parts)
-    with phase(Phase.POLICY):  # lp_build and lp_solve nest in here and are subtracted
+        turn(Phase.POLICY)  # lp_build and lp_solve nest in here and are subtracted
         phases.allocate(state, parts, news)
         _check(state, parts)
-    outcome = (_progress if parts.timing.ideal else _run)(state, parts, timer, news)
+        outcome = (_progress if parts.timing.ideal else _run)(state, parts, turn, news)
     if outcome.barrier:
         state.warm = None
     return outcome
 
 
-def _run(state: SimulationState, parts: Parts, timer: PhaseTimer, news: News) -> RoundOutcome:
+def _run(state: SimulationState, parts: Parts, turn: Turn, news: News) -> RoundOutcome:
     """Choose and place jobs for a round, and run them in it."""
-    phase = timer.phase
-    with phase(Phase.PRIORITIES):
-        priority = phases.prioritise(state, parts)
-    with phase(Phase.WORKER_ASSIGNMENT):
-        assignment = phases.assign(state, parts, priority)
-        _check(state, parts)
-    with phase(Phase.EVENT_COMPLETION):
-        outcome = completion.advance(state, parts, assignment, news)
-        _check(state, parts)
+    turn(Phase.PRIORITIES)
+    priority = phases.prioritise(state, parts)
+    turn(Phase.WORKER_ASSIGNMENT)
+    assignment = phases.assign(state, parts, priority)
+    _check(state, parts)
+    turn(Phase.EVENT_COMPLETION)
+    outcome = completion.advance(state, parts, assignment, news)
+    _check(state, parts)
     return outcome
 
 
-def _progress(state: SimulationState, parts: Parts, timer: PhaseTimer, news: News) -> RoundOutcome:
+def _progress(state: SimulationState, parts: Parts, turn: Turn, news: News) -> RoundOutcome:
     """Let all jobs progress by the allocation itself until something changes."""
-    with timer.phase(Phase.EVENT_COMPLETION):
-        outcome = ideal.advance(state, parts, news)
-        _check(state, parts)
+    turn(Phase.EVENT_COMPLETION)
+    outcome = ideal.advance(state, parts, news)
+    _check(state, parts)
     return outcome
 
 
@@ -154,7 +155,7 @@ class Simulation:
             recorder.round(outcome)
             if self.report is not None:
                 self.report(outcome)
-        with phase(Phase.EXIT_CHECKS):
+            self.timer.turn(Phase.EXIT_CHECKS)
             reason = self._decide(wall_s())
         recorder.took(self.timer.take())
         if outcome.barrier:

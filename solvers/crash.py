@@ -55,7 +55,7 @@ def starting_point(problem: MaxMinProblem) -> StartingPoint | None:
         return None
     gain, capacity = problem.usable_gain, problem.capacity
     jobs, types = gain.shape
-    kind = (gain * _tie_breaker(jobs, tuple(capacity.tolist()))).argmax(axis=1)
+    kind = (gain * _tie_breaker(1 << (jobs - 1).bit_length(), tuple(capacity.tolist()))[:jobs]).argmax(axis=1)
     best = gain.ravel()[_row_starts(jobs, types) + kind]
     ceiling = float(best.min())
     if not ceiling > 0.0:
@@ -134,7 +134,10 @@ def _row_starts(jobs: int, types: int) -> npt.NDArray[np.intp]:
 
 @lru_cache(maxsize=KEPT_SHAPES)
 def _tie_breaker(jobs: int, capacity: tuple[float, ...]) -> Floats:
-    """Return (J, W) factors next to 1 that spread jobs without a preference over the types by their capacity."""
+    """Return (J, W) factors next to 1 that spread jobs without a preference over the types by their capacity.
+
+    Those of fewer jobs are its first rows, so one is made for every power of two and not for every number of jobs.
+    """
     bounds = np.cumsum(capacity)
     turn = (np.arange(jobs) * 0.6180339887498949) % 1.0  # the golden ratio: even for every prefix, hence for any subset
     favourite = np.searchsorted(bounds, turn * bounds[-1], side="right").clip(max=len(capacity) - 1)

@@ -352,7 +352,10 @@ def check_values(name: str, values: Floats, zero_is_fine: bool) -> None:
         raise ProblemError(f"{name} has dtype {values.dtype}; expected float64")
     if values.size == 0:
         return
-    least, most = values.min(), values.max()
+    least, most = (
+        np.minimum.reduce(values, axis=None),
+        np.maximum.reduce(values, axis=None),
+    )  # as min(), without detours
     if (least >= 0.0 if zero_is_fine else least > 0.0) and most < np.inf:
         return  # NaN makes every comparison false and so ends up below
     fine = np.isfinite(values) & ((values >= 0.0) if zero_is_fine else (values > 0.0))

@@ -275,7 +275,7 @@ def _nothing_to_do(problem: AllocationProblem, backend: str) -> Solution | None:
 
     None where there is something to do, or where a constraint asks for it all the same.
     """
-    if problem.allowed_mask.any():
+    if (problem.rows and problem.allows_all) or problem.allowed_mask.any():  # what is nearly always so is kept
         return None
     x = np.zeros((problem.rows, problem.types))
     if problem.violation(x) > 0.0:

@@ -32,8 +32,8 @@ class Strided:
         if nodes.state is not None:
             return nodes.state.place_round(self.rule, order, nodes)
         rows, types = order.row, order.worker_type
-        placeable = order.placeable[rows]
-        if not placeable.all():
+        if not order.placeable.all():
+            placeable = order.placeable[rows]
             rows, types = rows[placeable], types[placeable]
         first, gpu, runs_on = self._kernels.place_strided(
             rows, types, order.scale_factor, nodes.layout.type_start, *nodes.holding, nodes.last_type

@@ -49,10 +49,11 @@ class Completed:
 
     def add(self, job: JobRecord, jct_s: float) -> None:
         """Add a job that completed."""
+        queued_s, rho = job.queued_s, job.rho
         self.job_id.append(job.job_id)
         self.jct_s.append(jct_s)
-        self.queued_s.append(_NOT_KNOWN if job.queued_s is None else job.queued_s)
-        self.rho.append(_NOT_KNOWN if job.rho is None else job.rho)
+        self.queued_s.append(_NOT_KNOWN if queued_s is None else queued_s)
+        self.rho.append(_NOT_KNOWN if rho is None else rho)
         self.ideal_s.append(_NOT_KNOWN if job.ideal_s is None else job.ideal_s)
         self.gpus.append(job.scale_factor if job.demand_milli is None else job.demand_milli / WHOLE_MILLI)
         self.moves.append(job.moves)

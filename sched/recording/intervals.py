@@ -27,13 +27,23 @@ class Intervals:
         self._ended: list[tuple[Ints, int]] = []
 
     def observe(
-        self, round_index: int, holding: Holding, job_id: Ints, gpu_milli: Ints, *, shares_change: bool = False
+        self,
+        round_index: int,
+        holding: Holding,
+        job_id: Ints,
+        gpu_milli: Ints,
+        *,
+        shares_change: bool = False,
+        all_stay: bool = False,
     ) -> None:
         """Take note of who holds what in a round: row i of ``holding`` is job ``job_id[i]`` (J,), ascending.
 
+        ``all_stay`` says that every job that holds GPUs held exactly these in the last round.
         Where ``shares_change``, a job may keep its GPUs and have another part of them: one stay then ends, and another
         begins.
         """
+        if all_stay and not shares_change and len(holding.gpu) == len(self.held):
+            return  # nobody left, either
         cut = self._cut(job_id, gpu_milli) if shares_change else self.held[:0]
         self.held, ended = lease_kernels.change_holders(job_id, *holding, gpu_milli, round_index, self.held)
         if len(cut):

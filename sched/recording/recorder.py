@@ -155,6 +155,7 @@ class Recorder:
                 outcome.job_id,
                 outcome.gpu_milli,
                 shares_change=outcome.shared is not None,
+                all_stay=outcome.lease_extensions == outcome.running,
             )
         if not self._is_heard:
             return

@@ -192,7 +192,7 @@ class Totals:
 
     def _spent(self, outcome: RoundOutcome) -> None:
         """Add what became of the GPU time that jobs held in a round."""
-        busy_gpu_s = sum(outcome.busy_gpu_s.tolist())
+        busy_gpu_s = sum(outcome.busy_gpu_s)
         round_s, idle, pending = outcome.end_s - outcome.start_s, outcome.use.unallocated_gpus, outcome.use.pending_gpus
         held_gpu_s = (self.gpus - idle) * round_s
         asked = min(idle, pending)

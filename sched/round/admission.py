@@ -31,6 +31,21 @@ class Admission(NamedTuple):
     least_gpu_s: float
 
 
+class Chance(NamedTuple):
+    """What a kind of job can do here. W worker types.
+
+    Attributes
+    ----------
+    rates
+        (W,) steps/s, 0 where it cannot run.
+    best_rate
+        The most that it reaches on machines that have room for it; 0 where it can never run.
+    """
+
+    rates: Floats
+    best_rate: float
+
+
 class AdmissionGate:
     """Judges arrivals by the machines there are.
 
@@ -45,23 +60,33 @@ class AdmissionGate:
         self._rates = throughputs.rows
         self._spans_nodes = spans_nodes
         self._fitting: dict[Request, Bools] = {}
+        self._chances: dict[tuple[int, Request], Chance] = {}
 
     def judge(self, arrivals: Sequence[Arrival]) -> Admission:
         """Return who comes in. D13: a job that no pool can ever hold would wait for ever."""
-        rates = self._rates[[job.type_index for job in arrivals]]
-        fits = np.array([self.fitting(job.needs) for job in arrivals])
-        able = ((rates > 0.0) & fits).any(axis=1)
+        chances = [self._chance(job.type_index, job.needs) for job in arrivals]
+        jobs = [job for job, chance in zip(arrivals, chances, strict=True) if chance.best_rate]
         refused = [
-            Refused(arrivals[row], self._reason(arrivals[row], rates[row])) for row in np.flatnonzero(~able).tolist()
+            Refused(job, self._reason(job))
+            for job, chance in zip(arrivals, chances, strict=True)
+            if not chance.best_rate
         ]
-        usable = np.where(fits, rates, 0.0)
-        if not self._spans_nodes:
-            rates = usable
-        if refused:
-            arrivals, rates = [arrivals[row] for row in np.flatnonzero(able).tolist()], rates[able]
-        best = usable[able].max(axis=1, initial=0.0).tolist()
-        least_gpu_s = sum(job.scale_factor * job.total_steps / rate for job, rate in zip(arrivals, best, strict=True))
-        return Admission(list(arrivals), rates, refused, least_gpu_s)
+        able = [chance for chance in chances if chance.best_rate]
+        rates = np.array([chance.rates for chance in able]).reshape(len(able), self._rates.shape[1])
+        least_gpu_s = sum(
+            job.scale_factor * job.total_steps / chance.best_rate for job, chance in zip(jobs, able, strict=True)
+        )
+        return Admission(jobs, rates, refused, least_gpu_s)
+
+    def _chance(self, type_index: int, needs: Request) -> Chance:
+        """Return what jobs of a type with these needs can do; there are few kinds, so each is looked at once."""
+        known = self._chances.get((type_index, needs))
+        if known is None:
+            rates = self._rates[type_index]
+            usable = np.where(self.fitting(needs), rates, 0.0)
+            known = Chance(rates if self._spans_nodes else usable, float(usable.max(initial=0.0, where=usable > 0.0)))
+            self._chances[type_index, needs] = known
+        return known
 
     def fitting(self, request: Request) -> Bools:
         """Return (W,) on which worker types a request can ever be met, idle machines given."""
@@ -78,8 +103,8 @@ class AdmissionGate:
         fitting: Bools = allowed & (layout.capacity * WHOLE_MILLI >= request.demand_milli)
         return fitting
 
-    def _reason(self, job: Arrival, rates: Floats) -> str:
-        layout, needs = self._layout, job.needs
+    def _reason(self, job: Arrival) -> str:
+        layout, needs, rates = self._layout, job.needs, self._rates[job.type_index]
         if not (rates > 0.0).any():
             return f"has a speed of 0 on every worker type here ({', '.join(layout.worker_types)})"
         usable = [

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from phasewise.sched.api import Assignment, Floats, Holding, Ints
+from phasewise.sched.api import Assignment, Holding, Ints
 from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.errors import StalledError
 from phasewise.sched.round import isolation, lease_kernels, progress
@@ -39,14 +39,14 @@ def advance(state: SimulationState, parts: Parts, assignment: Assignment, news: 
     """
     jobs, clocks, start_s = state.jobs, state.clocks, state.clocks.now_s
     crew = None if state.teams is None else Crew.of(jobs, state.teams)
-    width = jobs.scale_factor if crew is None else jobs.scale_factor * crew.share
-    flight, cost = _launch(state, parts, assignment, crew, width)
-    landing = _settle(state, parts, flight, crew)
-    holding, job_id, use = state.holding, jobs.job_id.copy(), _use(state, assignment, crew)
-    gpu_milli = jobs.gpu_milli.copy() if crew is None else crew.gpu_milli(jobs)
-    lease_kernels.credit_gpus(*holding, gpu_milli, landing.executed_s, state.service.busy_s)
-    progress.book_time(jobs, flight, parts.gpu_hour_price, width)
-    shared = None if crew is None else Sharing.of(crew.gains(jobs))
+    flight, cost = _launch(state, parts, assignment, crew)
+    holding, job_id = state.holding, jobs.job_id.copy()
+    if crew is None:
+        landing, gpu_milli, shared = progress.settle(state, parts, flight), jobs.gpu_milli.copy(), None
+    else:
+        landing, gpu_milli = teamwork.settle(state, parts, crew, flight), crew.gpu_milli(jobs)
+        shared = Sharing.of(crew.gains(jobs))
+    use = _use(state, landing, assignment.unplaced)
     over = _retire(state, parts, landing, flight) if landing.completed.size or landing.failed.size else ()
     parts.stopper.observe_round(state.departures, clocks.now_s, len(state.jobs), job_id.size - flight.running)
     if not flight.running:
@@ -77,12 +77,13 @@ def advance(state: SimulationState, parts: Parts, assignment: Assignment, news: 
 
 
 def _launch(
-    state: SimulationState, parts: Parts, assignment: Assignment, crew: Crew | None, width: Floats
+    state: SimulationState, parts: Parts, assignment: Assignment, crew: Crew | None
 ) -> tuple[progress.Flight, MigrationPaid]:
     """Launch the micro-tasks and move the clock to the end of the last one; return them, and what moving costs."""
     jobs, clocks, lost_s, cost = state.jobs, state.clocks, None, NOTHING_PAID
     if parts.migration is not None:
         lost_s = parts.migration.pay(jobs, assignment, parts.timing.round_s)
+        width = jobs.scale_factor if crew is None else jobs.scale_factor * crew.share
         cost = paid(assignment.starts, lost_s, width)
     rate = None if crew is None else crew.rate
     flight = progress.launch(jobs, assignment, clocks.now_s, parts.timing, lost_s, rate)
@@ -95,14 +96,6 @@ def _launch(
     return flight, cost
 
 
-def _settle(state: SimulationState, parts: Parts, flight: progress.Flight, crew: Crew | None) -> progress.Landing:
-    """Credit the micro-tasks, those of teams once; return what they came to."""
-    jobs, start_s, worker_time_s = state.jobs, state.clocks.round_start_s, state.service.worker_time_s
-    if crew is None:
-        return progress.settle(jobs, flight, start_s, worker_time_s, parts.timing)
-    return teamwork.settle(jobs, crew, flight, start_s, worker_time_s, parts.timing)
-
-
 def active_jobs(state: SimulationState, parts: Parts) -> tuple[JobRecord, ...]:
     """Return a record of every job that is still active."""
     account_s = isolation.account_s(state.jobs, parts.layout.gpus).tolist()
@@ -111,9 +104,9 @@ def active_jobs(state: SimulationState, parts: Parts) -> tuple[JobRecord, ...]:
     )
 
 
-def utilization(busy_gpu_s: Floats, offered_s: float, gpus: int) -> float:
+def utilization(busy_gpu_s: Sequence[float], offered_s: float, gpus: int) -> float:
     """Return the share of the GPU time of a round that jobs used, 0 where no time has passed."""
-    return sum(busy_gpu_s.tolist()) * (1.0 / offered_s) / gpus if offered_s > 0.0 else 0.0
+    return sum(busy_gpu_s) * (1.0 / offered_s) / gpus if offered_s > 0.0 else 0.0
 
 
 def _retire(
@@ -150,19 +143,14 @@ def retire(
     return over
 
 
-def _use(state: SimulationState, assignment: Assignment, crew: Crew | None) -> ClusterUse:
+def _use(state: SimulationState, landing: progress.Landing, unplaced: int) -> ClusterUse:
     """Return how the machines are used."""
-    demand_milli, waits = state.jobs.demand_milli, assignment.worker_type < 0
-    if crew is not None:
-        demand_milli = demand_milli * crew.share
-    pending_milli = float(demand_milli[waits].sum())
-    held_milli = float(demand_milli.sum()) - pending_milli
-    unallocated = len(state.service.busy_s) - held_milli / WHOLE_MILLI
-    pending = pending_milli / WHOLE_MILLI
+    unallocated = len(state.service.busy_s) - landing.held_milli / WHOLE_MILLI
+    pending = landing.pending_milli / WHOLE_MILLI
     if state.nodes is None:
         return ClusterUse(unallocated, pending)
     now = state.nodes.fragmentation()
-    return ClusterUse(unallocated, pending, assignment.unplaced, now.fragmented_milli / WHOLE_MILLI, now.occupied_nodes)
+    return ClusterUse(unallocated, pending, unplaced, now.fragmented_milli / WHOLE_MILLI, now.occupied_nodes)
 
 
 def _record(state: SimulationState, parts: Parts, row: int, status: str, end_s: float | None = None) -> JobRecord:

@@ -46,6 +46,7 @@ def advance(state: SimulationState, parts: Parts, news: News) -> RoundOutcome:
     busy_gpu_s = jobs.scale_factor @ jobs.x * (end_s - start_s)
     job_id, gpu_milli, holding = jobs.job_id.copy(), jobs.gpu_milli.copy(), state.holding
     _credit(state, parts, rate, busy_gpu_s, end_s)
+    used_gpu_s = tuple(busy_gpu_s.tolist())
     clocks.round_start_s, clocks.round_end_s, clocks.now_s = start_s, end_s, end_s
     gone = np.flatnonzero((done_s <= end_s) | (jobs.steps_done >= jobs.total_steps))
     over = completion.retire(state, parts, gone, ["complete"] * len(gone), [end_s] * len(gone)) if gone.size else ()
@@ -60,9 +61,9 @@ def advance(state: SimulationState, parts: Parts, news: News) -> RoundOutcome:
         holding=holding,
         gpu_milli=gpu_milli,
         use=use,
-        busy_gpu_s=busy_gpu_s,
+        busy_gpu_s=used_gpu_s,
         busy_s=state.service.busy_s.copy(),
-        utilization=completion.utilization(busy_gpu_s, end_s - start_s, parts.layout.gpus),
+        utilization=completion.utilization(used_gpu_s, end_s - start_s, parts.layout.gpus),
         moves=0,
         lease_extensions=0,
         lease_opportunities=0,

@@ -13,7 +13,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.sched.round import kernels
+from phasewise.sched.round import round_kernels
+from phasewise.sched.round.columns import ISOLATED_S
 from phasewise.sched.round.jobs import JobTable
 
 Floats = npt.NDArray[np.float64]
@@ -21,24 +22,11 @@ Floats = npt.NDArray[np.float64]
 
 def account_s(jobs: JobTable, gpus: int) -> Floats:
     """Return (J,) C_i as of now, seconds; ``gpus`` is G, all GPUs of the cluster."""
-    account_s = np.empty(len(jobs))
-    _book(jobs, gpus, account_s)
-    return account_s
+    floats = jobs.floats.copy()
+    round_kernels.settle_isolated(float(gpus), len(jobs), floats)
+    return floats[ISOLATED_S, : len(jobs)]
 
 
 def settle(jobs: JobTable, gpus: int) -> None:
     """Book the steps done with the present number of jobs, in place; to be called before it changes."""
-    _book(jobs, gpus, jobs.isolated_s)
-    jobs.steps_settled[:] = jobs.steps_done
-
-
-def _book(jobs: JobTable, gpus: int, account_s: Floats) -> None:
-    kernels.book_isolated(
-        float(gpus),
-        jobs.scale_factor,
-        jobs.pooled_throughput,
-        jobs.steps_done,
-        jobs.steps_settled,
-        jobs.isolated_s,
-        account_s,
-    )
+    round_kernels.settle_isolated(float(gpus), len(jobs), jobs.floats)

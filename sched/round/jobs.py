@@ -3,42 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.sched.api import ClusterView, Leaf
+from phasewise.sched.api import Bools, ClusterView, Leaf
 from phasewise.sched.cluster.layout import ClusterLayout
+from phasewise.sched.round import columns, round_kernels
+from phasewise.sched.round.columns import FLOATS, INTS, PER_TYPE
 from phasewise.sched.workload.arrivals import Arrival
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-_FLOATS = (
-    "scale_factor",
-    "priority_weight",
-    "total_steps",
-    "steps_done",
-    "arrival_s",
-    "migration_due_s",
-    "demand_milli",
-    "pooled_throughput",
-    "isolated_s",
-    "steps_settled",
-    "first_start_s",
-    "run_s",
-    "gpu_s",
-    "slo_s",
-    "cost",
-)
-_INTS = (
-    "job_id", "type_index", "failures", "rounds_run", "moves", "restarts", "worker_type", "has_allocation",
-    "gpus", "gpu_milli", "cpu_milli", "memory_mib", "request",
-)  # fmt: skip
-_VECTORS = (*_FLOATS, *_INTS)
-_PER_TYPE = ("throughput", "x", "job_time_s", "deficit_s", "visited")
-_FIRST_CAPACITY = 64
+_VECTORS: Final = (*FLOATS, *INTS)
+_BLOCKS: Final = {"floats": FLOATS, "ints": INTS, "per_type": PER_TYPE}
+_PLACES: Final = {name: (block, place) for block, names in _BLOCKS.items() for place, name in enumerate(names)}
+_FIRST_CAPACITY: Final = 64
 
 
 class JobTable:
@@ -87,6 +70,8 @@ class JobTable:
         (J, W) service owed from closed accounts, seconds.
     visited
         (J, W) 1.0 where the job ran on the worker type before, else 0.0; kept up only where moving costs.
+    floats, ints, per_type
+        The blocks that hold the columns, for compiled code; see `phasewise.sched.round.columns`.
     """
 
     job_id: Ints
@@ -126,31 +111,37 @@ class JobTable:
     def __init__(self, layout: ClusterLayout) -> None:
         self._layout = layout
         width = len(layout.worker_types)
-        # A block holds the columns of one kind, so that removing rows takes three operations and not one a column.
-        self._floats = np.zeros((len(_FLOATS), _FIRST_CAPACITY))
-        self._ints = np.zeros((len(_INTS), _FIRST_CAPACITY), np.int64)
-        self._per_type = np.zeros((len(_PER_TYPE), _FIRST_CAPACITY, width))
+        self.floats = np.zeros((len(FLOATS), _FIRST_CAPACITY))
+        self.ints = np.zeros((len(INTS), _FIRST_CAPACITY), np.int64)
+        self.per_type = np.zeros((len(PER_TYPE), _FIRST_CAPACITY, width))
         self._resize(0)
 
     def __len__(self) -> int:
         return self._count
 
+    def __getattr__(self, name: str) -> Any:
+        """Return a column's first J rows, a view that stays until their number changes; most are not asked for."""
+        if name not in _PLACES:
+            raise AttributeError(f"a table of jobs has no {name!r}")
+        block, place = _PLACES[name]
+        column = self.__dict__[name] = getattr(self, block)[place, : self._count]
+        return column
+
     def _resize(self, count: int) -> None:
-        """Make every attribute a view of its column's first ``count`` rows."""
+        """Let the table have ``count`` rows: views of columns are made anew when they are next asked for."""
+        kept = self._layout, self.floats, self.ints, self.per_type
+        self.__dict__.clear()
+        self._layout, self.floats, self.ints, self.per_type = kept
         self._count = count
-        attributes = self.__dict__  # a third of the time of one setattr a column
-        attributes.update(zip(_FLOATS, self._floats[:, :count], strict=True))
-        attributes.update(zip(_INTS, self._ints[:, :count], strict=True))
-        attributes.update(zip(_PER_TYPE, self._per_type[:, :count], strict=True))
 
     def _reserve(self, count: int) -> None:
-        capacity = self._floats.shape[1]
+        capacity = self.floats.shape[1]
         if count <= capacity:
             return
         while capacity < count:
             capacity *= 2
-        self._floats, self._ints = _grown(self._floats, capacity), _grown(self._ints, capacity)
-        self._per_type = _grown(self._per_type, capacity)
+        self.floats, self.ints = _grown(self.floats, capacity), _grown(self.ints, capacity)
+        self.per_type = _grown(self.per_type, capacity)
 
     def admit(self, arrivals: Sequence[Arrival], throughput: Floats, prior_s: float, requests: Sequence[int]) -> None:
         """Append jobs with their (K, W) throughputs, each credited with ``prior_s`` seconds on every type.
@@ -160,49 +151,52 @@ class JobTable:
         first, count = self._count, self._count + len(arrivals)
         self._reserve(count)
         self._resize(count)
-        for block in (self._floats, self._ints, self._per_type):
-            block[:, first:count] = 0
+        floats, ints, added = self.floats, self.ints, slice(first, count)
+        for block in (floats, ints, self.per_type):
+            block[:, added] = 0
         for row, (job, request) in enumerate(zip(arrivals, requests, strict=True), start=first):
             needs = job.needs
-            self.gpus[row], self.gpu_milli[row] = needs.gpus, needs.gpu_milli
-            self.cpu_milli[row], self.memory_mib[row] = needs.cpu_milli, needs.memory_mib
-            self.demand_milli[row], self.request[row] = needs.demand_milli, request
-            self.job_id[row] = job.job_id
-            self.type_index[row] = job.type_index
-            self.scale_factor[row] = job.scale_factor
-            self.priority_weight[row] = job.priority_weight
-            self.total_steps[row] = job.total_steps
-            self.arrival_s[row] = job.arrival_s
-            self.slo_s[row] = np.nan if job.slo_s is None else job.slo_s
-        self.throughput[first:count] = throughput
-        self.pooled_throughput[first:count] = throughput @ self._layout.capacity
-        self.first_start_s[first:count] = np.nan
-        self.job_time_s[first:count] = prior_s
-        self.worker_type[first:count] = -1
+            ints[columns.GPUS, row], ints[columns.GPU_MILLI, row] = needs.gpus, needs.gpu_milli
+            ints[columns.CPU_MILLI, row], ints[columns.MEMORY_MIB, row] = needs.cpu_milli, needs.memory_mib
+            floats[columns.DEMAND_MILLI, row], ints[columns.REQUEST, row] = needs.demand_milli, request
+            ints[columns.JOB_ID, row] = job.job_id
+            ints[columns.TYPE_INDEX, row] = job.type_index
+            floats[columns.SCALE_FACTOR, row] = job.scale_factor
+            floats[columns.PRIORITY_WEIGHT, row] = job.priority_weight
+            floats[columns.TOTAL_STEPS, row] = job.total_steps
+            floats[columns.ARRIVAL_S, row] = job.arrival_s
+            floats[columns.SLO_S, row] = np.nan if job.slo_s is None else job.slo_s
+        self.per_type[columns.THROUGHPUT, added] = throughput
+        self.per_type[columns.JOB_TIME_S, added] = prior_s
+        floats[columns.POOLED_THROUGHPUT, added] = throughput @ self._layout.capacity
+        floats[columns.FIRST_START_S, added] = np.nan
+        ints[columns.WORKER_TYPE, added] = -1
 
     def remove(self, gone: Ints) -> Ints:
         """Drop rows, keep the order of the others; return (J_old,) the new row of each old one, -1 where dropped."""
-        keep = np.ones(self._count, dtype=np.bool_)
-        keep[gone] = False
-        kept = np.flatnonzero(keep)
-        new_row = np.full(self._count, -1, dtype=np.int64)
-        new_row[kept] = np.arange(len(kept))
-        first = int(gone.min(initial=self._count))  # rows before the first hole stay where they are
-        moved = kept[first:]
-        rows = slice(first, len(kept))
-        for block in (self._floats, self._ints, self._per_type):
-            block[:, rows] = block.take(moved, axis=1)  # a fifth of the time of block[:, moved]
-        self._resize(len(kept))
+        new_row: Ints = round_kernels.drop_rows(gone, self._count, self.floats, self.ints, self.per_type)
+        self._resize(self._count - len(gone))
         return new_row
+
+    def allocated(self) -> None:
+        """Note that the policy ran: all jobs have an allocation now."""
+        self.has_allocation[:] = 1
+        self.__dict__.pop("placeable", None)
+
+    @cached_property
+    def placeable(self) -> Bools:
+        """(J,) whether the policy ran since each job arrived; whoever writes ``has_allocation`` says so."""
+        placeable: Bools = self.has_allocation > 0
+        return placeable
 
     def row(self, row: int) -> dict[str, Any]:
         """Return all of a row but what it has by worker type: Python's numbers by name."""
-        values = (*self._floats[:, row].tolist(), *self._ints[:, row].tolist())
+        values = (*self.floats[:, row].tolist(), *self.ints[:, row].tolist())
         return dict(zip(_VECTORS, values, strict=True))  # for few rows quicker than a column after the other
 
     def written(self) -> dict[str, Leaf]:
         """Return a copy of every column by name."""
-        return {name: getattr(self, name).copy() for name in (*_FLOATS, *_INTS, *_PER_TYPE)}
+        return {name: getattr(self, name).copy() for name in (*FLOATS, *INTS, *PER_TYPE)}
 
     def restore(self, leaves: Mapping[str, Leaf]) -> None:
         """Become the table that was written down."""

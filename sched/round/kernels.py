@@ -162,7 +162,7 @@ def select_jobs(
     return chosen
 
 
-@kernel()
+@inner
 def launch(
     now_s: float,
     round_s: float,
@@ -192,7 +192,7 @@ def launch(
     return latest_s, running
 
 
-@kernel()
+@inner
 def settle(
     launched_s: float,
     round_start_s: float,
@@ -247,7 +247,7 @@ def settle(
     return events
 
 
-@kernel()
+@inner
 def book_time(
     start_s: float,
     end_s: float,
@@ -278,7 +278,7 @@ def book_time(
             cost[i] += (end_s - start_s) * scale_factor[i] / HOUR_S * gpu_hour_price[worker_type[i]]
 
 
-@kernel()
+@inner
 def book_isolated(
     gpus: float,
     scale_factor: Vector,
@@ -298,4 +298,4 @@ def book_isolated(
         account_s[i] = isolated_s[i] + (steps_done[i] - steps_settled[i]) * share / pooled_throughput[i]
 
 
-KERNELS: Final = (fill_priorities, select_jobs, launch, settle, book_time, book_isolated)
+KERNELS: Final = (fill_priorities, select_jobs)

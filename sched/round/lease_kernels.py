@@ -135,7 +135,7 @@ def keep_rows(new_row: IntVector, kept: int, first: IntVector, gpu: IntVector) -
     return kept_first, kept_gpu[:end].copy()
 
 
-@kernel()
+@inner
 def credit_gpus(first: IntVector, gpu: IntVector, gpu_milli: IntVector, executed_s: Vector, busy_s: Vector) -> None:
     """Add to every GPU's busy time (G,) the time its jobs were credited, each times the part of the GPU that it has."""
     for i in range(len(gpu_milli)):
@@ -173,4 +173,4 @@ def change_holders(
     return now, held[ended[order]]
 
 
-KERNELS: Final = (place_strided, count_leases, keep_rows, credit_gpus, change_holders)
+KERNELS: Final = (place_strided, count_leases, keep_rows, change_holders)

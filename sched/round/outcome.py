@@ -300,7 +300,7 @@ class RoundOutcome(NamedTuple):
     holding: Holding
     gpu_milli: Ints
     use: ClusterUse
-    busy_gpu_s: Floats
+    busy_gpu_s: tuple[float, ...]
     busy_s: Floats
     utilization: float
     moves: int

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from phasewise.sched.api import Floats, Ints, NodeAccount, Placement, Policy
 from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.round.admission import AdmissionGate
@@ -54,6 +56,8 @@ class Parts:
         The compiled kernels that running will take, for whoever runs has them ready before.
     co_rates
         How fast jobs are that share GPUs; None where the policy does not pack.
+    preferred
+        ``type_order`` as an array (W',), as the loop takes it.
     gate, assigner, team_assigner
         Who may come in, and who runs where, alone or, where the policy packs, in teams; they follow from the others.
     """
@@ -74,6 +78,7 @@ class Parts:
     idle_nodes: Callable[[Ints], NodeAccount] | None = None
     kernels: tuple[Wanted, ...] = ()
     co_rates: CoRates | None = None
+    preferred: Ints = field(init=False)
     gate: AdmissionGate = field(init=False)
     assigner: Assigner = field(init=False)
     team_assigner: TeamAssigner = field(init=False)
@@ -81,6 +86,7 @@ class Parts:
     def __post_init__(self) -> None:
         gate = AdmissionGate(self.layout, self.workload.throughputs, spans_nodes=self.placement.spans_nodes)
         assigner = Assigner(self.layout, self.placement, positive_only=self.policy.needs_positive_priority)
+        object.__setattr__(self, "preferred", np.array(self.type_order, np.int64))
         object.__setattr__(self, "gate", gate)
         object.__setattr__(self, "assigner", assigner)
         team_assigner = TeamAssigner(

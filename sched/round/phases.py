@@ -10,7 +10,7 @@ import numpy as np
 
 from phasewise.sched.api import Allocation, Assignment, ClusterView, Floats, Ints, TypeOrder
 from phasewise.sched.errors import SchedulingError
-from phasewise.sched.round import isolation, priorities
+from phasewise.sched.round import isolation, priorities, round_kernels
 from phasewise.sched.round.assignment import Ground
 from phasewise.sched.round.jobs import JobTable
 from phasewise.sched.round.outcome import AllocationRecord, LastArrival, News
@@ -76,7 +76,7 @@ def allocate(state: SimulationState, parts: Parts, news: News) -> None:
         jobs.x[:] = allocation.x
     else:
         packing.accept(allocation, jobs, state.teams, timing.prior_s, parts.policy.name)
-    jobs.has_allocation[:] = 1
+    jobs.allocated()
     state.due = state.at_once = False
     clocks.allocated_s = timing.instant(clocks.now_s)
     news.allocation = AllocationRecord(len(jobs), tuple(solutions), allocation.given_up)
@@ -148,19 +148,23 @@ def prioritise(state: SimulationState, parts: Parts) -> Floats:
 
 def assign(state: SimulationState, parts: Parts, priority: Floats) -> Assignment:
     """Choose jobs and pairs by their priorities (J + P, W), have them placed, and return who runs where."""
-    jobs, order = state.jobs, list(parts.type_order)
-    if parts.policy.type_order is TypeOrder.SHUFFLED:
-        state.streams.types.shuffle(order)
-    types, ground = np.array(order, np.int64), Ground(state.holding, state.nodes, state.streams.placement)
+    jobs, types = state.jobs, _type_order(state, parts)
+    ground = Ground(state.holding, state.nodes, state.streams.placement)
     if state.teams is None:
         assignment = parts.assigner.assign(jobs, priority, types, ground)
     else:
         assignment = parts.team_assigner.assign(jobs, state.teams, priority, types, ground)
     if parts.migration is not None:
         assignment = assignment._replace(starts=parts.migration.begin(jobs, assignment))
-    jobs.restarts += (jobs.worker_type < 0) & (assignment.worker_type >= 0) & (jobs.rounds_run > 0)
-    jobs.worker_type[:] = assignment.worker_type
-    if assignment.moves:
-        jobs.moves += assignment.moved
+    round_kernels.note_starts(assignment.worker_type, assignment.moved, jobs.ints)
     state.holding = assignment.holding
     return assignment
+
+
+def _type_order(state: SimulationState, parts: Parts) -> Ints:
+    """Return (W',) the worker types in the order in which they are filled in this round."""
+    if parts.policy.type_order is not TypeOrder.SHUFFLED:
+        return parts.preferred
+    order = list(parts.type_order)
+    state.streams.types.shuffle(order)
+    return np.array(order, np.int64)

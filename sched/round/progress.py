@@ -11,15 +11,20 @@ import numpy as np
 import numpy.typing as npt
 
 from phasewise.sched.api import Assignment
-from phasewise.sched.round import kernels
+from phasewise.sched.round import round_kernels
 from phasewise.sched.round.jobs import JobTable
+from phasewise.sched.round.kernels import COMPLETED, TASK_FAILED
+from phasewise.sched.round.parts import Parts
 from phasewise.sched.round.rules import Timing
+from phasewise.sched.round.state import SimulationState
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-_NOTHING: Final = np.zeros(0)
+NOTHING: Final = np.zeros(0)
+_NOBODY: Final = np.zeros(0, np.bool_)
+_NONE: Final = np.empty(0, np.int64)
 
 
 class Flight(NamedTuple):
@@ -38,7 +43,8 @@ class Flight(NamedTuple):
     running
         How many there are.
     moving
-        (J,) whether a running job's whole round goes into its move, so that it makes no step; None where none does.
+        (J,) whether a running job's whole round goes into its move, so that it makes no step; empty where moving is
+        free.
     """
 
     steps: Floats
@@ -46,7 +52,7 @@ class Flight(NamedTuple):
     start_s: float
     latest_s: float
     running: int
-    moving: Bools | None = None
+    moving: Bools = _NOBODY
 
 
 class Landing(NamedTuple):
@@ -54,21 +60,19 @@ class Landing(NamedTuple):
 
     Attributes
     ----------
-    executed_s
-        (J,) seconds credited to each job, 0 where it did not run or failed.
     busy_gpu_s
         (W,) GPU-seconds used on each worker type.
+    pending_milli, held_milli
+        Thousandths of GPUs that waiting jobs ask for, and that the others held.
     completed, failed
         Rows of the jobs that completed, and of those whose micro-task failed.
     """
 
-    executed_s: Floats
-    busy_gpu_s: Floats
+    busy_gpu_s: tuple[float, ...]
+    pending_milli: float
+    held_milli: float
     completed: Ints
     failed: Ints
-
-
-_NONE = np.empty(0, np.int64)
 
 
 def launch(
@@ -84,97 +88,61 @@ def launch(
     Parameters
     ----------
     lost_s
-        (J,) the part of the round that each job's move takes; None where moving is free.
+        (J,) the part of the round that each job's move takes; None where moving is free. What does not fit into the
+        rest of the round is not done.
     rate
         (J, W) steps/s as jobs run now; None where each has its GPUs for itself.
     """
-    rate = jobs.throughput if rate is None else rate
     steps, finish_s = np.empty(len(jobs)), np.empty(len(jobs))
-    latest_s, running = kernels.launch(
+    moving = _NOBODY if lost_s is None else np.empty(len(jobs), np.bool_)
+    latest_s, running = round_kernels.start(
         now_s,
         timing.round_s,
         timing.short_task_fails,
+        jobs.floats,
         assignment.worker_type,
-        rate,
-        jobs.total_steps - jobs.steps_done,
+        jobs.throughput if rate is None else rate,
+        NOTHING if lost_s is None else lost_s,
         steps,
         finish_s,
+        moving,
     )
-    flight = Flight(steps, finish_s, now_s, latest_s, running)
-    if lost_s is None or not lost_s.any():
-        return flight
-    return _after_moving(flight, jobs, assignment, timing, lost_s, rate)
+    return Flight(steps, finish_s, now_s, latest_s, running, moving)
 
 
-def _after_moving(
-    flight: Flight, jobs: JobTable, assignment: Assignment, timing: Timing, lost_s: Floats, rates: Floats
-) -> Flight:
-    """Return the micro-tasks of which some start later: what does not fit into the rest of the round is not done."""
-    rows = np.flatnonzero(lost_s)
-    rate = rates[rows, assignment.worker_type[rows]]
-    left_s = timing.round_s - lost_s[rows]
-    possible = np.floor(rate * left_s)
-    if not timing.short_task_fails:  # as in `kernels.launch`
-        possible = np.where(possible == 0.0, rate * left_s, possible)
-    flight.steps[rows] = np.minimum(possible, (jobs.total_steps - jobs.steps_done)[rows])
-    flight.finish_s[rows] = flight.start_s + lost_s[rows] + flight.steps[rows] / rate
-    moving = np.zeros(len(jobs), np.bool_)
-    moving[rows] = flight.steps[rows] == 0.0
-    latest_s = float(flight.finish_s[assignment.worker_type >= 0].max())
-    return flight._replace(latest_s=latest_s, moving=moving)
+def settle(state: SimulationState, parts: Parts, flight: Flight) -> Landing:
+    """Credit the micro-tasks to the jobs and the service given, in place; return what they came to.
 
-
-def book_time(jobs: JobTable, flight: Flight, gpu_hour_price: Floats | None, width: Floats | None = None) -> None:
-    """Count the round for every running job, in place: rounds, seconds run, GPU-seconds held, its first start.
-
-    With a price (W,) of an hour of a GPU of each type, also what that time costs. ``width`` (J,) is how many GPUs each
-    job has for itself, parts of shared ones included; None where that is all that it needs.
+    For every running job the round counts, too: rounds, seconds run, GPU-seconds held and what they cost, its first
+    start, and the busy time of its GPUs.
     """
-    kernels.book_time(
+    jobs, service = state.jobs, state.service
+    outcome = np.empty(len(jobs), np.int64)
+    counted = np.empty(round_kernels.BUSY_GPU_S + len(service.worker_time_s))
+    events = round_kernels.credit(
         flight.start_s,
         flight.latest_s,
-        jobs.worker_type,
-        jobs.scale_factor if width is None else width,
-        flight.finish_s,
-        jobs.rounds_run,
-        jobs.first_start_s,
-        jobs.run_s,
-        jobs.gpu_s,
-        _NOTHING if gpu_hour_price is None else gpu_hour_price,
-        jobs.cost,
-    )
-
-
-def settle(jobs: JobTable, flight: Flight, round_start_s: float, worker_time_s: Floats, timing: Timing) -> Landing:
-    """Credit the micro-tasks to ``jobs`` and ``worker_time_s`` (W,), in place; return what they came to."""
-    executed_s, outcome = np.empty(len(jobs)), np.empty(len(jobs), np.int64)
-    busy_gpu_s = np.empty_like(worker_time_s)
-    steps_on = jobs.worker_type if flight.moving is None else np.where(flight.moving, -1, jobs.worker_type)
-    events = kernels.settle(
-        flight.start_s,
-        round_start_s,
-        timing.short_task_fails,
-        steps_on,
-        jobs.scale_factor,
+        state.clocks.round_start_s,
+        parts.timing.short_task_fails,
+        jobs.floats,
+        jobs.ints,
+        jobs.job_time_s,
+        service.worker_time_s,
         flight.steps,
         flight.finish_s,
-        jobs.total_steps,
-        jobs.steps_done,
-        jobs.job_time_s,
-        worker_time_s,
-        jobs.failures,
-        executed_s,
-        busy_gpu_s,
+        flight.moving,
+        NOTHING if parts.gpu_hour_price is None else parts.gpu_hour_price,
+        *state.holding,
+        service.busy_s,
         outcome,
+        counted,
     )
-    if flight.moving is not None:  # they held their GPUs, so the time counts as service, and the GPUs as busy
-        rows = np.flatnonzero(flight.moving)
-        kind = jobs.worker_type[rows]
-        executed_s[rows] = flight.finish_s[rows] - round_start_s
-        jobs.job_time_s[rows, kind] += executed_s[rows]
-        np.add.at(worker_time_s, kind, executed_s[rows])
-        np.add.at(busy_gpu_s, kind, (flight.finish_s[rows] - flight.start_s) * jobs.scale_factor[rows])
     if not events:
-        return Landing(executed_s, busy_gpu_s, _NONE, _NONE)
-    completed = np.flatnonzero(outcome == kernels.COMPLETED)
-    return Landing(executed_s, busy_gpu_s, completed, np.flatnonzero(outcome == kernels.TASK_FAILED))
+        return landed(counted)
+    return landed(counted, np.flatnonzero(outcome == COMPLETED), np.flatnonzero(outcome == TASK_FAILED))
+
+
+def landed(counted: Floats, completed: Ints = _NONE, failed: Ints = _NONE) -> Landing:
+    """Return what micro-tasks came to, of what a kernel of `round_kernels` has ``counted``."""
+    pending_milli, held_milli, *busy_gpu_s = counted.tolist()
+    return Landing(tuple(busy_gpu_s), pending_milli, held_milli, completed, failed)

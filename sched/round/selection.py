@@ -59,4 +59,4 @@ def select(jobs: JobTable, priority: Floats, type_order: Ints, capacity_milli: F
         rows,
         types,
     )
-    return Order(rows[:chosen], types[:chosen], jobs.scale_factor, jobs.has_allocation > 0)
+    return Order(rows[:chosen], types[:chosen], jobs.scale_factor, jobs.placeable)

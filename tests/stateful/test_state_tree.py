@@ -53,8 +53,16 @@ def plain(outcome: RoundOutcome) -> list[Any]:
     news = outcome.news
     solutions = () if news.allocation is None else news.allocation.solutions
     return [
-        *(each.tolist() for each in (outcome.job_id, *outcome.holding, outcome.busy_gpu_s, outcome.busy_s)),
-        *(outcome.start_s, outcome.end_s, outcome.use, outcome.moves, outcome.over, outcome.migration),
+        *(each.tolist() for each in (outcome.job_id, *outcome.holding, outcome.busy_s)),
+        *(
+            outcome.busy_gpu_s,
+            outcome.start_s,
+            outcome.end_s,
+            outcome.use,
+            outcome.moves,
+            outcome.over,
+            outcome.migration,
+        ),
         *(news.round_index, news.refused, list(news.arrived), news.last_arrival),
         [(solution.x.tolist(), solution.iterations, solution.rebuild) for solution in solutions],
     ]

@@ -71,6 +71,41 @@ def test_a_phase_inside_itself_is_counted_once(clock: FakeClock, timer: PhaseTim
     assert profile.other_s == 16.0
 
 
+def test_a_turn_goes_from_one_phase_to_the_next_and_the_block_ends_the_last(
+    clock: FakeClock, timer: PhaseTimer
+) -> None:
+    with timer.phase(Phase.ARRIVALS):
+        clock.now_s += 1.0
+        timer.turn(Phase.POLICY)
+        clock.now_s += 2.0
+        with timer.phase(Phase.LP_SOLVE):
+            clock.now_s += 4.0
+            timer.turn("mine")
+            clock.now_s += 8.0
+        clock.now_s += 16.0
+    clock.now_s += 32.0
+    profile = timer.take()
+    assert profile.phases_s == {"arrivals": 1.0, "policy": 18.0, "lp_solve": 4.0, "mine": 8.0}
+    assert profile.other_s == 32.0
+    assert dict(zip(profile.accounts, profile.entries, strict=True))["mine"] == 1
+
+
+def test_a_turn_reads_the_clocks_once() -> None:
+    class Counting(FakeClock):
+        readings = 0
+
+        def wall_ns(self) -> int:
+            self.readings += 1
+            return super().wall_ns()
+
+    clock = Counting()
+    timer = PhaseTimer(clock)
+    with timer.phase(Phase.ARRIVALS):
+        before = clock.readings
+        timer.turn(Phase.POLICY)
+        assert clock.readings == before + 1
+
+
 def test_an_exception_closes_its_phase(clock: FakeClock, timer: PhaseTimer) -> None:
     def fail() -> None:
         with timer.phase(Phase.POLICY), timer.phase(Phase.LP_SOLVE):

@@ -63,7 +63,7 @@ class TeamAssigner:
         """Return who runs where, given the (J + P, W) priorities of jobs and pairs; ``teams`` notes who shares."""
         rows = Rows.of(jobs, teams, priority)
         chosen = choice.choose(rows, len(jobs), type_order, self._capacity_milli, positive_only=self._positive_only)
-        placeable = jobs.has_allocation > 0
+        placeable = jobs.placeable
         crews = Crews.of(chosen, jobs, placeable)
         view = keeping.kept_view(crews, jobs, teams, ground, self._layout, as_one=self._as_one)
         order = Order(chosen.lead, chosen.worker_type, jobs.scale_factor, crews.placeable)

@@ -9,8 +9,11 @@ import numpy as np
 from phasewise.sched.api import Bools, Floats, Ints
 from phasewise.sched.round.jobs import JobTable
 from phasewise.sched.round.packing.teams import ALONE, TeamTable
-from phasewise.sched.round.progress import Flight, Landing
+from phasewise.sched.round.parts import Parts
+from phasewise.sched.round.progress import NOTHING, Flight, Landing, landed
+from phasewise.sched.round.round_kernels import BUSY_GPU_S, book
 from phasewise.sched.round.rules import Timing
+from phasewise.sched.round.state import SimulationState
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,36 +78,58 @@ def ends_together(flight: Flight, crew: Crew) -> Flight:
     return flight._replace(finish_s=finish_s)
 
 
-def settle(
-    jobs: JobTable, crew: Crew, flight: Flight, round_start_s: float, worker_time_s: Floats, timing: Timing
-) -> Landing:
-    """Credit the micro-tasks to ``jobs``, their teams and ``worker_time_s`` (W,), in place; return what they came to.
+def settle(state: SimulationState, parts: Parts, crew: Crew, flight: Flight) -> Landing:
+    """Credit the micro-tasks to the jobs, their teams and the service given, in place; return what they came to.
 
     As `phasewise.sched.round.progress.settle`, a team's time once. Times are added in order of decreasing finish.
     """
+    jobs, round_start_s, worker_time_s = state.jobs, state.clocks.round_start_s, state.service.worker_time_s
     runs = jobs.worker_type >= 0
     together = ends_together(flight, crew)
-    failed = _failed(jobs, crew, together, round_start_s, timing)
+    failed = _failed(jobs, crew, together, round_start_s, parts.timing)
     order = np.flatnonzero(runs & ~failed)
     order = order[np.argsort(-together.finish_s[order], kind="stable")]
     kind, elapsed_s = jobs.worker_type[order], together.finish_s[order] - round_start_s
     executed_s = np.zeros(len(jobs))
     executed_s[order] = elapsed_s
-    makes_steps = order if flight.moving is None else order[~flight.moving[order]]
+    makes_steps = order[~flight.moving[order]] if flight.moving.size else order
     jobs.failures[makes_steps] = 0
     jobs.steps_done[makes_steps] += flight.steps[makes_steps]
     alone = crew.pair[order] == ALONE
     first = ~alone & (order < crew.mate[order])
     jobs.job_time_s[order[alone], kind[alone]] += elapsed_s[alone]
     crew.teams.job_time_s[crew.pair[order[first]], kind[first]] += elapsed_s[first]
-    busy_gpu_s = np.zeros_like(worker_time_s)
+    counted = np.zeros(BUSY_GPU_S + len(worker_time_s))
     once = alone | first
     np.add.at(worker_time_s, kind[once], elapsed_s[once])
     held_s = (together.finish_s[order] - flight.start_s) * jobs.scale_factor[order]
-    np.add.at(busy_gpu_s, kind[once], held_s[once])
+    np.add.at(counted[BUSY_GPU_S:], kind[once], held_s[once])
     jobs.failures[np.flatnonzero(failed & (crew.mate == ALONE))] += 1
     completed = runs & ~failed & (jobs.total_steps - jobs.steps_done <= 0.0)
-    return Landing(executed_s, busy_gpu_s, np.flatnonzero(completed), np.flatnonzero(failed))
+    _book(state, parts, crew, flight, executed_s, counted)
+    return landed(counted, np.flatnonzero(completed), np.flatnonzero(failed))
+
+
+def _book(
+    state: SimulationState, parts: Parts, crew: Crew, flight: Flight, executed_s: Floats, counted: Floats
+) -> None:
+    """Count the round for every running job: with half of the time and of the GPUs where it shares them."""
+    jobs = state.jobs
+    book(
+        flight.start_s,
+        flight.latest_s,
+        jobs.floats,
+        jobs.ints,
+        jobs.scale_factor * crew.share,
+        jobs.demand_milli * crew.share,
+        crew.gpu_milli(jobs),
+        flight.finish_s,
+        executed_s,
+        NOTHING if parts.gpu_hour_price is None else parts.gpu_hour_price,
+        *state.holding,
+        state.service.busy_s,
+        counted,
+    )
 
 
 def _failed(jobs: JobTable, crew: Crew, flight: Flight, round_start_s: float, timing: Timing) -> Bools:
@@ -112,7 +137,7 @@ def _failed(jobs: JobTable, crew: Crew, flight: Flight, round_start_s: float, ti
     runs = np.flatnonzero(jobs.worker_type >= 0)
     steps, workers = flight.steps[runs], jobs.scale_factor[runs]
     bad = steps <= 0.0
-    if flight.moving is not None:
+    if flight.moving.size:
         bad &= ~flight.moving[runs]
     if timing.short_task_fails:
         share = np.floor_divide(steps, workers)
