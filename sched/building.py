@@ -13,7 +13,7 @@ import numpy as np
 from phasewise.profiling.jit.kernel import Wanted, wanted
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.sched import registry
-from phasewise.sched.api import Ints, NodeAccount, Placement, Policy, Ruled, StatesProblems
+from phasewise.sched.api import Ints, NodeAccount, Placement, Policy, Ruled, StatesProblems, UsesKernels
 from phasewise.sched.cluster.corrections import as_seen
 from phasewise.sched.cluster.layout import ClusterLayout, Node
 from phasewise.sched.cluster.node_lists import build_layout, listed_nodes, node_count
@@ -185,11 +185,12 @@ def _require_single_gpus(policy: Policy, workload: Workload) -> None:
 
 
 def _kernels(policy: Policy, solver: Solver, placement: Placement) -> tuple[Wanted, ...]:
-    """Return the compiled kernels that the loop, the solver and the placement take."""
+    """Return the compiled kernels that the loop, the policy, the solver and the placement take."""
     families = policy.families if isinstance(policy, StatesProblems) else frozenset()
     loops = (*kernels.KERNELS, *round_kernels.KERNELS, *lease_kernels.KERNELS)
     needed = [each for kernel in loops for each in wanted(kernel)]
     needed += solver.kernels(families)
+    needed += policy.kernels if isinstance(policy, UsesKernels) else ()
     if not placement.spans_nodes and isinstance(placement, Ruled):
         from phasewise.sched.nodes.state import kernels_of  # noqa: PLC0415  (as in `_idle_nodes`)
 

@@ -73,6 +73,19 @@ class MaxMinOptions(PolicyOptions, frozen=True, kw_only=True):
     canonical: bool = False
 
 
+class FairnessOptions(MaxMinOptions, frozen=True, kw_only=True):
+    """Options of max-min fairness.
+
+    Attributes
+    ----------
+    sparse
+        Whether, of equal optima, the one is taken in which jobs above the least gain are whole on types and as many as
+        can stay where they were (`phasewise.solvers.structured.nearest`). Where moving costs, that decides instead.
+    """
+
+    sparse: bool = False
+
+
 class MaxSumOptions(PolicyOptions, frozen=True, kw_only=True):
     """Options of the policies that add up throughputs.
 
@@ -127,7 +140,7 @@ def completed(cls: Any, told: PolicyOptions, chosen: Mapping[str, Any]) -> Polic
     Parameters
     ----------
     told
-        What the run tells: a plain `PolicyOptions`, or options of this class.
+        What the run tells: a plain `PolicyOptions`, or options of this class or of one that its options extend.
     chosen
         The policy's own options by name; they win over those in ``told``.
 
@@ -139,7 +152,7 @@ def completed(cls: Any, told: PolicyOptions, chosen: Mapping[str, Any]) -> Polic
         If ``told`` holds options of another policy.
     """
     kind = options_of(cls)
-    if type(told) is not PolicyOptions and not isinstance(told, kind):
+    if not issubclass(kind, type(told)) and not isinstance(told, kind):
         raise SchedulingError(f"policy {cls.name} takes {kind.__name__}, got {type(told).__name__}")
     if faults := option_faults(cls, chosen):
         raise ScenarioError("\n".join(f"policy.{name}: {message}" for name, message in faults))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from phasewise.sched.api import Allocation, ClusterView, Solve, TypeOrder
+from phasewise.sched.api import Allocation, ClusterView, Floats, Ints, Solve, TypeOrder
 from phasewise.sched.packed_statements import in_teams, nobody_runs, packed_max_min_problem
-from phasewise.sched.policy_options import MaxMinOptions
+from phasewise.sched.policy_options import FairnessOptions, MaxMinOptions
 from phasewise.sched.registry import register_policy
 from phasewise.sched.statements import believed_throughput, max_min_families, max_min_problem, spread
+from phasewise.sched.sticky import Served, still_served
 from phasewise.solvers.families.packed import MAX_MIN_PACKED
+
+if TYPE_CHECKING:
+    from phasewise.profiling.jit.kernel import Wanted
 
 
 class _MaxMin:
@@ -19,20 +23,50 @@ class _MaxMin:
 
     knows_speeds: ClassVar[bool]
     needs_positive_priority: ClassVar[bool] = False
-    options: ClassVar[type[MaxMinOptions]] = MaxMinOptions
+    options: ClassVar[type[FairnessOptions]] = FairnessOptions
 
-    def __init__(self, options: MaxMinOptions) -> None:
+    def __init__(self, options: FairnessOptions) -> None:
         self._options = options
+        self._sparse = options.sparse and not options.move_weight
         self.families = max_min_families(options)
 
+    @property
+    def kernels(self) -> tuple[Wanted, ...]:
+        """The compiled kernels that the choice among equal optima takes."""
+        if not self._sparse:
+            return ()
+        from phasewise.solvers.structured import nearest  # noqa: PLC0415  (as in `allocate`)
+
+        return tuple(nearest.kernels())
+
     def allocate(self, view: ClusterView, solve: Solve, memory: object) -> Allocation:
-        """Return an optimum of the max-min problem; remembers nothing."""
-        del memory
+        """Return an optimum of the max-min problem; remembers the `Served` where it chooses among equal optima.
+
+        Raises
+        ------
+        TypeError
+            If ``memory`` is neither None nor what an earlier call returned, and it is to be read.
+        """
         believed = believed_throughput(view, knows_speeds=self.knows_speeds)
         problem, rows = max_min_problem(view, believed, self._options)
         if not rows.any():
             return Allocation(np.zeros(view.throughput.shape))
-        return Allocation(spread(solve(problem).x, rows))
+        x = solve(problem).x
+        if not self._sparse:
+            return Allocation(spread(x, rows))
+        from phasewise.solvers.structured import nearest  # noqa: PLC0415  (the compiler: listing must be fast)
+
+        job_id = view.job_id[rows]
+        x = nearest.nearest_optimum(problem, x, still_served(job_id, memory, self.name))
+        return Allocation(spread(x, rows), Served.of(*_mostly_on(job_id, x)))
+
+
+def _mostly_on(job_id: Ints, x: Floats) -> tuple[Ints, Ints]:
+    """Return the jobs that have time at all, in order of their ids, and the type on which each has most of it."""
+    kind = x.argmax(axis=1)
+    runs = np.flatnonzero(x[np.arange(len(x)), kind] > 0.0)
+    runs = runs[np.argsort(job_id[runs], kind="stable")]
+    return job_id[runs], kind[runs]
 
 
 @register_policy

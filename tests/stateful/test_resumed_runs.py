@@ -42,6 +42,7 @@ KINDS: Mapping[str, Mapping[str, object]] = {
     "fifo as the original": {"policy.name": "fifo", **GAVEL},
     "isolated as the original": {"policy.name": "isolated", "workload.initial_jobs": 5, **GAVEL},
     "max-min": {"policy.name": "max_min_fairness_perf", "solver.name": "structured", "workload.priorities": True},
+    "max-min, whole and near": {"policy.canonical": True, "policy.options.sparse": True, **NODES},
     "max-min as the original, warm": {"policy.name": "max_min_fairness", "solver.name": "highs-warm", **GAVEL},
     "max-min by cached programs": {"solver.name": "cvxpy-dpp:CLARABEL", "stop.rounds": 40},
     "water filling": {"policy.name": "max_min_fairness_water_filling_perf"},
