@@ -145,6 +145,7 @@ _FAMILIES: Final = 26  # job families, between which speeds differ; within one b
 _CLUSTERS: Final = {  # GPUs and mean relative speed of each type
     3: (np.array([36.0, 36.0, 36.0]), np.array([0.25, 0.6, 1.0])),
     6: (np.array([4392.0, 842.0, 265.0, 195.0, 312.0, 206.0]), np.array([1.6, 0.7, 0.8, 1.2, 2.5, 1.3])),
+    10: (np.array([8.0, 24.0, 32.0, 8.0, 64.0, 64.0, 56.0, 8.0, 40.0, 48.0]), np.linspace(0.4, 2.2, 10)),
 }
 
 
@@ -153,8 +154,9 @@ def churned_rounds(
 ) -> Iterator[ChurnedRound]:
     """Yield consecutive rounds of a cluster with ``jobs`` jobs, of which ``churn`` leave and as many arrive in each.
 
-    Jobs stand in order of arrival, gains are normalised as max-min fairness does. ``types`` is 3 or 6. Synthetic: the
-    shape of a scheduler's rounds at that size, not measured throughputs.
+    Jobs stand in order of arrival, gains are normalised as max-min fairness does. ``types`` is 3, 6 or 10 (those, and
+    the GPUs, of the example cluster that comes with DeDe). Synthetic: the shape of a scheduler's rounds at that size,
+    not measured throughputs.
     """
     rng = np.random.default_rng([seed, jobs, types])
     gpus, speed = _CLUSTERS[types]
@@ -191,6 +193,20 @@ def churned_rounds(
         present = gain, scale_factor, migration
         came_from = np.concatenate((stay, np.full(jobs - stay.size, -1, dtype=np.intp)))
         keys = np.concatenate((keys[stay], keys.max(initial=-1) + 1 + np.arange(jobs - stay.size)))
+
+
+def of_kinds(problem: MaxMinProblem, examples: MaxMinProblem, kinds: int) -> MaxMinProblem:
+    """Return the plain problem with each job replaced by one of the first ``kinds`` of ``examples``, by its key."""
+    keys = np.arange(problem.jobs) if problem.keys is None else problem.keys
+    of = scattered(keys, kinds) % kinds
+    return replace(problem, gain=examples.gain[of], scale_factor=examples.scale_factor[of])
+
+
+def scattered(keys: npt.NDArray[np.int64], salt: int) -> npt.NDArray[np.int64]:
+    """Return (J,) whole numbers of at least 0 that look random, always the same for a key and a salt."""
+    mixed = (keys + salt).astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(31))) * np.uint64(0xBF58476D1CE4E5B9)
+    return (mixed >> np.uint64(33)).astype(np.int64)
 
 
 def with_switching(churned: ChurnedRound, x_before: Floats | None, *, weight: float = 1.0) -> MaxMinProblem:

@@ -14,6 +14,7 @@ from phasewise.reports.figure_files.growth import round_cost
 from phasewise.reports.figure_files.model import Figure
 from phasewise.reports.figure_files.replays import solve_time
 from phasewise.reports.figure_files.sources import Kind, Sources
+from phasewise.reports.figure_files.splits import quality_over_time
 from phasewise.reports.figure_files.sweeps import jct_vs_rate
 from phasewise.reports.figure_files.time_lines import usage
 from phasewise.reports.figure_files.totals import lost_time, makespan
@@ -58,6 +59,12 @@ FIGURES: Final = {
             "solve-time", "CPU time of solving over jobs, cold and warm, and the gap", frozenset({"replay"}), solve_time
         ),
         Definition("round-cost", "CPU time of a round over active jobs, by phase", _RUNS, round_cost),
+        Definition(
+            "quality-over-time",
+            "what is missing of the optimum over CPU time, of problems whole and in parts",
+            frozenset({"splits"}),
+            quality_over_time,
+        ),
     )
 }
 

@@ -1,4 +1,4 @@
-"""What figures are made of: studies, runs, fills and replays, told apart by what lies in the paths given."""
+"""What figures are made of: studies, runs, fills, replays and splits, told apart by what lies in the paths given."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from phasewise.reports.figure_files.model import Floats
 from phasewise.reports.figure_files.studies import Group, Study, is_study, load_study
 from phasewise.reports.run_directory import Run, load_run
 
-Kind = Literal["study", "runs", "fills", "replay"]
+Kind = Literal["study", "runs", "fills", "replay", "splits"]
 
 KINDS: Final[Mapping[Kind, str]] = {
     "study": "the folder of a study (phasewise study run)",
     "runs": "run directories (phasewise run)",
     "fills": "folders of phasewise inflate",
     "replay": "files of phasewise solve --json",
+    "splits": "files pop.json of python -P -m phasewise.bench.series.pop",
 }
 MOST_SERIES: Final = 10  # as many as there are colours that everybody can tell apart
 
@@ -66,6 +67,7 @@ class Sources:
     runs: Sequence[Run] = ()
     fills: Sequence[Path] = ()
     replays: Sequence[tuple[str, Sequence[Mapping[str, Any]]]] = ()
+    splits: Sequence[tuple[str, Sequence[Mapping[str, Any]]]] = ()
 
     def run_groups(self, *, one_seed: bool = False) -> list[RunGroup]:
         """Return a group for each run, and for the points of studies that differ in their seed alone.
@@ -122,7 +124,7 @@ def read(paths: Sequence[Path], allowed: Collection[Kind], figure: str) -> Sourc
         studies,
         [load_run(path) for path, kind in given if kind == "runs"],
         [path for path, kind in given if kind == "fills"],
-        [(path.name, _replay(path) or []) for path, kind in given if kind == "replay"],
+        *([(path.name, _records(path)) for path, kind in given if kind == one] for one in ("replay", "splits")),
     )
 
 
@@ -149,7 +151,8 @@ def few_enough(groups: Sized, figure: str, most: int = MOST_SERIES) -> None:
 def _kind(path: Path, figure: str, wanted: str) -> Kind:
     try:
         if path.is_file():
-            found: Kind | None = None if _replay(path) is None else "replay"
+            records = _records(path)
+            found: Kind | None = None if not records else "splits" if "parts" in records[0] else "replay"
         elif is_study(path):
             found = "study"
         else:
@@ -171,15 +174,15 @@ def _is_fill(file: Path) -> bool:
     return isinstance(content, dict) and content.get("experiment") == "inflate"
 
 
-def _replay(path: Path) -> list[Mapping[str, Any]] | None:
-    """Return the records of a replay, None where the file is something else."""
+def _records(path: Path) -> list[Mapping[str, Any]]:
+    """Return the records of a replay or of splits, none where the file is something else."""
     try:
         content = json.loads(path.read_bytes())
     except ValueError:
-        return None
-    if not isinstance(content, list) or not content:
-        return None
-    return content if all(isinstance(each, dict) and "solver" in each for each in content) else None
+        return []
+    if not isinstance(content, list):
+        return []
+    return content if all(isinstance(each, dict) and "solver" in each for each in content) else []
 
 
 def _input(path: Path, kind: Kind) -> Input:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from phasewise.solvers.problems import Bools, Floats
+from phasewise.solvers.short_rows import row_max, row_sum
 from phasewise.solvers.structured.interior_point_kernels import Program
 from phasewise.solvers.structured.sifting import Optimum, Prices, sift
 from phasewise.solvers.structured.sifting_kernels import JobGains
@@ -59,6 +60,29 @@ class Core(NamedTuple):
         """The least gain under equal shares of each type."""
         share = np.minimum(1.0, self.capacity / self.jobs.use.sum())
         return float((self.jobs.gain @ (share / max(1.0, share.sum()))).min())
+
+
+def feasible(core: Core, x: Floats) -> Floats:
+    """Return ``x`` (J, W) without what is negative, and scaled down to time and capacity."""
+    near = np.maximum(x, 0.0)
+    near /= np.maximum(row_sum(near), 1.0)[:, None]
+    used = core.jobs.use @ near
+    near *= np.divide(core.capacity, used, out=np.ones_like(used), where=used > core.capacity)
+    return near
+
+
+def proven_gap(core: Core, x: Floats, weights: Floats, prices: Floats) -> float:
+    """Return by which part the objective at ``x`` (J, W) may fall short of the optimum, where moving is free.
+
+    The bound by weak duality, from the jobs' ``weights`` (J,) and ``prices`` (W,). Infinite where it is not finite.
+    """
+    gain, use, linear = core.jobs
+    gains = row_sum(gain * x)
+    value = core.level_reward * float(gains.min()) + float(linear @ gains)
+    worth = np.maximum(row_max(gain * (weights + linear)[:, None] - use[:, None] * prices), 0.0)
+    scale = max(1.0, core.level_reward / float(weights.sum()))
+    bound = scale * (float(worth.sum()) + float(prices @ core.capacity))
+    return abs(bound - value) / bound if np.isfinite(bound) and bound > 0.0 else np.inf
 
 
 def program_of(core: Core) -> Program:

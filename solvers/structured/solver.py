@@ -16,7 +16,17 @@ from phasewise.solvers.proofs import Duals
 from phasewise.solvers.structured import sifting, switching_kernels
 from phasewise.solvers.structured.classes import Classes, equal_jobs, group
 from phasewise.solvers.structured.cold_start import MANY_JOBS, SiftStart, rough_start, sampled_start
-from phasewise.solvers.structured.core import EVERYWHERE, NONE, Core, Indices, handed_on, program_of, sifted
+from phasewise.solvers.structured.core import (
+    EVERYWHERE,
+    NONE,
+    Core,
+    Indices,
+    feasible,
+    handed_on,
+    program_of,
+    proven_gap,
+    sifted,
+)
 from phasewise.solvers.structured.interior_point import interior_point
 from phasewise.solvers.structured.outcome import Outcome
 from phasewise.solvers.structured.sifting import Optimum, Prices
@@ -101,6 +111,12 @@ class Stated:
             wide[self.kinds] = prices
             prices = wide
         return Duals(capacity=prices / self.level_reward, gain=weights / self.level_reward)
+
+    @property
+    def merges_many(self) -> bool:
+        """Whether classes stand for so many jobs, moving being free, that what can be is done for classes alone."""
+        free = not self.cost.size and self.rows is None
+        return free and self.classes is not None and self.problem.jobs >= MANY_JOBS
 
     @property
     def core(self) -> Core:
@@ -234,11 +250,16 @@ class StructuredSolver:
             program, unit_of(stated), aim, self.iteration_limit, least_worth(stated)
         )
         x = np.ascontiguousarray(point.y.T)
-        if point.k.size:
-            x[program.kept_job, program.kept_type] += point.k
-        x = problem.project(stated.expand(x))
         duals = stated.duals(point.lam, point.price)
-        gap = _proven(problem, x, duals)
+        if stated.merges_many:
+            x = feasible(stated.core, x)
+            gap = proven_gap(stated.core, x, point.lam, point.price)
+            x = stated.expand(x)
+        else:
+            if point.k.size:
+                x[program.kept_job, program.kept_type] += point.k
+            x = problem.project(stated.expand(x))
+            gap = _proven(problem, x, duals)
         left = Prices(point.price / stated.level_reward, level) if gap <= self.tolerance else None
         return Outcome(x, duals, gap, spent + iterations, ", ".join(tried), True, left)
 
@@ -273,7 +294,8 @@ def siftable(stated: Stated) -> bool:
 def unit_of(stated: Stated) -> float:
     """Return about what t will be: the least gain under equal shares, or where that is 0, what the objective is."""
     problem = stated.problem
-    equal = problem.equal_share_gain if stated.rows is None else stated.core.equal_share_gain
+    whole = stated.rows is None and not stated.merges_many
+    equal = problem.equal_share_gain if whole else stated.core.equal_share_gain
     return equal or float(stated.jobs.gain.max()) * (problem.linear_weight or 1.0) or 1.0
 
 

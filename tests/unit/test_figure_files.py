@@ -28,7 +28,7 @@ OLD_RUN = Path(__file__).resolve().parents[1] / "fixtures" / "run-of-schema-1"
 SUFFIXES = (".svg", ".png", ".csv", ".json")
 NAMES = {
     *("jct-vs-rate", "jct-cdf", "wait-cdf", "rho-cdf", "makespan", "usage", "lost-time"),
-    *("fragmentation", "solve-time", "round-cost"),
+    *("fragmentation", "solve-time", "round-cost", "quality-over-time"),
 }
 
 
@@ -206,6 +206,7 @@ def test_a_figure_that_there_is_not_is_named_with_the_nearest(run: Path, phasewi
         ("jct-vs-rate", "the folder of a study (phasewise study run)"),
         ("fragmentation", "folders of phasewise inflate"),
         ("solve-time", "files of phasewise solve --json"),
+        ("quality-over-time", "files pop.json of"),
     ],
 )
 def test_a_path_of_another_kind_is_refused_with_the_kinds_that_are_allowed(

@@ -14,7 +14,7 @@ from phasewise.solvers.api import Status
 from phasewise.solvers.backends.structured import Structured
 from phasewise.solvers.certify import certify
 from phasewise.solvers.families.max_min import MaxMinProblem
-from phasewise.solvers.instances import Load, Trait, churned_rounds, random_problem
+from phasewise.solvers.instances import Load, Trait, churned_rounds, of_kinds, random_problem
 from phasewise.solvers.session import Walk
 from phasewise.solvers.structured.cold_start import MANY_JOBS, sampled_start
 from phasewise.solvers.structured.core import sifted
@@ -45,6 +45,24 @@ def test_many_jobs_start_from_the_prices_of_samples(load: Load, linear_weight: f
     churned = next(iter(churned_rounds(3, JOBS, 1, load=load, types=3)))
     note = cold(replace(churned.problem, linear_weight=linear_weight))
     assert note == "samples, sifting"
+
+
+@pytest.mark.parametrize("load", list(Load))
+@pytest.mark.parametrize("linear_weight", [0.0, 1e-3])
+@pytest.mark.parametrize("kinds", [1, 26])
+def test_many_jobs_of_few_kinds_are_solved_as_kinds(kinds: int, load: Load, linear_weight: float) -> None:
+    plain = next(iter(churned_rounds(3, JOBS, 1, load=load, types=3))).problem
+    note = cold(of_kinds(replace(plain, linear_weight=linear_weight), plain, kinds))
+    assert note == "interior point"
+
+
+def test_kinds_of_which_one_runs_nowhere_or_on_a_type_without_gpus() -> None:
+    plain = next(iter(churned_rounds(3, JOBS, 1, types=3))).problem
+    few = of_kinds(plain, plain, 5)
+    assert cold(replace(few, capacity=few.capacity * [1.0, 0.0, 1.0])) == "interior point"
+    stuck = np.where((few.gain == few.gain[0]).all(axis=1)[:, None], 0.0, few.gain)
+    answer = Answers(Structured().open({}, PhaseTimer())).solve(replace(few, gain=stuck))
+    assert answer.status is Status.OPTIMAL
 
 
 @pytest.mark.parametrize(
