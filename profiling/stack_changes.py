@@ -157,7 +157,9 @@ def stack_changes(
     error, multiple = _spread(columns, sides, usual, change, paired=paired, level=level)
     found = _found(columns, estimates, change, multiple * error)
     functions = [FunctionChange(forest.frames[frame], found[at]) for at, frame in enumerate(forest.leaves)]
-    functions.sort(key=lambda each: (each.own.movement is Movement.NOISE, -_size(each.own), each.name))
+    functions.sort(
+        key=lambda each: (each.own.movement is Movement.NOISE, -_size(each.own), -each.own.after_s, each.name)
+    )
     return StackChanges(
         frames=forest.frames,
         functions=functions,
