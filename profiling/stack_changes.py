@@ -30,6 +30,9 @@ LEAST_TICKS: Final = 12.0  # of both sides together: of fewer, no change can be 
 LEAST_PART: Final = 0.01  # of the whole before: what moves by less is not named
 USUAL_PART: Final = 0.01  # of the whole before: functions that say what all have in common
 LEAST_USUAL: Final = 3
+# Compiled code and Python feel a busy machine differently: a function has moved only where it is further from what all
+# have in common than so much of what that is (in logarithms).
+OF_THE_COMMON: Final = 0.5
 _AT_ONCE: Final = 50  # resamples: bounds the memory that they take
 _SEED: Final = 0  # the same samples give the same verdicts
 
@@ -155,9 +158,15 @@ def stack_changes(
     common = _common(usual, *(each[None, :] for each in estimates))[0]
     change = estimates[1] - common * estimates[0]
     error, multiple = _spread(columns, sides, usual, change, paired=paired, level=level)
-    found = _found(columns, estimates, change, multiple * error)
+    moved = _moved(columns, estimates, common, multiple * error)
+    found = [
+        TimeChange(float(before_s), float(after_s), *verdict)
+        for before_s, after_s, verdict in zip(*estimates, moved, strict=True)
+    ]
     functions = [FunctionChange(forest.frames[frame], found[at]) for at, frame in enumerate(forest.leaves)]
-    functions.sort(key=lambda each: (each.own.movement is Movement.NOISE, -_size(each.own), each.name))
+    functions.sort(
+        key=lambda each: (each.own.movement is Movement.NOISE, -_size(each.own), -each.own.after_s, each.name)
+    )
     return StackChanges(
         frames=forest.frames,
         functions=functions,
@@ -268,9 +277,8 @@ def _spread(
     ]
     deviations = np.concatenate(kept)
     fewest = min(len(side.counts) for side in sides)
-    deviations *= (
-        (fewest / (fewest - 1)) ** 0.5 if fewest > 1 else 1.0
-    )  # of few samplings the bootstrap sees too little
+    if fewest > 1:  # of few samplings the bootstrap sees too little
+        deviations *= (fewest / (fewest - 1)) ** 0.5
     tested = np.sqrt((deviations**2).mean(axis=0))
     within = tested > 0.0
     largest = np.abs(deviations[:, within] / tested[within]).max(axis=1) if within.any() else np.zeros(1)
@@ -294,19 +302,24 @@ def _chosen(rng: np.random.Generator, samplings: int) -> Ints:
     return rng.multinomial(samplings, np.full(samplings, 1.0 / samplings), size=_AT_ONCE)
 
 
-def _found(columns: _Columns, estimates: Sequence[Floats], change: Floats, half: Floats) -> list[TimeChange]:
-    """Return what is said of every function and place; ``half`` (C,) is half the width of its interval."""
+def _moved(
+    columns: _Columns, estimates: Sequence[Floats], common: float, half: Floats
+) -> Iterator[tuple[Interval | None, Movement]]:
+    """Yield the interval of every function and place, and what is said of it; ``half`` (C,) is half the width."""
     before, after = estimates
-    least = LEAST_PART * before[columns.whole]
-    found = []
-    for at in range(len(change)):
-        interval, movement = None, Movement.NOISE
-        if columns.tested[at]:
-            interval = Interval(*(float(value) for value in (change[at] - half[at], change[at], change[at] + half[at])))
-            if abs(change[at]) > half[at] and abs(change[at]) >= least:
-                movement = Movement.SLOWER if change[at] > 0.0 else Movement.FASTER
-        found.append(TimeChange(float(before[at]), float(after[at]), interval, movement))
-    return found
+    change = after - common * before
+    with np.errstate(divide="ignore", invalid="ignore"):  # from nothing, or to nothing: an infinite change
+        logs = np.abs(np.log(after / (common * before)))
+    large = (np.abs(change) >= LEAST_PART * before[columns.whole]) & (logs > OF_THE_COMMON * abs(np.log(common)))
+    for at, tested in enumerate(columns.tested):
+        if not tested:
+            yield None, Movement.NOISE
+            continue
+        ends = Interval(float(change[at] - half[at]), float(change[at]), float(change[at] + half[at]))
+        if large[at] and not ends.low <= 0.0 <= ends.high:
+            yield ends, Movement.SLOWER if ends.low > 0.0 else Movement.FASTER
+        else:
+            yield ends, Movement.NOISE
 
 
 def _size(change: TimeChange) -> float:

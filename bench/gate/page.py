@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from phasewise.bench.gate.outcome import exit_code, render
-from phasewise.bench.gate.places import PAIRS, Place
+from phasewise.bench.gate.places import Place
 from phasewise.bench.gate.record import Found
 from phasewise.profiling.environment import describe_environment
 from phasewise.reports.flame_changes import FlameChanges, drawn
@@ -36,4 +36,4 @@ def write_gate_page(found: Found, path: Path) -> None:
 def _drawn(place: Place) -> FlameChanges:
     if place.changes is None:
         return FlameChanges(place.case, _SIDES, absent=f"{place.absent}.")
-    return drawn(place.changes, _SIDES, place.case, f"a walk, {PAIRS} pairs of processes")
+    return drawn(place.changes, _SIDES, place.case, "a walk")

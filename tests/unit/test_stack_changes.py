@@ -104,6 +104,14 @@ def test_a_machine_that_is_slower_throughout_moves_nothing_and_its_factor_is_tol
     assert found.common == pytest.approx(1.4, rel=0.1)
 
 
+def test_what_feels_a_busy_machine_a_little_more_than_others_has_not_moved() -> None:
+    rng = np.random.default_rng(10)
+    before, after = sampled(rng, 40_000), sampled(rng, 40_000, {0: 1.12}, speed=1.4)
+    assert stack_changes([before], [after], shared_factor=True).moved == []
+    after = sampled(rng, 40_000, {0: 1.12})
+    assert [each.name for each in stack_changes([before], [after], shared_factor=True).moved] == [NAMES[0]]
+
+
 def test_a_place_has_the_time_of_all_that_it_called_and_counts_work_once() -> None:
     folded = sampled(np.random.default_rng(8), 2000)
     half = Folded(**{**{name: getattr(folded, name) for name in folded.__struct_fields__}, "times": 2})

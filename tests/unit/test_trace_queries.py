@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 import json
 import re
+import shutil
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import phasewise
+from phasewise.profiling.errors import RecordError
+from phasewise.profiling.trace_tables import tables_of
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "howto" / "ask-a-trace.md"
 QUERIES = dict(re.findall(r"^## ([^\n]+)\n\n```sql\n(.+?)```", PAGE.read_text(), re.MULTILINE | re.DOTALL))
-SCHEMA = """
-CREATE TABLE slice (id INTEGER PRIMARY KEY, ts INT, dur INT, name TEXT, category TEXT, parent_id INT);
-CREATE TABLE counter (ts INT, track_id INT, value REAL);
-CREATE TABLE counter_track (id INTEGER PRIMARY KEY, name TEXT);
-"""
 
 
 @pytest.fixture(scope="module")
@@ -30,25 +32,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def tables(run: Path) -> sqlite3.Connection:
-    """Return the trace of a run as Perfetto has it: nanoseconds, a phase within its round."""
-    found = sqlite3.connect(":memory:")
-    found.executescript(SCHEMA)
-    tracks: dict[str, int] = {}
-    parent = None
-    with gzip.open(run / "trace.json.gz") as file:
-        events = json.load(file)["traceEvents"]
-    for event in events:
-        ns = round(1000 * event.get("ts", 0))
-        if event["ph"] == "X":
-            inside = parent if event["cat"] == "phase" else None
-            row = (ns, round(1000 * event["dur"]), event["name"], event["cat"], inside)
-            key = found.execute("INSERT INTO slice (ts, dur, name, category, parent_id) VALUES (?, ?, ?, ?, ?)", row)
-            parent = key.lastrowid if inside is None and event["cat"] == "round" else parent
-        elif event["ph"] == "C":
-            track = tracks.setdefault(event["name"], len(tracks))
-            found.execute("INSERT INTO counter VALUES (?, ?, ?)", (ns, track, event["args"]["value"]))
-    found.executemany("INSERT INTO counter_track VALUES (?, ?)", [(key, name) for name, key in tracks.items()])
-    return found
+    return tables_of(run / "trace.json.gz")
 
 
 def test_there_are_five_questions() -> None:
@@ -76,3 +60,58 @@ def test_curves_are_those_that_the_page_names(tables: sqlite3.Connection) -> Non
     assert {"active", "running", "queued", "moves"} <= names
     assert [name for name in names if name.startswith("busy ")]
     assert all(f"`{name}`" in text for name in ("active", "running", "queued", "moves", "busy v100"))
+
+
+@pytest.fixture(scope="module")
+def study(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of a study: two points with traces and one without."""
+    folder = tmp_path_factory.mktemp("study")
+    for name in ("aaaa", "bbbb", "cccc"):
+        (folder / "points" / name).mkdir(parents=True)
+    for name in ("aaaa", "bbbb"):
+        shutil.copy(run / "trace.json.gz", folder / "points" / name)
+    return folder
+
+
+def test_a_question_to_a_study_is_put_to_every_point(
+    phasewise: Callable[..., Any], study: Path, run: Path, tables: sqlite3.Connection, tmp_path: Path
+) -> None:
+    question = QUERIES["Where did the time go?"]
+    (tmp_path / "where.sql").write_text(question)
+    said = phasewise("ask", str(study), str(run), "--file", str(tmp_path / "where.sql"))
+    assert said.code == 0
+    assert said.err == "without a trace, and left out: cccc\n"
+    head, *rows = csv.reader(io.StringIO(said.out))
+    assert head == ["run", "name", "ms", "rounds"]
+    plain = tables.execute(question).fetchall()
+    assert [row[0] for row in rows] == ["aaaa"] * len(plain) + ["bbbb"] * len(plain) + [run.name] * len(plain)
+    assert [(name, float(ms), int(rounds)) for _, name, ms, rounds in rows[: len(plain)]] == plain
+    told = json.loads(phasewise("ask", str(run), "--sql", question, "--json").out)
+    assert told[0] == {"run": run.name, **dict(zip(head[1:], plain[0], strict=True))}
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ([], "Give the question by --sql or by --file"),
+        (["--sql", "SELECT missing FROM slice"], "the question cannot be answered: no such column: missing"),
+        (["--sql", "DELETE FROM slice"], "the question cannot be answered: attempt to write a readonly database"),
+        (["--sql", "SELECT 1; SELECT 2"], "the question cannot be answered: You can only execute one statement"),
+        (["--file", "nowhere.sql"], "cannot read nowhere.sql"),
+    ],
+)
+def test_a_question_that_cannot_be_answered_is_told(
+    phasewise: Callable[..., Any], run: Path, words: list[str], complaint: str
+) -> None:
+    said = phasewise("ask", str(run), *words)
+    assert said.code == 2
+    assert complaint in said.err
+
+
+def test_what_has_no_trace_is_told(phasewise: Callable[..., Any], tmp_path: Path) -> None:
+    assert "no run with a trace.json.gz" in phasewise("ask", str(tmp_path), "--sql", "SELECT 1").err
+    assert "no such folder" in phasewise("ask", str(tmp_path / "no"), "--sql", "SELECT 1").err
+    for content in (b"", gzip.compress(b"{}"), b"text"):
+        (tmp_path / "trace.json.gz").write_bytes(content)
+        with pytest.raises(RecordError, match=r"trace\.json\.gz"):
+            tables_of(tmp_path / "trace.json.gz")

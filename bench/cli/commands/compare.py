@@ -48,7 +48,6 @@ def command(runs: tuple[Path, ...], key: str | None, *, as_json: bool, table: Pa
     from phasewise.bench.cli.output import console
     from phasewise.reports.compare import compare_runs
     from phasewise.reports.groups import grouped
-    from phasewise.reports.html import write_report
     from phasewise.reports.run_directory import load_run
     from phasewise.reports.terminal import render_comparison
     from phasewise.reports.terminal_groups import render_groups
@@ -70,6 +69,8 @@ def command(runs: tuple[Path, ...], key: str | None, *, as_json: bool, table: Pa
     else:
         render_groups(found, console())
     if out is not None:
+        from phasewise.reports.html import write_report
+
         write_report(loaded, out)
         click.echo(f"report: {out}", err=as_json)
 

@@ -49,13 +49,13 @@ def command(
     found = run_gate(revision, names, say)
     for line in (*render(found.cases, found.base), *render_places(found.places)):
         click.echo(line)
+    if record is not None:
+        write_record(found, record)
     if found.places:
         from phasewise.bench.gate.page import write_gate_page
 
         write_gate_page(found, page)
         click.echo(f"page: {page}")
-    if record is not None:
-        write_record(found, record)
     if history is not None:
         click.echo(f"added to {keep_gate(history, checkout(), found.base, found.cases)}")
     return exit_code(found.cases)
