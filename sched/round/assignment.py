@@ -46,22 +46,42 @@ class Assigner:
     ----------
     positive_only
         Whether jobs of priority 0 wait even where GPUs are free.
+    own_types_first
+        Whether jobs are first offered the types that X gives them, and only then what is left.
     """
 
-    def __init__(self, layout: ClusterLayout, placement: Placement, *, positive_only: bool) -> None:
+    def __init__(
+        self, layout: ClusterLayout, placement: Placement, *, positive_only: bool, own_types_first: bool = False
+    ) -> None:
         self._layout = layout
         self._placement = placement
         self._positive_only = positive_only
+        self._own_types_first = own_types_first
         self._capacity_milli = layout.capacity * WHOLE_MILLI
 
     def assign(self, jobs: JobTable, priority: Floats, type_order: Ints, ground: Ground) -> Assignment:
         """Return who runs where, given the (J, W) priorities."""
-        order = self._select(jobs, priority, type_order, self._capacity_milli, jobs.throughput)
+        order = self._choose(jobs, priority, type_order)
         placed = self._place(order, self._view(jobs, ground, Placed(ground.last, jobs.worker_type)))
         placed, unplaced = self._fill(jobs, priority, type_order, ground, order, placed)
         moved = np.empty(len(jobs), np.bool_)
         leases = lease_kernels.count_leases(*ground.last, *placed.holding, moved)
         return Assignment(placed.holding, placed.worker_type, moved, *leases, unplaced)
+
+    def _choose(self, jobs: JobTable, priority: Floats, type_order: Ints) -> Order:
+        """Return who runs on which type, by numbers of GPUs alone."""
+        offered_milli, speed = self._capacity_milli, jobs.throughput
+        if not self._own_types_first:
+            return self._select(jobs, priority, type_order, offered_milli, speed)
+        own = self._select(jobs, priority, type_order, offered_milli, np.where(selection.own(jobs.x), speed, 0.0))
+        used = np.bincount(own.worker_type, jobs.demand_milli[own.row], len(offered_milli))
+        waiting = np.ones(len(jobs), np.bool_)
+        waiting[own.row] = False
+        left = self._select(jobs, priority, type_order, offered_milli - used, np.where(waiting[:, None], speed, 0.0))
+        return left._replace(
+            row=np.concatenate((own.row, left.row)),
+            worker_type=np.concatenate((own.worker_type, left.worker_type)),
+        )
 
     def _fill(
         self, jobs: JobTable, priority: Floats, type_order: Ints, ground: Ground, order: Order, placed: Placed

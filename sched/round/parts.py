@@ -85,14 +85,16 @@ class Parts:
 
     def __post_init__(self) -> None:
         gate = AdmissionGate(self.layout, self.workload.throughputs, spans_nodes=self.placement.spans_nodes)
-        assigner = Assigner(self.layout, self.placement, positive_only=self.policy.needs_positive_priority)
+        positive_only, own_types_first = self.policy.needs_positive_priority, self.timing.own_types_first
+        assigner = Assigner(self.layout, self.placement, positive_only=positive_only, own_types_first=own_types_first)
         object.__setattr__(self, "preferred", np.array(self.type_order, np.int64))
         object.__setattr__(self, "gate", gate)
         object.__setattr__(self, "assigner", assigner)
         team_assigner = TeamAssigner(
             self.layout,
             self.placement,
-            positive_only=self.policy.needs_positive_priority,
+            positive_only=positive_only,
+            own_types_first=own_types_first,
             as_one=self.timing.teams_as_one,
         )
         object.__setattr__(self, "team_assigner", team_assigner)

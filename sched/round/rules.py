@@ -57,6 +57,8 @@ class Timing:
         Whether the policy is asked once more, if due, after the last completion.
     zero_is_never
         Whether an allocation at time 0 counts as none: the next one then need not wait, and closes the account (D21).
+    own_types_first
+        Whether no job is offered what is left of a type before all types were offered to those whose X names them.
     ideal
         Whether jobs progress by the allocation itself, without rounds (`phasewise.sched.round.ideal`).
     """
@@ -76,6 +78,7 @@ class Timing:
     gavel_types_only: bool
     final_call: bool
     zero_is_never: bool
+    own_types_first: bool = False
     ideal: bool = False
 
     def instant(self, now_s: float) -> float | None:
@@ -105,6 +108,7 @@ class Timing:
             gavel_types_only=original,
             final_call=original,
             zero_is_never=original,
+            own_types_first=choice.own_types_first,
             ideal=choice.mechanism == "ideal",
         )
 

@@ -18,6 +18,15 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
+OWN = 0.01
+"""Share of its time from which on a type is a job's own: an interior point leaves up to this where a vertex has 0."""
+
+
+def own(x: Floats) -> npt.NDArray[np.bool_]:
+    """Return where an allocation gives a job a type of its own, in the shape of ``x``."""
+    return x >= OWN
+
+
 class Rules(NamedTuple):
     """Who may be chosen at all.
 

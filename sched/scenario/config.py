@@ -219,12 +219,16 @@ class TimingChoice(Section, frozen=True):
     mechanism
         ``rounds``; or ``ideal``: jobs progress by the allocation itself, each on every worker type for its share of the
         time, and nothing is placed: the limit of short rounds. ``round_s`` is then not used.
+    own_types_first
+        Whether jobs are first offered the worker types that X gives them, all types in turn, and only then what is
+        left; if not, each type goes to whoever wants it before the next type is looked at.
     """
 
     preset: Literal["gavel", "corrected"] = "corrected"
     mechanism: Literal["rounds", "ideal"] = "rounds"
     round_s: Length = 360.0
     reallocation_interval_s: NotNegative | None = None
+    own_types_first: bool = False
 
 
 class Migration(Section, frozen=True):

@@ -48,13 +48,24 @@ class TeamAssigner:
     ----------
     positive_only
         Whether rows of priority 0 wait even where GPUs are free.
+    own_types_first
+        Whether rows are first offered the types that X gives them, and only then what is left.
     as_one
         Whether a team keeps its GPUs only as the team that it was; otherwise a new team stays where a member ran.
     """
 
-    def __init__(self, layout: ClusterLayout, placement: Placement, *, positive_only: bool, as_one: bool) -> None:
+    def __init__(
+        self,
+        layout: ClusterLayout,
+        placement: Placement,
+        *,
+        positive_only: bool,
+        as_one: bool,
+        own_types_first: bool = False,
+    ) -> None:
         self._layout, self._placement = layout, placement
         self._positive_only, self._as_one = positive_only, as_one
+        self._turns = choice.own_first if own_types_first else choice.by_type
         self._capacity_milli = layout.capacity * WHOLE_MILLI
 
     def assign(
@@ -62,7 +73,8 @@ class TeamAssigner:
     ) -> Assignment:
         """Return who runs where, given the (J + P, W) priorities of jobs and pairs; ``teams`` notes who shares."""
         rows = Rows.of(jobs, teams, priority)
-        chosen = choice.choose(rows, len(jobs), type_order, self._capacity_milli, positive_only=self._positive_only)
+        turns = self._turns(rows, type_order, positive_only=self._positive_only)
+        chosen = choice.choose(rows, len(jobs), turns, self._capacity_milli)
         placeable = jobs.placeable
         crews = Crews.of(chosen, jobs, placeable)
         view = keeping.kept_view(crews, jobs, teams, ground, self._layout, as_one=self._as_one)

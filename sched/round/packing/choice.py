@@ -6,6 +6,7 @@ one runs.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from phasewise.sched.api import Bools, Floats, Ints
 from phasewise.sched.round.jobs import JobTable
 from phasewise.sched.round.packing.teams import ALONE, TeamTable
+from phasewise.sched.round.selection import own
 
 
 class Chosen(NamedTuple):
@@ -70,37 +72,64 @@ class Rows(NamedTuple):
         )
 
 
-def choose(rows: Rows, jobs: int, type_order: Ints, capacity_milli: Floats, *, positive_only: bool) -> Chosen:
+class Turn(NamedTuple):
+    """One offer of a worker type: the type, and which rows may take of it ((R,) whether)."""
+
+    worker_type: int
+    able: Bools
+
+
+def by_type(rows: Rows, type_order: Ints, *, positive_only: bool) -> Iterator[Turn]:
+    """Offer type after type; where all of positive priority are served, those of priority 0 fill what is left.
+
+    Parameters
+    ----------
+    type_order
+        (W',) worker types in the order in which they are offered.
+    positive_only
+        Whether rows of priority 0 wait even where GPUs are free.
+    """
+    for t in type_order.tolist():
+        may_run, urgent = rows.speed[:, t] > 0.0, rows.priority[:, t] > 0.0
+        yield Turn(t, may_run & urgent)
+        if not positive_only:
+            yield Turn(t, may_run & ~urgent)
+
+
+def own_first(rows: Rows, type_order: Ints, *, positive_only: bool) -> Iterator[Turn]:
+    """Offer all types to those whose X names them, and then, as `by_type`, what is left to anybody."""
+    for t in type_order.tolist():
+        yield Turn(t, (rows.speed[:, t] > 0.0) & (rows.priority[:, t] > 0.0) & own(rows.x[:, t]))
+    yield from by_type(rows, type_order, positive_only=positive_only)
+
+
+def choose(rows: Rows, jobs: int, turns: Iterable[Turn], capacity_milli: Floats) -> Chosen:
     """Return the teams chosen for this round.
 
-    Within a type by (priority, deficit, x) descending; of equals those whose last member came first, and the job alone
-    before its pairs. Where all of positive priority are served, those of priority 0 fill what is left.
+    Within a turn by (priority, deficit, x) descending; of equals those whose last member came first, and the job alone
+    before its pairs.
 
     Parameters
     ----------
     jobs
         J.
-    type_order
-        (W',) worker types in the order in which they are filled.
+    turns
+        Which type is offered to whom, in this order.
     capacity_milli
         (W,) thousandths of GPUs of each type.
-    positive_only
-        Whether rows of priority 0 wait even where GPUs are free.
     """
     tie = np.maximum(rows.first, rows.second) * (jobs + 1) + np.where(rows.second == ALONE, 0, rows.first + 1)
     free = np.ones(jobs + 1, np.bool_)  # the last stands for no second member
+    left = capacity_milli.tolist()
     lead: list[int] = []
     kind: list[int] = []
-    for t in type_order.tolist():
-        left = float(capacity_milli[t])
-        may_run, urgent = rows.speed[:, t] > 0.0, rows.priority[:, t] > 0.0
-        for group in (urgent,) if positive_only else (urgent, ~urgent):
-            able = np.flatnonzero(may_run & group & free[rows.first] & free[rows.second])
-            if left <= 0.0 or not able.size:
-                continue
-            keys = (tie[able], -rows.x[able, t], -rows.deficit_s[able, t], -rows.priority[able, t])
-            left = _fill(rows, able[np.lexsort(keys)], left, free, lead)
-            kind += [t] * (len(lead) - len(kind))
+    for t, may in turns:
+        able = np.flatnonzero(may & free[rows.first] & free[rows.second])
+        if left[t] <= 0.0 or not able.size:
+            continue
+        keys = (tie[able], -rows.x[able, t], -rows.deficit_s[able, t], -rows.priority[able, t])
+        left[t] = _fill(rows, able[np.lexsort(keys)], left[t], free, lead)
+        kind += [t] * (len(lead) - len(kind))
     taken = np.array(lead, np.int64)
     return Chosen(rows.first[taken], rows.second[taken], np.array(kind, np.int64))
 
