@@ -1,4 +1,4 @@
-"""GPUs that nobody's allocation asks for: offered type by type, or only once all types went to those they are named for."""
+"""GPUs that no allocation asks for: offered type by type, or once all types went to those they are named for."""
 
 from __future__ import annotations
 
