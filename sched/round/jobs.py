@@ -120,7 +120,7 @@ class JobTable:
         return self._count
 
     def __getattr__(self, name: str) -> Any:
-        """Return a column's first J rows, a view that stays until their number changes; most are not asked for."""
+        """Return a column's first J rows: a view that stays until their number changes."""
         if name not in _PLACES:
             raise AttributeError(f"a table of jobs has no {name!r}")
         block, place = _PLACES[name]
@@ -128,11 +128,12 @@ class JobTable:
         return column
 
     def _resize(self, count: int) -> None:
-        """Let the table have ``count`` rows: views of columns are made anew when they are next asked for."""
-        kept = self._layout, self.floats, self.ints, self.per_type
-        self.__dict__.clear()
-        self._layout, self.floats, self.ints, self.per_type = kept
-        self._count = count
+        """Let the table have ``count`` rows: columns are viewed anew, most of them when they are next asked for."""
+        floats, ints, per_type, layout = self.floats, self.ints, self.per_type, self._layout
+        attributes = self.__dict__
+        attributes.clear()
+        attributes.update(floats=floats, ints=ints, per_type=per_type, _layout=layout, _count=count)
+        attributes.update(zip(PER_TYPE, per_type[:, :count], strict=True))  # every round needs these
 
     def _reserve(self, count: int) -> None:
         capacity = self.floats.shape[1]
