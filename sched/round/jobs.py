@@ -203,17 +203,19 @@ class JobTable:
 
         ``migration_s`` (J, W) is what starting each job on each type would cost, seconds; None where moving is free.
         """
+        count = self._count
+        floats = _frozen(self.floats[:, :count].copy())  # rows of it are read-only, too, and nobody else writes them
         return ClusterView(
             now_s=now_s,
             worker_types=self._layout.worker_types,
             capacity=_frozen(self._layout.capacity.copy()),
             job_id=_frozen(self.job_id.copy()),
-            scale_factor=_frozen(self.scale_factor.copy()),
-            priority_weight=_frozen(self.priority_weight.copy()),
+            scale_factor=floats[columns.SCALE_FACTOR],
+            priority_weight=floats[columns.PRIORITY_WEIGHT],
             throughput=_frozen(self.throughput.copy()),
-            steps_remaining=_frozen(self.total_steps - self.steps_done),
-            since_arrival_s=_frozen(now_s - self.arrival_s),
-            slo_s=_frozen(self.slo_s.copy()),
+            steps_remaining=_frozen(floats[columns.TOTAL_STEPS] - floats[columns.STEPS_DONE]),
+            since_arrival_s=_frozen(now_s - floats[columns.ARRIVAL_S]),
+            slo_s=floats[columns.SLO_S],
             previous=None if migration_s is None else _frozen(self.x.copy()),
             migration_s=None if migration_s is None else _frozen(migration_s),
         )
