@@ -46,14 +46,18 @@ def step(state: SimulationState, parts: Parts, timer: PhaseTimer, news: News | N
         Where the round cannot be run; the state is then somewhere within it.
     """
     news = news_of(state) if news is None else news
-    turn = timer.turn
     with timer.phase(Phase.ARRIVALS):
-        phases.admit(state, parts, news)
-        _check(state, parts)
-        turn(Phase.POLICY)  # lp_build and lp_solve nest in here and are subtracted
-        phases.allocate(state, parts, news)
-        _check(state, parts)
-        outcome = (_progress if parts.timing.ideal else _run)(state, parts, turn, news)
+        return _advance(state, parts, timer.turn, news)
+
+
+def _advance(state: SimulationState, parts: Parts, turn: Turn, news: News) -> RoundOutcome:
+    """Go through the phases of a round, of which the first is open: each ``turn`` opens the next in its place."""
+    phases.admit(state, parts, news)
+    _check(state, parts)
+    turn(Phase.POLICY)  # lp_build and lp_solve nest in here and are subtracted
+    phases.allocate(state, parts, news)
+    _check(state, parts)
+    outcome = (_progress if parts.timing.ideal else _run)(state, parts, turn, news)
     if outcome.barrier:
         state.warm = None
     return outcome
@@ -144,18 +148,19 @@ class Simulation:
 
     def step(self, wall_s: Callable[[], float]) -> StopReason | None:
         """Run one round, have it recorded, and return why the run ends with it, None where it goes on."""
-        state, recorder, phase = self.state, self.recorder, self.timer.phase
+        state, recorder, phase, turn = self.state, self.recorder, self.timer.phase, self.timer.turn
         news = news_of(state)
-        try:
-            outcome = step(state, self.parts, self.timer, news)
-        except BaseException:
-            recorder.begun(news)  # jobs that came are part of the run, though their round has no end
-            raise
-        with phase(Phase.TELEMETRY):
+        with phase(Phase.ARRIVALS):
+            try:
+                outcome = _advance(state, self.parts, turn, news)
+            except BaseException:
+                recorder.begun(news)  # jobs that came are part of the run, though their round has no end
+                raise
+            turn(Phase.TELEMETRY)
             recorder.round(outcome)
             if self.report is not None:
                 self.report(outcome)
-            self.timer.turn(Phase.EXIT_CHECKS)
+            turn(Phase.EXIT_CHECKS)
             reason = self._decide(wall_s())
         recorder.took(self.timer.take())
         if outcome.barrier:

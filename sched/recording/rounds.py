@@ -1,9 +1,10 @@
-"""RoundLog: the figures of each round in arrays that grow, given out in chunks as columns of `rounds.parquet`."""
+"""RoundLog: the figures of each round in fixed arrays, given out in chunks as columns of `rounds.parquet`."""
 
 from __future__ import annotations
 
-from array import array
+from collections.abc import Callable
 from dataclasses import dataclass
+from struct import Struct
 from typing import Any
 
 import numpy as np
@@ -65,10 +66,13 @@ class RoundLog:
     def __init__(self, worker_types: tuple[str, ...], capacity: Floats, rounds: int) -> None:
         self._per_type = tuple(f"utilization_{name}" for name in worker_types)
         self._capacity = capacity.tolist()
-        self._rounds = rounds
-        self._counts = array("q")
-        self._figures = array("d")
-        self._times_ns = array("q")
+        self._counts = np.zeros((rounds, len(_COUNTS)), np.int64)
+        self._figures = np.zeros((rounds, len(_FIGURES) + len(worker_types)))
+        self._times_ns = np.zeros((rounds, 3 * len(ACCOUNTS)), np.int64)
+        # Writing a row of Python's numbers so takes a third of the time of assigning it.
+        self._count = _row_writer(self._counts)
+        self._figure = _row_writer(self._figures)
+        self._time = _row_writer(self._times_ns)
         self._rebuilds: list[str | None] = []
         self._added = self._timed = self._since_line = 0
         self._before_ns = np.zeros(3 * len(ACCOUNTS), np.int64)
@@ -88,7 +92,7 @@ class RoundLog:
     @property
     def full(self) -> bool:
         """Whether a chunk must be taken before another round is added."""
-        return self._added == self._rounds
+        return self._added == len(self._counts)
 
     @property
     def untimed(self) -> bool:
@@ -97,21 +101,20 @@ class RoundLog:
 
     def add(self, outcome: RoundOutcome, completed: int) -> None:
         """Add a round; ``completed`` counts all jobs that have completed so far."""
-        active = len(outcome.job_id)
+        row, active = self._added, len(outcome.job_id)
         solutions = outcome.news.allocation.solutions if outcome.news.allocation is not None else ()
         last: Solution | None = solutions[-1] if solutions else None
-        self._counts.extend(
-            (
-                outcome.round_index,
-                active,
-                outcome.running,
-                active - outcome.running,
-                completed,
-                outcome.moves,
-                len(solutions),
-                last.x.shape[0] if last is not None else 0,
-                sum([solution.iterations for solution in solutions]),
-            )
+        self._count(
+            row,
+            outcome.round_index,
+            active,
+            outcome.running,
+            active - outcome.running,
+            completed,
+            outcome.moves,
+            len(solutions),
+            last.x.shape[0] if last is not None else 0,
+            sum([solution.iterations for solution in solutions]),
         )
         if outcome.round_index % RSS_EVERY == 0:
             self._rss_mib = rss_mib()
@@ -120,18 +123,17 @@ class RoundLog:
         used = zip(outcome.busy_gpu_s, self._capacity, strict=True)
         self.utilization_by_type = by_type = [busy_s * scale / gpus for busy_s, gpus in used]
         self.utilization = outcome.utilization
-        self._figures.extend(
-            (
-                outcome.start_s,
-                outcome.end_s,
-                self.utilization,
-                *[_NO_VALUE if value is None else value for value in use_figures(outcome.use)],
-                outcome.migration.job_s,
-                *_sharing(outcome.shared),
-                *_lp_figures(last),
-                self._rss_mib,
-                *by_type,
-            )
+        self._figure(
+            row,
+            outcome.start_s,
+            outcome.end_s,
+            self.utilization,
+            *[_NO_VALUE if value is None else value for value in use_figures(outcome.use)],
+            outcome.migration.job_s,
+            *_sharing(outcome.shared),
+            *_lp_figures(last),
+            self._rss_mib,
+            *by_type,
         )
         self._rebuilds.append(str(last.rebuild) if last is not None and last.rebuild is not None else None)
         self._added += 1
@@ -140,8 +142,7 @@ class RoundLog:
         """Set the times of the oldest round that has none."""
         if len(profile.accounts) > len(ACCOUNTS):
             profile = self._folded(profile)
-        for times in (profile.wall_ns, profile.cpu_ns, profile.entries):
-            self._times_ns.extend(times)
+        self._time(self._timed, *profile.wall_ns, *profile.cpu_ns, *profile.entries)
         self._timed += 1
 
     def _folded(self, profile: PhaseProfile) -> PhaseProfile:
@@ -165,35 +166,27 @@ class RoundLog:
 
     def since_last_line(self) -> PhaseProfile:
         """Return the times added up since the last call of this method."""
-        total_ns = self._before_ns + self._times()[self._since_line :].sum(axis=0)
+        total_ns = self._before_ns + self._times_ns[self._since_line : self._timed].sum(axis=0)
         self._before_ns = np.zeros_like(total_ns)
         self._since_line = self._timed
         return _unfolded(total_ns, self._named_since_line)
 
     def take(self) -> tuple[dict[str, npt.NDArray[np.generic] | list[str | None]], PhaseProfile]:
         """Return the timed rounds as columns, with their times added up, and forget them."""
-        end, times_ns = self._timed, self._times()
+        end = self._timed
         columns: dict[str, npt.NDArray[np.generic] | list[str | None]] = {}
-        for names, rows in ((_COUNTS, self._counts), ((*_FIGURES, *self._per_type), self._figures)):
-            table = _table(rows, len(names))[:end]
-            for index, name in enumerate(names):
-                columns[name] = table[:, index].copy()
-            del rows[: end * len(names)]
+        for index, name in enumerate(_COUNTS):
+            columns[name] = self._counts[:end, index].copy()
+        for index, name in enumerate((*_FIGURES, *self._per_type)):
+            columns[name] = self._figures[:end, index].copy()
         columns["lp_rebuild"] = self._rebuilds[:end]
-        seconds = times_ns / NANOSECONDS
+        seconds = self._times_ns[:end] / NANOSECONDS
         for index, name in enumerate((*WALL_COLUMNS, *CPU_COLUMNS)):
             columns[name] = seconds[:, index]
-        total = _unfolded(times_ns.sum(axis=0), self._named)
-        self._before_ns += times_ns[self._since_line :].sum(axis=0)
-        del self._times_ns[:]
-        self._rebuilds = self._rebuilds[end:]
-        self._added -= end  # one round at most is not timed yet, and stays
-        self._timed = self._since_line = 0
+        total = _unfolded(self._times_ns[:end].sum(axis=0), self._named)
+        self._before_ns += self._times_ns[self._since_line : end].sum(axis=0)
+        self._keep_from(end)
         return columns, total
-
-    def _times(self) -> Ints:
-        """Return (R, 3 A) the times of the rounds that have some: wall, CPU and entries of A accounts."""
-        return _table(self._times_ns, 3 * len(ACCOUNTS))
 
     def kept(self) -> LogAccount:
         """Return what the log holds behind a chunk, with every round timed and taken."""
@@ -204,10 +197,24 @@ class RoundLog:
         self._before_ns, self._named_since_line = account.before_ns, account.named_since_line
         self.utilization = account.utilization
 
+    def _keep_from(self, end: int) -> None:
+        """Move the rounds that are not timed yet (one at most) to the front."""
+        for table in (self._counts, self._figures):
+            table[: self._added - end] = table[end : self._added]
+        self._rebuilds = self._rebuilds[end:]
+        self._added -= end
+        self._timed = self._since_line = 0
 
-def _table(numbers: array[Any], columns: int) -> npt.NDArray[Any]:
-    """Return rows that were written one after another, as a copy: what is looked at cannot grow."""
-    return np.frombuffer(numbers, numbers.typecode).reshape(-1, columns).copy()
+
+def _row_writer(table: npt.NDArray[Any]) -> Callable[..., None]:
+    """Return what writes the numbers of a row into ``table`` (R, C), given the row and C numbers."""
+    code = "q" if table.dtype.kind == "i" else "d"
+    pack_into, row_bytes = Struct(f"={table.shape[1]}{code}").pack_into, table.strides[0]
+
+    def write(row: int, *numbers: float) -> None:
+        pack_into(table, row * row_bytes, *numbers)
+
+    return write
 
 
 def _sharing(shared: Sharing | None) -> tuple[float, float]:

@@ -114,7 +114,7 @@ def _require_valid(allocation: Allocation, view: ClusterView, name: str) -> None
         expected = (len(allocation.members), expected[1])
     if x.shape != expected:
         raise SchedulingError(f"policy {name} returned X of shape {x.shape}; expected {expected}")
-    if not np.isfinite(x).all() or (x < 0.0).any():
+    if x.size and not (np.minimum.reduce(x, axis=None) >= 0.0 and np.maximum.reduce(x, axis=None) < np.inf):  # nor NaN
         raise SchedulingError(f"policy {name} returned an X with entries that are negative or not finite")
 
 
