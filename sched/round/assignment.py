@@ -56,7 +56,8 @@ class Assigner:
 
     def assign(self, jobs: JobTable, priority: Floats, type_order: Ints, ground: Ground) -> Assignment:
         """Return who runs where, given the (J, W) priorities."""
-        order = self._select(jobs, priority, type_order, self._capacity_milli, jobs.throughput)
+        rules = selection.Rules(jobs.throughput, self._positive_only)
+        order = selection.select(jobs, priority, type_order, self._capacity_milli, rules)
         placed = self._place(order, self._view(jobs, ground, Placed(ground.last, jobs.worker_type)))
         placed, unplaced = self._fill(jobs, priority, type_order, ground, order, placed)
         moved = np.empty(len(jobs), np.bool_)
@@ -80,13 +81,13 @@ class Assigner:
             missed[short] = True
             kept = np.flatnonzero(placed.worker_type >= 0)
             waiting = np.flatnonzero((placed.worker_type < 0) & order.placeable)
-            speed = np.zeros_like(jobs.throughput)
-            speed[waiting] = np.where(nodes.types_with_room(jobs.request[waiting]), jobs.throughput[waiting], 0.0)
+            speed = np.where(nodes.types_with_room(jobs.request[waiting]), jobs.throughput[waiting], 0.0)
             if len(kept) <= running or not speed.any():
                 break
             running = len(kept)
             used = np.bincount(placed.worker_type[kept], jobs.demand_milli[kept], len(offered_milli))
-            more = self._select(jobs, priority, type_order, offered_milli - used, speed)
+            rules = selection.Rules(speed, self._positive_only, waiting)
+            more = selection.select(jobs, priority, type_order, offered_milli - used, rules)
             order = more._replace(
                 row=np.concatenate((kept, more.row)),
                 worker_type=np.concatenate((placed.worker_type[kept], more.worker_type)),
@@ -107,13 +108,6 @@ class Assigner:
         barred = np.flatnonzero(~order.placeable[order.row])
         demand_milli = jobs.demand_milli[order.row[barred]]
         return np.bincount(order.worker_type[barred], demand_milli, len(self._capacity_milli)).astype(np.float64)
-
-    def _select(
-        self, jobs: JobTable, priority: Floats, type_order: Ints, capacity_milli: Floats, speed: Floats
-    ) -> Order:
-        return selection.select(
-            jobs, priority, type_order, capacity_milli, selection.Rules(speed, positive_only=self._positive_only)
-        )
 
     def _view(self, jobs: JobTable, ground: Ground, placed: Placed) -> NodeView:
         return NodeView(

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from phasewise.profiling.jit.kernel import inner, kernel
-from phasewise.profiling.jit.layouts import IntVector, Matrix, Vector
+from phasewise.profiling.jit.layouts import FlagVector, IntVector, Matrix, Vector
 
 RUNS, COMPLETED, TASK_FAILED = 0, 1, 2
 HOUR_S: Final = 3600.0
@@ -107,6 +107,29 @@ def make_heap(heap: IntVector, size: int, first: Vector, second: Vector, third: 
         sink(heap, at, size, first, second, third)
 
 
+@inner
+def gather(
+    t: int,
+    left: float,
+    urgent: bool,
+    taken: FlagVector,
+    priority: Matrix,
+    throughput: Matrix,
+    demand: Vector,
+    heap: IntVector,
+) -> int:
+    """Put into ``heap`` who may be chosen for type ``t`` and fits; return how many.
+
+    Those of a priority above 0 where ``urgent``, otherwise those of none.
+    """
+    size = 0
+    for i in range(len(demand)):
+        if not taken[i] and throughput[i, t] > 0.0 and demand[i] <= left and (priority[i, t] > 0.0) == urgent:
+            heap[size] = i
+            size += 1
+    return size
+
+
 @kernel()
 def select_jobs(
     type_order: IntVector,
@@ -126,39 +149,41 @@ def select_jobs(
     Within a type: by (priority, deficit, x) descending, ties in order of arrival. A job that does not fit is passed
     over, so smaller ones behind it fill the gap (backfilling). Candidates come off a heap: where a type is full after a
     few of them, the others need not be sorted. As soon as one does not fit, all that do not are dropped: what is left
-    only shrinks.
+    only shrinks. Jobs of priority 0, which come last and are most, are looked at where those above it leave something.
     """
     jobs = len(demand)
     taken = np.zeros(jobs, np.bool_)
     heap = np.empty(jobs, np.int64)
+    first, second, third = np.empty(jobs), np.empty(jobs), np.empty(jobs)
     chosen = 0
     for t in type_order:
-        first, second, third = priority[:, t].copy(), deficit_s[:, t].copy(), x[:, t].copy()
-        left, size = capacity[t], 0
-        for i in range(jobs):
-            if not taken[i] and throughput[i, t] > 0.0 and (first[i] > 0.0 or not positive_only):
-                heap[size] = i
-                size += 1
-        make_heap(heap, size, first, second, third)
-        while size > 0 and left > 0.0:
-            i = heap[0]
-            if demand[i] > left:
-                fitting = 0
-                for at in range(size):
-                    if demand[heap[at]] <= left:
-                        heap[fitting] = heap[at]
-                        fitting += 1
-                size = fitting
-                make_heap(heap, size, first, second, third)
-                continue
-            size -= 1
-            heap[0] = heap[size]
-            sink(heap, 0, size, first, second, third)
-            left -= demand[i]
-            taken[i] = True
-            chosen_row[chosen] = i
-            chosen_type[chosen] = t
-            chosen += 1
+        left = capacity[t]
+        for urgent in (True, False):
+            if left <= 0.0 or (positive_only and not urgent):
+                break
+            size = gather(t, left, urgent, taken, priority, throughput, demand, heap)
+            for i in heap[:size]:
+                first[i], second[i], third[i] = priority[i, t], deficit_s[i, t], x[i, t]
+            make_heap(heap, size, first, second, third)
+            while size > 0 and left > 0.0:
+                i = heap[0]
+                if demand[i] > left:
+                    fitting = 0
+                    for at in range(size):
+                        if demand[heap[at]] <= left:
+                            heap[fitting] = heap[at]
+                            fitting += 1
+                    size = fitting
+                    make_heap(heap, size, first, second, third)
+                    continue
+                size -= 1
+                heap[0] = heap[size]
+                sink(heap, 0, size, first, second, third)
+                left -= demand[i]
+                taken[i] = True
+                chosen_row[chosen] = i
+                chosen_type[chosen] = t
+                chosen += 1
     return chosen
 
 
