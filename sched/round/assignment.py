@@ -81,7 +81,10 @@ class Assigner:
             missed[short] = True
             kept = np.flatnonzero(placed.worker_type >= 0)
             waiting = np.flatnonzero((placed.worker_type < 0) & order.placeable)
-            speed = np.where(nodes.types_with_room(jobs.request[waiting]), jobs.throughput[waiting], 0.0)
+            room = nodes.types_with_room(jobs.request[waiting])
+            able = room.any(axis=1)
+            waiting = waiting[able]
+            speed = np.where(room[able], jobs.throughput[waiting], 0.0)
             if len(kept) <= running or not speed.any():
                 break
             running = len(kept)
