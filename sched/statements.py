@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 
-from phasewise.sched.api import ClusterView, Floats
+from phasewise.sched.api import ClusterView, Floats, Ints
 from phasewise.sched.errors import ScenarioError
 from phasewise.sched.policy_options import MaxMinOptions, PolicyOptions, SpeedOptions
 from phasewise.solvers.families.lexicographic import LexicographicProblem
 from phasewise.solvers.families.max_min import MAX_MIN, MAX_MIN_SWITCHING, MaxMinProblem
 from phasewise.solvers.problems import Bools
 from phasewise.solvers.short_rows import row_any
+
+Array = TypeVar("Array", Floats, Ints, Bools)
 
 GAVEL_REFERENCE = "v100"
 CANONICAL_WEIGHT = 1e-3  # large enough to choose among equal optima, too small to move the least gain
@@ -138,13 +142,13 @@ def max_min_problem(view: ClusterView, throughput: Floats, options: MaxMinOption
         lost = lost / max(1, int(rows.sum()))
     problem = MaxMinProblem(
         gain=_fair_gain(view, throughput, rows),
-        scale_factor=view.scale_factor[rows],
+        scale_factor=_of(view.scale_factor, rows),
         capacity=view.capacity,
         allowed=pairs,
         linear_weight=CANONICAL_WEIGHT if options.canonical else 0.0,
         previous=previous,
         move_cost=lost,
-        keys=view.job_id[rows],
+        keys=_of(view.job_id, rows),
     )
     return problem, rows
 
@@ -156,15 +160,22 @@ def possible_pairs(view: ClusterView, options: PolicyOptions) -> tuple[Bools, Bo
     """
     pairs = runnable_pairs(view.throughput, view.capacity)
     rows = row_any(pairs)
-    return (pairs[rows] if options.mask_impossible else np.ones_like(pairs[rows])), rows
+    pairs = _of(pairs, rows)
+    return (pairs if options.mask_impossible else np.ones_like(pairs)), rows
 
 
 def _fair_gain(view: ClusterView, throughput: Floats, rows: Bools) -> Floats:
     """Return s_i T_ij / (w_i norm_i) of the jobs in ``rows``."""
-    norm = proportional_throughput(throughput[rows], view.capacity)
-    factor = view.scale_factor[rows] / (view.priority_weight[rows] * norm)
-    gain: Floats = factor[:, None] * throughput[rows]
+    throughput = _of(throughput, rows)
+    norm = proportional_throughput(throughput, view.capacity)
+    factor = _of(view.scale_factor, rows) / (_of(view.priority_weight, rows) * norm)
+    gain: Floats = factor[:, None] * throughput
     return gain
+
+
+def _of(values: Array, rows: Bools) -> Array:
+    """Return the ``rows`` of an array, itself where these are all, as they nearly always are."""
+    return values if rows.all() else values[rows]
 
 
 def max_min_families(options: MaxMinOptions) -> frozenset[str]:
@@ -195,7 +206,12 @@ def movement(view: ClusterView, rows: Bools, options: PolicyOptions) -> tuple[Fl
 
 
 def spread(x_rows: Floats, rows: Bools) -> Floats:
-    """Return the (J, W) allocation that has the rows ``x_rows`` where ``rows`` is true, and 0 elsewhere."""
+    """Return the (J, W) allocation that has the rows ``x_rows`` where ``rows`` is true, and 0 elsewhere.
+
+    Where all are true, ``x_rows`` itself.
+    """
+    if rows.all():
+        return x_rows
     x = np.zeros((rows.size, x_rows.shape[1]))
     x[rows] = x_rows
     return x

@@ -30,6 +30,14 @@ class Served(NamedTuple):
         worker_type.flags.writeable = False
         return cls(job_id, worker_type)
 
+    @classmethod
+    def ordered(cls, job_id: Ints, worker_type: Ints) -> Self:
+        """Return what is to be remembered of jobs in any order; the arrays are not to be written to any more."""
+        if not (job_id[1:] > job_id[:-1]).all():
+            order = np.argsort(job_id, kind="stable")
+            job_id, worker_type = job_id[order], worker_type[order]
+        return cls.of(job_id, worker_type)
+
 
 def still_served(job_id: Ints, memory: object, policy: str) -> Ints:
     """Return (J,) the type that serves each of ``job_id`` (J,), in any order, so far, -1 for those that wait.
@@ -45,6 +53,7 @@ def still_served(job_id: Ints, memory: object, policy: str) -> Ints:
     if not isinstance(memory, tuple) or len(memory) != len(Served._fields):
         raise TypeError(f"policy {policy} was given the memory of another policy: {type(memory).__name__}")
     before, worker_type = memory
-    _, here, there = np.intersect1d(job_id, before, assume_unique=True, return_indices=True)
-    served[here] = worker_type[there]
+    if len(before):
+        there = np.minimum(np.searchsorted(before, job_id), len(before) - 1)
+        served = np.where(before[there] == job_id, worker_type[there], -1)
     return served

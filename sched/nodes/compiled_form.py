@@ -10,12 +10,13 @@ import numpy.typing as npt
 
 from phasewise.profiling.jit.kernel import Wanted, wanted
 from phasewise.sched.cluster.requests import WHOLE_MILLI
-from phasewise.sched.nodes import kernels, rounds, team_kernels
+from phasewise.sched.nodes import kernels, room_kernels, rounds, team_kernels
 from phasewise.sched.nodes.arrays import NodeArrays, Requests, ScoreRows
 from phasewise.sched.nodes.rules import NodeRule
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 
 class Bookkeeping(NamedTuple):
@@ -26,6 +27,13 @@ class Bookkeeping(NamedTuple):
     release_task: Callable[..., None] = kernels.release_task
     totals: Callable[..., tuple[float, int, int]] = kernels.totals
     exchange: Callable[..., None] = team_kernels.exchange
+
+    @staticmethod
+    def types_with_room(nodes: NodeArrays, requests: Requests, type_first_node: Ints, request: Ints) -> Bools:
+        """Return (R, W) on which worker types some node has room for each of the requests (R,) as things stand."""
+        left = (nodes.left, nodes.free, nodes.cpu_left, nodes.memory_left, nodes.tasks)
+        room: Bools = room_kernels.types_with_room(requests, request, type_first_node, *left)
+        return room
 
 
 class CompiledRounds:
@@ -78,6 +86,7 @@ def kernels_of_rounds(rule: NodeRule, *, teams: bool = False) -> list[Wanted]:
     """Return the kernels that a simulation needs which places by a rule, jobs alone or ``teams`` as well."""
     plain: list[Callable[..., object]] = [
         *(kernels.judge_all, kernels.release_rows, kernels.totals, rounds.plan_round, rounds.held_now),
+        room_kernels.types_with_room,
         *((team_kernels.exchange,) if teams else ()),
     ]
     return [each for function in plain for each in wanted(function)] + wanted(rounds.place_in_round, rule)

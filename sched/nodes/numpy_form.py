@@ -60,6 +60,19 @@ class NumpyBookkeeping:
         touch(nodes, node)
 
     @staticmethod
+    def types_with_room(nodes: NodeArrays, requests: Requests, type_first_node: Ints, request: Ints) -> Bools:
+        """Return (R, W) on which worker types some node has room for each of the requests (R,) as things stand."""
+        distinct, back = np.unique(request, return_inverse=True)
+        cpu, memory, milli, gpus = (
+            column[distinct][:, None] for column in (requests.cpu, requests.memory, requests.milli, requests.gpus)
+        )
+        room = np.where(milli == WHOLE_MILLI, nodes.free >= gpus, nodes.left.max(axis=1) >= milli)
+        room &= (nodes.cpu_left >= cpu) & (nodes.memory_left >= memory) & (nodes.tasks < TASKS_A_NODE)
+        room &= requests.admitted[distinct][:, nodes.kind]
+        by_type: Bools = np.logical_or.reduceat(room, type_first_node[:-1], axis=1)
+        return by_type[back]
+
+    @staticmethod
     def totals(nodes: NodeArrays) -> tuple[float, int, int]:
         """Return (fragmented milli, idle milli, occupied nodes) over all nodes."""
         fragmented = 0.0

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from phasewise.sched.api import Fragmentation, Holding, Leaf, NodeView, Order, Placed
 from phasewise.sched.cluster.layout import ClusterLayout
-from phasewise.sched.cluster.requests import WHOLE_MILLI, Request, TaskDistribution
-from phasewise.sched.nodes.arrays import TASKS_A_NODE, NodeArrays, Requests, ScoreRows, joined
+from phasewise.sched.cluster.requests import Request, TaskDistribution
+from phasewise.sched.nodes.arrays import NodeArrays, Requests, ScoreRows, joined
 from phasewise.sched.nodes.numpy_form import NumpyBookkeeping, NumpyRounds
 from phasewise.sched.nodes.rules import NodeRule
 from phasewise.sched.streams import placement_stream
@@ -162,16 +162,7 @@ class NodeState:
 
     def types_with_room(self, requests: Ints) -> Bools:
         """Return (R, W) on which worker types some node has room for each of the requests (R,) as things stand."""
-        distinct, back = np.unique(requests, return_inverse=True)
-        nodes, known = self._nodes, self._known()
-        cpu, memory, milli, gpus = (
-            column[distinct][:, None] for column in (known.cpu, known.memory, known.milli, known.gpus)
-        )
-        room = np.where(milli == WHOLE_MILLI, nodes.free >= gpus, nodes.left.max(axis=1) >= milli)
-        room &= (nodes.cpu_left >= cpu) & (nodes.memory_left >= memory) & (nodes.tasks < TASKS_A_NODE)
-        room &= known.admitted[distinct][:, nodes.kind]
-        by_type: Bools = np.logical_or.reduceat(room, self._layout.type_first_node[:-1], axis=1)
-        return by_type[back]
+        return self._bookkeeping.types_with_room(self._nodes, self._known(), self._layout.type_first_node, requests)
 
     # -- placing and releasing ---------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from phasewise.sched.api import Allocation, ClusterView, Floats, Ints, Solve, TypeOrder
+from phasewise.sched.api import Allocation, ClusterView, Solve, TypeOrder
 from phasewise.sched.packed_statements import in_teams, nobody_runs, packed_max_min_problem
 from phasewise.sched.policy_options import FairnessOptions, MaxMinOptions
 from phasewise.sched.registry import register_policy
@@ -58,15 +58,8 @@ class _MaxMin:
 
         job_id = view.job_id[rows]
         x = nearest.nearest_optimum(problem, x, still_served(job_id, memory, self.name))
-        return Allocation(spread(x, rows), Served.of(*_mostly_on(job_id, x)))
-
-
-def _mostly_on(job_id: Ints, x: Floats) -> tuple[Ints, Ints]:
-    """Return the jobs that have time at all, in order of their ids, and the type on which each has most of it."""
-    kind = x.argmax(axis=1)
-    runs = np.flatnonzero(x[np.arange(len(x)), kind] > 0.0)
-    runs = runs[np.argsort(job_id[runs], kind="stable")]
-    return job_id[runs], kind[runs]
+        kind = nearest.mostly_on(x)
+        return Allocation(spread(x, rows), Served.ordered(job_id[kind >= 0], kind[kind >= 0]))
 
 
 @register_policy

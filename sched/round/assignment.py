@@ -70,14 +70,15 @@ class Assigner:
 
     def _choose(self, jobs: JobTable, priority: Floats, type_order: Ints) -> Order:
         """Return who runs on which type, by numbers of GPUs alone."""
-        offered_milli, speed = self._capacity_milli, jobs.throughput
+        offered_milli, rules = self._capacity_milli, selection.Rules(jobs.throughput, self._positive_only)
         if not self._own_types_first:
-            return self._select(jobs, priority, type_order, offered_milli, speed)
-        own = self._select(jobs, priority, type_order, offered_milli, np.where(selection.own(jobs.x), speed, 0.0))
+            return selection.select(jobs, priority, type_order, offered_milli, rules)
+        own_speed = np.where(selection.own(jobs.x), jobs.throughput, 0.0)
+        own = selection.select(jobs, priority, type_order, offered_milli, rules._replace(speed=own_speed))
         used = np.bincount(own.worker_type, jobs.demand_milli[own.row], len(offered_milli))
-        waiting = np.ones(len(jobs), np.bool_)
-        waiting[own.row] = False
-        left = self._select(jobs, priority, type_order, offered_milli - used, np.where(waiting[:, None], speed, 0.0))
+        waiting = np.setdiff1d(np.arange(len(jobs)), own.row, assume_unique=True)
+        rules = selection.Rules(jobs.throughput[waiting], self._positive_only, waiting)
+        left = selection.select(jobs, priority, type_order, offered_milli - used, rules)
         return left._replace(
             row=np.concatenate((own.row, left.row)),
             worker_type=np.concatenate((own.worker_type, left.worker_type)),
@@ -100,13 +101,16 @@ class Assigner:
             missed[short] = True
             kept = np.flatnonzero(placed.worker_type >= 0)
             waiting = np.flatnonzero((placed.worker_type < 0) & order.placeable)
-            speed = np.zeros_like(jobs.throughput)
-            speed[waiting] = np.where(nodes.types_with_room(jobs.request[waiting]), jobs.throughput[waiting], 0.0)
+            room = nodes.types_with_room(jobs.request[waiting])
+            able = room.any(axis=1)
+            waiting = waiting[able]
+            speed = np.where(room[able], jobs.throughput[waiting], 0.0)
             if len(kept) <= running or not speed.any():
                 break
             running = len(kept)
             used = np.bincount(placed.worker_type[kept], jobs.demand_milli[kept], len(offered_milli))
-            more = self._select(jobs, priority, type_order, offered_milli - used, speed)
+            rules = selection.Rules(speed, self._positive_only, waiting)
+            more = selection.select(jobs, priority, type_order, offered_milli - used, rules)
             order = more._replace(
                 row=np.concatenate((kept, more.row)),
                 worker_type=np.concatenate((placed.worker_type[kept], more.worker_type)),
@@ -127,13 +131,6 @@ class Assigner:
         barred = np.flatnonzero(~order.placeable[order.row])
         demand_milli = jobs.demand_milli[order.row[barred]]
         return np.bincount(order.worker_type[barred], demand_milli, len(self._capacity_milli)).astype(np.float64)
-
-    def _select(
-        self, jobs: JobTable, priority: Floats, type_order: Ints, capacity_milli: Floats, speed: Floats
-    ) -> Order:
-        return selection.select(
-            jobs, priority, type_order, capacity_milli, selection.Rules(speed, positive_only=self._positive_only)
-        )
 
     def _view(self, jobs: JobTable, ground: Ground, placed: Placed) -> NodeView:
         return NodeView(

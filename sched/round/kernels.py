@@ -11,10 +11,13 @@ from typing import Final
 import numpy as np
 
 from phasewise.profiling.jit.kernel import inner, kernel
-from phasewise.profiling.jit.layouts import IntVector, Matrix, Vector
+from phasewise.profiling.jit.layouts import FlagVector, IntVector, Matrix, Vector
 
 RUNS, COMPLETED, TASK_FAILED = 0, 1, 2
 HOUR_S: Final = 3600.0
+NOWHERE: Final = -np.inf  # the priority of a job where it cannot run
+SAMPLE: Final = 512  # jobs of which one learns where to begin
+ENOUGH: Final = 1.25  # times what is left: so much may those ask for who are looked at first
 
 
 @inner
@@ -107,6 +110,60 @@ def make_heap(heap: IntVector, size: int, first: Vector, second: Vector, third: 
         sink(heap, at, size, first, second, third)
 
 
+@inner
+def by_type(priority: Matrix, throughput: Matrix) -> Matrix:
+    """Return (W, J) the priorities, `NOWHERE` where a job cannot run: those of a type stand side by side."""
+    jobs, types = priority.shape
+    turned = np.empty((types, jobs))
+    for i in range(jobs):
+        for t in range(types):
+            turned[t, i] = priority[i, t] if throughput[i, t] > 0.0 else NOWHERE
+    return turned
+
+
+@inner
+def cutoff(priority: Vector, taken: FlagVector, demand: Vector, left: float) -> float:
+    """Return a priority at which, as a sample tells, those above ask for somewhat more than is left; 0 where all may.
+
+    Whatever it is, the choice is the same: those below it come after those above.
+    """
+    step = max(1, len(demand) // SAMPLE)
+    sample = np.empty(len(demand) // step + 1)
+    count, all_asked = 0, 0.0
+    for i in range(0, len(demand), step):
+        if not taken[i] and priority[i] > 0.0:
+            sample[count] = priority[i]
+            all_asked += demand[i] * step
+            count += 1
+    if left <= 0.0 or all_asked <= ENOUGH * ENOUGH * left:
+        return 0.0
+    return float(np.sort(sample[:count])[int((1.0 - ENOUGH * left / all_asked) * count)])
+
+
+@inner
+def gather(
+    low: float, high: float, left: float, taken: FlagVector, priority: Vector, demand: Vector, heap: IntVector
+) -> int:
+    """Put into ``heap`` who fits and has a priority above ``low`` and up to ``high``; return how many."""
+    size = 0
+    for i in range(len(demand)):
+        if low < priority[i] <= high and not taken[i] and demand[i] <= left:
+            heap[size] = i
+            size += 1
+    return size
+
+
+@inner
+def keep_fitting(heap: IntVector, size: int, demand: Vector, left: float) -> int:
+    """Drop from ``heap`` who asks for more than is left; return how many stay."""
+    fitting = 0
+    for at in range(size):
+        if demand[heap[at]] <= left:
+            heap[fitting] = heap[at]
+            fitting += 1
+    return fitting
+
+
 @kernel()
 def select_jobs(
     type_order: IntVector,
@@ -126,39 +183,38 @@ def select_jobs(
     Within a type: by (priority, deficit, x) descending, ties in order of arrival. A job that does not fit is passed
     over, so smaller ones behind it fill the gap (backfilling). Candidates come off a heap: where a type is full after a
     few of them, the others need not be sorted. As soon as one does not fit, all that do not are dropped: what is left
-    only shrinks.
+    only shrinks. Candidates are taken in tiers, the most urgent first and those of priority 0 last, and a tier is
+    looked at where those above it leave something.
     """
     jobs = len(demand)
-    taken = np.zeros(jobs, np.bool_)
+    turned, taken = by_type(priority, throughput), np.zeros(jobs, np.bool_)
     heap = np.empty(jobs, np.int64)
+    first, second, third = np.empty(jobs), np.empty(jobs), np.empty(jobs)
     chosen = 0
     for t in type_order:
-        first, second, third = priority[:, t].copy(), deficit_s[:, t].copy(), x[:, t].copy()
-        left, size = capacity[t], 0
-        for i in range(jobs):
-            if not taken[i] and throughput[i, t] > 0.0 and (first[i] > 0.0 or not positive_only):
-                heap[size] = i
-                size += 1
-        make_heap(heap, size, first, second, third)
-        while size > 0 and left > 0.0:
-            i = heap[0]
-            if demand[i] > left:
-                fitting = 0
-                for at in range(size):
-                    if demand[heap[at]] <= left:
-                        heap[fitting] = heap[at]
-                        fitting += 1
-                size = fitting
-                make_heap(heap, size, first, second, third)
-                continue
-            size -= 1
-            heap[0] = heap[size]
-            sink(heap, 0, size, first, second, third)
-            left -= demand[i]
-            taken[i] = True
-            chosen_row[chosen] = i
-            chosen_type[chosen] = t
-            chosen += 1
+        left = capacity[t]
+        urgent = cutoff(turned[t], taken, demand, left)
+        for high, low in ((np.inf, urgent), (urgent, 0.0), (0.0, NOWHERE)):
+            if left <= 0.0 or (positive_only and high <= 0.0):
+                break
+            size = gather(low, high, left, taken, turned[t], demand, heap)
+            for i in heap[:size]:
+                first[i], second[i], third[i] = priority[i, t], deficit_s[i, t], x[i, t]
+            make_heap(heap, size, first, second, third)
+            while size > 0 and left > 0.0:
+                i = heap[0]
+                if demand[i] > left:
+                    size = keep_fitting(heap, size, demand, left)
+                    make_heap(heap, size, first, second, third)
+                    continue
+                size -= 1
+                heap[0] = heap[size]
+                sink(heap, 0, size, first, second, third)
+                left -= demand[i]
+                taken[i] = True
+                chosen_row[chosen] = i
+                chosen_type[chosen] = t
+                chosen += 1
     return chosen
 
 

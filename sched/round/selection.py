@@ -36,10 +36,13 @@ class Rules(NamedTuple):
         (J, W) above 0 where a job may be chosen for a worker type; the throughputs, unless some are out of question.
     positive_only
         Leave jobs of priority 0 waiting even where GPUs are free (FIFO policies).
+    among
+        (R,) rows of the only jobs that may be chosen, ascending; ``speed`` is theirs then, (R, W). None for all.
     """
 
     speed: Floats
     positive_only: bool
+    among: Ints | None = None
 
 
 def select(jobs: JobTable, priority: Floats, type_order: Ints, capacity_milli: Floats, rules: Rules) -> Order:
@@ -54,18 +57,22 @@ def select(jobs: JobTable, priority: Floats, type_order: Ints, capacity_milli: F
     capacity_milli
         (W,) thousandths of GPUs of each type.
     """
-    rows = np.empty(len(jobs), np.int64)
-    types = np.empty(len(jobs), np.int64)
+    deficit_s, x, demand_milli, among = jobs.deficit_s, jobs.x, jobs.demand_milli, rules.among
+    if among is not None:
+        priority, deficit_s, x, demand_milli = priority[among], deficit_s[among], x[among], demand_milli[among]
+    rows = np.empty(len(demand_milli), np.int64)
+    types = np.empty(len(demand_milli), np.int64)
     chosen = kernels.select_jobs(
         type_order,
         priority,
-        jobs.deficit_s,
-        jobs.x,
+        deficit_s,
+        x,
         rules.speed,
-        jobs.demand_milli,
+        demand_milli,
         capacity_milli,
         rules.positive_only,
         rows,
         types,
     )
-    return Order(rows[:chosen], types[:chosen], jobs.scale_factor, jobs.placeable)
+    row = rows[:chosen] if among is None else among[rows[:chosen]]
+    return Order(row, types[:chosen], jobs.scale_factor, jobs.placeable)

@@ -18,6 +18,7 @@ from phasewise.solvers.structured.nearest_kernels import (
     KERNELS,
     NEVER,
     exchange,
+    largest,
     rewards,
     share_out,
     start,
@@ -66,12 +67,17 @@ def nearest_optimum(problem: MaxMinProblem, x: Floats, home: Ints) -> Floats:
     most = float((row_max(gain) / use).max())  # a GPU
     for margin in _MARGINS:
         rows, reward = rewards(gain, use, x, gains, order, least, margin, _DUST, most / _UNITS)
-        found = _arranged(_Jobs(rows, reward, gain, use, home), problem.capacity, most, x)
+        found = _arranged(_Jobs(rows, reward, gain, use, home), laid_out(problem.capacity), most, x)
         if found is not None:
             now_least, now_total = tally(gain, found, np.empty(use.size))
             if now_least >= least * (1.0 - _SAME) and now_total >= total * (1.0 - _SAME):
                 return found
     return x
+
+
+def mostly_on(x: Floats) -> Ints:
+    """Return the type on which each job (J,) has most of its time in ``x`` (J, W), -1 where it has none."""
+    return largest(laid_out(x))
 
 
 def _smallest_first(problem: MaxMinProblem) -> Ints:
@@ -108,19 +114,15 @@ def _arranged(jobs: _Jobs, capacity: Floats, most: float, x: Floats) -> Floats |
     ``most`` is the largest gain a GPU.
     """
     rows, use, types = jobs.rows, jobs.use, capacity.size
-    found = x.copy()
-    found[rows] = 0.0
     of_row, count, example = group(jobs.reward)
     one = example[:count]
     rate = jobs.gain[rows[one]] / (use[rows[one], None] * most)  # not rounded: equal sums are to be equal
     earned = np.zeros((count + 1, types + 1))  # 0 is also what GPUs earn that nobody has
     earned[:-1, :-1] = np.where(jobs.reward[one] > 0.0, rate, NEVER)
     earned[:-1, -1] = IDLE
-    own = jobs.home[rows]
-    placed = np.full(use.size, -1)
-    placed[rows] = np.where(jobs.reward[np.arange(rows.size), own] > 0.0, own, -1)
+    found = x.copy()
     totals, at_home = np.empty((count + 1, types + 1)), np.empty((count, types))
-    start(of_row, rows, use, placed, np.maximum(capacity - use @ found, 0.0), totals, at_home)
+    placed = start(of_row, rows, jobs.reward, use, jobs.home, capacity, found, totals, at_home)
     if exchange(earned, at_home, totals, _PUSHES * (count + types)) < 0:
         return None
     share_out(of_row, rows, use, placed, totals, found)

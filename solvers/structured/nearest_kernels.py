@@ -79,20 +79,40 @@ def rewards(
 
 @kernel()
 def start(
-    of_row: IntVector, row: IntVector, use: Vector, home: IntVector, capacity: Vector, totals: Matrix, at_home: Matrix
-) -> None:
+    of_row: IntVector,
+    row: IntVector,
+    reward: Matrix,
+    use: Vector,
+    home: IntVector,
+    capacity: Vector,
+    x: Matrix,
+    totals: Matrix,
+    at_home: Matrix,
+) -> IntVector:
     """Write where everybody stays: GPUs of each class by type (K + 1, W + 1), and (K, W) those that were there.
 
     Those for whom a type has no GPUs any more idle, and so do those who come; ``row`` (F,) are jobs, in the order in
-    which they may stay, ``of_row`` their classes, and ``home`` (J,) the type that each was on, -1 for none.
+    which they may stay, ``of_row`` their classes, ``reward`` (F, W) as from `rewards`, and ``home`` (J,) the type that
+    each was on, -1 for none. Their rows of ``x`` (J, W) are set to 0; the others keep their part of ``capacity`` (W,).
+    Return (J,) the type on which each of them may stay, -1 for none.
     """
     classes, types = at_home.shape
     totals[:, :] = 0.0
     at_home[:, :] = 0.0
     totals[classes, :types] = capacity
+    placed = np.full(len(use), -1)
+    for at in range(len(row)):
+        x[row[at], :] = 0.0
+        if home[row[at]] >= 0 and reward[at, home[row[at]]] > 0.0:
+            placed[row[at]] = home[row[at]]
+    for i in range(len(use)):
+        for j in range(types):
+            totals[classes, j] -= use[i] * x[i, j]
+    for j in range(types):
+        totals[classes, j] = max(totals[classes, j], 0.0)
     for at in range(len(row)):
         i, k = row[at], of_row[at]
-        j, rest = home[i], use[i]
+        j, rest = placed[i], use[i]
         if j >= 0:
             kept = min(rest, totals[classes, j])
             at_home[k, j] += rest
@@ -101,6 +121,7 @@ def start(
             rest -= kept
         totals[k, types] += rest
         totals[classes, types] += use[i]  # idle places enough for everybody
+    return placed
 
 
 @inner
@@ -286,4 +307,17 @@ def share_out(of_row: IntVector, row: IntVector, use: Vector, home: IntVector, t
             place_rest(row[at], rest[at], use, left, x)
 
 
-KERNELS: Final = (tally, rewards, start, exchange, share_out)
+@kernel()
+def largest(x: Matrix) -> IntVector:
+    """Return the type on which each job (J,) has most of its time, the first of those; -1 where it has none."""
+    kind = np.full(x.shape[0], -1)
+    for i in range(x.shape[0]):
+        most = 0.0
+        for j in range(x.shape[1]):
+            if x[i, j] > most:
+                most = x[i, j]
+                kind[i] = j
+    return kind
+
+
+KERNELS: Final = (tally, rewards, start, exchange, share_out, largest)

@@ -76,9 +76,7 @@ def test_with_it_jobs_are_whole_and_stay_where_they_were() -> None:
     job_id = np.append(np.arange(1, 9), 50)  # the first job has left, one of a higher id has come
     second, _ = allocate(job_id, first.memory, ON)
     stayed = second.x[:8, 1] > 0.5
-    assert (
-        np.count_nonzero(stayed != fast[1:]) <= 1
-    )  # who takes the place that the first one left, if it was a fast one
+    assert np.count_nonzero(stayed != fast[1:]) <= 1  # who takes the place of the first one
 
 
 def test_the_order_of_jobs_does_not_matter_to_what_is_remembered() -> None:
