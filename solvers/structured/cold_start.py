@@ -14,6 +14,7 @@ from phasewise.solvers.short_rows import row_max
 from phasewise.solvers.structured.core import Core, Indices, handed_on, program_of, sifted
 from phasewise.solvers.structured.interior_point import interior_point
 from phasewise.solvers.structured.sifting import Prices
+from phasewise.solvers.structured.sparse_interior_point import is_sparse, pairs_of, sparse_interior_point
 
 MANY_JOBS: Final = 4096
 """From here on samples are worth their while; below, the interior point over all jobs is as quick."""
@@ -36,6 +37,9 @@ class SiftStart(NamedTuple):
 
 def rough_start(core: Core, unit: float, limit: int) -> SiftStart | None:
     """Return the prices of a rough interior point over all jobs, None where it does not come near the optimum."""
+    if is_sparse(core):
+        sparse, iterations = sparse_interior_point(pairs_of(core), ROUGH, limit)
+        return SiftStart(Prices(sparse.price, sparse.level), iterations)
     point, level, iterations, _, gap = interior_point(program_of(core), unit, ROUGH, limit, 0.0)
     return SiftStart(Prices(point.price, level), iterations) if gap < 1e-2 and level > 0.0 else None
 
