@@ -7,6 +7,7 @@ types that jobs see) and a Cholesky factorisation of W x W.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Final
 
@@ -18,6 +19,7 @@ from phasewise.solvers.problems import Floats
 from phasewise.solvers.structured.core import Core
 
 Indices = npt.NDArray[np.intp]
+Aims = Sequence[float] | Sequence[Floats]
 
 _SHARE: Final = 0.7  # of capacity and time that the starting point uses
 _TIME_PRICE: Final = 0.3  # of what the GPUs of a job cost at the start
@@ -89,6 +91,16 @@ class Point:
     def products(self) -> tuple[tuple[Floats, Floats], ...]:
         """Return the complementary ones, primal first."""
         return (self.y, self.z), (self.u, self.lam), (self.v, self.mu), (self.w, self.price)
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """By how much rows are off: gains and time (J,), GPUs (W,), and the column of t."""
+
+    gain: Floats
+    time: Floats
+    capacity: Floats
+    level: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,12 +177,12 @@ def sparse_interior_point(pairs: Pairs, tolerance: float, limit: int) -> tuple[P
     for iteration in range(limit):
         total = sum(float(primal @ dual) for primal, dual in point.products())
         gained = float(core.jobs.linear @ pairs.by_job(pairs.gain * point.y))
-        worth = core.level_reward * point.level + gained + 1e-300
+        worth = abs(core.level_reward * point.level + gained) + 1e-300
         missing = core.level_reward - float(point.lam.sum())
         if total <= tolerance * worth and abs(missing) <= _BALANCE * core.level_reward:
             return point, iteration
         system = _reduced(pairs, point)
-        change = _direction(pairs, point, system, [0.0] * 4, missing)
+        change = _direction(pairs, point, system, [0.0] * 4, missing, balanced=False)
         primal, dual = _longest(point, change)
         after = sum(
             float((x + primal * dx) @ (s + dual * ds))
@@ -178,7 +190,8 @@ def sparse_interior_point(pairs: Pairs, tolerance: float, limit: int) -> tuple[P
         )
         centring = max(min(1.0, max(after, 0.0) / total) ** 3, _LEAST_CENTRING)
         target = max(centring * total / count, 0.1 * tolerance * worth / count)
-        change = _direction(pairs, point, system, [target - dx * ds for dx, ds in change.products()], missing)
+        targets = [target - dx * ds for dx, ds in change.products()]
+        change = _direction(pairs, point, system, targets, missing, balanced=True)
         primal, dual = _longest(point, change)
         if not min(primal, dual) > _LEAST_STEP:
             return point, iteration
@@ -230,44 +243,55 @@ def _factorised(matrix: Floats) -> tuple[tuple[Floats, bool], Floats]:
     return (np.eye(scale.size), True), scale
 
 
-def _direction(
-    pairs: Pairs, point: Point, system: _System, targets: list[float] | list[Floats], missing: float
-) -> Point:
-    """Return the Newton step that takes the products towards targets: by pair, of gain, time and capacity."""
-    core, of, d = pairs.core, pairs.job, system.d
-    aimed, aimed_u, aimed_v, aimed_w = (
-        target / dual - primal for target, (primal, dual) in zip(targets, point.products(), strict=True)
+def _direction(pairs: Pairs, point: Point, system: _System, targets: Aims, missing: float, *, balanced: bool) -> Point:
+    """Return the Newton step that takes the products towards targets: by pair, of gain, time and capacity.
+
+    What rounding leaves of the rows is a multiple of D, which grows without limit. ``balanced``: it is solved for once
+    more, after which rows are as exact as sums are.
+    """
+    core = pairs.core
+    aims = [target / dual - primal for target, (primal, dual) in zip(targets, point.products(), strict=True)]
+    gains, times = pairs.by_job(pairs.gain * point.y), pairs.by_job(point.y)
+    used = pairs.by_kind(pairs.use * point.y)
+    off = _Rows(point.level + point.u - gains, 1.0 - point.v - times, core.capacity - point.w - used, missing)
+    change = _solved(pairs, point, system, aims, off)
+    if not balanced:
+        return change
+    gains, times = pairs.by_job(pairs.gain * change.y), pairs.by_job(change.y)
+    left = _Rows(
+        off.gain - gains + change.level + change.u,
+        off.time - times - change.v,
+        off.capacity - pairs.by_kind(pairs.use * change.y) - change.w,
+        off.level - float(change.lam.sum()),
     )
-    gains = pairs.by_job(pairs.gain * point.y)
-    gain_row = point.level + point.u - gains - pairs.by_job(pairs.gain * aimed) + aimed_u
-    time_row = pairs.by_job(aimed) + aimed_v - (1.0 - point.v - pairs.by_job(point.y))
+    _move(change, _solved(pairs, point, system, [np.zeros_like(each) for each in aims], left), 1.0, 1.0)
+    return change
+
+
+def _solved(pairs: Pairs, point: Point, system: _System, aims: Sequence[Floats], off: _Rows) -> Point:
+    """Return the change whose columns are ``aims`` at unchanged row duals, and that makes up for what rows are off."""
+    of, d, use = pairs.job, system.d, pairs.core.jobs.use
+    aim, aim_u, aim_v, aim_w = aims
+    gain_row = off.gain - pairs.by_job(pairs.gain * aim) + aim_u
+    time_row = pairs.by_job(aim) + aim_v - off.time
     gain_aim = (gain_row + system.centre * time_row) / system.gain_pivot
     time_aim = time_row / system.pivot
-    off_balance = core.capacity - point.w - pairs.by_kind(pairs.use * point.y)
-    moved = aimed - d * (time_aim[of] - system.off * gain_aim[of])
-    row = pairs.by_kind(pairs.use * moved) + aimed_w - off_balance
-    left_over = missing - float(gain_aim.sum())
+    moved = aim - d * (time_aim[of] - system.off * gain_aim[of])
+    row = pairs.by_kind(pairs.use * moved) + aim_w - off.capacity
+    left_over = off.level - float(gain_aim.sum())
     row += system.join * (left_over / system.slack)
     price = system.scale * cho_solve(system.factor, system.scale * row, check_finite=False)
     level = (left_over - float(system.join @ price)) / system.slack
-    use, foremost = core.jobs.use, price[pairs.kind[system.foremost]]
+    foremost = price[pairs.kind[system.foremost]]
     apart = price[pairs.kind] - foremost[of]
     mean = (pairs.by_job(d * apart) - system.excess * foremost) / system.pivot  # less the foremost's, over all time
     turned = pairs.by_job(d * system.off * apart) + system.centre * system.excess * foremost
     lam = gain_aim + (level + use * turned) / system.gain_pivot
     z = time_aim[of] + pairs.use * (apart - mean[of]) - system.off * lam[of]
     mu = time_aim - use * (mean + foremost) + system.centre * lam
-    return Point(
-        aimed - d * z,
-        z,
-        aimed_u - point.u / point.lam * lam,
-        lam,
-        aimed_v - system.excess * mu,
-        mu,
-        aimed_w - point.w / point.price * price,
-        price,
-        level,
-    )
+    y, u = aim - d * z, aim_u - point.u / point.lam * lam
+    v, w = aim_v - system.excess * mu, aim_w - point.w / point.price * price
+    return Point(y, z, u, lam, v, mu, w, price, level)
 
 
 def _longest(point: Point, change: Point) -> tuple[float, float]:
