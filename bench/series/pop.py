@@ -207,15 +207,18 @@ def write(records: Sequence[Measured], out: Path) -> None:
 
 @click.command()
 @click.option("--parts", "numbers", multiple=True, type=click.IntRange(1), default=PARTS, show_default=True)
+@click.option("--instance", "chosen", multiple=True, type=click.IntRange(1, len(INSTANCES)), help="By number; all.")
 @click.option("--rounds", default=6, show_default=True, type=click.IntRange(1), help="The first is cold.")
 @click.option("--ecos-rounds", default=2, show_default=True, type=click.IntRange(0), help="Of the same; 0 for no ECOS.")
 @click.option("--scale", default=1, show_default=True, type=click.IntRange(1), help="Divide the numbers of jobs by it.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write CSV, JSON and figure here.")
-def main(numbers: tuple[int, ...], rounds: int, ecos_rounds: int, scale: int, out: Path | None) -> None:
+def main(
+    numbers: tuple[int, ...], chosen: tuple[int, ...], rounds: int, ecos_rounds: int, scale: int, out: Path | None
+) -> None:
     """Measure POP, in so many parts, over `structured` and over ECOS."""
     counts = {OWN: rounds} | ({ECOS: min(ecos_rounds, rounds)} if ecos_rounds and find_spec("ecos") else {})
     records: list[Measured] = []
-    for instance in INSTANCES:
+    for instance in [INSTANCES[number - 1] for number in chosen] or INSTANCES:
         smaller = replace(instance, jobs=instance.jobs // scale)
         problems = list(smaller.rounds(rounds))
         proven = bounds(problems)
