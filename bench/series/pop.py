@@ -60,7 +60,7 @@ class Instance:
     def rounds(self, count: int) -> Iterator[MaxMinProblem]:
         """Yield consecutive problems; a thousandth of the jobs is replaced in each."""
         churn = max(1, self.jobs // 1000)
-        first = None
+        first: MaxMinProblem | None = None
         for churned in churned_rounds(1, self.jobs, count, load=self.load, types=self.types, churn=churn):
             first = first or churned.problem
             yield of_kinds(churned.problem, first, self.kinds) if self.kinds else churned.problem

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from phasewise.solvers.problems import Floats
 from phasewise.solvers.short_rows import row_max
 from phasewise.solvers.structured.core import Core, Indices, handed_on, program_of, sifted
 from phasewise.solvers.structured.interior_point import interior_point
@@ -69,7 +70,7 @@ def sampled_start(core: Core, limit: int) -> SiftStart | None:
     return SiftStart(Prices(handed_on(core, prices, found), found.prices.level), start.iterations + found.iterations)
 
 
-def _sample(ceilings: np.ndarray) -> Indices:
+def _sample(ceilings: Floats) -> Indices:
     """Return an eighth of the rows in order: a random one of each eight, and the one with the least ceiling (J,).
 
     A job that gains little even on its best type may hold t wherever it is; without it prices would be of another kind.

@@ -13,7 +13,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from phasewise.solvers.problems import Floats
 from phasewise.solvers.structured.core import Core
@@ -232,13 +231,15 @@ def _reduced(pairs: Pairs, point: Point) -> _System:
 
 def _factorised(matrix: Floats) -> tuple[tuple[Floats, bool], Floats]:
     """Return the Cholesky factor of a matrix with its diagonal scaled to ones, and the (W,) scale."""
+    from scipy.linalg import cho_factor
+
     scale = 1.0 / np.sqrt(np.maximum(matrix.diagonal(), 1e-300))
     matrix *= scale[:, None] * scale
     for more in _SINGULAR:
         matrix[np.diag_indices(scale.size)] = 1.0 + more
         try:
             return cho_factor(matrix, lower=True, check_finite=False), scale
-        except LinAlgError:
+        except np.linalg.LinAlgError:
             continue
     return (np.eye(scale.size), True), scale
 
@@ -270,6 +271,8 @@ def _direction(pairs: Pairs, point: Point, system: _System, targets: Aims, missi
 
 def _solved(pairs: Pairs, point: Point, system: _System, aims: Sequence[Floats], off: _Rows) -> Point:
     """Return the change whose columns are ``aims`` at unchanged row duals, and that makes up for what rows are off."""
+    from scipy.linalg import cho_solve
+
     of, d, use = pairs.job, system.d, pairs.core.jobs.use
     aim, aim_u, aim_v, aim_w = aims
     gain_row = off.gain - pairs.by_job(pairs.gain * aim) + aim_u
