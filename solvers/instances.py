@@ -116,6 +116,23 @@ def _gains(rng: np.random.Generator, jobs: int, types: int, traits: Collection[T
     return gain
 
 
+def sparse_problem(seed: int, jobs: int, types: int, seen: int, share: float = 0.45) -> MaxMinProblem:
+    """Return a MaxMin instance of many types, of which each job runs on 1 to ``2 * seen - 1``, drawn at random.
+
+    Types differ in speed and in GPUs, of which there are ``share`` of what all jobs ask for.
+    """
+    rng = np.random.default_rng([seed, jobs, types, seen])
+    speed = np.exp(0.5 * rng.standard_normal(types))
+    order = rng.random((jobs, types)).argsort(axis=1)
+    count = rng.integers(1, min(2 * seen, types + 1), size=jobs)
+    sees = np.zeros((jobs, types), dtype=np.bool_)
+    np.put_along_axis(sees, order, np.arange(types) < count[:, None], axis=1)
+    rate = np.where(sees, speed * np.exp(0.3 * rng.standard_normal((jobs, types))), 0.0)
+    scale_factor = rng.choice([1.0, 2.0, 4.0, 8.0], p=[0.7, 0.1, 0.15, 0.05], size=jobs)
+    gain = rate * (scale_factor * count / rate.sum(axis=1))[:, None]
+    return MaxMinProblem(gain, scale_factor, rng.dirichlet(np.full(types, 2.0)) * share * scale_factor.sum())
+
+
 class ChurnedRound(NamedTuple):
     """The plain problem of one round of a busy cluster, and where its jobs were a round before.
 

@@ -60,7 +60,7 @@ class Instance:
     def rounds(self, count: int) -> Iterator[MaxMinProblem]:
         """Yield consecutive problems; a thousandth of the jobs is replaced in each."""
         churn = max(1, self.jobs // 1000)
-        first = None
+        first: MaxMinProblem | None = None
         for churned in churned_rounds(1, self.jobs, count, load=self.load, types=self.types, churn=churn):
             first = first or churned.problem
             yield of_kinds(churned.problem, first, self.kinds) if self.kinds else churned.problem
@@ -207,15 +207,18 @@ def write(records: Sequence[Measured], out: Path) -> None:
 
 @click.command()
 @click.option("--parts", "numbers", multiple=True, type=click.IntRange(1), default=PARTS, show_default=True)
+@click.option("--instance", "chosen", multiple=True, type=click.IntRange(1, len(INSTANCES)), help="By number; all.")
 @click.option("--rounds", default=6, show_default=True, type=click.IntRange(1), help="The first is cold.")
 @click.option("--ecos-rounds", default=2, show_default=True, type=click.IntRange(0), help="Of the same; 0 for no ECOS.")
 @click.option("--scale", default=1, show_default=True, type=click.IntRange(1), help="Divide the numbers of jobs by it.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write CSV, JSON and figure here.")
-def main(numbers: tuple[int, ...], rounds: int, ecos_rounds: int, scale: int, out: Path | None) -> None:
+def main(
+    numbers: tuple[int, ...], chosen: tuple[int, ...], rounds: int, ecos_rounds: int, scale: int, out: Path | None
+) -> None:
     """Measure POP, in so many parts, over `structured` and over ECOS."""
     counts = {OWN: rounds} | ({ECOS: min(ecos_rounds, rounds)} if ecos_rounds and find_spec("ecos") else {})
     records: list[Measured] = []
-    for instance in INSTANCES:
+    for instance in [INSTANCES[number - 1] for number in chosen] or INSTANCES:
         smaller = replace(instance, jobs=instance.jobs // scale)
         problems = list(smaller.rounds(rounds))
         proven = bounds(problems)

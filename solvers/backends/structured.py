@@ -45,7 +45,7 @@ class Structured:
     name: ClassVar[str] = "structured"
     aliases: ClassVar[tuple[str, ...]] = ()
     requires: ClassVar[Mapping[str, str]] = {"numba": "numba"}
-    limits: ClassVar[str] = "exact; for up to about 30 worker types; compiled once per machine"
+    limits: ClassVar[str] = "exact; for up to about 30 worker types, more where jobs see few; compiled once per machine"
     tolerance: ClassVar[float] = 1e-9
 
     @property

@@ -10,10 +10,12 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from phasewise.solvers.problems import Floats
 from phasewise.solvers.short_rows import row_max
 from phasewise.solvers.structured.core import Core, Indices, handed_on, program_of, sifted
 from phasewise.solvers.structured.interior_point import interior_point
 from phasewise.solvers.structured.sifting import Prices
+from phasewise.solvers.structured.sparse_interior_point import is_sparse, pairs_of, sparse_interior_point
 
 MANY_JOBS: Final = 4096
 """From here on samples are worth their while; below, the interior point over all jobs is as quick."""
@@ -36,6 +38,9 @@ class SiftStart(NamedTuple):
 
 def rough_start(core: Core, unit: float, limit: int) -> SiftStart | None:
     """Return the prices of a rough interior point over all jobs, None where it does not come near the optimum."""
+    if is_sparse(core):
+        sparse, iterations = sparse_interior_point(pairs_of(core), ROUGH, limit)
+        return SiftStart(Prices(sparse.price, sparse.level), iterations)
     point, level, iterations, _, gap = interior_point(program_of(core), unit, ROUGH, limit, 0.0)
     return SiftStart(Prices(point.price, level), iterations) if gap < 1e-2 and level > 0.0 else None
 
@@ -65,7 +70,7 @@ def sampled_start(core: Core, limit: int) -> SiftStart | None:
     return SiftStart(Prices(handed_on(core, prices, found), found.prices.level), start.iterations + found.iterations)
 
 
-def _sample(ceilings: np.ndarray) -> Indices:
+def _sample(ceilings: Floats) -> Indices:
     """Return an eighth of the rows in order: a random one of each eight, and the one with the least ceiling (J,).
 
     A job that gains little even on its best type may hold t wherever it is; without it prices would be of another kind.

@@ -31,6 +31,7 @@ from phasewise.solvers.structured.interior_point import interior_point
 from phasewise.solvers.structured.outcome import Outcome
 from phasewise.solvers.structured.sifting import Optimum, Prices
 from phasewise.solvers.structured.sifting_kernels import JobGains, with_gain
+from phasewise.solvers.structured.sparse_interior_point import is_sparse, pairs_of, sparse_interior_point, spread
 from phasewise.solvers.structured.switching_walk import MOST_TYPES
 
 _DUST: Final = 1e-10  # what an interior point leaves of nothing; too little to be worth keeping
@@ -245,6 +246,8 @@ class StructuredSolver:
 
     def _one_run(self, stated: Stated, aim: float, spent: int, tried: list[str]) -> Outcome:
         """Return the outcome of one run of the interior point down to a gap of ``aim``."""
+        if is_sparse(stated.core):
+            return self._one_sparse_run(stated, aim, spent, tried)
         program, problem = program_of(stated.core), stated.problem
         point, level, iterations, _, _ = interior_point(
             program, unit_of(stated), aim, self.iteration_limit, least_worth(stated)
@@ -262,6 +265,15 @@ class StructuredSolver:
             gap = _proven(problem, x, duals)
         left = Prices(point.price / stated.level_reward, level) if gap <= self.tolerance else None
         return Outcome(x, duals, gap, spent + iterations, ", ".join(tried), True, left)
+
+    def _one_sparse_run(self, stated: Stated, aim: float, spent: int, tried: list[str]) -> Outcome:
+        """Return the outcome of one run down to a gap of ``aim`` where each job sees few of many types."""
+        pairs = pairs_of(stated.core)
+        point, iterations = sparse_interior_point(pairs, aim, self.iteration_limit)
+        x = stated.problem.project(stated.expand(spread(pairs, point.y)))
+        duals = stated.duals(point.lam, point.price)
+        gap = _proven(stated.problem, x, duals)
+        return Outcome(x, duals, gap, spent + iterations, ", ".join(tried), True)
 
 
 def _sifted(stated: Stated, start: Prices, found: Optimum, spent: int, tried: list[str]) -> Outcome:
