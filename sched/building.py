@@ -36,9 +36,10 @@ from phasewise.sched.workload.co_throughputs import CoRates, CoThroughputTable
 from phasewise.solvers import registry as solvers
 from phasewise.solvers.families.max_min import MAX_MIN_SWITCHING
 from phasewise.solvers.families.moving_sum import MAX_SUM_SWITCHING
+from phasewise.solvers.families.packed_moving import MAX_MIN_PACKED_SWITCHING
 from phasewise.solvers.session import Solver, open_solver
 
-_MOVING = frozenset({MAX_MIN_SWITCHING, MAX_SUM_SWITCHING})
+_MOVING = frozenset({MAX_MIN_SWITCHING, MAX_MIN_PACKED_SWITCHING, MAX_SUM_SWITCHING})
 
 
 def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
