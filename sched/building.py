@@ -44,14 +44,15 @@ _MOVING = frozenset({MAX_MIN_SWITCHING, MAX_MIN_PACKED_SWITCHING, MAX_SUM_SWITCH
 
 def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
     """Return the parts of a simulation; raises as `simulate` does for wrong input."""
-    solves = _solves(registry.policy_class(scenario.policy.name))
-    require_memory(estimate(scenario, node_count(scenario.cluster), solves=solves))
+    chosen = registry.policy_class(scenario.policy.name)
+    solves, packs = _solves(chosen), getattr(chosen, "packs", None) is True
+    require_memory(estimate(scenario, node_count(scenario.cluster), solves=solves, packs=packs))
     layout = build_layout(scenario.cluster)
     timing = Timing.resolve(scenario.timing)
     workload = build_workload(scenario, layout.worker_types)
     layout = _as_seen(scenario, workload, layout)
     if scenario.workload.trace:
-        require_memory(estimate(scenario, layout.nodes, solves=solves, jobs=workload.held))
+        require_memory(estimate(scenario, layout.nodes, solves=solves, packs=packs, jobs=workload.held))
     told = _told(scenario, timing, layout)
     policy = registry.policy(scenario.policy.name, told, policy_section.chosen(scenario))
     solver = open_solver(scenario.solver.name, scenario.solver.kwargs, timer)
