@@ -28,6 +28,7 @@ from phasewise.solvers.families.moving_sum import MAX_SUM_SWITCHING
 from phasewise.solvers.families.packed import MAX_MIN_PACKED
 from phasewise.solvers.families.packed_finish_time import FINISH_TIME_PACKED
 from phasewise.solvers.families.packed_lexicographic import LEXICOGRAPHIC_PACKED
+from phasewise.solvers.families.packed_moving import MAX_MIN_PACKED_SWITCHING
 from phasewise.solvers.families.transport import TRANSPORT
 from phasewise.solvers.finish_time_instances import finish_time_rounds
 from phasewise.solvers.instances import Load, churned_rounds, with_switching
@@ -51,7 +52,7 @@ KINDS = {
 }
 """The kinds of problems that are measured, and the family of each."""
 
-NOT_MEASURED = frozenset({MAX_MIN_PACKED, LEXICOGRAPHIC_PACKED, FINISH_TIME_PACKED})
+NOT_MEASURED = frozenset({MAX_MIN_PACKED, MAX_MIN_PACKED_SWITCHING, LEXICOGRAPHIC_PACKED, FINISH_TIME_PACKED})
 """Families without a choice: `by-kinds`, the first in ``FALLBACK`` that takes them, alone keeps partners together."""
 
 LIMIT_MS = 400.0

@@ -36,21 +36,23 @@ from phasewise.sched.workload.co_throughputs import CoRates, CoThroughputTable
 from phasewise.solvers import registry as solvers
 from phasewise.solvers.families.max_min import MAX_MIN_SWITCHING
 from phasewise.solvers.families.moving_sum import MAX_SUM_SWITCHING
+from phasewise.solvers.families.packed_moving import MAX_MIN_PACKED_SWITCHING
 from phasewise.solvers.session import Solver, open_solver
 
-_MOVING = frozenset({MAX_MIN_SWITCHING, MAX_SUM_SWITCHING})
+_MOVING = frozenset({MAX_MIN_SWITCHING, MAX_MIN_PACKED_SWITCHING, MAX_SUM_SWITCHING})
 
 
 def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:
     """Return the parts of a simulation; raises as `simulate` does for wrong input."""
-    solves = _solves(registry.policy_class(scenario.policy.name))
-    require_memory(estimate(scenario, node_count(scenario.cluster), solves=solves))
+    chosen = registry.policy_class(scenario.policy.name)
+    solves, packs = _solves(chosen), getattr(chosen, "packs", None) is True
+    require_memory(estimate(scenario, node_count(scenario.cluster), solves=solves, packs=packs))
     layout = build_layout(scenario.cluster)
     timing = Timing.resolve(scenario.timing)
     workload = build_workload(scenario, layout.worker_types)
     layout = _as_seen(scenario, workload, layout)
     if scenario.workload.trace:
-        require_memory(estimate(scenario, layout.nodes, solves=solves, jobs=workload.held))
+        require_memory(estimate(scenario, layout.nodes, solves=solves, packs=packs, jobs=workload.held))
     told = _told(scenario, timing, layout)
     policy = registry.policy(scenario.policy.name, told, policy_section.chosen(scenario))
     solver = open_solver(scenario.solver.name, scenario.solver.kwargs, timer)

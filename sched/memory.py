@@ -23,6 +23,9 @@ PER_GPU: Final = 48
 PER_NODE: Final = 300  # a name, a few figures, and its place in several arrays
 PER_JOB: Final = 1_000  # waiting or active: its record, its row, its id
 PER_PAIR: Final = 100  # of a job and a worker type, in the state
+PER_TEAM: Final = 40  # two jobs that may share their GPUs, where the policy packs
+PER_TEAM_PAIR: Final = 110  # of a team and a worker type: rates, X and accounts, twice while teams are chosen
+TEAMS_A_JOB: Final = 4  # at the most, where only pairs with time are kept
 PER_ARRIVAL: Final = 600  # of an inflation experiment, which holds what became of each
 PER_ROUND: Final = 900  # of a chunk
 # Bytes a pair in the model of a solver, by how its name begins; others are taken for the dearest.
@@ -46,7 +49,9 @@ class Estimate:
         return ", ".join(f"{_mib(need)} for {what}" for what, need in parts if need >= MIB) or "what every run needs"
 
 
-def estimate(scenario: Scenario, nodes: int, *, solves: bool = True, jobs: int | None = None) -> Estimate:
+def estimate(
+    scenario: Scenario, nodes: int, *, solves: bool = True, packs: bool = False, jobs: int | None = None
+) -> Estimate:
     """Return what a resolved scenario needs at the most that is certain before it runs.
 
     Parameters
@@ -55,6 +60,9 @@ def estimate(scenario: Scenario, nodes: int, *, solves: bool = True, jobs: int |
         Number of nodes.
     solves
         Whether the policy states problems for the solver.
+    packs
+        Whether it lets jobs share their GPUs. The original's rules keep an account of every two jobs of equal scale
+        factor: of all jobs, for all that is known here.
     jobs
         Jobs that may be there at once, where more is known than the scenario says: a trace's. With a rate it is not
         known how many will wait; then it is those at the start and those that come within a round.
@@ -66,13 +74,19 @@ def estimate(scenario: Scenario, nodes: int, *, solves: bool = True, jobs: int |
         coming = workload.jobs if not workload.rate_per_hour else min(in_a_round, workload.jobs or in_a_round)
         jobs = (gpus if workload.filled else workload.initial_jobs) + coming
     pair = max(_model_pair(name.strip()) for name in scenario.solver.name.split(",")) if solves else 0
+    teams = _teams(jobs, every_pair=scenario.timing.preset == "gavel") if packs else 0
     return Estimate(
         {
             f"{gpus:,} GPUs on {nodes:,} nodes": PER_GPU * gpus + PER_NODE * nodes,
             f"{jobs:,} jobs at once on {types} worker types": jobs * (PER_JOB + types * (PER_PAIR + pair)),
+            f"{teams:,} pairs of jobs that may share": teams * (PER_TEAM + types * PER_TEAM_PAIR),
             f"chunks of {scenario.output.chunk_rounds:,} rounds": PER_ROUND * scenario.output.chunk_rounds,
         }
     )
+
+
+def _teams(jobs: int, *, every_pair: bool) -> int:
+    return jobs * (jobs - 1) // 2 if every_pair else min(TEAMS_A_JOB * jobs, jobs * (jobs - 1) // 2)
 
 
 def require_memory(needed: Estimate) -> None:

@@ -8,10 +8,11 @@ import numpy as np
 
 from phasewise.sched.api import Allocation, ClusterView, Floats, Ints
 from phasewise.sched.policy_options import MaxMinOptions, PolicyOptions
-from phasewise.sched.statements import CANONICAL_WEIGHT, possible_pairs, proportional_throughput
+from phasewise.sched.statements import CANONICAL_WEIGHT, movement, possible_pairs, proportional_throughput
 from phasewise.solvers.api import Solution
-from phasewise.solvers.families.packed import PackedMaxMinProblem
+from phasewise.solvers.families.packed import MAX_MIN_PACKED, PackedMaxMinProblem
 from phasewise.solvers.families.packed_lexicographic import PackedLexicographicProblem
+from phasewise.solvers.families.packed_moving import MAX_MIN_PACKED_SWITCHING, PackedMovingProblem
 from phasewise.solvers.problems import Bools
 
 _NOBODY: Final = -1
@@ -36,7 +37,8 @@ def packed_max_min_problem(view: ClusterView, options: MaxMinOptions) -> tuple[P
 
     A job's gain is s_i/(w_i norm_i) times its throughput over all its time, alone and beside others, with norm_i its
     throughput alone under an equal share: as `phasewise.sched.statements.max_min_problem`, and with what it does beside
-    others. A job that can run on no type has no row. Moving costs nothing here.
+    others. A job that can run on no type has no row. Where moving costs, what a job has on a type more or less than in
+    all its teams before costs move_weight * migration_s_ij / J a unit of time.
 
     Notes
     -----
@@ -56,7 +58,16 @@ def packed_max_min_problem(view: ClusterView, options: MaxMinOptions) -> tuple[P
         linear_weight=CANONICAL_WEIGHT if options.canonical else 0.0,
         keys=view.job_id[rows],
     )
-    return problem, rows
+    previous, lost = movement(view, rows, options)
+    if previous is None or lost is None:
+        return problem, rows
+    stated = problem.stated()
+    return PackedMovingProblem(**stated, previous=previous, move_cost=lost / max(1, problem.rows)), rows
+
+
+def packed_max_min_families(options: MaxMinOptions) -> frozenset[str]:
+    """Return the families of what `packed_max_min_problem` states in a simulation with these options."""
+    return frozenset({MAX_MIN_PACKED_SWITCHING if options.move_weight else MAX_MIN_PACKED})
 
 
 def packed_water_filling_problem(view: ClusterView, options: PolicyOptions) -> tuple[PackedLexicographicProblem, Bools]:

@@ -12,6 +12,7 @@ import numpy as np
 from phasewise.solvers.families.packed import PackedMaxMinProblem
 from phasewise.solvers.families.packed_finish_time import PackedFinishTimeProblem
 from phasewise.solvers.families.packed_lexicographic import PackedLexicographicProblem
+from phasewise.solvers.families.packed_moving import PackedMovingProblem
 from phasewise.solvers.problems import Bools, Floats
 from phasewise.solvers.rows import Keys
 
@@ -119,6 +120,22 @@ def lexicographic(problem: PackedMaxMinProblem) -> PackedLexicographicProblem:
         problem.gain, problem.kind, problem.factor, problem.rate, problem.scale_factor, problem.capacity,
         problem.allowed, problem.keys,
     )  # fmt: skip
+
+
+def moving(problem: PackedMaxMinProblem, seed: int, *, dear: float = 1.0) -> PackedMovingProblem:
+    """Return the same problem where leaving what is in force costs up to a tenth of a usual gain, times ``dear``.
+
+    A fifth of the jobs is new and has nothing; a quarter moves for free; others have time on one type or on all, which
+    need not be one where they may run, nor fit in together.
+    """
+    rng = np.random.default_rng([seed, problem.rows, problem.types, 2])
+    shape = problem.gain.shape
+    previous = rng.dirichlet(np.full(problem.types, 0.3), problem.rows) * rng.uniform(0.2, 1.0, (problem.rows, 1))
+    previous[previous < 0.02] = 0.0
+    previous[rng.random(problem.rows) < 0.2] = 0.0
+    cost = rng.uniform(0.0, 0.1, shape) * dear * max(1e-9, float(np.median(problem.gain))) / max(1, problem.rows)
+    cost[rng.random(problem.rows) < 0.25] = 0.0
+    return PackedMovingProblem(**problem.stated(), previous=previous, move_cost=cost)
 
 
 def random_packed_finish_time(

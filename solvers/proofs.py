@@ -37,6 +37,8 @@ class Duals:
         (R,) a row's place in a matching.
     stage_gain, stage_time
         (K, C) the weight of each job's gain, and all of its time, a row a stage, by classes of equal jobs.
+    kept
+        (J, W) a unit of a job's time that stays where it was.
     """
 
     capacity: Floats | None = None
@@ -47,6 +49,7 @@ class Duals:
     potential: Floats | None = None
     stage_gain: Floats | None = None
     stage_time: Floats | None = None
+    kept: Floats | None = None
 
     def vector(self, name: str, size: int) -> Floats | None:
         """Return the duals ``name``, none below 0, or None where they are missing or are not ``size`` floats.
@@ -55,6 +58,13 @@ class Duals:
         """
         values = getattr(self, name)
         if not isinstance(values, np.ndarray) or values.dtype != np.float64 or values.shape != (size,):
+            return None
+        return np.maximum(values, 0.0)
+
+    def matrix(self, name: str, shape: tuple[int, int]) -> Floats | None:
+        """Return the duals ``name`` as `vector` does, where they are a matrix of that shape."""
+        values = getattr(self, name)
+        if not isinstance(values, np.ndarray) or values.dtype != np.float64 or values.shape != shape:
             return None
         return np.maximum(values, 0.0)
 

@@ -49,12 +49,12 @@ def measured_table(kinds: int) -> Table:
     return Table(alone, rate.reshape(place.size, place.size, len(WORKER_TYPES)), width.astype(np.float64))
 
 
-def plain_rounds(kinds: int, jobs: int) -> Iterator[PackedMaxMinProblem]:
-    """Yield a round, and `WARM` more after each of which a hundredth of the jobs is replaced."""
+def plain_rounds(kinds: int, jobs: int, rounds: int = WARM + 1) -> Iterator[PackedMaxMinProblem]:
+    """Yield rounds, between two of which a hundredth of the jobs is replaced."""
     known = measured_table(kinds)
     asked = jobs * float(known.width.mean())
     capacity = np.full(len(WORKER_TYPES), np.ceil(GPUS * asked / len(WORKER_TYPES)))
-    yield from packed_rounds(0, known, jobs, WARM + 1, churn=max(1, jobs // 100), capacity=capacity)
+    yield from packed_rounds(0, known, jobs, rounds, churn=max(1, jobs // 100), capacity=capacity)
 
 
 def filled(plain: PackedMaxMinProblem) -> AllocationProblem:

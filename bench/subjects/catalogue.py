@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from phasewise.bench.subjects import engine, phases, placement, solvers
+from phasewise.bench.subjects import engine, packing, phases, placement, solvers
 from phasewise.bench.subjects.api import Case
 
 
 def catalogue() -> dict[str, Case]:
     """Return all cases by name, those of a kind together."""
-    found = [case for kind in (engine, solvers, placement, phases) for case in kind.cases()]
+    found = [case for kind in (engine, solvers, packing, placement, phases) for case in kind.cases()]
     return {case.name: case for case in found}
 
 

@@ -57,7 +57,7 @@ PROBLEMS: Final[Mapping[Scale, Mapping[str, int]]] = {
 }
 REPEATS: Final[Mapping[tuple[Scale, str], int]] = {(Scale.ALIBABA, "cvxpy-fresh:SCS"): 1}  # 20 s a problem
 
-_PACKS: Final = "jobs on the tapes share with nobody; `python -P -m phasewise.bench.series.packing` measures it"
+_PACKS: Final = "jobs on the tapes share with nobody; its case is solvers/packed/by-kinds"
 _TOO_LARGE: Final = "1,700 jobs x 7 types are more entries than the 12,288 it compiles for"
 LEFT_OUT: Final[Mapping[Scale, Mapping[str, str]]] = {
     Scale.PHILLY: {"by-kinds": _PACKS},
@@ -98,7 +98,7 @@ class TapeSubject:
         return {
             "iterations": sum(solution.iterations for solution in answer),
             "rebuilds": sum(solution.rebuild is not None for solution in answer),
-            "jobs": sum(solution.x.shape[0] for solution in answer),
+            "jobs": sum(problem.rows for problem in self.problems),  # an answer with teams has rows of its own
             "nonzeros": sum(int(problem.allowed_mask.sum()) for problem in self.problems),
         }
 

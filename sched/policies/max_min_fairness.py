@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from phasewise.sched.api import Allocation, ClusterView, Solve, TypeOrder
-from phasewise.sched.packed_statements import in_teams, nobody_runs, packed_max_min_problem
+from phasewise.sched.packed_statements import (
+    in_teams,
+    nobody_runs,
+    packed_max_min_families,
+    packed_max_min_problem,
+)
 from phasewise.sched.policy_options import FairnessOptions, MaxMinOptions
 from phasewise.sched.registry import register_policy
 from phasewise.sched.statements import believed_throughput, max_min_families, max_min_problem, spread
 from phasewise.sched.sticky import Served, still_served
-from phasewise.solvers.families.packed import MAX_MIN_PACKED
 
 if TYPE_CHECKING:
     from phasewise.profiling.jit.kernel import Wanted
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 class _MaxMin:
     """The max-min problem of what a variant believes of the throughputs."""
 
+    name: ClassVar[str]
     knows_speeds: ClassVar[bool]
     needs_positive_priority: ClassVar[bool] = False
     options: ClassVar[type[FairnessOptions]] = FairnessOptions
@@ -101,7 +106,7 @@ class MaxMinFairnessPacked:
     """Maximise the least weighted, normalised throughput of jobs that may share GPUs in pairs.
 
     As max_min_fairness_perf, where a job's throughput is that over all its time, alone and beside others. Jobs of equal
-    scale factor share, where it was measured how fast both are then. Moving costs nothing in the objective.
+    scale factor share, where it was measured how fast both are then.
 
     Notes
     -----
@@ -113,11 +118,11 @@ class MaxMinFairnessPacked:
     type_order: ClassVar[TypeOrder] = TypeOrder.FIXED
     packs: ClassVar[bool] = True
     needs_positive_priority: ClassVar[bool] = False
-    families: ClassVar[frozenset[str]] = frozenset({MAX_MIN_PACKED})
     options: ClassVar[type[MaxMinOptions]] = MaxMinOptions
 
     def __init__(self, options: MaxMinOptions) -> None:
         self._options = options
+        self.families = packed_max_min_families(options)
 
     def allocate(self, view: ClusterView, solve: Solve, memory: object) -> Allocation:
         """Return an optimum, its rows teams; remembers nothing."""

@@ -17,6 +17,7 @@ from phasewise.solvers.errors import UnsupportedProblemError
 from phasewise.solvers.families.packed import MAX_MIN_PACKED, PackedMaxMinProblem
 from phasewise.solvers.families.packed_finish_time import FINISH_TIME_PACKED
 from phasewise.solvers.families.packed_lexicographic import LEXICOGRAPHIC_PACKED
+from phasewise.solvers.families.packed_moving import MAX_MIN_PACKED_SWITCHING
 from phasewise.solvers.forms.tables import STAGES, Stages
 from phasewise.solvers.packing.program import Goal
 from phasewise.solvers.packing.solver import Left as Start
@@ -39,7 +40,7 @@ class ByKinds:
     @property
     def families(self) -> frozenset[str]:
         """The families of packing."""
-        return frozenset({MAX_MIN_PACKED, LEXICOGRAPHIC_PACKED, FINISH_TIME_PACKED})
+        return frozenset({MAX_MIN_PACKED, MAX_MIN_PACKED_SWITCHING, LEXICOGRAPHIC_PACKED, FINISH_TIME_PACKED})
 
     def open(self, options: Mapping[str, object], timer: PhaseTimer) -> ByKindsSession:
         """Return a session; raise `OptionError` where HiGHS rejects an option or its value."""

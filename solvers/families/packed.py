@@ -312,9 +312,11 @@ class PackedMaxMinProblem(PackedProblem):
         total = float(crowd.size @ prices.weight)
         if not total > 0.0:
             return ceiling
-        unit = (max(1.0, total) if self.linear_weight else 1.0) / total
-        scaled = Prices(
-            prices.weight * unit + self.linear_weight / self.rows, prices.time * unit, prices.capacity * unit
+        unit = (max(1.0, total) if self.linear_weight or self.is_moving else 1.0) / total
+        scaled = prices._replace(
+            weight=prices.weight * unit + self.linear_weight / self.rows,
+            time=prices.time * unit,
+            capacity=prices.capacity * unit,
         )
         return min(ceiling, worth(crowd, scaled, self.capacity))
 

@@ -27,7 +27,7 @@ def to_cvx(problem: MaxMinProblem) -> CvxProgram:
     )
     if plain and scale == np.clip(scale, *WELL_SCALED):
         return _as_the_original(problem)
-    return _scaled(problem, scale)
+    return scaled(problem, scale)
 
 
 def _as_the_original(problem: MaxMinProblem) -> CvxProgram:
@@ -55,7 +55,7 @@ def _as_the_original(problem: MaxMinProblem) -> CvxProgram:
     return CvxProgram(program, x.id, np.arange(jobs * types), (jobs, types), to_duals)
 
 
-def _scaled(problem: MaxMinProblem, scale: float) -> CvxProgram:
+def scaled(problem: MaxMinProblem, scale: float) -> CvxProgram:
     """Return any max-min problem with gains near 1, the whole objective times J, and impossible pairs left out."""
     jobs, shape = problem.jobs, (problem.rows, problem.types)
     pairs = np.flatnonzero(problem.allowed_mask)

@@ -81,11 +81,9 @@ class Forms(Generic[Builder]):
 
     def get(self, family: type[AllocationProblem]) -> Builder | None:
         """Return the builder for the problems of a class, imported where it must be; None where there is none."""
-        found = self._builders.get(family) or self._registered(family)
-        if found is None and self._has_module(family):
+        if family not in self._builders and self._has_module(family):  # its own goes before that of its base
             importlib.import_module(self._module(family))
-            found = self._registered(family)
-        return found
+        return self._registered(family)
 
     def of(self, problem: AllocationProblem) -> Builder:
         """Return the builder for ``problem``; raise `UnsupportedProblemError` where its family has none."""

@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.solvers.families.moving import Switching
 from phasewise.solvers.packing.codes import mixed
 
 Floats = npt.NDArray[np.float64]
@@ -46,6 +47,9 @@ class Crowd:
         (C,) GPUs of a job.
     rate
         (K, K, W) the rate of a job of the first kind that shares with one of the second, 0 where they cannot.
+    moving
+        Of each class the time that a job had on each type, and what a unit more or less of it costs; None where moving
+        is free.
     """
 
     of_job: Ints
@@ -58,6 +62,7 @@ class Crowd:
     factor: Floats
     use: Floats
     rate: Floats
+    moving: Switching | None = None
 
     @property
     def classes(self) -> int:
@@ -98,6 +103,13 @@ class Crowd:
     def usable(self) -> Bools:
         """(C, K, W) whether jobs of a class can share with those of a kind: where they may run themselves."""
         return self.shares[self.kind] & self.open[:, None, :]
+
+    @cached_property
+    def stays(self) -> Bools:
+        """(C, W) where a job can keep time that it had, at a saving."""
+        if self.moving is None:
+            return np.zeros(self.gain.shape, dtype=np.bool_)
+        return self.open & (self.moving.previous > 0.0) & (self.moving.cost > 0.0)
 
     @cached_property
     def most(self) -> Floats:

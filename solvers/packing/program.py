@@ -2,12 +2,14 @@
 
 Variables, all at least 0: time alone (class c, type j), the *slices* (kinds a <= b, type j), each the total time of
 pairs of these kinds, and, where a kind has several classes, the *shares* (class c, kind b, type j), the time that jobs
-of class c spend beside jobs of kind b. And t, the level::
+of class c spend beside jobs of kind b. Where moving costs, what stays where it was, see
+`phasewise.solvers.packing.staying`. And t, the level::
 
-    max  t + linear term
+    max  t + linear term - movement cost
     s.t. mean gain of each class - t >= 0            C gain rows
          mean time of each class <= 1                C time rows
          GPUs of each type <= N_j                    W capacity rows
+         time kept <= time on its type               a row for each class and type with time that can stay
          shares of (a, b, j) = its slice             a row for each kind of several classes, and its partner and type;
                                                      of pairs within a kind the shares make twice the slice
          share of one job <= its slice               within a kind nobody is his own partner: where one would be
@@ -31,11 +33,12 @@ import numpy as np
 from phasewise.solvers.lp import INFINITE, Int32s, LinearProgram
 from phasewise.solvers.packing.codes import Codes, mixed
 from phasewise.solvers.packing.crowd import Bools, Crowd, Floats, Ints
+from phasewise.solvers.packing.staying import Staying
 from phasewise.solvers.proofs import Duals
 
 _LEAST_ROW_SCALE: Final = 1e-6
 _MOST_ROW_SCALE: Final = 1e6
-_ALONE, _SLICE, _SHARE, _LEVEL, _GAIN, _TIME, _CAPACITY, _SUM, _HALF = range(9)  # what a code is of
+_ALONE, _SLICE, _SHARE, _LEVEL, _GAIN, _TIME, _CAPACITY, _SUM, _HALF, _KEPT, _STAYS = range(11)  # what a code is of
 
 
 class Goal(NamedTuple):
@@ -76,7 +79,7 @@ class Program:
     Attributes
     ----------
     lp
-        The arrays, with blocks alone, slices, shares and level.
+        The arrays, with blocks alone, slices, shares, kept and level.
     alone
         (class, the same class, type) of each column of time alone.
     slices
@@ -158,45 +161,53 @@ class _Writer:
 
     Parameters
     ----------
-    crowd, capacity, goal, names
-        As `program` takes them.
+    crowd, capacity, goal, known
+        As `program` takes them, the last one as ``names``.
     shares
         (C, K, W) which shares there are.
     """
 
-    def __init__(self, crowd: Crowd, capacity: Floats, goal: Goal, names: tuple[Ints, Ints], shares: Bools) -> None:
+    def __init__(self, crowd: Crowd, capacity: Floats, goal: Goal, known: tuple[Ints, Ints], shares: Bools) -> None:
         self.crowd, self.capacity, self.goal = crowd, capacity, goal
         self.scale = _gain_scale(crowd, capacity, goal)
         self.row_scale = (crowd.most / self.scale).clip(_LEAST_ROW_SCALE, _MOST_ROW_SCALE)
         self.gpus = np.where(capacity > 0.0, capacity, 1.0)
-        self.kind_name = names[0]
+        self.kind_name = known[0]
         plain = crowd.single[crowd.kind]
-        self.class_name = np.where(plain, -1 - names[0][crowd.kind], names[1])  # equal jobs go by their kind
-        owner, on = np.nonzero(crowd.gain > 0.0)
+        self.class_name = np.where(plain, -1 - known[0][crowd.kind], known[1])  # equal jobs go by their kind
+        self.staying = Staying(crowd, crowd.classes / self.scale)
+        owner, on = np.nonzero((crowd.gain > 0.0) | crowd.stays)
         self.alone = Triples(owner, owner, on)
         sliced = slices_of(crowd, shares)
         self.slices = Triples.where(sliced)
         both = (sliced | sliced.transpose(1, 0, 2))[crowd.kind]  # a share without its slice would be time for nothing
         self.shares = Triples.where(shares & both & ~plain[:, None, None])
-        ends = np.cumsum([0, *(each.kind.size for each in (self.alone, self.slices, self.shares)), 1])
-        self.column = dict(zip(("alone", "slices", "shares", "level"), map(slice, ends[:-1], ends[1:]), strict=True))
+        kept = self.staying.owner
+        ends = np.cumsum([0, *(each.kind.size for each in (self.alone, self.slices, self.shares)), kept.size, 1])
+        names = ("alone", "slices", "shares", "kept", "level")
+        self.column = dict(zip(names, map(slice, ends[:-1], ends[1:]), strict=True))
         self.number = np.arange(ends[-1])
         self.cost = np.zeros(ends[-1])
         self.unit = np.concatenate((
-            crowd.size[self.alone.first], self._most_time(self.slices), crowd.size[self.shares.first], [1.0]
+            crowd.size[self.alone.first], self._most_time(self.slices), crowd.size[self.shares.first],
+            crowd.size[kept], [1.0],
         ))  # fmt: skip
         self.entries = _Entries()
-        self.rows = 2 * crowd.classes + capacity.size
+        first = 2 * crowd.classes + capacity.size
+        self.stays = slice(first, first + kept.size)
+        self.rows = self.stays.stop
 
     def written(self, halves: Bools) -> Program:
         """Return the program, with the rows of ``halves`` (C, W)."""
         crowd, alone, shares = self.crowd, self.alone, self.shares
-        self._job_entries(alone.first, self.number[self.column["alone"]], 1.0, crowd.gain[alone.first, alone.kind])
-        rate = crowd.rate[crowd.kind[shares.first], shares.second, shares.kind]
-        self._job_entries(shares.first, self.number[self.column["shares"]], 1.0, crowd.factor[shares.first] * rate)
+        gain = crowd.gain[alone.first, alone.kind]
+        self._job_entries(alone.first, alone.kind, self.number[self.column["alone"]], 1.0, gain)
+        gain = crowd.factor[shares.first] * crowd.rate[crowd.kind[shares.first], shares.second, shares.kind]
+        self._job_entries(shares.first, shares.kind, self.number[self.column["shares"]], 1.0, gain)
         self._gpu_entries("alone", alone.kind, crowd.use[alone.first])
         self._gpu_entries("slices", self.slices.kind, crowd.use[crowd.first[self.slices.first]])
         self._slice_entries()
+        self._kept_entries()
         sums = self._sum_rows()
         halved = self._half_rows(halves)
         rising = np.flatnonzero(self.goal.rising)
@@ -220,8 +231,12 @@ class _Writer:
         most = np.minimum(jobs[slices.first], jobs[slices.second])
         return np.where(slices.first == slices.second, 0.5 * most, most)
 
-    def _job_entries(self, owner: Ints, column: Ints, time: Floats | float, gain: Floats) -> None:
-        """Enter ``time`` of a job of each ``owner``, with a ``gain`` a unit of it in gain row and objective."""
+    def _job_entries(self, owner: Ints, on: Ints, column: Ints, time: Floats | float, gain: Floats) -> None:
+        """Enter ``time`` of each ``owner``'s jobs on a type, with a ``gain`` a unit of it in gain row and objective."""
+        if (price := self.staying.price(owner, on)) is not None:
+            self.cost -= np.bincount(column, price * time, self.cost.size)
+            there, row = self.staying.entries(owner, on)
+            self.entries.add(self.stays.start + row, column[there], (time * np.ones(owner.size))[there])
         scaled = gain * time / self.scale
         self.entries.add(owner, column, scaled / self.row_scale[owner])
         self.entries.add(self.crowd.classes + owner, column, time * np.ones(owner.size))
@@ -249,8 +264,19 @@ class _Writer:
             owner, mine, theirs = crowd.first[own[plain]], own[plain], other[plain]
             of_kind = place[plain]
             time = self.unit[column][of_kind] * np.where(mine == theirs, 2.0, 1.0) / crowd.size[owner]
-            rate = crowd.rate[mine, theirs, self.slices.kind[of_kind]]
-            self._job_entries(owner, self.number[column][of_kind], time, crowd.factor[owner] * rate)
+            on = self.slices.kind[of_kind]
+            rate = crowd.rate[mine, theirs, on]
+            self._job_entries(owner, on, self.number[column][of_kind], time, crowd.factor[owner] * rate)
+
+    def _kept_entries(self) -> None:
+        """Enter what stays where it was: no more than there is, and what it saves."""
+        column = self.column["kept"]
+        self.entries.add(self._numbered(self.stays), self.number[column], -np.ones(column.stop - column.start))
+        self.cost[column] = self.staying.saved
+
+    @staticmethod
+    def _numbered(rows: slice) -> Ints:
+        return np.arange(rows.start, rows.stop)
 
     def _sum_rows(self) -> Triples:
         """Enter that shares add up to their slice; return these rows, (kind, partner, type)."""
@@ -293,19 +319,23 @@ class _Writer:
     def _lp(self, sums: int, halved: int) -> LinearProgram:
         """Return the arrays."""
         classes, types, columns = self.crowd.classes, self.capacity.size, self.cost.size
-        ends = np.cumsum([0, classes, classes, types, sums, halved])
-        names = ("gain", "time", "capacity", "sums", "halves")
+        kept = self.column["kept"]
+        ends = np.cumsum([0, classes, classes, types, kept.stop - kept.start, sums, halved])
+        names = ("gain", "time", "capacity", "stays", "sums", "halves")
         rows = dict(zip(names, map(slice, ends[:-1], ends[1:]), strict=True))
         lower, upper = np.full(self.rows, -INFINITE), np.full(self.rows, INFINITE)
         lower[rows["gain"]] = self.goal.floor / (self.scale * self.row_scale)
         upper[rows["time"]] = 1.0
         upper[rows["capacity"]] = self.capacity / self.gpus
+        lower[rows["stays"]] = 0.0
+        most = np.full(columns, INFINITE)
+        most[kept] = self.staying.most
         lower[rows["sums"]] = upper[rows["sums"]] = upper[rows["halves"]] = 0.0
         start, index, value = self.entries.by_columns(columns)
         return LinearProgram(
             self.cost,
             np.zeros(columns),
-            np.full(columns, INFINITE),
+            most,
             lower,
             upper,
             start,
@@ -323,12 +353,15 @@ class _Writer:
     def _to_duals(self) -> Callable[[Mapping[str, Floats]], Duals]:
         """Return what makes duals by job, of an objective with t once, of those of the scaled rows."""
         crowd, unit = self.crowd, self.scale / self.crowd.classes
-        row_scale, gpus = self.row_scale, self.gpus
+        row_scale, gpus, staying = self.row_scale, self.gpus, self.staying
 
         def to_duals(rows: Mapping[str, Floats]) -> Duals:
             weight = rows["gain"] / (-crowd.classes * row_scale * crowd.size)
             time = rows["time"] * (unit / crowd.size)
-            return Duals(rows["capacity"] * unit / gpus, weight[crowd.of_job], time[crowd.of_job])
+            kept = np.zeros(crowd.gain.shape)
+            kept[staying.owner, staying.on] = rows["stays"] * (-unit / crowd.size[staying.owner])
+            by_job = None if crowd.moving is None else kept[crowd.of_job]
+            return Duals(rows["capacity"] * unit / gpus, weight[crowd.of_job], time[crowd.of_job], kept=by_job)
 
         return to_duals
 
@@ -339,6 +372,7 @@ class _Writer:
             mixed(_ALONE, own[alone.first], alone.kind),
             mixed(_SLICE, kind[slices.first], kind[slices.second], slices.kind),
             mixed(_SHARE, own[shares.first], kind[shares.second], shares.kind),
+            mixed(_KEPT, own[self.staying.owner], self.staying.on),
             mixed(np.array([_LEVEL])),
         ))  # fmt: skip
 
@@ -349,6 +383,7 @@ class _Writer:
             mixed(_GAIN, own),
             mixed(_TIME, own),
             mixed(_CAPACITY, np.arange(self.capacity.size)),
+            mixed(_STAYS, own[self.staying.owner], self.staying.on),
             mixed(_SUM, kind[sums.first], kind[sums.second], sums.kind),
             mixed(_HALF, own[halved.first], halved.kind),
         ))  # fmt: skip

@@ -211,7 +211,8 @@ def prices_of(crowd: Crowd, duals: Duals, solved: Program) -> Prices:
     assert gain is not None
     assert time is not None
     assert capacity is not None
-    return Prices(gain[crowd.example] + solved.mean_weight, time[crowd.example], capacity)
+    kept = None if duals.kept is None else duals.kept[crowd.example]
+    return Prices(gain[crowd.example] + solved.mean_weight, time[crowd.example], capacity, kept)
 
 
 def _named(shares: Bools, names: tuple[Ints, Ints]) -> Keys:

@@ -8,6 +8,10 @@ if no row makes more of a unit of time than its members' time costs: l_i a_ij <=
 l_i f_i r_ab + l_k f_k r_ba <= u_i + u_k + s_i p_j for jobs i, k of the kinds a, b that share. Where u is too little it
 is raised, so that the bound holds for any prices. Of all J^2 pairs only the best partner of each kind has to be looked
 at: what job k brings to a pair depends on the kind of its partner alone.
+
+Where moving costs c_ij |X_ij - P_ij|, any m_ij between -c_ij and c_ij can be added to what each unit of time of job i
+on type j makes, alone or beside whomever, if sum_ij m_ij P_ij is taken from the right side: -c |X - P| is at most
+m (X - P).
 """
 
 from __future__ import annotations
@@ -31,11 +35,19 @@ class Prices(NamedTuple):
         (C,) all of a job's time.
     capacity
         (W,) a GPU.
+    kept
+        (C, W) a unit of a job's time that stays where it was, at most twice what moving it costs, and exactly that
+        where nothing can stay; None where moving is free.
     """
 
     weight: Floats
     time: Floats
     capacity: Floats
+    kept: Floats | None = None
+
+    def of_staying(self, crowd: Crowd) -> Floats | None:
+        """Return (C, W) what a unit of time on each type is worth for the movement cost alone: -c_ij to c_ij."""
+        return None if self.kept is None or crowd.moving is None else self.kept - crowd.moving.cost
 
 
 class Offers(NamedTuple):
@@ -59,6 +71,8 @@ class Offers(NamedTuple):
 def offers(crowd: Crowd, prices: Prices) -> Offers:
     """Return what every class makes of pairs with every kind, at best."""
     worth = (prices.weight * crowd.factor)[:, None, None] * crowd.rate[crowd.kind]
+    if (staying := prices.of_staying(crowd)) is not None:
+        worth += staying[:, None, :]
     own = np.where(crowd.usable, worth - prices.time[:, None, None], -np.inf)
     best = np.maximum.reduceat(own, crowd.first, axis=0)  # (K, K, W): of the first kind, for the second
     partner = best.transpose(1, 0, 2)[crowd.kind]
@@ -108,6 +122,8 @@ def best_of_kind(crowd: Crowd, values: Floats) -> tuple[Floats, Ints]:
 def raised(crowd: Crowd, prices: Prices, found: Offers) -> Floats:
     """Return (C,) the prices of time, raised to where nothing makes more than it costs."""
     alone = crowd.gain * prices.weight[:, None] - crowd.use[:, None] * prices.capacity
+    if (staying := prices.of_staying(crowd)) is not None:
+        alone += np.where(crowd.open, staying, 0.0)
     short = np.maximum(row_max(alone) - prices.time, 0.0)
     beside = 0.5 * found.short.max(axis=(1, 2), initial=0.0)  # both members of a pair are raised by half of it
     time: Floats = prices.time + np.maximum(short, beside)
@@ -115,6 +131,13 @@ def raised(crowd: Crowd, prices: Prices, found: Offers) -> Floats:
 
 
 def worth(crowd: Crowd, prices: Prices, capacity: Floats) -> float:
-    """Return the most that sum_i l_i g_i can be, ``capacity`` (W,) GPUs: whatever the prices are, nothing is more."""
+    """Return the most that sum_i l_i g_i can be, ``capacity`` (W,) GPUs: whatever the prices are, nothing is more.
+
+    Where moving costs, that is taken from it.
+    """
     time = raised(crowd, prices, offers(crowd, prices))
-    return float(crowd.size @ time) + float(prices.capacity @ capacity)
+    most = float(crowd.size @ time) + float(prices.capacity @ capacity)
+    staying = prices.of_staying(crowd)
+    if staying is None or crowd.moving is None:
+        return most
+    return most - float(np.einsum("i,ij,ij->", crowd.size, staying, crowd.moving.previous))

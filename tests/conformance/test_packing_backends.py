@@ -14,7 +14,14 @@ from phasewise.solvers.api import Solution, Status
 from phasewise.solvers.families.packed import MAX_MIN_PACKED, PackedProblem
 from phasewise.solvers.families.packed_finish_time import FINISH_TIME_PACKED
 from phasewise.solvers.families.packed_lexicographic import LEXICOGRAPHIC_PACKED
-from phasewise.solvers.packed_instances import PackedTrait, lexicographic, random_packed, random_packed_finish_time
+from phasewise.solvers.families.packed_moving import MAX_MIN_PACKED_SWITCHING
+from phasewise.solvers.packed_instances import (
+    PackedTrait,
+    lexicographic,
+    moving,
+    random_packed,
+    random_packed_finish_time,
+)
 from phasewise.solvers.session import Walk
 
 TRAITS = [(), *((trait,) for trait in PackedTrait), (PackedTrait.DIFFERENT, PackedTrait.WIDE, PackedTrait.CANONICAL)]
@@ -52,6 +59,18 @@ def test_the_least_gain_is_the_optimum_over_all_pairs(backend: str, traits: tupl
     solution = solved(backend, problem)
     best = team_program(problem).max_min(problem.linear_weight)
     assert solution.objective == pytest.approx(best, rel=max(1e-6, 10 * registry.get(backend).tolerance))
+
+
+@pytest.mark.parametrize("backend", taking(MAX_MIN_PACKED_SWITCHING))
+@pytest.mark.parametrize("dear", [0.01, 1.0, 100.0])
+@pytest.mark.parametrize("traits", TRAITS[::3], ids=lambda traits: "-".join(traits) or "plain")
+def test_the_least_gain_less_the_movement_cost_is_the_optimum_over_all_pairs(
+    backend: str, traits: tuple[PackedTrait, ...], dear: float
+) -> None:
+    problem = moving(random_packed(7, 9, 3, 4, traits), 7, dear=dear)
+    solution = solved(backend, problem)
+    best = team_program(problem).moved_max_min(problem.previous, problem.move_cost, problem.linear_weight)
+    assert solution.objective == pytest.approx(best, rel=max(1e-6, 10 * registry.get(backend).tolerance), abs=1e-9)
 
 
 @pytest.mark.parametrize("backend", taking(LEXICOGRAPHIC_PACKED))

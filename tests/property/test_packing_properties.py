@@ -16,6 +16,7 @@ from phasewise.solvers.families.packed import PackedProblem
 from phasewise.solvers.packed_instances import (
     PackedTrait,
     lexicographic,
+    moving,
     random_packed,
     random_packed_finish_time,
 )
@@ -71,6 +72,33 @@ def test_the_least_gain_is_that_of_the_program_over_all_pairs(walk: Walk) -> Non
         assert problem.value(gains(problem, solution)) == pytest.approx(solution.objective, rel=1e-12)
         best = team_program(problem).max_min(problem.linear_weight)
         assert solution.objective == pytest.approx(best, rel=1e-6, abs=1e-12)
+
+    is_optimal()
+
+
+def test_less_the_movement_cost_it_is_that_of_the_program_over_all_pairs(walk: Walk) -> None:
+    @hypothesis_settings(max_examples=PER_BACKEND // 2)
+    @given(seed=SEEDS, shape=SHAPES, traits=TRAITS, dear=st.sampled_from([0.0, 0.01, 1.0, 100.0]))
+    def is_optimal(seed: int, shape: tuple[int, int, int], traits: set[PackedTrait], dear: float) -> None:
+        note(f"moving(random_packed({seed}, *{shape}, {sorted(traits)}), {seed}, dear={dear})")
+        problem = moving(random_packed(seed, *shape, traits), seed, dear=dear)
+        solution = walk.solve(problem)
+        assert solution.gap is None or solution.gap <= PROVEN
+        if solution.members is None:
+            assert not problem.allowed_mask.any()
+            return
+        time = np.zeros(problem.gain.shape)
+        for (first, second), x in zip(solution.members.tolist(), solution.x, strict=True):
+            time[first] += x
+            if second >= 0:
+                time[second] += x
+        paid = float((problem.move_cost * np.abs(time - problem.previous)).sum())
+        measure = 1e-12 * max(1.0, paid)
+        assert problem.value(gains(problem, solution)) - paid == pytest.approx(
+            solution.objective, rel=1e-9, abs=measure
+        )
+        best = team_program(problem).moved_max_min(problem.previous, problem.move_cost, problem.linear_weight)
+        assert solution.objective == pytest.approx(best, rel=1e-6, abs=1e-6 * max(1.0, paid))
 
     is_optimal()
 

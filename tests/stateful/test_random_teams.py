@@ -51,7 +51,7 @@ def drawn_runs(draw: st.DrawFn) -> dict[str, object]:
         "output.chunk_rounds": draw(st.sampled_from([1, 7, 512])),
         "output.checkpoint_rounds": draw(st.sampled_from([0, 5])),
         "stop.rounds": draw(st.sampled_from([5, 40, 120])),
-        "solver.name": "highs-direct",
+        "solver.name": draw(st.sampled_from(["highs-direct", "auto"])),
         "seed": draw(st.integers(0, 2**20)),
     }
 

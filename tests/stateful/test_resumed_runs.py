@@ -37,6 +37,7 @@ NODES = {
 PRICES = {"cluster.gpu_hour_prices": {"v100": 2.5, "p100": 1.5, "k80": 0.5}, "workload.slos": True}
 GAVEL = {"timing.preset": "gavel"}
 MOVING = {"migration.enabled": True}
+BUSY = {"workload.rate_per_hour": 30.0, "stop.rounds": 40}
 KINDS: Mapping[str, Mapping[str, object]] = {
     "fifo": {"policy.name": "fifo", "workload.scale_factors": "gavel", "workload.scale_factor_cap": 4},
     "fifo as the original": {"policy.name": "fifo", **GAVEL},
@@ -56,6 +57,11 @@ KINDS: Mapping[str, Mapping[str, object]] = {
     "random pairs": {"policy.name": "gandiva", "workload.rate_per_hour": 30.0},
     "random pairs as the original, moving costs": {"policy.name": "gandiva", **GAVEL, **MOVING},
     "pairs on nodes": {"policy.name": "gandiva", "placement.name": "best_fit", **NODES, "workload.rate_per_hour": 90.0},
+    "max-min, packed, moving costs": {"policy.name": "max_min_fairness_packed", **BUSY, **MOVING},
+    "max-min, packed, as the original": {"policy.name": "max_min_fairness_packed", **BUSY, **GAVEL},
+    "water filling, packed": {"policy.name": "max_min_fairness_water_filling_packed", **BUSY},
+    "finish-time fairness, packed": {"policy.name": "finish_time_fairness_packed", **BUSY},
+    "least duration, packed": {"policy.name": "min_total_duration_packed", **BUSY, **MOVING},
     "first in, first out, packed": {"policy.name": "fifo_packed", "workload.rate_per_hour": 30.0},
     "fgd": {"placement.name": "fgd", **NODES},
     "fgd, moving costs": {"placement.name": "fgd", "policy.name": "fifo_perf", **NODES, **MOVING},

@@ -259,6 +259,7 @@ def test_without_a_limit_of_ones_own_what_the_machine_has_left_counts(monkeypatc
         (["toy", "--cluster", "v100=2000000", "--gpus-per-node", "v100=8"], 250_000),
         (["philly", "--rate", "0", "--jobs", "20000", "--solver", "highs-direct"], 27),
         (["philly", "--rate", "0", "--jobs", "60000", "--policy", "fifo"], 27),
+        (["philly", "--rate", "0", "--jobs", "1600", "--policy", "fifo_packed"], 27),
     ],
 )
 def test_the_estimate_is_an_upper_end_and_not_far_above(options: list[str], nodes: int, tmp_path: Path) -> None:
@@ -275,7 +276,8 @@ def test_the_estimate_is_an_upper_end_and_not_far_above(options: list[str], node
         capture_output=True,
     )
     needed = json.loads((tmp_path / "out" / "run.json").read_text())["summary"]["peak_rss_mib"]
-    estimated = estimate(scenario, nodes, solves="fifo" not in options).bytes / MIB
+    solves, packs = "fifo" not in str(options), "fifo_packed" in options
+    estimated = estimate(scenario, nodes, solves=solves, packs=packs).bytes / MIB
     assert needed < estimated < 2.0 * needed + 50.0
 
 

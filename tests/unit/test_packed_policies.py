@@ -19,6 +19,7 @@ from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.simulate import simulate
 from phasewise.solvers.api import Solution
 from phasewise.solvers.families.packed_finish_time import PackedFinishTimeProblem
+from phasewise.solvers.families.packed_moving import MAX_MIN_PACKED_SWITCHING, PackedMovingProblem
 from phasewise.solvers.problems import AllocationProblem, Floats
 from phasewise.solvers.session import Walk
 
@@ -216,3 +217,35 @@ def test_a_job_that_can_run_nowhere_has_a_row_and_no_time(policy: str) -> None:
     assert together(allocation) == pytest.approx({(10, -1): 1.0})
     assert allocation.members is not None
     assert [12, -1] in allocation.members.tolist()
+
+
+def test_max_min_fairness_states_the_movement_cost_of_all_time_on_a_type() -> None:
+    view = replace(
+        made((1.0, 1.0), 1.0, {(0, 1): (0.8, 0.8)}),
+        previous=np.array([[1.0], [0.5]]),
+        migration_s=np.array([[90.0], [0.0]]),
+    )
+    policy = registry.policy("max_min_fairness_packed", PolicyOptions(move_weight=1.0 / 360.0))
+    assert policy.families == {MAX_MIN_PACKED_SWITCHING}
+    record = Recorder("by-kinds")
+    allocation = policy.allocate(view, record, None)
+    problem = record.problems[0]
+    assert isinstance(problem, PackedMovingProblem)
+    assert problem.move_cost.tolist() == [[90.0 / 360.0 / 2.0], [0.0]]
+    assert problem.previous.tolist() == [[1.0], [0.5]]
+    assert together(allocation) == pytest.approx({(10, 12): 1.0})
+
+
+@pytest.mark.thorough
+def test_with_a_movement_cost_in_the_objective_less_time_moves_between_types() -> None:
+    moved = {}
+    for weight in (0.0, 20.0):
+        overrides = {
+            "policy.name": "max_min_fairness_packed", "workload.rate_per_hour": 8.0, "workload.jobs": 40,
+            "cluster.gpus": {"v100": 4, "p100": 4, "k80": 4}, "migration.enabled": True, "migration.weight": weight,
+            "timing.preset": "corrected",
+        }  # fmt: skip
+        summary = simulate(load_scenario("toy", overrides), None).summary
+        assert summary["jobs_completed"] == 40
+        moved[weight] = summary["migrations"]
+    assert moved[20.0] < 0.9 * moved[0.0]

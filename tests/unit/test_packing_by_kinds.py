@@ -17,9 +17,11 @@ from phasewise.solvers.errors import ProblemError, SolveFailedError
 from phasewise.solvers.families.packed import MAX_MIN_PACKED, PackedMaxMinProblem
 from phasewise.solvers.families.packed_finish_time import FINISH_TIME_PACKED
 from phasewise.solvers.families.packed_lexicographic import LEXICOGRAPHIC_PACKED
+from phasewise.solvers.families.packed_moving import MAX_MIN_PACKED_SWITCHING, PackedMovingProblem
 from phasewise.solvers.packed_instances import (
     PackedTrait,
     lexicographic,
+    moving,
     packed_rounds,
     random_packed,
     random_packed_finish_time,
@@ -126,6 +128,66 @@ def test_a_matching_takes_each_pair_whose_jobs_are_free_in_order() -> None:
     assert matching(pairs, 6).tolist() == [[0, 1], [2, 3], [4, 5]]
 
 
+# --- what moving costs
+
+
+def three_on_two_types(previous: list[list[float]], cost: float) -> PackedMovingProblem:
+    """Return three equal jobs on two types of a GPU and a half each; two that share keep 0.7 of their speed."""
+    ones = np.ones(3)
+    return PackedMovingProblem(
+        np.ones((3, 2)), np.zeros(3, dtype=np.int64), ones, np.full((1, 1, 2), 0.7), ones, np.full(2, 1.5),
+        keys=np.arange(3), previous=np.array(previous), move_cost=np.full((3, 1), cost),
+    )  # fmt: skip
+
+
+def time_on(solution: Solution, jobs: int) -> Floats:
+    """Return (J, W) the time of each job on each type, alone and beside others."""
+    assert solution.members is not None
+    total = np.zeros((jobs, solution.x.shape[1]))
+    for (first, second), x in zip(solution.members.tolist(), solution.x, strict=True):
+        total[first] += x
+        if second >= 0:
+            total[second] += x
+    return total
+
+
+def test_who_may_stay_stays_whoever_its_partner_is() -> None:
+    before = [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]  # all three run at once, two of them beside each other at times
+    solution = by_kinds(three_on_two_types(before, 0.2))
+    assert time_on(solution, 3) == pytest.approx(np.array(before))
+    plain = by_kinds(three_on_two_types([[0.0, 0.0]] * 3, 0.0))
+    assert solution.objective < plain.objective  # half of the second type is of no use to who stays where it is
+
+
+def test_who_had_more_than_is_good_for_all_moves_where_that_is_worth_its_cost() -> None:
+    before = [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
+    solution = by_kinds(three_on_two_types(before, 1e-6))
+    plain = by_kinds(three_on_two_types([[0.0, 0.0]] * 3, 0.0))
+    assert solution.objective == pytest.approx(plain.objective, abs=1e-5)
+    assert np.abs(time_on(solution, 3) - before).sum() > 0.1
+
+
+def test_a_change_of_partner_costs_nothing() -> None:
+    ones = np.ones(4)
+    rate = np.zeros((4, 4, 1))
+    rate[0, 1] = rate[1, 0] = rate[2, 3] = rate[3, 2] = 0.9  # only these can share
+    problem = PackedMovingProblem(
+        np.ones((4, 1)), np.arange(4), ones, rate, ones, np.array([2.0]), previous=np.ones((4, 1)),
+        move_cost=np.full((4, 1), 10.0),
+    )  # fmt: skip
+    assert by_kinds(problem).objective == pytest.approx(0.9)  # though they may have been beside others before
+
+
+@pytest.mark.parametrize(
+    ("previous", "message"),
+    [(np.full((9, 3), 0.5), r"previous\[0\] sums to 1.5"), (np.zeros((9, 2)), r"previous has shape \(9, 2\)")],
+)
+def test_what_cannot_be_in_force_is_named(previous: Floats, message: str) -> None:
+    problem = moving(random_packed(1, 9, 3, 3), 1)
+    with pytest.raises(ProblemError, match=message):
+        replace(problem, previous=previous).validate()
+
+
 # --- what is proven
 
 
@@ -139,6 +201,20 @@ def test_whatever_the_duals_the_bound_is_no_less_than_the_optimum(seed: int) -> 
         proof = problem.proven(np.zeros(9), duals)
         assert proof is not None
         assert proof.bound >= best * (1.0 - 1e-9)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_with_a_movement_cost_the_bound_is_no_less_than_the_optimum_either(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    problem = moving(random_packed(seed, 9, 3, 3, {PackedTrait.DIFFERENT, PackedTrait.MASKED}), seed, dear=10.0)
+    best = by_kinds(problem).objective
+    for scale in (0.0, 0.1, 1.0, 10.0):
+        kept = rng.uniform(-1.0, 3.0, problem.gain.shape) * problem.move_cost
+        duals = Duals(rng.random(3) * scale, rng.random(9), rng.random(9) * scale, kept=kept)
+        for given in (duals, replace(duals, kept=None)):
+            proof = problem.prove(np.zeros(problem.gain.shape), given)
+            assert proof is not None
+            assert proof.bound >= best - 1e-9 * abs(best)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -222,6 +298,7 @@ def test_auto_picks_it_for_every_family_of_packing() -> None:
         random_packed(1, 12, 3, 3),
         lexicographic(random_packed(1, 12, 3, 3)),
         random_packed_finish_time(1, 12, 3, 3),
+        moving(random_packed(1, 12, 3, 3), 1),
     ):
         assert Walk.of("auto", {}, PhaseTimer()).solve(problem).backend == "auto:by-kinds"
 
@@ -240,12 +317,14 @@ def test_a_tape_of_packing_is_read_as_it_was_written_and_replayed(tmp_path: Path
         *packed_rounds(1, table, 20, 3, churn=2, capacity=np.full(2, 8.0)),
         lexicographic(random_packed(1, 12, 2, 3)),
         random_packed_finish_time(1, 12, 2, 3),
+        moving(random_packed(1, 12, 2, 3), 1),
     ]
     with TapeWriter(tmp_path / "packed.tape", {}) as tape:
         for problem in written:
             tape.write(problem)
     read = list(Tape(tmp_path / "packed.tape"))
-    assert [each.family for each in read] == [MAX_MIN_PACKED] * 3 + [LEXICOGRAPHIC_PACKED, FINISH_TIME_PACKED]
+    others = [LEXICOGRAPHIC_PACKED, FINISH_TIME_PACKED, MAX_MIN_PACKED_SWITCHING]
+    assert [each.family for each in read] == [MAX_MIN_PACKED] * 3 + others
     for before, after in zip(written, read, strict=True):
         assert all(
             np.array_equal(value, after.stated()[name])
