@@ -99,7 +99,8 @@ def _renamed(folded: Folded, frames: Sequence[str]) -> list[Stack]:
 def _nodes(stacks: Sequence[Stack]) -> tuple[Ints, Ints, list[int], list[int]]:
     """Return ranges of rows, parents and frames of the nodes of the tree of stacks in order."""
     starts, ends, parents, frames = [0], [len(stacks)], [-1], [-1]
-    line, path = [0], ()  # the nodes from the root to the last stack's end, and that stack
+    line = [0]  # the nodes from the root to the end of the last stack
+    path: Stack = ()  # the last stack
     for row, stack in enumerate(stacks):
         shared = next((at for at, (a, b) in enumerate(zip(path, stack, strict=False)) if a != b), len(path))
         for node in line[shared + 1 :]:

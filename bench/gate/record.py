@@ -114,10 +114,11 @@ def read_record(path: Path) -> GateRecord:
 
 def _case(case: Judged, place: Place | None) -> CaseRecord:
     measured = case.measured
+    low, estimate, high = case.ratio
     return CaseRecord(
         name=measured.case.name,
         verdict=str(case.verdict),
-        ratio=tuple(case.ratio),
+        ratio=(low, estimate, high),
         head_s=measured.head_s,
         base_s=measured.base_s,
         head_counters=measured.head_counters,
