@@ -96,8 +96,8 @@ def _answer(session: SolverSession, problem: AllocationProblem, state: State) ->
 def used_s() -> float:
     """Return the CPU seconds that this process has used, all threads together, to the microsecond.
 
-    Not `time.process_time`: where a process has a limit of CPU time, Linux answers that from a sum that is brought up to
-    date with the clock's tick only, and a problem of a millisecond often takes none.
+    Not `time.process_time`: where a process has a limit of CPU time, Linux answers that from a sum which is brought up
+    to date with the clock's tick only, and a problem of a millisecond often takes none.
     """
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
