@@ -19,7 +19,7 @@ from phasewise.profiling.errors import SampleError
 from phasewise.profiling.phases import ACCOUNTS, OTHER, Clock, PhaseProfile, PhaseTimer, Span
 from phasewise.profiling.stats import Interval
 
-BLOCKS: Final = 20  # stretches of rounds that a slope is fitted through
+BLOCKS: Final = 10  # stretches of rounds that a slope is fitted through; each longer than what is held back goes up
 
 Floats = npt.NDArray[np.float64]
 
@@ -82,26 +82,36 @@ class MemoryRow(NamedTuple):
 class MemoryTimer(PhaseTimer):
     """Measures memory by phase as well as time; the times are those of a run that is looked at, and no figures.
 
-    Attributes
-    ----------
-    rows
-        A row for every `take`: the first is what came before the first round.
-
     Parameters
     ----------
     read
         Where memory is read; the process's own unless a test brings another.
+    rounds
+        For how many rounds there is room from the start: what is kept of a round must not look like a leak. With more,
+        the room doubles.
     """
 
-    __slots__ = ("_allocated", "_current", "_grown", "_high", "_last", "_outer", "_read_memory", "_watched", "rows")
+    __slots__ = (
+        "_allocated",
+        "_current",
+        "_grown",
+        "_high",
+        "_last",
+        "_outer",
+        "_read_memory",
+        "_table",
+        "_taken",
+        "_watched",
+    )
 
-    def __init__(self, clock: Clock | None = None, read: Callable[[], Held] = held) -> None:
+    def __init__(self, clock: Clock | None = None, read: Callable[[], Held] = held, rounds: int = 1024) -> None:
         super().__init__(clock)
         self._read_memory = read
         self._watched: dict[str, Span] = {}
         self._outer: list[int] = []
         self._current = 0
-        self.rows: list[MemoryRow] = []
+        self._table = np.zeros((rounds + 2, 2 + 3 * len(ACCOUNTS)), np.int64)
+        self._taken = 0
         self._empty()
         self._last = read()
 
@@ -116,10 +126,21 @@ class MemoryTimer(PhaseTimer):
     def take(self) -> PhaseProfile:
         """Return the times since the last call as `PhaseTimer.take`, and keep a row of the memory."""
         self.charge()
-        rows = (tuple(each) for each in (self._grown, self._allocated, self._high))
-        self.rows.append(MemoryRow(self._last.resident, self._last.traced, *rows))
+        if self._taken == len(self._table):
+            self._table = np.concatenate((self._table, np.zeros_like(self._table)))
+        row = (self._last.resident, self._last.traced, *self._grown, *self._allocated, *self._high)
+        self._table[self._taken] = row
+        self._taken += 1
         self._empty()
         return super().take()
+
+    def rows(self) -> list[MemoryRow]:
+        """Return a row for every `take`: the first is what came before the first round."""
+        size, found = len(ACCOUNTS), []
+        for resident, traced_now, *rest in self._table[: self._taken].tolist():
+            grown, allocated, high = (tuple(rest[at : at + size]) for at in (0, size, 2 * size))
+            found.append(MemoryRow(resident, traced_now, grown, allocated, high))
+        return found
 
     def enter(self, account: int) -> None:
         """Charge what has changed to the open account, and open another."""

@@ -78,6 +78,8 @@ class Callbacks:
         Gets every problem that the policy states, before it is solved.
     warn
         Gets what is hard to believe of the workload, and doubtful in a run that is resumed, before it.
+    timer
+        What the phases are charged to, for whoever watches more than their times; None for a plain one.
     """
 
     progress: Callable[[Progress], None] | None = None
@@ -85,6 +87,7 @@ class Callbacks:
     interrupted: Callable[[], bool] = lambda: False
     on_problem: Callable[[AllocationProblem], None] | None = None
     warn: Callable[[str], None] = lambda _: None
+    timer: PhaseTimer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,7 @@ def simulate(
     before = _told_standing(scenario, out, callbacks) if resume and out is not None else Standing()
     if before.over is not None:
         return RunOutcome(before.over["status"], dict(before.over["summary"]), out)
-    timer, limit = PhaseTimer(), resource_limit(scenario)
+    timer, limit = callbacks.timer or PhaseTimer(), resource_limit(scenario)
     with _blamed(scenario):
         parts = build_parts(scenario, timer)
     if callbacks.on_problem is not None:

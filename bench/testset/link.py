@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -35,7 +36,8 @@ class Link:
 
     def __init__(self, backend: str, times: float = _TIMES, margin_s: float = _MARGIN_S) -> None:
         self._backend, self._times, self._margin_s = backend, times, margin_s
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._read = b""
         self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115  (closed in __exit__)
 
     def __enter__(self) -> Self:
@@ -53,7 +55,8 @@ class Link:
         request = {"backend": self._backend, "instance": instance, "tape": str(tape), "mode": mode, "limit_s": limit_s}
         assert process.stdin is not None
         try:
-            print(json.dumps(request), file=process.stdin, flush=True)
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.flush()
         except BrokenPipeError:
             return self._ended("before the first problem", limit_s)
         doing = "starting"
@@ -75,7 +78,7 @@ class Link:
         starting = 0.0 if doing.startswith("problem") else STARTING_S
         return self._margin_s + self._times * (limit_s + starting)
 
-    def _alive(self) -> subprocess.Popen[str]:
+    def _alive(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "phasewise.bench.testset.worker"],
@@ -83,19 +86,27 @@ class Link:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
-                text=True,
             )
         return self._process
 
-    @staticmethod
-    def _line(process: subprocess.Popen[str], patience_s: float) -> str | None:
-        """Return the next line, empty where the worker has ended, or None where none comes in time."""
+    def _line(self, process: subprocess.Popen[bytes], patience_s: float) -> bytes | None:
+        """Return the next line, empty where the worker has ended, or None where none comes in time.
+
+        Lines that came together are kept here, not in a buffer of the stream, of which the system would know nothing.
+        """
         assert process.stdout is not None
+        until_s = time.monotonic() + patience_s
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
-            if not selector.select(patience_s):
-                return None
-        return process.stdout.readline()  # a worker writes whole lines, one at a time
+            while b"\n" not in self._read:
+                if not selector.select(max(0.0, until_s - time.monotonic())):
+                    return None
+                content = os.read(process.stdout.fileno(), 1 << 16)
+                if not content:
+                    return b""
+                self._read += content
+        line, _, self._read = self._read.partition(b"\n")
+        return line
 
     def _ended(self, doing: str, limit_s: float) -> dict[str, Any]:
         """Return what the end of a worker means: it was out of time, or it failed."""
@@ -114,7 +125,7 @@ class Link:
         return lines[-1][:300] if lines else "it said nothing"
 
     def _end(self) -> None:
-        process, self._process = self._process, None
+        process, self._process, self._read = self._process, None, b""
         if process is None:
             return
         process.kill()

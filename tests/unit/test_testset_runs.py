@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,35 @@ def test_a_backend_of_ones_own_file_is_judged_though_it_prints() -> None:
     assert (row["tolerance"], row["failures"], row["problems"]) == ("1e-9", 0, SUMS.problems)
     assert row["objective"] == pytest.approx(SUMS.objective[-1], rel=1e-9)
     assert 0.0 < row["cpu_ms"] <= row["cpu_ms_max"]
+
+
+def test_times_are_exact_although_the_process_has_a_limit_of_cpu_time() -> None:
+    """Of a problem that takes half a millisecond or more, each, the least of many must not be 0."""
+    said = subprocess.run([sys.executable, "-P", "-c", LIMITED], capture_output=True, text=True, check=True).stdout
+    assert float(said) > 1e-4
+
+
+LIMITED = """
+import resource
+from phasewise.bench.testset.worker import _allow, used_s
+_allow(100.0)
+spent = []
+for _ in range(20):
+    began_s = used_s()
+    sum(range(100_000))
+    spent.append(used_s() - began_s)
+print(min(spent))
+"""
+
+
+def test_lines_that_come_together_are_all_read(tmp_path: Path) -> None:
+    """A worker that is quick says several things before anybody looks; the last of them must not be waited for."""
+    with Link("quick") as link:
+        process = subprocess.Popen(["printf", r"one\ntwo\nthr"], stdout=subprocess.PIPE)
+        assert process.wait() == 0
+        assert [link._line(process, 5.0) for _ in range(3)] == [b"one", b"two", b""]
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 def test_a_backend_that_waits_for_ever_is_out_of_time() -> None:
