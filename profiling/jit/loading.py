@@ -68,15 +68,16 @@ class KeptLibrary(JITCodeLibrary):  # type: ignore[misc]
     def __init__(self, codegen: Any, kept: Kept) -> None:
         super().__init__(codegen, kept.library)
         self._intermediate = kept.intermediate
+        self._linkable: Any = None
         self.enable_object_caching()
         self._set_compiled_object(kept.machine_code)
         self._finalize_final_module()
         codegen._engine._defined_symbols |= kept.defined  # noqa: SLF001  (numba has no other way)
 
     def _get_module_for_linking(self) -> Any:
-        if self._shared_module is None:
-            self._shared_module = binding.parse_bitcode(self._intermediate)
-        return self._shared_module
+        if self._linkable is None:
+            self._linkable = binding.parse_bitcode(self._intermediate)
+        return self._linkable
 
 
 def dumped(result: CompileResult) -> bytes:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from phasewise.profiling.phases import Phase, PhaseTimer
 from phasewise.solvers.api import Answer, RebuildReason, State
+from phasewise.solvers.families.lexicographic import LEXICOGRAPHIC
 from phasewise.solvers.forms.tables import LP, STAGES, START, Stages, sequenced, to_lp
 from phasewise.solvers.highs import HighsModel
 from phasewise.solvers.problems import AllocationProblem
 from phasewise.solvers.sequences import Sequences
+
+if TYPE_CHECKING:
+    from phasewise.profiling.jit.kernel import Wanted
 
 _CHOOSES_START: Final = frozenset({"solver", "simplex_strategy", "presolve", "simplex_crash_strategy"})
 
@@ -33,6 +37,15 @@ class HighsDirect:
     def open(self, options: Mapping[str, object], timer: PhaseTimer) -> HighsDirectSession:
         """Return a session; raise `OptionError` where HiGHS rejects an option or its value."""
         return HighsDirectSession(self.name, options, timer)
+
+    def kernels(self, families: frozenset[str]) -> list[Wanted]:
+        """Return the kernels of water filling, which poses the programs of the lexicographic family."""
+        if LEXICOGRAPHIC not in families:
+            return []
+        from phasewise.profiling.jit.kernel import wanted
+        from phasewise.solvers.filling_kernels import KERNELS
+
+        return [each for kernel in KERNELS for each in wanted(kernel)]
 
 
 class HighsDirectSession:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from phasewise.solvers.hulls import DETOUR, ROUNDING, affordable_level, lower_hu
 from phasewise.solvers.problems import AllocationProblem, Bools, Floats, Ints, check_common, usable_pairs
 from phasewise.solvers.proofs import Duals, Proof
 from phasewise.solvers.rows import Keys
+
+if TYPE_CHECKING:
+    from phasewise.profiling.jit.kernel import Wanted
 
 LEXICOGRAPHIC: Final = "lexicographic"
 
@@ -55,6 +58,14 @@ class LexicographicProblem(AllocationProblem):
     capacity: Floats
     allowed: Bools | None = None
     keys: Keys | None = None
+
+    @classmethod
+    def kernels(cls) -> list[Wanted]:
+        """Return the kernels of the certificate."""
+        from phasewise.profiling.jit.kernel import wanted
+        from phasewise.solvers.hull_kernels import KERNELS
+
+        return [each for kernel in KERNELS for each in wanted(kernel)]
 
     @cached_property
     def allowed_mask(self) -> Bools:
