@@ -252,28 +252,6 @@ def _accounts(clock: Clock) -> tuple[Callable[[], Account], Callable[[], Reading
         for column in (wall, cpu, entries):
             column.append(0)
 
-        def enter() -> None:
-            nonlocal current, last_wall, last_cpu
-            now_wall = wall_ns()
-            now_cpu = cpu_ns()
-            wall[current] += now_wall - last_wall
-            cpu[current] += now_cpu - last_cpu
-            last_wall = now_wall
-            last_cpu = now_cpu
-            push(current)
-            current = account
-            entries[account] += 1
-
-        def leave(_kind: object, _value: object, _traceback: object) -> None:
-            nonlocal current, last_wall, last_cpu
-            now_wall = wall_ns()
-            now_cpu = cpu_ns()
-            wall[current] += now_wall - last_wall
-            cpu[current] += now_cpu - last_cpu
-            last_wall = now_wall
-            last_cpu = now_cpu
-            current = pop()
-
         def turn() -> None:
             nonlocal current, last_wall, last_cpu
             now_wall = wall_ns()
@@ -284,6 +262,20 @@ def _accounts(clock: Clock) -> tuple[Callable[[], Account], Callable[[], Reading
             last_cpu = now_cpu
             current = account
             entries[account] += 1
+
+        def enter() -> None:
+            push(current)
+            turn()
+
+        def leave(_kind: object, _value: object, _traceback: object) -> None:
+            nonlocal current, last_wall, last_cpu
+            now_wall = wall_ns()
+            now_cpu = cpu_ns()
+            wall[current] += now_wall - last_wall
+            cpu[current] += now_cpu - last_cpu
+            last_wall = now_wall
+            last_cpu = now_cpu
+            current = pop()
 
         return _span(enter, leave), turn
 
