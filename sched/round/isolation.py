@@ -24,7 +24,8 @@ def account_s(jobs: JobTable, gpus: int) -> Floats:
     """Return (J,) C_i as of now, seconds; ``gpus`` is G, all GPUs of the cluster."""
     floats = jobs.floats.copy()
     round_kernels.settle_isolated(float(gpus), len(jobs), floats)
-    return floats[ISOLATED_S, : len(jobs)]
+    settled_s: Floats = floats[ISOLATED_S, : len(jobs)]
+    return settled_s
 
 
 def settle(jobs: JobTable, gpus: int) -> None:
