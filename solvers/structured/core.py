@@ -51,8 +51,9 @@ class Core(NamedTuple):
         """Return the problem of some rows, with GPUs and a reward for t in proportion to what they ask for."""
         gain, use, linear = self.jobs
         share = float(use[rows].sum() / use.sum())
-        previous, cost, allowed = (each[rows] if each.size else each for each in (self.previous, self.cost, self.open))
         jobs = JobGains(gain[rows], use[rows], linear[rows])
+        previous, cost = (each[rows] if each.size else each for each in (self.previous, self.cost))
+        allowed = self.open[rows] if self.open.size else self.open
         return Core(jobs, self.capacity * share, previous, cost, allowed, self.level_reward * share)
 
     @property

@@ -18,7 +18,7 @@ from phasewise.solvers.problems import Floats
 from phasewise.solvers.structured.core import Core
 
 Indices = npt.NDArray[np.intp]
-Aims = Sequence[float] | Sequence[Floats]
+Aims = Sequence[float | Floats]
 
 _SHARE: Final = 0.7  # of capacity and time that the starting point uses
 _TIME_PRICE: Final = 0.3  # of what the GPUs of a job cost at the start
@@ -69,7 +69,7 @@ class Pairs:
 
     def by_kind(self, values: Floats) -> Floats:
         """Return (W,) sums of (E,) values."""
-        total: Floats = np.bincount(self.kind, values, self.core.capacity.size)
+        total: Floats = np.bincount(self.kind, values, self.core.capacity.size).astype(np.float64, copy=False)
         return total
 
 

@@ -249,7 +249,7 @@ class _Search:
         level = self.level * (1.0 + self.side * _BESIDE)
         who = flagged[again]
         moving = answer_again(self.movers, self.prices.capacity, level, self.edges, who, self.used, self.base)
-        return flagged.size - who.size + moving
+        return int(flagged.size - who.size + moving)
 
     def try_another_step(self) -> bool:
         """Let the next small program end at another gap; say whether there is one that was not tried."""
