@@ -129,13 +129,8 @@ def _named_for_perf() -> Iterator[None]:
 def _read(tool: str, out: Path) -> Folded:
     if tool == "py-spy":
         return folded_of_py_spy(out.read_text("utf-8", "replace"), __name__)
-    fields = [
-        "-F",
-        "tid,ip,sym,dso",
-        "--no-inline",
-        "--tid",
-        str(os.getpid()),
-    ]  # the id of the main thread is that of the process
+    main_thread = str(os.getpid())  # its id is that of the process
+    fields = ["-F", "tid,ip,sym,dso", "--no-inline", "--tid", main_thread]
     done = subprocess.run(
         [tool, "script", "-i", out, *fields], capture_output=True, text=True, errors="replace", check=False
     )

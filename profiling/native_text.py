@@ -83,9 +83,9 @@ def _named(name: str, file: str) -> str:
     parts = list(path.with_suffix("").parts)
     if "site-packages" in parts:
         parts = parts[len(parts) - parts[::-1].index("site-packages") :]
-    ours = next((at for at, part in enumerate(parts) if part in OURS), None)
-    if ours is not None and not any(part in ("phasewise", ".namespace") for part in parts[ours:]):
-        parts = ["phasewise", *parts[ours:]] if ours == 0 or parts[0] in ("/", "phasewise") else parts
+    ours = next((at for at, folder in enumerate(parts[:-1]) if folder in OURS), None)
+    if ours is not None and (ours == 0 or parts[0] in ("/", "phasewise")):  # a checkout's folders lack the first name
+        parts = ["phasewise", *parts[ours:]]
     return f"{'.'.join(part for part in parts if part not in ('/', '__init__'))}:{name}"
 
 

@@ -21,6 +21,7 @@ _start (python3.11);<module> (tool.py:1);sample_native (phasewise/profiling/nati
 svd (numpy/linalg/_linalg.py:1667);dgemm (libopenblas.so) 3
 sample_native (phasewise/profiling/native.py:44);step (/home/me/phasewise/.namespace/phasewise/sched/engine.py:10);\
 _find_and_load (<frozen importlib._bootstrap>:1165) 2
+sample_native (phasewise/profiling/native.py:44);run (sched.py:140) 4
 blas_server (libopenblas.so) 9
 py-spy says something else
 """
@@ -46,8 +47,9 @@ def test_py_spy_has_python_and_native_frames_below_the_call() -> None:
     assert stacks(folded) == {
         ("phasewise.sched.engine:step", "numpy.linalg._linalg:svd", "libopenblas.so:dgemm"): 3.0,
         ("phasewise.sched.engine:step", "importlib._bootstrap:_find_and_load"): 2.0,
+        ("sched:run",): 4.0,  # of the standard library
     }
-    assert folded.samples == 5  # other threads have no such call
+    assert folded.samples == 9  # other threads have no such call
 
 
 def test_perf_has_libraries_and_the_interpreter_once() -> None:
