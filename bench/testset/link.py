@@ -61,7 +61,7 @@ class Link:
             return self._ended("before the first problem", limit_s)
         doing = "starting"
         while True:
-            line = self._line(process, self._patience(doing, limit_s))
+            line = self.line(process, self._patience(doing, limit_s))
             if line is None:
                 self._end()
                 return _nothing(Reached.LIMIT, f"{doing}: no end within {self._patience(doing, limit_s):.0f} s")
@@ -89,7 +89,7 @@ class Link:
             )
         return self._process
 
-    def _line(self, process: subprocess.Popen[bytes], patience_s: float) -> bytes | None:
+    def line(self, process: subprocess.Popen[bytes], patience_s: float) -> bytes | None:
         """Return the next line, empty where the worker has ended, or None where none comes in time.
 
         Lines that came together are kept here, not in a buffer of the stream, of which the system would know nothing.

@@ -59,7 +59,7 @@ def walk(instance: Instance, tape: Path, backend: SolverBackend, mode: str, limi
     """Return what ``backend`` makes of an instance; every answer is judged outside of what is measured."""
     exact, problems = registry.is_exact(backend), list(Tape(tape))
     _say(answers, problem=-1)
-    _allow(limit_s + STARTING_S)
+    allow(limit_s + STARTING_S)
     _answer(backend.open({}, PhaseTimer()), problems[0].anew(), None)
     walked, session, state = Walked(), backend.open({}, PhaseTimer()), None
     for index, problem in enumerate(problems):
@@ -67,11 +67,11 @@ def walk(instance: Instance, tape: Path, backend: SolverBackend, mode: str, limi
             session, state = backend.open({}, PhaseTimer()), None
         own = problem.anew()
         _say(answers, problem=index)
-        _allow(limit_s)
+        allow(limit_s)
         began_s = used_s()
         answer, state = _answer(session, own, state)
         spent_s = used_s() - began_s
-        _allow(math.inf)
+        allow(math.inf)
         walked.cpu_ms.append(1e3 * spent_s)
         verdict = answer if isinstance(answer, Judgement) else judged(instance, index, problem, answer, exact=exact)
         late = Judgement(Reached.LIMIT, message=f"problem {index} took {spent_s:.1f} s of CPU; allowed {limit_s:g}")
@@ -103,7 +103,7 @@ def used_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _allow(more_s: float) -> None:
+def allow(more_s: float) -> None:
     """Have the system end this process once it has used ``more_s`` CPU seconds from now; infinite for never."""
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     if math.isinf(more_s):

@@ -45,8 +45,8 @@ def test_times_are_exact_although_the_process_has_a_limit_of_cpu_time() -> None:
 
 LIMITED = """
 import resource
-from phasewise.bench.testset.worker import _allow, used_s
-_allow(100.0)
+from phasewise.bench.testset.worker import allow, used_s
+allow(100.0)
 spent = []
 for _ in range(20):
     began_s = used_s()
@@ -61,7 +61,7 @@ def test_lines_that_come_together_are_all_read(tmp_path: Path) -> None:
     with Link("quick") as link:
         process = subprocess.Popen(["printf", r"one\ntwo\nthr"], stdout=subprocess.PIPE)
         assert process.wait() == 0
-        assert [link._line(process, 5.0) for _ in range(3)] == [b"one", b"two", b""]
+        assert [link.line(process, 5.0) for _ in range(3)] == [b"one", b"two", b""]
         assert process.stdout is not None
         process.stdout.close()
 
