@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +20,6 @@ from phasewise.sched.pair_rates import PairRates as PairRates  # noqa: PLC0414  
 from phasewise.sched.slos import GivenUp
 from phasewise.solvers.api import Solution
 from phasewise.solvers.problems import AllocationProblem
-
-if TYPE_CHECKING:
-    from phasewise.profiling.jit.kernel import Wanted
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -150,16 +147,6 @@ class StatesProblems(Protocol):
     @property
     def families(self) -> frozenset[str]:
         """The problem families it states with its options: every solver of the run must take them, or none begins."""
-        ...
-
-
-@runtime_checkable
-class UsesKernels(Protocol):
-    """A policy with compiled code of its own, which is to be ready before a run begins."""
-
-    @property
-    def kernels(self) -> tuple[Wanted, ...]:
-        """The compiled kernels that it takes with its options."""
         ...
 
 

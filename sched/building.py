@@ -7,13 +7,14 @@ Flows in: a resolved scenario. Flows out: `Parts`, or an error that names what i
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from phasewise.profiling.jit.kernel import Wanted, wanted
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.sched import registry
-from phasewise.sched.api import Ints, NodeAccount, Placement, Policy, Ruled, StatesProblems, UsesKernels
+from phasewise.sched.api import Ints, NodeAccount, Placement, Policy, Ruled, StatesProblems
 from phasewise.sched.cluster.corrections import as_seen
 from phasewise.sched.cluster.layout import ClusterLayout, Node
 from phasewise.sched.cluster.node_lists import build_layout, listed_nodes, node_count
@@ -40,6 +41,16 @@ from phasewise.solvers.families.packed_moving import MAX_MIN_PACKED_SWITCHING
 from phasewise.solvers.session import Solver, open_solver
 
 _MOVING = frozenset({MAX_MIN_SWITCHING, MAX_MIN_PACKED_SWITCHING, MAX_SUM_SWITCHING})
+
+
+@runtime_checkable
+class UsesKernels(Protocol):
+    """A policy with compiled code of its own, which is to be ready before a run begins."""
+
+    @property
+    def kernels(self) -> tuple[Wanted, ...]:
+        """The compiled kernels that it takes with its options."""
+        ...
 
 
 def build_parts(scenario: Scenario, timer: PhaseTimer) -> Parts:

@@ -36,7 +36,8 @@ def main(scenario: str, seeds: str, window: str) -> None:
     """Measure what the movement cost changes."""
     rows = []
     for label, overrides in CASES:
-        chosen = {"stop.window": window, "output.trace": "false", **overrides}
+        common = {"stop.window": window, "output.trace": "false", "policy.options.sparse": "false"}
+        chosen = {**common, **overrides}
         runs = [run(scenario, {**chosen, "seed": seed}).summary for seed in seeds.split(",")]
         rows.append(
             [

@@ -11,7 +11,8 @@ from small_runs import play, simulation
 
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.sched import registry
-from phasewise.sched.api import Allocation, ClusterView, UsesKernels
+from phasewise.sched.api import Allocation, ClusterView
+from phasewise.sched.building import UsesKernels
 from phasewise.sched.policy_options import PolicyOptions
 from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.sticky import Served
