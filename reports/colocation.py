@@ -119,6 +119,20 @@ def colocation(run: Run) -> Colocation | None:
     return Colocation([kinds[index] for index in order], table[np.ix_(order, order)])
 
 
+def untold(run: Run) -> str:
+    """Return why a run in which jobs shared GPUs does not say who shared with whom; empty where it does, or none did.
+
+    Raises
+    ------
+    RunDirectoryError
+        Where a table of the run cannot be read.
+    """
+    rounds = run.rounds
+    if "teams" not in rounds or not (rounds.numbers("teams") > 0).any() or len(run.placements):
+        return ""
+    return "Who shared GPUs with whom is not known: the run kept no placements (output.placements = false)."
+
+
 def _shared(run: Run) -> tuple[Ints, Ints, Floats]:
     """Return (P,) two jobs that held the same GPU at the same time, and for how many hours."""
     stays = {name: run.placements.numbers(name).astype(np.int64) for name in _STAY}

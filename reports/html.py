@@ -12,7 +12,7 @@ from phasewise.profiling.artefacts.sinks import write_atomically
 from phasewise.profiling.errors import OutputError
 from phasewise.reports import charts, figures, html_runs, page, phase_charts, quantities
 from phasewise.reports.charts import Chart
-from phasewise.reports.colocation import Colocation, colocation
+from phasewise.reports.colocation import Colocation, colocation, untold
 from phasewise.reports.errors import ReportWriteError, RunDirectoryError
 from phasewise.reports.figures import PhaseRow, SolverFigures
 from phasewise.reports.flame import Flame, flame_of, native_flame_of
@@ -52,6 +52,7 @@ class RunPage:
     flame: Flame
     native: Flame | None
     shared: Colocation | None
+    unshared: str
 
     @property
     def top(self) -> PhaseRow | None:
@@ -170,6 +171,7 @@ def _run_page(run: Run, key: str, title: str, folder: Path) -> RunPage:
         flame=flame_of(run.path),
         native=native_flame_of(run.path),
         shared=_shared(run),
+        unshared=_unshared(run),
     )
 
 
@@ -200,6 +202,14 @@ def _shared(run: Run) -> Colocation | None:
         return colocation(run)
     except RunDirectoryError:
         return None  # the charts of jobs say what is wrong with a table
+
+
+def _unshared(run: Run) -> str:
+    """Return in one line why a run that packs does not say who shared with whom; empty where it does."""
+    try:
+        return untold(run)
+    except RunDirectoryError:
+        return ""  # as in `_shared`
 
 
 def _setup(run: Run) -> str:

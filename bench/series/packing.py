@@ -3,29 +3,36 @@
 ``python -P -m phasewise.bench.series.packing`` draws jobs of the Gavel study's types, 26 kinds of one GPU or 83 of 1,
 2, 4 and 8, on three worker types, and prints CPU milliseconds of a cold solve and of a warm one after a hundredth of
 the jobs was replaced, with the gap that is proven. Jobs that all differ are those of finish-time fairness and of least
-total duration. ``--tape FILE`` writes rounds of one size down instead, for `phasewise solve` and `phasewise figure`.
+total duration. ``--tape FILE`` writes rounds of one size down instead, for `phasewise solve` and `phasewise figure`;
+``--figure FOLDER`` does all of it: tapes of all sizes, their replays, and the figure of time over the number of jobs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Final
+from typing import Final, TypeAlias
 
 import click
 import numpy as np
 
 from phasewise.bench.series.runs import table
+from phasewise.profiling.artefacts.sinks import write_atomically
 from phasewise.profiling.phases import PhaseTimer
+from phasewise.reports.figure_files import making
 from phasewise.sched.workload.co_throughputs import CoThroughputTable
 from phasewise.sched.workload.throughputs import ThroughputTable
 from phasewise.solvers.families.packed import PackedMaxMinProblem
 from phasewise.solvers.families.packed_finish_time import PackedFinishTimeProblem
+from phasewise.solvers.families.packed_moving import PackedMovingProblem
 from phasewise.solvers.packed_instances import Table, lexicographic, packed_rounds
 from phasewise.solvers.problems import AllocationProblem, Floats
+from phasewise.solvers.replay import replay
+from phasewise.solvers.rows import NOBODY, origin
 from phasewise.solvers.session import Walk
-from phasewise.solvers.tapes import TapeWriter
+from phasewise.solvers.tapes import Tape, TapeWriter
 
 WORKER_TYPES: Final = ("k80", "p100", "v100")
 WIDTHS: Final = {26: (1,), 83: (1, 2, 4, 8)}
@@ -33,6 +40,15 @@ WIDTHS: Final = {26: (1,), 83: (1, 2, 4, 8)}
 
 GPUS: Final = 0.25  # of what all jobs ask for
 WARM: Final = 5  # rounds after the first
+SIZES: Final = (32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
+"""The numbers of jobs of the figure."""
+
+LISTED: Final = ("highs-direct", 128)
+"""What lists every pair, and up to how many jobs the figure asks it: at 256 a problem takes 5 s."""
+
+FIGURE: Final = "solve-time"
+
+Rounds: TypeAlias = Sequence[PackedMaxMinProblem]
 HEAD: Final = ("problem", "kinds", "jobs", "columns to choose from", "cold, ms", "warm, ms", "teams", "proven gap")
 
 
@@ -92,21 +108,46 @@ def _seconds(plain: PackedMaxMinProblem) -> Floats:
     return seconds
 
 
-def same(plain: PackedMaxMinProblem) -> AllocationProblem:
-    """Return the round as it is: max-min fairness."""
-    return plain
+def one_by_one(
+    stated: Callable[[PackedMaxMinProblem], AllocationProblem],
+) -> Callable[[Rounds], list[AllocationProblem]]:
+    """Return what states each of some rounds anew."""
+    return lambda rounds: [stated(each) for each in rounds]
 
 
-KINDS: Final[dict[str, tuple[Callable[[PackedMaxMinProblem], AllocationProblem], tuple[int, ...]]]] = {
-    "max-min fairness": (same, (256, 1024, 4096, 32768)),
-    "water filling": (filled, (256, 1024, 4096)),
-    "least total duration": (lasting, (256, 1024)),
-    "finish-time fairness": (finishing, (256, 1024)),
+def moving(rounds: Rounds) -> list[AllocationProblem]:
+    """Return the rounds where a start costs a quarter of a round: in force is what the round before came to.
+
+    Jobs that have just come start for free.
+    """
+    walk = Walk.of("by-kinds", {}, PhaseTimer())
+    found: list[AllocationProblem] = []
+    before, had = np.empty(0, dtype=np.int64), np.empty((0, rounds[0].types))
+    for plain in rounds:
+        assert plain.keys is not None
+        source = origin(plain.keys, before)
+        known = source != NOBODY
+        previous, cost = np.zeros(plain.gain.shape), np.zeros((plain.rows, 1))
+        previous[known], cost[known] = had[source[known]], 0.25 / plain.rows
+        problem = PackedMovingProblem(**plain.stated(), previous=previous, move_cost=cost)
+        found.append(problem)
+        solution = walk.solve(problem)
+        assert solution.members is not None
+        before, had = plain.keys, problem.over(solution.members).time_on(solution.x)
+    return found
+
+
+KINDS: Final[dict[str, tuple[Callable[[Rounds], Sequence[AllocationProblem]], tuple[int, ...]]]] = {
+    "max-min fairness": (list, (256, 1024, 4096, 32768)),
+    "water filling": (one_by_one(filled), (256, 1024, 4096)),
+    "least total duration": (one_by_one(lasting), (256, 1024)),
+    "max-min fairness, moving costs": (moving, (256, 1024)),
+    "finish-time fairness": (one_by_one(finishing), (256, 1024)),
 }
 """Each kind of problem, and the numbers of jobs at which it is measured."""
 
 
-def measured(solver: str, rounds: list[AllocationProblem]) -> tuple[float, float, int, float]:
+def measured(solver: str, rounds: Sequence[AllocationProblem]) -> tuple[float, float, int, float]:
     """Return CPU milliseconds of the first round and the median of the others, teams of the last, and the worst gap."""
     timer = PhaseTimer()
     walk = Walk.of(solver, {}, timer)
@@ -130,25 +171,56 @@ def columns(plain: PackedMaxMinProblem) -> int:
     return int(plain.allowed_mask.sum() + (pairs - itself) / 2)
 
 
+def taped(path: Path, jobs: int) -> None:
+    """Write max-min rounds of so many jobs down."""
+    with TapeWriter(path, {"series": "packing", "jobs": jobs}) as writer:
+        for problem in plain_rounds(26, jobs):
+            writer.write(problem)
+
+
+def drawn(folder: Path, solver: str, most: int) -> list[Path]:
+    """Return the files of the figure of time over jobs, in ``folder``, where its tapes and replays are too."""
+    folder.mkdir(parents=True, exist_ok=True)
+    replays = []
+    for jobs in (size for size in SIZES if size <= most):
+        tape, found = folder / f"packed-{jobs}.tape", folder / f"packed-{jobs}.json"
+        taped(tape, jobs)
+        asked = [solver, *LISTED[:1]] if jobs <= LISTED[1] and solver != LISTED[0] else [solver]
+        records = [record.summary() for record in replay(Tape(tape), asked)]
+        write_atomically(found, (json.dumps(records, indent=2, allow_nan=False) + "\n").encode())
+        for record in records:
+            click.echo(f"{jobs:,} jobs, {record['solver']}: {record['total_ms_median']:.1f} ms", err=True)
+        replays.append(found)
+    return list(making.make(FIGURE, replays, folder))
+
+
 @click.command()
 @click.option("--solver", default="by-kinds", show_default=True)
 @click.option("--most", default=32768, show_default=True, help="Leave out problems of more jobs.")
 @click.option("--tape", type=click.Path(path_type=Path), help="Write max-min rounds of --most jobs here, and stop.")
-def main(solver: str, most: int, tape: Path | None) -> None:
+@click.option("--figure", type=click.Path(path_type=Path), help="Draw time over jobs into this folder, and stop.")
+def main(solver: str, most: int, tape: Path | None, figure: Path | None) -> None:
     """Measure what packing costs."""
     if tape is not None:
-        with TapeWriter(tape, {"series": "packing", "jobs": most}) as writer:
-            for problem in plain_rounds(26, most):
-                writer.write(problem)
+        taped(tape, most)
         click.echo(f"tape: {tape}")
+    if figure is not None:
+        for path in drawn(figure, solver, most):
+            click.echo(path)
+    if tape is not None or figure is not None:
         return
+    measure(solver, most)
+
+
+def measure(solver: str, most: int) -> None:
+    """Print the table of what every kind of problem costs."""
     measured(solver, [next(plain_rounds(26, 64)), *plain_rounds(26, 64)])  # libraries are loaded by then
     rows = []
     for name, (stated, sizes) in KINDS.items():
         for kinds in WIDTHS:
             for jobs in (size for size in sizes if size <= most):
                 plain = list(plain_rounds(kinds, jobs))
-                cold, warm, teams, gap = measured(solver, [stated(each) for each in plain])
+                cold, warm, teams, gap = measured(solver, stated(plain))
                 listed = columns(plain[0])
                 row = [
                     name,

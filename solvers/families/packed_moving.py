@@ -23,6 +23,10 @@ from phasewise.solvers.rows import Keys
 
 MAX_MIN_PACKED_SWITCHING: Final = "max_min_packed_switching"
 
+_MATRIX: Final = 2  # dimensions
+_DIGITS: Final = 9  # of a job's time in force
+_ROUNDED_ROW: Final = 1.0 + 1e-8  # a row's sum that is 1 but for that
+
 
 @dataclass(frozen=True, eq=False)
 class PackedMovingProblem(PackedMaxMinProblem):
@@ -35,7 +39,8 @@ class PackedMovingProblem(PackedMaxMinProblem):
     ----------
     previous
         (J, W) the time that each job had on each type in the allocation in force, over all its teams; 0 for a new job,
-        each row's sum at most 1. A row that a tolerance left up to 1e-6 above 1 is scaled to 1.
+        each row's sum at most 1. A row that a tolerance left up to 1e-6 above 1 is scaled to 1, and time is taken to a
+        billionth: jobs of a kind that had the same but for rounding are equal, and a class, still.
     move_cost
         (J, W), or (J, 1) for a cost per job: c_ij >= 0, in the unit of the objective.
     """
@@ -47,8 +52,14 @@ class PackedMovingProblem(PackedMaxMinProblem):
     move_cost: Floats = field(kw_only=True)
 
     def __post_init__(self) -> None:
-        """Scale what is in force to at most all of a job's time, where it is off by no more than a tolerance."""
-        object.__setattr__(self, "previous", within_all_time(self.previous))
+        """Scale what is in force to at most all of a job's time, where it is off by a tolerance, and round it."""
+        previous = self.previous
+        if not isinstance(previous, np.ndarray) or previous.ndim != _MATRIX or previous.dtype != np.float64:
+            return  # `validate` says what is wrong
+        if previous.size and previous.sum(axis=1).max() > _ROUNDED_ROW:
+            previous = within_all_time(previous)
+        assert previous is not None
+        object.__setattr__(self, "previous", np.round(previous, _DIGITS))
 
     @property
     def is_moving(self) -> bool:

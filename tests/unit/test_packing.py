@@ -11,6 +11,7 @@ import pytest
 from small_runs import RATES, Job, Run, perform, plain_rates, trace_scenario
 
 from phasewise.reports.figures import bins_of
+from phasewise.reports.html import render_page
 from phasewise.reports.run_directory import load_run
 from phasewise.reports.sharing_charts import sharing_charts
 from phasewise.sched import registry
@@ -210,6 +211,17 @@ def test_on_nodes_a_team_needs_the_cpu_and_the_memory_of_both(tmp_path: Path) ->
     assert max(rounds["teams"]) == 0.0, "two of 6 cores each do not fit a node of 10"
     assert max(rounds["unplaced"]) > 0.0
     assert max(rounds["running"]) == 2, "members of teams without room run alone"
+
+
+def test_a_report_without_placements_says_why_it_does_not_tell_who_shared(tmp_path: Path) -> None:
+    jobs = [Job(5400.0), Job(20_000.0, job_type="other")]
+    for kept in (True, False):
+        folder = tmp_path / str(kept)
+        folder.mkdir()
+        run = run_of(folder, jobs, [{(0, 1): 1.0}], {"v100": 1}, output__placements=kept)
+        page = render_page([load_run(run.out)], folder)
+        assert ("the run kept no placements" in page) != kept
+        assert ("Heat map of shared GPU time" in page) == kept
 
 
 def test_the_report_of_a_run_that_packs_draws_teams_and_their_gain(tmp_path: Path) -> None:

@@ -178,6 +178,13 @@ def test_a_change_of_partner_costs_nothing() -> None:
     assert by_kinds(problem).objective == pytest.approx(0.9)  # though they may have been beside others before
 
 
+def test_jobs_that_had_the_same_but_for_rounding_are_equal() -> None:
+    before = [[1.0 / 3.0, 0.5], [1.0 / 3.0 + 1e-15, 0.5], [0.1, 0.9000000001]]
+    problem = three_on_two_types(before, 0.01)
+    assert problem.crowd.of_job.tolist() == [0, 0, 1]
+    assert np.array_equal(problem.anew().previous, problem.previous)
+
+
 @pytest.mark.parametrize(
     ("previous", "message"),
     [(np.full((9, 3), 0.5), r"previous\[0\] sums to 1.5"), (np.zeros((9, 2)), r"previous has shape \(9, 2\)")],
