@@ -20,7 +20,8 @@ import click
 
 from phasewise.bench.cli.boundary import guarded
 from phasewise.bench.series.runs import table
-from phasewise.profiling.memory import BLOCKS, MIB, MemoryRow, MemoryTimer, by_phase, columns, slope, traced
+from phasewise.profiling.environment import MIB
+from phasewise.profiling.memory import BLOCKS, MemoryRow, MemoryTimer, by_phase, columns, slope, traced
 from phasewise.profiling.stats import Interval
 
 WARM_UP: Final = 400

@@ -19,6 +19,7 @@ import numpy as np
 from phasewise.bench.cli.boundary import guarded
 from phasewise.profiling.phases import Clock, Phase, PhaseTimer, Span
 from phasewise.profiling.stats import Interval, median_ratio_interval
+from phasewise.reports.columns import ColumnTable
 from phasewise.reports.phase_costs import ALL, costs, cpu_blocks, what_if
 from phasewise.reports.publication import Figure
 from phasewise.reports.run_directory import load_run
@@ -104,7 +105,8 @@ def checked(scenario: str, overrides: Mapping[str, object], phase: Phase, pairs:
     from phasewise.sched.simulate import Callbacks, simulate
 
     resolved = load_scenario(scenario, overrides)
-    plain, dear = [], []
+    plain: list[ColumnTable] = []
+    dear: list[ColumnTable] = []
     with tempfile.TemporaryDirectory(prefix="phasewise-what-if-") as folder:
         for number in range(2 * pairs + 1):  # the first one is not counted: it loads what the others find
             is_dear = number % 2 == 0

@@ -110,8 +110,10 @@ def read(path: Path, manifest: Manifest) -> list[Row]:
     """
     try:
         text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise cannot_read(path, error) from error
+    except UnicodeDecodeError as error:
+        raise TestsetError(f"{path} is not text in UTF-8: {error}") from error
     found = [_row(path, number, plain) for number, plain in enumerate(_plain(path, text), 1)]
     for number, row in enumerate(found, 1):
         if (fault := _fault(row, manifest)) is not None:

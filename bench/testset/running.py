@@ -56,9 +56,13 @@ class Folder:
 
     def _require_same(self, file: Path, about: dict[str, Any]) -> None:
         try:
-            before: dict[str, Any] = json.loads(file.read_text("utf-8"))
-        except (OSError, ValueError) as error:
+            before = json.loads(file.read_text("utf-8"))
+        except OSError as error:
             raise cannot_read(file, error) from error
+        except ValueError as error:
+            raise TestsetError(f"{file} is not JSON: {error}; choose another --out") from error
+        if not isinstance(before, dict):
+            raise TestsetError(f"{file} is not a JSON object; choose another --out")
         for name in _SAME:
             if before.get(name) != about.get(name):
                 raise TestsetError(

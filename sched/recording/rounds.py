@@ -210,9 +210,10 @@ def _row_writer(table: npt.NDArray[Any]) -> Callable[..., None]:
     """Return what writes the numbers of a row into ``table`` (R, C), given the row and C numbers."""
     code = "q" if table.dtype.kind == "i" else "d"
     pack_into, row_bytes = Struct(f"={table.shape[1]}{code}").pack_into, table.strides[0]
+    buffer = table.data
 
     def write(row: int, *numbers: float) -> None:
-        pack_into(table, row * row_bytes, *numbers)
+        pack_into(buffer, row * row_bytes, *numbers)
 
     return write
 

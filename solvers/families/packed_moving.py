@@ -56,10 +56,9 @@ class PackedMovingProblem(PackedMaxMinProblem):
         previous = self.previous
         if not isinstance(previous, np.ndarray) or previous.ndim != _MATRIX or previous.dtype != np.float64:
             return  # `validate` says what is wrong
-        if previous.size and previous.sum(axis=1).max() > _ROUNDED_ROW:
-            previous = within_all_time(previous)
-        assert previous is not None
-        object.__setattr__(self, "previous", np.round(previous, _DIGITS))
+        scaled = within_all_time(previous) if previous.size and previous.sum(axis=1).max() > _ROUNDED_ROW else previous
+        assert scaled is not None
+        object.__setattr__(self, "previous", np.round(scaled, _DIGITS))
 
     @property
     def is_moving(self) -> bool:

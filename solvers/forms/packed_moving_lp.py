@@ -33,8 +33,7 @@ def to_lp(problem: PackedMovingProblem) -> LinearProgram:
     price = switching.cost.ravel() * unit
     rows, columns = lp.row_lower.size, lp.cost.size
     plain = sparse.csc_array((lp.value, lp.index, lp.start), shape=(rows, columns))
-    own = time[stays]
-    own.resize((stays.size, columns))
+    own = sparse.hstack([time[stays], sparse.csr_array((stays.size, columns - time.shape[1]))])
     at_most = sparse.eye_array(rows + stays.size, stays.size, k=-rows)
     matrix = sparse.csc_array(sparse.hstack([sparse.vstack([plain, own]), -at_most]))
     cost = np.concatenate((lp.cost, 2.0 * price[stays]))
