@@ -142,7 +142,8 @@ def stack_changes(
     paired
         Sampling k of one side was taken beside sampling k of the other: what disturbed both cancels.
     shared_factor
-        Take out what all functions have in common, the median of their ratios: for samplings of different hours.
+        Take out what all functions have in common, the median of their ratios (of few samples, the ratio of the whole):
+        for samplings of different hours.
     level
         Of the simultaneous intervals.
 
@@ -255,13 +256,10 @@ def _effective(spent_s: Floats, squares_s2: Floats) -> Floats:
 
 
 def _usual(columns: _Columns, estimates: Sequence[Floats]) -> Ints:
-    """Return the functions that are a visible part on both sides, where there are enough of them.
-
-    Few samples of one do no harm: the factor is a median, and each resample has its own.
-    """
+    """Return the functions that are a visible part on both sides; the root where there are too few of them."""
     parts = [each[: columns.whole] / each[columns.whole] for each in estimates]
-    found = np.flatnonzero((parts[0] >= USUAL_PART) & (parts[1] >= USUAL_PART))
-    return found if len(found) >= LEAST_USUAL else np.array([], dtype=np.int64)
+    found = np.flatnonzero((parts[0] >= USUAL_PART) & (parts[1] >= USUAL_PART) & columns.tested[: columns.whole])
+    return found if len(found) >= LEAST_USUAL else np.array([columns.whole])
 
 
 def _common(usual: Ints, before: Floats, after: Floats) -> Floats:

@@ -131,7 +131,7 @@ def test_a_machine_that_is_slower_throughout_moves_nothing_and_its_factor_is_tol
 
 
 def test_runs_of_a_few_samples_have_what_is_common_taken_out_too() -> None:
-    before = sampled(np.random.default_rng(14), 40)
+    before = sampled(np.random.default_rng(14), 20)
     after = msgspec.structs.replace(before, cpu_s=[2.0 * cpu_s for cpu_s in before.cpu_s])
     found = stack_changes([before], [after], shared_factor=True)
     assert sum(each.own.change_s is not None for each in found.functions) < LEAST_USUAL
