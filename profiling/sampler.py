@@ -66,9 +66,10 @@ class Sampler:
         if frame is None or not stack:  # outside the call: between it and the timer
             return
         self._ticks_s.append(cpu_s - self._cpu_s)
-        total = self._spent.setdefault(tuple(reversed(stack)), [0.0, 0.0])
+        total = self._spent.setdefault(tuple(reversed(stack)), [0.0, 0.0, 0.0])
         total[0] += cpu_s - self._cpu_s
         total[1] += wall_s - self._wall_s
+        total[2] += (cpu_s - self._cpu_s) ** 2
         self._cpu_s, self._wall_s = time.thread_time(), time.perf_counter()  # what the sample took is nobody's
 
     def folded(self) -> dict[str, Any]:
@@ -76,15 +77,15 @@ class Sampler:
         frames = sorted(set(self._names.values()))
         place = {name: index for index, name in enumerate(frames)}
         rows: dict[tuple[int, ...], list[float]] = {}
-        for stack, (cpu_s, wall_s) in self._spent.items():
-            total = rows.setdefault(tuple(place[self._names[code]] for code in stack), [0.0, 0.0])
-            total[0] += cpu_s
-            total[1] += wall_s
+        for stack, spent in self._spent.items():
+            total = rows.setdefault(tuple(place[self._names[code]] for code in stack), [0.0, 0.0, 0.0])
+            total[:] = map(sum, zip(total, spent, strict=True))
         return {
             "samples": len(self._ticks_s),
             "frames": frames,
             "stacks": [list(stack) for stack in rows],
-            "cpu_s": [round(cpu_s, 6) for cpu_s, _ in rows.values()],
-            "wall_s": [round(wall_s, 6) for _, wall_s in rows.values()],
+            "cpu_s": [round(cpu_s, 6) for cpu_s, _, _ in rows.values()],
+            "wall_s": [round(wall_s, 6) for _, wall_s, _ in rows.values()],
+            "squares_s2": [float(f"{squares_s2:.6g}") for _, _, squares_s2 in rows.values()],
             "tick_s": round(statistics.median(self._ticks_s), 6) if self._ticks_s else 0.0,
         }

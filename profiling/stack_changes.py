@@ -1,11 +1,14 @@
 """Two sets of sampled call stacks: in which functions, and below which callers, CPU time changed, and what is noise.
 
-A sample stands for a tick of CPU time. Where one was taken is chance, and so is how fast the machine ran meanwhile. The
-bootstrap draws the samplings of each side first, where there are several, and then the ticks within them, as many as
-chance has it (Poisson). Hundreds of functions are looked at together, so their intervals are simultaneous: half their
-width is the same multiple of each one's standard error, and that multiple is the quantile of the largest deviation of
-all of them in a resample (max-t; Westfall and Young, 1993; Romano and Wolf, 2005). Where both sets are of the same
-code, the probability that anything at all is said to have moved is therefore at most one minus the level.
+A sample stands for the CPU time since the one before: a tick, or a compiled call of many ticks, after which it falls on
+whatever Python runs. Where one was taken is chance, and so is how fast the machine ran meanwhile. The bootstrap draws
+the samplings of each side first, where there are several, and then the samples within them, as many as chance has it
+(Poisson). Samples of unlike lengths count as so many equal ones as have the same sum and the same sum of squares
+(Kish, 1965): one long call is one sample, however many its ticks. Hundreds of functions are looked at together, so
+their intervals are simultaneous: half their width is the same multiple of each one's standard error, and that multiple
+is the quantile of the largest deviation of all of them in a resample (max-t; Westfall and Young, 1993; Romano and Wolf,
+2005). Where both sets are of the same code, the probability that anything at all is said to have moved is therefore at
+most one minus the level.
 """
 
 from __future__ import annotations
@@ -19,14 +22,14 @@ import numpy as np
 import numpy.typing as npt
 
 from phasewise.profiling.errors import SamplingError
-from phasewise.profiling.stack_trees import Forest, Ints, forest_of, ticks_of
+from phasewise.profiling.stack_trees import Forest, Ints, forest_of
 from phasewise.profiling.stacks import Folded
 from phasewise.profiling.stats import LEVEL, Interval
 
 Floats = npt.NDArray[np.float64]
 
 RESAMPLES: Final = 1000
-LEAST_TICKS: Final = 12.0  # of both sides together: of fewer, no change can be told from chance
+LEAST_SAMPLES: Final = 12.0  # effective ones, of both sides together: of fewer, no change can be told from chance
 LEAST_PART: Final = 0.01  # of the whole before: what moves by less is not named
 USUAL_PART: Final = 0.01  # of the whole before: functions that say what all have in common
 LEAST_USUAL: Final = 3
@@ -106,7 +109,7 @@ class StackChanges:
     level
         Probability that nothing is said to have moved where nothing did.
     samples
-        Ticks on each side.
+        How many were taken on each side.
     """
 
     frames: Sequence[str]
@@ -139,7 +142,8 @@ def stack_changes(
     paired
         Sampling k of one side was taken beside sampling k of the other: what disturbed both cancels.
     shared_factor
-        Take out what all functions have in common, the median of their ratios: for samplings of different hours.
+        Take out what all functions have in common, the median of their ratios (of few samples, the ratio of the whole):
+        for samplings of different hours.
     level
         Of the simultaneous intervals.
 
@@ -173,7 +177,7 @@ def stack_changes(
         root=_tree(forest, found[len(forest.leaves) :]),
         common=float(common),
         level=level,
-        samples=(sides[0].ticks, sides[1].ticks),
+        samples=(sum(each.samples for each in before), sum(each.samples for each in after)),
     )
 
 
@@ -183,44 +187,37 @@ class _Side:
 
     Attributes
     ----------
-    shares
-        (K, S) of the CPU time of each sampling.
-    counts
-        (K,) ticks of each.
-    tick_s, times
-        (K,) seconds of a tick, and how often the work was done.
+    spent_s, squares_s2
+        (K, S) CPU seconds of each stack, and the sums of the squares of those of its samples.
+    times
+        (K,) how often the work was done.
     """
 
-    shares: Floats
-    counts: Ints
-    tick_s: Floats
+    spent_s: Floats
+    squares_s2: Floats
     times: Floats
 
     @classmethod
     def of(cls, forest: Forest, samplings: Sequence[Folded], name: str) -> _Side:
-        seconds = np.array([forest.seconds(each) for each in samplings]).reshape(len(samplings), len(forest.stacks))
-        whole = seconds.sum(axis=1)
-        if not len(samplings) or not (whole > 0.0).all():
+        shape = len(samplings), len(forest.stacks)
+        spent_s = np.array([forest.seconds(each) for each in samplings]).reshape(shape)
+        if not len(samplings) or not (spent_s.sum(axis=1) > 0.0).all():
             raise SamplingError(f"{name}: no call stack was sampled, so there is nothing to compare")
-        counts = np.maximum(1, np.rint(whole / [ticks_of(each) for each in samplings])).astype(np.int64)
-        times = np.array([float(each.times) for each in samplings])
-        return cls(seconds / whole[:, None], counts, whole / counts, times)
+        squares_s2 = np.array([forest.squares(each) for each in samplings]).reshape(shape)
+        return cls(spent_s, squares_s2, np.array([float(each.times) for each in samplings]))
 
     @property
     def seconds(self) -> Floats:
         """Return (S,) CPU seconds of each stack for each time that the work was done."""
-        found: Floats = ((self.counts * self.tick_s)[:, None] * self.shares).sum(axis=0) / self.times.sum()
+        found: Floats = self.spent_s.sum(axis=0) / self.times.sum()
         return found
-
-    @property
-    def ticks(self) -> int:
-        return int(self.counts.sum())
 
     def drawn(self, rng: np.random.Generator, chosen: Ints) -> Floats:
         """Return (R, S) `seconds` of R resamples; ``chosen`` (R, K) says how often each sampling is in them."""
-        total = np.zeros((len(chosen), self.shares.shape[1]))
-        for at, share in enumerate(self.shares):
-            total += rng.poisson((chosen[:, at] * self.counts[at])[:, None] * share) * self.tick_s[at]
+        total = np.zeros((len(chosen), self.spent_s.shape[1]))
+        for at, (spent_s, squares_s2) in enumerate(zip(self.spent_s, self.squares_s2, strict=True)):
+            each_s = squares_s2 / np.where(spent_s > 0.0, spent_s, 1.0)
+            total += rng.poisson(chosen[:, at, None] * _effective(spent_s, squares_s2)) * each_s
         return total / (chosen @ self.times)[:, None]
 
 
@@ -247,15 +244,22 @@ class _Columns:
 
 def _columns(forest: Forest, sides: Sequence[_Side]) -> _Columns:
     everything = _Columns(forest, np.array([], dtype=bool), len(forest.leaves))
-    ticks = sum((side.shares * side.counts[:, None]).sum(axis=0) for side in sides)
-    return _Columns(forest, everything.of(np.asarray(ticks)[None, :])[0] >= LEAST_TICKS, everything.whole)
+    spent_s = np.concatenate([side.spent_s for side in sides]).sum(axis=0)
+    squares_s2 = np.concatenate([side.squares_s2 for side in sides]).sum(axis=0)
+    samples = _effective(*everything.of(np.array([spent_s, squares_s2])))
+    return _Columns(forest, samples >= LEAST_SAMPLES, everything.whole)
+
+
+def _effective(spent_s: Floats, squares_s2: Floats) -> Floats:
+    """Return how many samples of one length have the same sum and the same sum of squares; 0 of nothing."""
+    return spent_s**2 / np.where(squares_s2 > 0.0, squares_s2, 1.0)
 
 
 def _usual(columns: _Columns, estimates: Sequence[Floats]) -> Ints:
-    """Return the functions that are a visible part on both sides, where there are enough of them."""
+    """Return the functions that are a visible part on both sides; the root where there are too few of them."""
     parts = [each[: columns.whole] / each[columns.whole] for each in estimates]
     found = np.flatnonzero((parts[0] >= USUAL_PART) & (parts[1] >= USUAL_PART) & columns.tested[: columns.whole])
-    return found if len(found) >= LEAST_USUAL else np.array([], dtype=np.int64)
+    return found if len(found) >= LEAST_USUAL else np.array([columns.whole])
 
 
 def _common(usual: Ints, before: Floats, after: Floats) -> Floats:
@@ -276,7 +280,7 @@ def _spread(
         for before, after in _resamples(columns, sides, rng, paired=paired)
     ]
     deviations = np.concatenate(kept)
-    fewest = min(len(side.counts) for side in sides)
+    fewest = min(len(side.times) for side in sides)
     if fewest > 1:  # of few samplings the bootstrap sees too little
         deviations *= (fewest / (fewest - 1)) ** 0.5
     tested = np.sqrt((deviations**2).mean(axis=0))
@@ -292,7 +296,7 @@ def _resamples(
 ) -> Iterator[tuple[Floats, Floats]]:
     """Yield (R, C) seconds of both sides, a part of all resamples at a time."""
     for _ in range(RESAMPLES // _AT_ONCE):
-        chosen = [_chosen(rng, len(side.counts)) for side in sides]
+        chosen = [_chosen(rng, len(side.times)) for side in sides]
         before, after = (columns.of(side.drawn(rng, chosen[0 if paired else at])) for at, side in enumerate(sides))
         yield before, after
 

@@ -46,11 +46,20 @@ class Forest:
 
     def seconds(self, folded: Folded) -> Floats:
         """Return (S,) CPU seconds of each stack in one of the samplings."""
+        return self._by_row(folded, folded.cpu_s)
+
+    def squares(self, folded: Folded) -> Floats:
+        """Return (S,) sums of the squares of the CPU seconds of its samples; of a tick each where nobody noted them."""
+        tick_s = folded.tick_s or sum(folded.cpu_s) / max(1, folded.samples)
+        return self._by_row(folded, folded.squares_s2 or [cpu_s * tick_s for cpu_s in folded.cpu_s])
+
+    def _by_row(self, folded: Folded, values: Sequence[float]) -> Floats:
+        """Return (S,) sums of what each stack of a sampling has, of those with CPU time."""
         place = {stack: row for row, stack in enumerate(self.stacks)}
         found = np.zeros(len(self.stacks))
-        for stack, cpu_s in zip(_renamed(folded, self.frames), folded.cpu_s, strict=True):
+        for stack, cpu_s, value in zip(_renamed(folded, self.frames), folded.cpu_s, values, strict=True):
             if cpu_s > 0.0:
-                found[place[stack]] += cpu_s
+                found[place[stack]] += value
         return found
 
     def by_leaf(self, values: Floats) -> Floats:
@@ -64,11 +73,6 @@ class Forest:
         np.cumsum(values, axis=1, out=sums[:, 1:])
         found: Floats = sums[:, self.ends] - sums[:, self.starts]
         return found
-
-
-def ticks_of(folded: Folded) -> float:
-    """Return the CPU seconds that a sample usually stands for."""
-    return folded.tick_s or sum(folded.cpu_s) / max(1, folded.samples)
 
 
 def forest_of(samplings: Sequence[Folded]) -> Forest:

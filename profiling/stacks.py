@@ -32,6 +32,9 @@ class Folded(msgspec.Struct, frozen=True, kw_only=True):
         Indices of frames, the outermost first, and of each stack in the same place:
     cpu_s, wall_s
         the seconds that passed up to its samples since those before.
+    squares_s2
+        Sums of the squares of the CPU seconds of each stack's samples: they say whether its time is of many samples or
+        of one long compiled call. Empty where nobody noted them, as in files of earlier versions.
     tick_s
         CPU seconds that a sample usually stands for, the median; 0 where nobody noted them.
     times
@@ -43,6 +46,7 @@ class Folded(msgspec.Struct, frozen=True, kw_only=True):
     stacks: list[list[int]]
     cpu_s: list[float]
     wall_s: list[float]
+    squares_s2: list[float] = msgspec.field(default_factory=list)
     tick_s: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0
     times: Annotated[int, msgspec.Meta(ge=1)] = 1
 
@@ -79,9 +83,19 @@ def read_folded(path: Path) -> Folded:
         folded = msgspec.json.decode(path.read_bytes(), type=Folded)
     except (OSError, msgspec.MsgspecError) as error:
         raise SamplingError(f"{path}: the sampled call stacks cannot be read: {error}") from error
-    rows, known = len(folded.stacks), range(len(folded.frames))
-    negative = any(value < 0.0 for value in (*folded.cpu_s, *folded.wall_s))
-    strange = any(not stack or any(index not in known for index in stack) for stack in folded.stacks)
-    if len(folded.cpu_s) != rows or len(folded.wall_s) != rows or strange or negative:
+    if not _fits(folded):
         raise SamplingError(f"{path}: the sampled call stacks do not fit together")
     return folded
+
+
+def _fits(folded: Folded) -> bool:
+    """Return whether each stack is of frames that are there and has its seconds, and squares where it has time."""
+    known, squares_s2 = range(len(folded.frames)), folded.squares_s2 or folded.cpu_s
+    rows = len(folded.stacks)
+    if not rows == len(folded.cpu_s) == len(folded.wall_s) == len(squares_s2):
+        return False
+    if any(value < 0.0 for value in (*folded.cpu_s, *folded.wall_s, *squares_s2)):
+        return False
+    if any(cpu_s > 0.0 == square_s2 for cpu_s, square_s2 in zip(folded.cpu_s, squares_s2, strict=True)):
+        return False
+    return all(stack and all(index in known for index in stack) for stack in folded.stacks)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
 from phasewise.profiling.errors import SamplingError
-from phasewise.profiling.stack_changes import LEAST_TICKS, Movement, PlaceChange, stack_changes
+from phasewise.profiling.stack_changes import (
+    LEAST_SAMPLES,
+    LEAST_USUAL,
+    Movement,
+    PlaceChange,
+    StackChanges,
+    stack_changes,
+)
 from phasewise.profiling.stack_trees import forest_of
 from phasewise.profiling.stacks import Folded
 
@@ -36,13 +44,31 @@ def sampled(
     )
 
 
+def with_long_calls(rng: np.random.Generator, calls: int = 6, ticks: int = 25) -> Folded:
+    """Return stacks by chance, and single calls of many ticks that each fall on any function."""
+    folded = sampled(rng)
+    longer = np.bincount(rng.integers(FUNCTIONS, size=calls), minlength=FUNCTIONS)
+    return msgspec.structs.replace(
+        folded,
+        samples=folded.samples + calls,
+        cpu_s=[spent_s + ticks * TICK_S * int(many) for spent_s, many in zip(folded.cpu_s, longer, strict=True)],
+        squares_s2=[
+            spent_s * TICK_S + (ticks * TICK_S) ** 2 * int(many)
+            for spent_s, many in zip(folded.cpu_s, longer, strict=True)
+        ],
+    )
+
+
 def places(place: PlaceChange) -> list[PlaceChange]:
     return [place, *(found for below in place.below for found in places(below))]
 
 
 def names_anything(rng: np.random.Generator, samplings: int, *, shared_factor: bool, speed: float = 1.0) -> bool:
     before, after = ([sampled(rng, 1500 // samplings, speed=v) for _ in range(samplings)] for v in (1.0, speed))
-    found = stack_changes(before, after, paired=samplings > 1, shared_factor=shared_factor)
+    return alarm(stack_changes(before, after, paired=samplings > 1, shared_factor=shared_factor))
+
+
+def alarm(found: StackChanges) -> bool:
     return any(place.whole.movement is not Movement.NOISE for place in places(found.root)) or bool(found.moved)
 
 
@@ -104,6 +130,15 @@ def test_a_machine_that_is_slower_throughout_moves_nothing_and_its_factor_is_tol
     assert found.common == pytest.approx(1.4, rel=0.1)
 
 
+def test_runs_of_a_few_samples_have_what_is_common_taken_out_too() -> None:
+    before = sampled(np.random.default_rng(14), 20)
+    after = msgspec.structs.replace(before, cpu_s=[2.0 * cpu_s for cpu_s in before.cpu_s])
+    found = stack_changes([before], [after], shared_factor=True)
+    assert sum(each.own.change_s is not None for each in found.functions) < LEAST_USUAL
+    assert found.common == pytest.approx(2.0)
+    assert found.moved == []
+
+
 def test_what_feels_a_busy_machine_a_little_more_than_others_has_not_moved() -> None:
     rng = np.random.default_rng(10)
     before, after = sampled(rng, 40_000), sampled(rng, 40_000, {0: 1.12}, speed=1.4)
@@ -133,14 +168,58 @@ def test_the_same_samples_give_the_same_verdicts_and_a_few_samples_none() -> Non
     assert stack_changes(*pair) == stack_changes(*pair)
     few = [each for each in stack_changes(*pair).functions if each.own.change_s is None]
     assert few
-    assert all((each.own.before_s + each.own.after_s) / TICK_S < LEAST_TICKS for each in few)
+    assert all((each.own.before_s + each.own.after_s) / TICK_S < LEAST_SAMPLES for each in few)
 
 
-def test_long_compiled_calls_count_as_many_ticks_as_they_took() -> None:
-    one = Folded(
-        samples=110, frames=["a:a", "b:b"], stacks=[[0], [1]], cpu_s=[0.4, 4.0], wall_s=[0.4, 4.0], tick_s=TICK_S
+@pytest.mark.thorough
+def test_long_compiled_calls_that_fall_anywhere_name_nothing_above_the_stated_rate() -> None:
+    rng = np.random.default_rng(11)
+    pairs = [(with_long_calls(rng), with_long_calls(rng)) for _ in range(60)]
+    assert sum(alarm(stack_changes([before], [after])) for before, after in pairs) <= 8
+    as_ticks = [[msgspec.structs.replace(each, squares_s2=[]) for each in pair] for pair in pairs]
+    assert sum(alarm(stack_changes([before], [after])) for before, after in as_ticks) > 30
+
+
+def one_function_of(spent_s: float, each_s: float) -> Folded:
+    """Return the same usual samples each time, and one more function with so much time in samples of so much each."""
+    usual = sampled(np.random.default_rng(12))
+    cpu_s = [*usual.cpu_s, spent_s]
+    return Folded(
+        samples=usual.samples + round(spent_s / each_s),
+        frames=[*usual.frames, "numba:load"],
+        stacks=[*usual.stacks, [0, FUNCTIONS]],
+        cpu_s=cpu_s,
+        wall_s=cpu_s,
+        squares_s2=[*(each * TICK_S for each in usual.cpu_s), spent_s * each_s],
+        tick_s=TICK_S,
     )
-    assert stack_changes([one], [one]).samples == (1100, 1100)
+
+
+def test_time_of_a_few_long_calls_is_no_change_and_that_of_many_is_one() -> None:
+    before = one_function_of(TICK_S, TICK_S)
+    few = stack_changes([before], [one_function_of(1.0, 0.1)])
+    assert few.moved == []
+    assert next(each for each in few.functions if each.name == "numba:load").own.change_s is None
+    many = stack_changes([before], [one_function_of(4.0, 0.1)])
+    assert [each.name for each in many.moved] == ["numba:load"]
+    assert many.samples == (before.samples, before.samples + 39)
+    own = many.moved[0].own
+    assert own.change_s is not None
+    assert own.change_s.high - own.change_s.estimate > 1.96 * 0.1 * 40**0.5  # seconds: the error of 40 samples of 0.1 s
+
+
+def test_one_long_call_among_short_ones_is_not_enough_for_an_interval() -> None:
+    usual = one_function_of(20 * TICK_S, TICK_S)
+    squares_s2 = [*usual.squares_s2[:-1], usual.squares_s2[-1] + 0.4**2]
+    longer = msgspec.structs.replace(usual, cpu_s=[*usual.cpu_s[:-1], usual.cpu_s[-1] + 0.4], squares_s2=squares_s2)
+    assert stack_changes([usual], [longer]).moved == []
+
+
+def test_samples_of_a_tick_each_are_as_those_of_a_file_without_their_squares() -> None:
+    rng = np.random.default_rng(13)
+    pair = sampled(rng), sampled(rng, slower={3: 2.0})
+    noted = [msgspec.structs.replace(each, squares_s2=[TICK_S * cpu_s for cpu_s in each.cpu_s]) for each in pair]
+    assert stack_changes(pair[:1], pair[1:]) == stack_changes(noted[:1], noted[1:])
 
 
 def test_a_recursive_function_stands_at_each_depth_of_the_tree() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 import threading
 import time
 from pathlib import Path
 
+import msgspec
+import numpy as np
 import pytest
 
 from phasewise.profiling.errors import SamplingError
@@ -21,6 +24,7 @@ FOLDED = Folded(
     stacks=[[1], [1, 2], [1, 2, 0], [1, 0]],
     cpu_s=[0.25, 0.5, 0.125, 0.0],
     wall_s=[0.25, 0.5, 0.25, 1.0],
+    squares_s2=[0.0625, 0.0625, 0.015625, 0.0],
 )
 
 
@@ -73,6 +77,25 @@ def test_samples_say_which_function_took_how_much_cpu_time() -> None:
     assert {name.rpartition(":")[2] for name in outermost} == {"work"}
 
 
+def one_compiled_call() -> None:
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 200_000)  # many ticks on any machine
+
+
+def test_a_long_compiled_call_is_told_from_many_samples() -> None:
+    def both() -> None:
+        busy(0.4)
+        one_compiled_call()
+
+    _, folded = sample_folded(both)
+    spent_s, square_s2 = np.array(folded.cpu_s), np.array(folded.squares_s2)
+    assert len(square_s2) == len(folded.stacks)
+    alone = np.array([folded.frames[stack[-1]].endswith(":one_compiled_call") for stack in folded.stacks])
+    within = np.array([folded.frames[stack[-1]].endswith(":busy") for stack in folded.stacks])
+    assert alone.any()
+    assert spent_s[alone].sum() ** 2 / square_s2[alone].sum() < 2.0
+    assert 2.0 < spent_s[within].sum() ** 2 / square_s2[within].sum() <= folded.samples
+
+
 def test_an_error_of_the_call_passes_and_the_timer_is_off() -> None:
     def fail() -> None:
         raise KeyError("x")
@@ -101,10 +124,19 @@ def test_stacks_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert read_folded(tmp_path / "stacks.json") == FOLDED
 
 
+def test_stacks_of_an_earlier_version_are_read_without_the_squares_of_their_samples(tmp_path: Path) -> None:
+    older = {name: getattr(FOLDED, name) for name in ("samples", "frames", "stacks", "cpu_s", "wall_s")}
+    (tmp_path / "stacks.json").write_text(json.dumps(older))
+    assert read_folded(tmp_path / "stacks.json") == msgspec.structs.replace(FOLDED, squares_s2=[])
+
+
 APART = {"samples": 1, "frames": [], "stacks": [[0]], "cpu_s": [1.0], "wall_s": [1.0]}
+SQUARES = [{**APART, "frames": ["a:a"], "squares_s2": squares} for squares in ([0.0], [-1.0], [1.0, 1.0])]
 
 
-@pytest.mark.parametrize("broken", [b"", b"{}", b"[]", b"\xff", json.dumps(APART).encode()])
+@pytest.mark.parametrize(
+    "broken", [b"", b"{}", b"[]", b"\xff", *(json.dumps(each).encode() for each in (APART, *SQUARES))]
+)
 def test_broken_stacks_are_named_and_the_page_says_so(broken: bytes, tmp_path: Path) -> None:
     (tmp_path / "stacks.json").write_bytes(broken)
     with pytest.raises(SamplingError, match=r"stacks\.json"):
