@@ -45,11 +45,13 @@ def of_placements() -> list[Wanted]:
 
 
 def of_solvers() -> list[Wanted]:
-    """Return the kernels of every backend."""
+    """Return the kernels of every backend, and of the choice among equal optima."""
     from phasewise.solvers import registry
+    from phasewise.solvers.structured import nearest
 
     backends = [registry.get(name) for name in registry.names()]
-    return [each for backend in backends for each in registry.kernels(backend, backend.families)]
+    of_backends = [each for backend in backends for each in registry.kernels(backend, backend.families)]
+    return [*of_backends, *nearest.kernels()]
 
 
 def every() -> list[Wanted]:

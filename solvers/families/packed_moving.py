@@ -137,10 +137,15 @@ class PackedMovingProblem(PackedMaxMinProblem):
         assert crowd.moving is not None
         most = 2.0 * crowd.moving.cost
         kept = duals.matrix("kept", self.gain.shape)
-        found = np.zeros(most.shape) if kept is None else np.nan_to_num(kept[crowd.example], posinf=0.0)
+        found = np.zeros(most.shape) if kept is None else np.nan_to_num(_mean_by_class(crowd, kept), posinf=0.0)
         found = np.where(crowd.stays, np.minimum(found, most), 0.0)
         lost = ~crowd.open & (crowd.moving.previous > 0.0)  # nothing of it can stay: its cost is paid in any case
         return prices._replace(kept=np.where(lost, most, found))
+
+
+def _mean_by_class(crowd: Crowd, by_job: Floats) -> Floats:
+    """Return (C, W) the means of (J, W) ``by_job``: where equal jobs have unequal duals, these prove what all do."""
+    return np.stack([crowd.mean(column) for column in by_job.T], axis=1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,7 +27,7 @@ def test_profile_writes_the_profiles_and_the_report_beside_the_run(tmp_path: Pat
     assert said.code == 0, said.err
     assert said.out.splitlines()[-1] == f"report: {out / 'report.html'}"
     assert "pyinstrument" in (out / "pyinstrument.html").read_text().lower()
-    assert "Function: step" in (out / "line_profile.txt").read_text()
+    assert "Function: Simulation.step" in (out / "line_profile.txt").read_text()
     assert "worker_assignment" in (out / "report.html").read_text()
 
 
