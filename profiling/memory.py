@@ -79,6 +79,11 @@ class MemoryRow(NamedTuple):
     high: tuple[int, ...]
 
 
+def _account_of(name: str) -> int:
+    """Return the place of the phase ``name`` among `ACCOUNTS`; that of all others is ``"other"``."""
+    return ACCOUNTS.index(name if name in ACCOUNTS else OTHER)
+
+
 class MemoryTimer(PhaseTimer):
     """Measures memory by phase as well as time; the times are those of a run that is looked at, and no figures.
 
@@ -119,9 +124,14 @@ class MemoryTimer(PhaseTimer):
         """Return the context manager that keeps the phase ``name`` open, as `PhaseTimer.phase`."""
         found = self._watched.get(name)
         if found is None:
-            account = ACCOUNTS.index(name) if name in ACCOUNTS else ACCOUNTS.index(OTHER)
-            found = self._watched[name] = _Watched(self, account, super().phase(name))
+            found = self._watched[name] = _Watched(self, _account_of(name), super().phase(name))
         return found
+
+    def turn(self, name: str) -> None:
+        """Go from the phase that is open to ``name``, as `PhaseTimer.turn`."""
+        self.charge()
+        self._current = _account_of(name)
+        super().turn(name)
 
     def take(self) -> PhaseProfile:
         """Return the times since the last call as `PhaseTimer.take`, and keep a row of the memory."""

@@ -39,34 +39,52 @@ class SlowedTimer(PhaseTimer):
         Which, one of `SLOWED`.
     """
 
-    __slots__ = ("_dear", "_slowed")
+    __slots__ = ("_began_ns", "_slowed")
 
     def __init__(self, slowed: Phase, clock: Clock | None = None) -> None:
         super().__init__(clock)
-        self._slowed, self._dear = slowed, _Dear(super().phase(slowed))
+        self._slowed = slowed
+        self._began_ns: int | None = None
 
     def phase(self, name: str) -> Span:
         """Return the context manager that keeps the phase ``name`` open, as `PhaseTimer.phase`."""
-        return self._dear if name == self._slowed else super().phase(name)
+        return _Watched(self, name, super().phase(name))
+
+    def turn(self, name: str) -> None:
+        """Go from the phase that is open to ``name``, as `PhaseTimer.turn`."""
+        self.close()
+        super().turn(name)
+        self.open(name)
+
+    def open(self, name: str) -> None:
+        """Note that ``name`` begins."""
+        if name == self._slowed:
+            self._began_ns = time.process_time_ns()
+
+    def close(self) -> None:
+        """Spin, where the phase that is to be slowed is open, before it ends."""
+        if self._began_ns is None:
+            return
+        until_ns = self._began_ns + TIMES * (time.process_time_ns() - self._began_ns)
+        self._began_ns = None
+        while time.process_time_ns() < until_ns:
+            pass
 
 
-class _Dear:
-    """A span that spins before it closes."""
+class _Watched:
+    """A span whose beginning and end its timer is told of."""
 
-    __slots__ = ("_began_ns", "_span")
+    __slots__ = ("_name", "_span", "_timer")
 
-    def __init__(self, span: Span) -> None:
-        self._span, self._began_ns = span, 0
+    def __init__(self, timer: SlowedTimer, name: str, span: Span) -> None:
+        self._timer, self._name, self._span = timer, name, span
 
     def __enter__(self) -> None:
         self._span.__enter__()
-        self._began_ns = time.process_time_ns()
+        self._timer.open(self._name)
 
     def __exit__(self, kind: object, value: object, traceback: object) -> None:
-        took_ns = time.process_time_ns() - self._began_ns
-        until_ns = self._began_ns + TIMES * took_ns
-        while time.process_time_ns() < until_ns:
-            pass
+        self._timer.close()
         self._span.__exit__(kind, value, traceback)
 
 

@@ -67,6 +67,21 @@ def test_an_inner_phase_is_not_counted_in_the_outer_one_and_a_peak_that_is_gone_
     assert len(table) == 2 + 3 * len(ACCOUNTS)
 
 
+def test_memory_of_a_phase_that_follows_another_is_its_own() -> None:
+    with traced():
+        timer = MemoryTimer()
+        timer.take()
+        with timer.phase(Phase.ARRIVALS):
+            first = bytearray(1 << 20)
+            timer.turn(Phase.TELEMETRY)
+            second = bytearray(2 << 20)
+        timer.take()
+    found = by_phase(timer.rows()[1:])
+    assert len(first) + len(second) == 3 << 20
+    assert found["arrivals"]["allocated_mib"] == pytest.approx(1.0, abs=0.05)
+    assert found["telemetry"]["allocated_mib"] == pytest.approx(2.0, abs=0.05)
+
+
 def test_without_tracing_resident_memory_alone_is_known() -> None:
     assert held().resident > 1 << 20
     assert held()[1:] == (0, 0)

@@ -24,6 +24,19 @@ def test_a_dear_phase_takes_twice_its_time_and_others_take_their_own() -> None:
     assert taken["arrivals"] == pytest.approx(0.02, rel=0.1)
 
 
+def test_a_dear_phase_is_dear_where_it_is_entered_from_another_phase() -> None:
+    timer = SlowedTimer(Phase.PRIORITIES)
+    with timer.phase(Phase.ARRIVALS):
+        for phase in (Phase.PRIORITIES, Phase.TELEMETRY):
+            timer.turn(phase)
+            until_s = time.process_time() + 0.02
+            while time.process_time() < until_s:
+                pass
+    taken = timer.take().phases_cpu_s
+    assert taken["priorities"] == pytest.approx(0.04, rel=0.1)
+    assert taken["telemetry"] == pytest.approx(0.02, rel=0.1)
+
+
 def test_a_what_if_holds_where_the_intervals_meet() -> None:
     share = Figure(0.3, 0.4, 0.5)
     assert Checked(share, Figure(1.1, 1.2, 1.3), Interval(1.25, 1.3, 1.4)).holds
