@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from phasewise.bench.gate.errors import GateError
 from phasewise.bench.gate.limits import LIMITS_FILE, Base, Limits, load_base, load_limits
-from phasewise.bench.gate.measure import Bench, Say
+from phasewise.bench.gate.measure import Bench, Judged, Say
 from phasewise.bench.gate.places import places
 from phasewise.bench.gate.record import Found
 from phasewise.bench.gate.trees import both, checkout, resolve
 
+Tell = Callable[[Sequence[Judged], str], None]
+"""Takes the verdicts and the base commit."""
 
-def run_gate(revision: str | None, names: Sequence[str], say: Say) -> Found:
+
+def run_gate(revision: str | None, names: Sequence[str], say: Say, tell: Tell) -> Found:
     """Return every case with its verdict and, of those that became slower, where.
 
     Parameters
@@ -26,6 +29,9 @@ def run_gate(revision: str | None, names: Sequence[str], say: Say) -> Found:
         Cases to measure; empty for all that it lists.
     say
         Takes a line of progress.
+    tell
+        Called with the verdicts as soon as they stand, before call stacks are sampled: that takes minutes, and may be
+        interrupted.
 
     Raises
     ------
@@ -42,6 +48,7 @@ def run_gate(revision: str | None, names: Sequence[str], say: Say) -> Found:
             require_new_reason(limits.base, load_base(base.root / "bench" / LIMITS_FILE.name))
         judged = Bench(head, base, root, say).judge(limits)
         say(f"measured in {time.monotonic() - began_s:.0f} s")
+        tell(judged, commit)
         return Found(commit, judged, places(judged, head, base, root, say))
 
 

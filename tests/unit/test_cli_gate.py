@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from phasewise.bench.gate import gate
 from phasewise.bench.gate.errors import GateError
 from phasewise.bench.gate.limits import Limits, Sampling, load_limits
 from phasewise.bench.gate.outcome import GateExit, exit_code
@@ -42,6 +44,23 @@ def test_a_case_that_the_gate_does_not_have_is_never_a_pass(phasewise: Callable[
     said = phasewise("gate", "--case", "engine/philly/lop")
     assert said.code == GateExit.NOT_COMPARABLE
     assert "'engine/philly/lop' is not a case of the gate; allowed: engine/philly/loop, " in said.err
+
+
+def test_verdicts_are_told_before_call_stacks_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sampling takes minutes: whoever ends it has what was measured."""
+    told: list[tuple[object, str]] = []
+
+    def interrupted(*_: object) -> None:
+        assert told == [(["judged"], "base")]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(gate, "checkout", Path)
+    monkeypatch.setattr(gate, "resolve", lambda *_: "base")
+    monkeypatch.setattr(gate, "both", lambda *_: nullcontext((None, None)))
+    monkeypatch.setattr(gate.Bench, "judge", lambda *_: ["judged"])
+    monkeypatch.setattr(gate, "places", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        gate.run_gate("base", (), ignored, lambda cases, base: told.append((cases, base)))
 
 
 @pytest.mark.thorough

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -46,9 +47,8 @@ def command(
 
         require_commit(checkout())  # before minutes of measuring
     say = (lambda _: None) if quiet else (lambda text: click.echo(f"gate: {text}", err=True))
-    found = run_gate(revision, names, say)
-    for line in (*render(found.cases, found.base), *render_places(found.places)):
-        click.echo(line)
+    found = run_gate(revision, names, say, lambda cases, base: _echo(render(cases, base)))
+    _echo(render_places(found.places))
     if record is not None:
         write_record(found, record)
     if found.places:
@@ -59,3 +59,8 @@ def command(
     if history is not None:
         click.echo(f"added to {keep_gate(history, checkout(), found.base, found.cases)}")
     return exit_code(found.cases)
+
+
+def _echo(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(line)
