@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any, Final, NamedTuple
 
+import numpy.ma  # noqa: F401  numba looks for it when it sees the first array: in a phase of the first round, were it not here
 from llvmlite import binding
 from numba.core import serialize
 from numba.core.codegen import JITCodeLibrary

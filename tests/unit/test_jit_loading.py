@@ -121,3 +121,27 @@ def test_a_second_run_loads_no_table_of_the_compiler(tmp_path: Path) -> None:
             [sys.executable, "-P", "-c", script, *words], capture_output=True, text=True, check=True, cwd=tmp_path
         )
     assert ended.stdout.splitlines()[-1] == "[]"
+
+
+def test_no_round_loads_a_package(tmp_path: Path) -> None:
+    """What a phase imports would be its time: 40 ms of arrivals, where a round has one."""
+    script = (
+        "import sys\n"
+        "from phasewise.bench.cli.main import main\n"
+        "from phasewise.sched.engine import Simulation\n"
+        "step = Simulation.step\n"
+        "def watched(self, wall_s):\n"
+        "    before = set(sys.modules)\n"
+        "    reason = step(self, wall_s)\n"
+        "    print('IMPORTED', {name.partition('.')[0] for name in set(sys.modules) - before} - {'phasewise'})\n"
+        "    return reason\n"
+        "Simulation.step = watched\n"
+        "main(sys.argv[1:])\n"
+    )
+    for policy in ("max_min_fairness_perf", "max_min_fairness_packed"):
+        words = ["run", "toy", "--policy", policy, "--rounds", "6", "-q", "--out", str(tmp_path / policy)]
+        ended = subprocess.run(
+            [sys.executable, "-P", "-c", script, *words], capture_output=True, text=True, check=True, cwd=tmp_path
+        )
+        imported = [line for line in ended.stdout.splitlines() if line.startswith("IMPORTED")]
+        assert imported == ["IMPORTED set()"] * 6
