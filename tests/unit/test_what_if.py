@@ -37,6 +37,15 @@ def test_a_dear_phase_is_dear_where_it_is_entered_from_another_phase() -> None:
     assert taken["telemetry"] == pytest.approx(0.02, rel=0.1)
 
 
+def test_a_timer_that_slows_nothing_adds_nothing() -> None:
+    timer = SlowedTimer(Phase.PRIORITIES, times=1.0)
+    with timer.phase(Phase.PRIORITIES):
+        until_s = time.process_time() + 0.02
+        while time.process_time() < until_s:
+            pass
+    assert timer.take().phases_cpu_s["priorities"] == pytest.approx(0.02, rel=0.1)
+
+
 def test_a_what_if_holds_where_the_intervals_meet() -> None:
     share = Figure(0.3, 0.4, 0.5)
     assert Checked(share, Figure(1.1, 1.2, 1.3), Interval(1.25, 1.3, 1.4)).holds
