@@ -1,15 +1,17 @@
 """Whether a what-if holds: one phase is made twice as dear on purpose, and the run without that is the answer.
 
-``python -P -m phasewise.bench.series.what_if SCENARIO [--phase NAME] [--pairs N]`` runs the scenario in turn as it is
-and with a phase that takes twice its CPU time. The runs of the second kind predict, by their shares alone, how much
-faster a run gets where that phase is twice as quick; the runs of the first kind are such runs.
+``python -P -m phasewise.bench.series.what_if SCENARIO [--phase NAME] [--pairs N]`` runs the scenario in pairs. Within a
+run a phase takes its own CPU time and twice that in turn, `STRETCH` rounds each, and the second run of a pair has the
+two the other way round: every round is measured both ways, and a machine that was slower during one run weighs on both.
+The dear rounds predict, by their shares alone, how much faster a run gets where that phase is twice as quick; the other
+rounds are such runs.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -17,9 +19,9 @@ import click
 import numpy as np
 
 from phasewise.bench.cli.boundary import guarded
-from phasewise.profiling.phases import Clock, Phase, PhaseTimer, Span
+from phasewise.profiling.phases import Clock, Phase, PhaseProfile, PhaseTimer, Span
 from phasewise.profiling.stats import Interval, median_ratio_interval
-from phasewise.reports.columns import ColumnTable
+from phasewise.reports.columns import ColumnTable, Floats
 from phasewise.reports.phase_costs import ALL, costs, cpu_blocks, what_if
 from phasewise.reports.publication import Figure
 from phasewise.reports.run_directory import load_run
@@ -28,27 +30,35 @@ SLOWED: Final = (Phase.ARRIVALS, Phase.PRIORITIES, Phase.WORKER_ASSIGNMENT, Phas
 """Phases that no other one is nested in: what is within them is theirs."""
 
 TIMES: Final = 2.0
+STRETCH: Final = 5  # rounds: short beside what disturbs a machine
 
 
 class SlowedTimer(PhaseTimer):
-    """A timer with one phase that takes ``times`` its CPU time: it spins at the end of the phase for the rest.
+    """A timer with one phase that takes `TIMES` its CPU time in some rounds: it spins for as long as it took.
+
+    It looks at the clock in all rounds, since that takes time of its own, and rounds have to differ by nothing else.
 
     Parameters
     ----------
     slowed
         Which, one of `SLOWED`.
-    times
-        1 for a timer that slows nothing and costs what one costs that does: only such two may be compared, since to watch
-        a phase takes time of its own, in every phase.
+    is_dear
+        Whether it is slowed in a round, by the round's number from 0; None for all.
     """
 
-    __slots__ = ("_began_ns", "_slowed", "_times")
+    __slots__ = ("_began_ns", "_is_dear", "_rounds", "_slowed")
 
-    def __init__(self, slowed: Phase, times: float = TIMES, clock: Clock | None = None) -> None:
+    def __init__(self, slowed: Phase, is_dear: Callable[[int], bool] | None = None, clock: Clock | None = None) -> None:
         super().__init__(clock)
         self._slowed = slowed
-        self._times = times
+        self._is_dear = is_dear or (lambda _: True)
+        self._rounds = -1  # what is taken first is what building the parts took
         self._began_ns: int | None = None
+
+    def take(self) -> PhaseProfile:
+        """Return what was measured since the last call, as `PhaseTimer.take`: a round is over."""
+        self._rounds += 1
+        return super().take()
 
     def phase(self, name: str) -> Span:
         """Return the context manager that keeps the phase ``name`` open, as `PhaseTimer.phase`."""
@@ -69,7 +79,8 @@ class SlowedTimer(PhaseTimer):
         """Spin, where the phase that is to be slowed is open, before it ends."""
         if self._began_ns is None:
             return
-        until_ns = self._began_ns + self._times * (time.process_time_ns() - self._began_ns)
+        times = TIMES if self._is_dear(max(self._rounds, 0)) else 1.0
+        until_ns = self._began_ns + times * (time.process_time_ns() - self._began_ns)
         self._began_ns = None
         while time.process_time_ns() < until_ns:
             pass
@@ -98,11 +109,11 @@ class Checked(NamedTuple):
     Attributes
     ----------
     share
-        Of the phase in the dear runs.
+        Of the phase in the dear rounds.
     predicted
         How many times faster a run gets where the phase takes half the time.
     measured
-        CPU time of the dear runs over that of the others, stretch by stretch of rounds.
+        CPU time of the dear rounds over that of the same rounds in the other run of the pair, stretch by stretch.
     """
 
     share: Figure
@@ -115,8 +126,13 @@ class Checked(NamedTuple):
         return self.predicted.low <= self.measured.high and self.measured.low <= self.predicted.high
 
 
+def dear_rounds(run: int) -> Callable[[int], bool]:
+    """Return which rounds of a run, by its number from 0, are dear: stretches in turn, the others in the next run."""
+    return lambda number: (number // STRETCH + run) % 2 == 0
+
+
 def checked(scenario: str, overrides: Mapping[str, object], phase: Phase, pairs: int) -> Checked:
-    """Return what the shares of runs with a dear phase predict, and what runs without it took.
+    """Return what the shares of rounds with a dear phase predict, and what the same rounds without it took.
 
     Raises
     ------
@@ -127,19 +143,32 @@ def checked(scenario: str, overrides: Mapping[str, object], phase: Phase, pairs:
     from phasewise.sched.simulate import Callbacks, simulate
 
     resolved = load_scenario(scenario, overrides)
-    plain: list[ColumnTable] = []
-    dear: list[ColumnTable] = []
+    tables: list[ColumnTable] = []
     with tempfile.TemporaryDirectory(prefix="phasewise-what-if-") as folder:
-        for number in range(2 * pairs + 1):  # the first one is not counted: it loads what the others find
-            is_dear = number % 2 == 0
-            out = Path(folder) / str(number)
-            timer = SlowedTimer(phase, TIMES if is_dear else 1.0)
-            simulate(resolved, out, callbacks=Callbacks(timer=timer))
-            if number:
-                (dear if is_dear else plain).append(load_run(out).rounds)
-        share = next(each.share for each in costs(dear) if each.name == phase)
-        blocks = [np.concatenate([cpu_blocks(each)[ALL] for each in tables]) for tables in (dear, plain)]
-    measured = median_ratio_interval(blocks[0], blocks[1], np.random.default_rng(0))
+        for number in range(-1, 2 * pairs):  # the first one is not counted: it loads what the others find
+            out = Path(folder) / f"run{number}"
+            simulate(resolved, out, callbacks=Callbacks(timer=SlowedTimer(phase, dear_rounds(number))))
+            if number >= 0:
+                tables.append(load_run(out).rounds)
+    return compared(tables, phase)
+
+
+def compared(tables: Sequence[ColumnTable], phase: Phase) -> Checked:
+    """Return the check for the rounds of runs that took turns as `dear_rounds` says, in pairs, and of equal length."""
+    rounds = np.arange(len(tables[0]))
+    is_dear = [np.array([dear_rounds(run)(number) for number in range(len(rounds))]) for run in range(len(tables))]
+    dear_tables = [
+        ColumnTable(table.path, table.table.filter(chosen), table.record)
+        for table, chosen in zip(tables, is_dear, strict=True)
+    ]
+    share = next(each.share for each in costs(dear_tables) if each.name == phase)
+    starts = rounds[:: 2 * STRETCH]
+    sums: tuple[list[Floats], list[Floats]] = ([], [])
+    for first in range(0, len(tables), 2):
+        cpu = [cpu_blocks(table, blocks=len(rounds))[ALL] for table in tables[first : first + 2]]
+        for which, found in zip((is_dear[first], ~is_dear[first]), sums, strict=True):
+            found.append(np.add.reduceat(np.where(which, *cpu), starts))
+    measured = median_ratio_interval(np.concatenate(sums[0]), np.concatenate(sums[1]), np.random.default_rng(0))
     return Checked(share, what_if(share, TIMES), measured)
 
 

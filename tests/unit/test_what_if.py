@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
-from phasewise.bench.series.what_if import Checked, SlowedTimer, checked
+from phasewise.bench.series.what_if import Checked, SlowedTimer, checked, compared, dear_rounds
+from phasewise.profiling.artefacts.run_columns import ROUNDS
 from phasewise.profiling.phases import Phase
 from phasewise.profiling.stats import Interval
+from phasewise.reports.columns import ColumnTable
 from phasewise.reports.publication import Figure
 
 
@@ -37,13 +42,37 @@ def test_a_dear_phase_is_dear_where_it_is_entered_from_another_phase() -> None:
     assert taken["telemetry"] == pytest.approx(0.02, rel=0.1)
 
 
-def test_a_timer_that_slows_nothing_adds_nothing() -> None:
-    timer = SlowedTimer(Phase.PRIORITIES, times=1.0)
-    with timer.phase(Phase.PRIORITIES):
-        until_s = time.process_time() + 0.02
-        while time.process_time() < until_s:
-            pass
-    assert timer.take().phases_cpu_s["priorities"] == pytest.approx(0.02, rel=0.1)
+def test_rounds_take_turns_and_the_other_run_of_a_pair_has_them_the_other_way_round() -> None:
+    assert [dear_rounds(0)(number) for number in (0, 4, 5, 9, 10)] == [True, True, False, False, True]
+    assert [dear_rounds(1)(number) for number in (0, 4, 5, 9, 10)] == [False, False, True, True, False]
+
+
+def test_a_phase_is_dear_in_the_rounds_that_are_named() -> None:
+    timer = SlowedTimer(Phase.PRIORITIES, lambda number: number == 1)
+    timer.take()  # building the parts
+    taken = []
+    for _ in range(3):
+        with timer.phase(Phase.PRIORITIES):
+            until_s = time.process_time() + 0.02
+            while time.process_time() < until_s:
+                pass
+        taken.append(timer.take().phases_cpu_s["priorities"])
+    assert taken == pytest.approx([0.02, 0.04, 0.02], rel=0.1)
+
+
+def test_a_slower_machine_during_one_run_of_a_pair_changes_nothing() -> None:
+    rounds = 40
+    cost_s = 1e-3 * np.linspace(1.0, 1.1, rounds)
+    tables = []
+    for run, speed in enumerate((1.0, 1.5)):
+        own = np.array([2.0 if dear_rounds(run)(number) else 1.0 for number in range(rounds)])
+        columns = {"phase_priorities_cpu_s": cost_s * own / speed, "phase_arrivals_cpu_s": 3.0 * cost_s / speed}
+        columns |= {name.replace("_cpu_s", "_s"): values for name, values in columns.items()}
+        tables.append(ColumnTable(Path("rounds.parquet"), pa.table(columns), ROUNDS))
+    found = compared(tables, Phase.PRIORITIES)
+    assert found.share.estimate == pytest.approx(2.0 / 5.0)
+    assert found.predicted.estimate == pytest.approx(5.0 / 4.0)
+    assert found.measured.estimate == pytest.approx(5.0 / 4.0, rel=0.01)
 
 
 def test_a_what_if_holds_where_the_intervals_meet() -> None:
