@@ -133,6 +133,9 @@ def _facts(summary: Summary, lower_bound: bool) -> Table:
     if summary.cost is not None or summary.slo_misses is not None:
         left = [*left, ("cost", number(summary.cost, group=_GROUP))]
         right = [*right, ("SLOs missed", "–" if summary.slo_misses is None else count(summary.slo_misses, _GROUP))]
+    if summary.jain_users is not None or summary.jain_vcs is not None:
+        left = [*left, ("Jain over users", number(summary.jain_users, group=_GROUP))]
+        right = [*right, ("Jain over vcs", number(summary.jain_vcs, group=_GROUP))]
     table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
     for style in ("dim", "bold", "dim", "bold"):
         table.add_column(style=style, no_wrap=True, min_width=18 if style == "dim" else 16)

@@ -27,7 +27,7 @@ from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.recording import intervals, kept, rounds, thinning, told
 from phasewise.sched.recording.checkpoint import Checkpoint
 from phasewise.sched.recording.run_files import OVER, RunFiles, origin, own_number
-from phasewise.sched.recording.run_tables import Origins
+from phasewise.sched.recording.run_tables import Origins, nobodys
 from phasewise.sched.recording.summary import Totals
 from phasewise.sched.round.outcome import AllocationRecord, JobRecord, News, RoundOutcome
 from phasewise.sched.round.rules import MAX_FAILURES
@@ -77,6 +77,7 @@ class Recorder:
         self._lines = lines
         self._is_heard = (out is not None and output.lines == "all") or not isinstance(lines, NullSink)
         self._files: RunFiles | None = None
+        self._origins: Origins = nobodys
         start = {"scenario": msgspec.to_builtins(scenario)}
         if out is not None:
             self._files = RunFiles(out, layout.worker_types, origin(scenario, layout, command, begun), output)
@@ -90,10 +91,14 @@ class Recorder:
             self._write_run("interrupted")
         self._event("run_start", start)
 
-    def imported(self, account: Mapping[str, Any], origins: Origins) -> None:
-        """Note where the jobs came from: how their trace was read, and whose each is."""
+    def imported(self, account: Mapping[str, Any]) -> None:
+        """Note how the trace of the jobs was read."""
         if self._files is not None:
-            self._files.imported(account, origins)
+            self._files.imported(account)
+
+    def owned(self, origins: Origins) -> None:
+        """Note what tells whose each job is."""
+        self._origins = origins
 
     # -- what is told of a run -----------------------------------------------------------------------------------
 
@@ -261,9 +266,12 @@ class Recorder:
         columns, profile = self._log.take()
         self.totals.phases.add(profile)
         placements, jobs, self._jobs = self._intervals.take(), self._jobs, []
+        weights = [job.priority_weight for job in jobs]
+        origins = self._origins([job.job_id for job in jobs], weights) if jobs else {}
+        self.totals.owned(jobs, origins)
         if self._files is not None:
             rows = thinning.thinned(columns, self.scenario.output.rounds_every)
-            self._files.chunk(rounds=rows, placements=placements, jobs=jobs)
+            self._files.chunk(rounds=rows, placements=placements, jobs=jobs, origins=origins)
 
     def _write_run(self, status: Status) -> None:
         if self._files is not None:
