@@ -1,8 +1,8 @@
 """From records of what happened to the run directory: tables, lines, summary.
 
-Rounds are recorded some at a time, gathered in fixed arrays and written in chunks, so that memory does not grow with the run. A chunk is
-written with `run.json`, which holds the summary so far, marked as interrupted until the run says otherwise. At a
-barrier all that is kept here is written down, too, so that a run can go on from there.
+Rounds are recorded some at a time, gathered in fixed arrays, and written in chunks, so that memory does not grow with the
+run. A chunk is written with `run.json`, which holds the summary so far, marked as interrupted until the run says
+otherwise. At a barrier all that is kept here is written down, too, so that a run can go on from there.
 """
 
 from __future__ import annotations
