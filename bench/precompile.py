@@ -25,10 +25,10 @@ PLACEMENTS: Final = ("fgd", "best_fit", "dot_product", "gpu_packing", "gpu_clust
 def of_simulation() -> list[Wanted]:
     """Return the kernels of the loop."""
     from phasewise.profiling.jit.kernel import wanted
-    from phasewise.sched.round import kernels, lease_kernels, round_kernels
+    from phasewise.sched.round import kernels, lease_kernels, round_kernels, selection_kernels
 
-    loops = (*kernels.KERNELS, *round_kernels.KERNELS, *lease_kernels.KERNELS)
-    return [each for kernel in loops for each in wanted(kernel)]
+    of_rounds = (kernels, selection_kernels, round_kernels, lease_kernels)
+    return [each for module in of_rounds for kernel in module.KERNELS for each in wanted(kernel)]
 
 
 def of_placements() -> list[Wanted]:
@@ -40,7 +40,7 @@ def of_placements() -> list[Wanted]:
     options = registry.PlacementOptions(ClusterLayout.of([Node("one", "v100", 2, 8000, 8000)]), whole_gpus=False)
     original = registry.placement("fgd", dataclasses.replace(options, bit_compatible=True)).rule  # type: ignore[attr-defined]
     rules = [registry.placement(name, options).rule for name in PLACEMENTS]  # type: ignore[attr-defined]
-    in_runs = [each for rule in rules for each in kernels_of_rounds(rule, teams=True)]
+    in_runs = [each for rule in rules for teams in (False, True) for each in kernels_of_rounds(rule, teams=teams)]
     return in_runs + [each for rule in (*rules, original) for each in kernels_of_filling(rule)]
 
 

@@ -373,6 +373,12 @@ class NodeAccount(Protocol):
         """Return (R, W) on which worker types some node has room for each of the requests (R,) as things stand."""
         ...
 
+    def waiting_with_room(
+        self, request: Ints, runs_on: Ints, placeable: Bools, throughput: Floats
+    ) -> tuple[Ints, Floats]:
+        """Return (K,) who of J jobs waits and finds room where it can run, and (K, W) its speed there."""
+        ...
+
     def place_round(self, rule: Any, order: Order, view: NodeView) -> Placed:
         """Release what is not to run on its type any more, and place what is new by a `NodeRule`."""
         ...

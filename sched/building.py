@@ -24,7 +24,7 @@ from phasewise.sched.limits import effective_stop
 from phasewise.sched.memory import estimate, require_memory
 from phasewise.sched.pair_rates import Packs
 from phasewise.sched.policy_options import PolicyOptions
-from phasewise.sched.round import kernels, lease_kernels, round_kernels
+from phasewise.sched.round import kernels, lease_kernels, round_kernels, selection_kernels
 from phasewise.sched.round.migration import MigrationModel
 from phasewise.sched.round.parts import Parts
 from phasewise.sched.round.rules import Timing, preferred_types
@@ -200,8 +200,8 @@ def _require_single_gpus(policy: Policy, workload: Workload) -> None:
 def _kernels(policy: Policy, solver: Solver, placement: Placement) -> tuple[Wanted, ...]:
     """Return the compiled kernels that the loop, the policy, the solver and the placement take."""
     families = policy.families if isinstance(policy, StatesProblems) else frozenset()
-    loops = (*kernels.KERNELS, *round_kernels.KERNELS, *lease_kernels.KERNELS)
-    needed = [each for kernel in loops for each in wanted(kernel)]
+    of_rounds = (kernels, selection_kernels, round_kernels, lease_kernels)
+    needed = [each for module in of_rounds for kernel in module.KERNELS for each in wanted(kernel)]
     needed += solver.kernels(families)
     needed += policy.kernels if isinstance(policy, UsesKernels) else ()
     if not placement.spans_nodes and isinstance(placement, Ruled):

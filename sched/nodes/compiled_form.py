@@ -35,6 +35,22 @@ class Bookkeeping(NamedTuple):
         room: Bools = room_kernels.types_with_room(requests, request, type_first_node, *left)
         return room
 
+    @staticmethod
+    def waiting_with_room(
+        nodes: NodeArrays,
+        requests: Requests,
+        type_first_node: Ints,
+        request: Ints,
+        runs_on: Ints,
+        placeable: Bools,
+        throughput: Floats,
+    ) -> tuple[Ints, Floats]:
+        """Return (K,) who of the jobs (J,) waits and finds room where it can run, and (K, W) its speed there."""
+        left = (nodes.left, nodes.free, nodes.cpu_left, nodes.memory_left, nodes.tasks)
+        jobs = (request, runs_on, placeable, throughput)
+        found: tuple[Ints, Floats] = room_kernels.waiting_with_room(requests, *jobs, type_first_node, *left)
+        return found
+
 
 class CompiledRounds:
     """Places tasks by a rule, compiled; what `phasewise.sched.nodes.numpy_form.NumpyRounds` does."""
@@ -86,8 +102,7 @@ def kernels_of_rounds(rule: NodeRule, *, teams: bool = False) -> list[Wanted]:
     """Return the kernels that a simulation needs which places by a rule, jobs alone or ``teams`` as well."""
     plain: list[Callable[..., object]] = [
         *(kernels.judge_all, kernels.release_rows, kernels.totals, rounds.plan_round, rounds.held_now),
-        room_kernels.types_with_room,
-        *((team_kernels.exchange,) if teams else ()),
+        *((room_kernels.types_with_room, team_kernels.exchange) if teams else (room_kernels.waiting_with_room,)),
     ]
     return [each for function in plain for each in wanted(function)] + wanted(rounds.place_in_round, rule)
 

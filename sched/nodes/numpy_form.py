@@ -72,6 +72,24 @@ class NumpyBookkeeping:
         by_type: Bools = np.logical_or.reduceat(room, type_first_node[:-1], axis=1)
         return by_type[back]
 
+    @classmethod
+    def waiting_with_room(
+        cls,
+        nodes: NodeArrays,
+        requests: Requests,
+        type_first_node: Ints,
+        request: Ints,
+        runs_on: Ints,
+        placeable: Bools,
+        throughput: Floats,
+    ) -> tuple[Ints, Floats]:
+        """Return (K,) who of the jobs (J,) waits and finds room where it can run, and (K, W) its speed there."""
+        waiting = np.flatnonzero((runs_on < 0) & placeable)
+        room = cls.types_with_room(nodes, requests, type_first_node, request[waiting])
+        speed = np.where(room, throughput[waiting], 0.0)
+        able = speed.any(axis=1)
+        return waiting[able], speed[able]
+
     @staticmethod
     def totals(nodes: NodeArrays) -> tuple[float, int, int]:
         """Return (fragmented milli, idle milli, occupied nodes) over all nodes."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from phasewise.profiling.jit.kernel import inner, kernel
-from phasewise.profiling.jit.layouts import FlagMatrix, IntMatrix, IntVector
+from phasewise.profiling.jit.kernel import inner, kernel, loop
+from phasewise.profiling.jit.layouts import FlagMatrix, FlagVector, IntMatrix, IntVector, Matrix
 from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.nodes.arrays import TASKS_A_NODE, Requests
 
@@ -20,6 +20,21 @@ def largest_left(left: IntMatrix) -> IntVector:
         for device in range(left.shape[1]):
             most[node] = max(most[node], left[node, device])
     return most
+
+
+@loop
+def has_room(
+    requests: Requests, q: int, low: int, high: int, most: IntVector, free: IntVector, cpu_left: IntVector,
+    memory_left: IntVector, tasks: IntVector,
+) -> bool:  # fmt: skip
+    """Return whether any of the nodes low to high has room for a request; ``most`` (N,) is from `largest_left`."""
+    whole = requests.milli[q] == WHOLE_MILLI
+    for node in range(low, high):
+        enough = free[node] >= requests.gpus[q] if whole else most[node] >= requests.milli[q]
+        fits = cpu_left[node] >= requests.cpu[q] and memory_left[node] >= requests.memory[q]
+        if enough and fits and tasks[node] < TASKS_A_NODE:
+            return True
+    return False
 
 
 @kernel()
@@ -43,15 +58,63 @@ def types_with_room(
     most = largest_left(left)
     for row in range(len(request)):
         q = request[row]
-        whole = requests.milli[q] == WHOLE_MILLI
         for t in range(types):
             if known[q, t] == UNKNOWN:
-                known[q, t] = FULL
-                for node in range(type_first_node[t], type_first_node[t + 1] if requests.admitted[q, t] else 0):
-                    enough = free[node] >= requests.gpus[q] if whole else most[node] >= requests.milli[q]
-                    fits = cpu_left[node] >= requests.cpu[q] and memory_left[node] >= requests.memory[q]
-                    if enough and fits and tasks[node] < TASKS_A_NODE:
-                        known[q, t] = ROOM
-                        break
+                low, high = type_first_node[t], type_first_node[t + 1]
+                found = requests.admitted[q, t] and has_room(
+                    requests, q, low, high, most, free, cpu_left, memory_left, tasks
+                )
+                known[q, t] = ROOM if found else FULL
             room[row, t] = known[q, t] == ROOM
     return room
+
+
+@kernel()
+def waiting_with_room(
+    requests: Requests,
+    request: IntVector,
+    runs_on: IntVector,
+    placeable: FlagVector,
+    throughput: Matrix,
+    type_first_node: IntVector,
+    left: IntMatrix,
+    free: IntVector,
+    cpu_left: IntVector,
+    memory_left: IntVector,
+    tasks: IntVector,
+) -> tuple[IntVector, Matrix]:
+    """Return (K,) who of the jobs (J,) waits, may be placed, and finds room where it can run; (K, W) its speed there.
+
+    The speed is 0 on types without room. ``runs_on`` (J,) is -1 for those who wait. As `types_with_room`, but that
+    nothing is written down of the many for whom there is no room.
+    """
+    jobs, types = throughput.shape
+    unknown = np.ones(len(requests.cpu), np.bool_)
+    room, anywhere = np.zeros((len(requests.cpu), types), np.bool_), np.zeros(len(requests.cpu), np.bool_)
+    most, rows = largest_left(left), np.empty(jobs, np.int64)
+    count = 0
+    for i in range(jobs):
+        if runs_on[i] >= 0 or not placeable[i]:
+            continue
+        q = request[i]
+        if unknown[q]:
+            unknown[q] = False
+            for t in range(types):
+                low, high = type_first_node[t], type_first_node[t + 1]
+                room[q, t] = requests.admitted[q, t] and has_room(
+                    requests, q, low, high, most, free, cpu_left, memory_left, tasks
+                )
+                anywhere[q] = anywhere[q] or room[q, t]
+        if anywhere[q]:
+            rows[count] = i
+            count += 1
+    speed = np.zeros((count, types))
+    found = 0
+    for i in rows[:count]:
+        able = False
+        for t in range(types):
+            speed[found, t] = throughput[i, t] if room[request[i], t] else 0.0
+            able = able or speed[found, t] > 0.0
+        rows[found] = i
+        found += able
+    return rows[:found].copy(), speed[:found].copy()

@@ -164,6 +164,17 @@ class NodeState:
         """Return (R, W) on which worker types some node has room for each of the requests (R,) as things stand."""
         return self._bookkeeping.types_with_room(self._nodes, self._known(), self._layout.type_first_node, requests)
 
+    def waiting_with_room(
+        self, request: Ints, runs_on: Ints, placeable: Bools, throughput: Floats
+    ) -> tuple[Ints, Floats]:
+        """Return who of J jobs waits, may be placed, and finds room on a type where it can run, as things stand.
+
+        (rows (K,), ascending; (K, W) their speed where there is room, 0 elsewhere). ``runs_on`` (J,) is -1 for those
+        who wait, ``throughput`` (J, W) 0 where a job cannot run.
+        """
+        asked = (request, runs_on, placeable, throughput)
+        return self._bookkeeping.waiting_with_room(self._nodes, self._known(), self._layout.type_first_node, *asked)
+
     # -- placing and releasing ---------------------------------------------------------------------------------------
 
     def place(self, rule: NodeRule, request: int, low: int = 0, high: int | None = None) -> Spot | None:

@@ -100,12 +100,10 @@ class Assigner:
         while short.size:
             missed[short] = True
             kept = np.flatnonzero(placed.worker_type >= 0)
-            waiting = np.flatnonzero((placed.worker_type < 0) & order.placeable)
-            room = nodes.types_with_room(jobs.request[waiting])
-            able = room.any(axis=1)
-            waiting = waiting[able]
-            speed = np.where(room[able], jobs.throughput[waiting], 0.0)
-            if len(kept) <= running or not speed.any():
+            if len(kept) <= running:
+                break
+            waiting, speed = nodes.waiting_with_room(jobs.request, placed.worker_type, order.placeable, jobs.throughput)
+            if not waiting.size:
                 break
             running = len(kept)
             used = np.bincount(placed.worker_type[kept], jobs.demand_milli[kept], len(offered_milli))

@@ -1,4 +1,4 @@
-"""Priorities, selection and progress: the loops that NumPy cannot express well, compiled by numba and cached.
+"""Priorities and progress: the loops that NumPy cannot express well, compiled by numba and cached.
 
 Each kernel has a plain reference in `tests/differential/test_kernels_against_reference.py` that it must equal bit for
 bit. No fast-math: sums are added in the order in which the original simulator adds them.
@@ -10,17 +10,15 @@ from typing import Final
 
 import numpy as np
 
-from phasewise.profiling.jit.kernel import inner, kernel
-from phasewise.profiling.jit.layouts import FlagVector, IntVector, Matrix, Vector
+from phasewise.profiling.jit.kernel import inner, kernel, loop
+from phasewise.profiling.jit.layouts import IntVector, Matrix, Vector
 
 RUNS, COMPLETED, TASK_FAILED = 0, 1, 2
 HOUR_S: Final = 3600.0
-NOWHERE: Final = -np.inf  # the priority of a job where it cannot run
-SAMPLE: Final = 512  # jobs of which one learns where to begin
-ENOUGH: Final = 1.25  # times what is left: so much may those ask for who are looked at first
+BLOCK: Final = 8  # rows of priorities in one go
 
 
-@inner
+@loop
 def stands_before(a: int, b: int, first: Vector, second: Vector, third: Vector) -> bool:
     """Return whether index a comes strictly before index b by (first, second, third), all descending."""
     if first[a] != first[b]:
@@ -59,163 +57,28 @@ def sort_descending(order: IntVector, first: Vector, second: Vector, third: Vect
 
 @kernel()
 def fill_priorities(x: Matrix, throughput: Matrix, job_time_s: Matrix, worker_time_s: Vector, priority: Matrix) -> None:
-    """Write into ``priority`` (J, W) the allocation over the share of service received; 0 where a job cannot run."""
-    jobs, types = x.shape
-    for i in range(jobs):
-        for j in range(types):
-            priority[i, j] = 0.0
-            if x[i, j] == 0.0 or throughput[i, j] == 0.0:
-                continue
-            share = 0.0
-            if worker_time_s[j] != 0.0:
-                share = job_time_s[i, j] / worker_time_s[j]
-            priority[i, j] = x[i, j] * 1e9 if share == 0.0 else x[i, j] / share
+    """Write into ``priority`` (J, W) the allocation over the share of service received; 0 where a job cannot run.
 
-
-@inner
-def precedes(a: int, b: int, first: Vector, second: Vector, third: Vector) -> bool:
-    """Return whether index a comes before index b by (first, second, third) descending, then by index."""
-    if first[a] != first[b]:
-        return bool(first[a] > first[b])
-    if second[a] != second[b]:
-        return bool(second[a] > second[b])
-    if third[a] != third[b]:
-        return bool(third[a] > third[b])
-    return a < b
-
-
-@inner
-def sink(heap: IntVector, at: int, size: int, first: Vector, second: Vector, third: Vector) -> None:
-    """Let the index at a position of a heap sink to where it belongs; the one that stands first is on top.
-
-    Among equals the lower index stands first, so that indices come off the heap in the order of a stable sort.
+    Row after row as one list, without a branch: so that several entries are divided at once.
     """
-    moving = heap[at]
-    while 2 * at + 1 < size:
-        child = 2 * at + 1
-        other = child + 1
-        if other < size and precedes(heap[other], heap[child], first, second, third):
-            child = other
-        if not precedes(heap[child], moving, first, second, third):
-            break
-        heap[at] = heap[child]
-        at = child
-    heap[at] = moving
-
-
-@inner
-def make_heap(heap: IntVector, size: int, first: Vector, second: Vector, third: Vector) -> None:
-    """Order the first ``size`` indices such that `sink` keeps the one on top that stands first."""
-    for at in range(size // 2 - 1, -1, -1):
-        sink(heap, at, size, first, second, third)
-
-
-@inner
-def by_type(priority: Matrix, throughput: Matrix) -> Matrix:
-    """Return (W, J) the priorities, `NOWHERE` where a job cannot run: those of a type stand side by side."""
-    jobs, types = priority.shape
-    turned = np.empty((types, jobs))
-    for i in range(jobs):
-        for t in range(types):
-            turned[t, i] = priority[i, t] if throughput[i, t] > 0.0 else NOWHERE
-    return turned
-
-
-@inner
-def cutoff(priority: Vector, taken: FlagVector, demand: Vector, left: float) -> float:
-    """Return a priority at which, as a sample tells, those above ask for somewhat more than is left; 0 where all may.
-
-    Whatever it is, the choice is the same: those below it come after those above.
-    """
-    step = max(1, len(demand) // SAMPLE)
-    sample = np.empty(len(demand) // step + 1)
-    count, all_asked = 0, 0.0
-    for i in range(0, len(demand), step):
-        if not taken[i] and priority[i] > 0.0:
-            sample[count] = priority[i]
-            all_asked += demand[i] * step
-            count += 1
-    if left <= 0.0 or all_asked <= ENOUGH * ENOUGH * left:
-        return 0.0
-    return float(np.sort(sample[:count])[int((1.0 - ENOUGH * left / all_asked) * count)])
-
-
-@inner
-def gather(
-    low: float, high: float, left: float, taken: FlagVector, priority: Vector, demand: Vector, heap: IntVector
-) -> int:
-    """Put into ``heap`` who fits and has a priority above ``low`` and up to ``high``; return how many."""
-    size = 0
-    for i in range(len(demand)):
-        if low < priority[i] <= high and not taken[i] and demand[i] <= left:
-            heap[size] = i
-            size += 1
-    return size
-
-
-@inner
-def keep_fitting(heap: IntVector, size: int, demand: Vector, left: float) -> int:
-    """Drop from ``heap`` who asks for more than is left; return how many stay."""
-    fitting = 0
-    for at in range(size):
-        if demand[heap[at]] <= left:
-            heap[fitting] = heap[at]
-            fitting += 1
-    return fitting
-
-
-@kernel()
-def select_jobs(
-    type_order: IntVector,
-    priority: Matrix,
-    deficit_s: Matrix,
-    x: Matrix,
-    throughput: Matrix,
-    demand: Vector,
-    capacity: Vector,
-    positive_only: bool,
-    chosen_row: IntVector,
-    chosen_type: IntVector,
-) -> int:
-    """Choose this round's jobs, type by type, and return how many; rows and types go into ``chosen_*`` (J,).
-
-    ``demand`` (J,) and ``capacity`` (W,) are in thousandths of a GPU: whole numbers, so that parts add up exactly.
-    Within a type: by (priority, deficit, x) descending, ties in order of arrival. A job that does not fit is passed
-    over, so smaller ones behind it fill the gap (backfilling). Candidates come off a heap: where a type is full after a
-    few of them, the others need not be sorted. As soon as one does not fit, all that do not are dropped: what is left
-    only shrinks. Candidates are taken in tiers, the most urgent first and those of priority 0 last, and a tier is
-    looked at where those above it leave something.
-    """
-    jobs = len(demand)
-    turned, taken = by_type(priority, throughput), np.zeros(jobs, np.bool_)
-    heap = np.empty(jobs, np.int64)
-    first, second, third = np.empty(jobs), np.empty(jobs), np.empty(jobs)
-    chosen = 0
-    for t in type_order:
-        left = capacity[t]
-        urgent = cutoff(turned[t], taken, demand, left)
-        for high, low in ((np.inf, urgent), (urgent, 0.0), (0.0, NOWHERE)):
-            if left <= 0.0 or (positive_only and high <= 0.0):
-                break
-            size = gather(low, high, left, taken, turned[t], demand, heap)
-            for i in heap[:size]:
-                first[i], second[i], third[i] = priority[i, t], deficit_s[i, t], x[i, t]
-            make_heap(heap, size, first, second, third)
-            while size > 0 and left > 0.0:
-                i = heap[0]
-                if demand[i] > left:
-                    size = keep_fitting(heap, size, demand, left)
-                    make_heap(heap, size, first, second, third)
-                    continue
-                size -= 1
-                heap[0] = heap[size]
-                sink(heap, 0, size, first, second, third)
-                left -= demand[i]
-                taken[i] = True
-                chosen_row[chosen] = i
-                chosen_type[chosen] = t
-                chosen += 1
-    return chosen
+    types = x.shape[1]
+    block = BLOCK * types
+    given_s = np.empty(block)
+    for k in range(block):
+        given_s[k] = worker_time_s[k % types]
+    x_all, rate_all, time_all, priority_all = (
+        x.reshape(-1),
+        throughput.reshape(-1),
+        job_time_s.reshape(-1),
+        priority.reshape(-1),
+    )
+    for at in range(0, len(x_all), block):
+        x_part, rate = x_all[at : at + block], rate_all[at : at + block]
+        time_s, urgency = time_all[at : at + block], priority_all[at : at + block]
+        for k in range(len(x_part)):
+            share = 0.0 if given_s[k] == 0.0 else time_s[k] / given_s[k]
+            urgent = x_part[k] * 1e9 if share == 0.0 else x_part[k] / share
+            urgency[k] = 0.0 if (x_part[k] == 0.0) | (rate[k] == 0.0) else urgent
 
 
 @inner
@@ -354,4 +217,4 @@ def book_isolated(
         account_s[i] = isolated_s[i] + (steps_done[i] - steps_settled[i]) * share / pooled_throughput[i]
 
 
-KERNELS: Final = (fill_priorities, select_jobs)
+KERNELS: Final = (fill_priorities,)

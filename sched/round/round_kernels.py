@@ -8,11 +8,12 @@ room for more rows than there are jobs. Each kernel has a plain reference in
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
-from phasewise.profiling.jit.kernel import inner, kernel
+from phasewise.profiling.jit.kernel import inner, kernel, loop
 from phasewise.profiling.jit.layouts import Cube, FlagVector, IntMatrix, IntVector, Matrix, Vector
 from phasewise.sched.round.columns import (
     COST,
@@ -254,25 +255,34 @@ def _renumbered(gone: IntVector, jobs: int) -> IntVector:
     return new_row
 
 
+@loop
+def move_up(holes: IntVector, rows: int, width: int, column: npt.NDArray[Any]) -> None:
+    """Move up, run by run, the rows behind each of the ascending ``holes``; each is ``width`` entries of ``column``.
+
+    Between slices and not between indices, so that the compiler sees that it may move several entries at once.
+    """
+    for h in range(len(holes)):
+        start, end = holes[h] + 1, holes[h + 1] if h + 1 < len(holes) else rows
+        old, new = column[start * width : end * width], column[(start - h - 1) * width : (end - h - 1) * width]
+        for at in range(len(new)):
+            new[at] = old[at]
+
+
 @kernel()
 def drop_rows(gone: IntVector, jobs: int, floats: Matrix, ints: IntMatrix, per_type: Cube) -> IntVector:
     """Remove rows ``gone`` of the first ``jobs``; return (J,) the new row of each, -1 where it is dropped.
 
     The others keep their order and move up; those before the first hole stay where they are.
     """
-    new_row = _renumbered(gone, jobs)
-    moves_up = np.flatnonzero((new_row >= 0) & (new_row < np.arange(jobs)))
+    holes = np.sort(gone)
     for column in range(floats.shape[0]):
-        for i in moves_up:
-            floats[column, new_row[i]] = floats[column, i]
+        move_up(holes, jobs, 1, floats[column])
     for column in range(ints.shape[0]):
-        for i in moves_up:
-            ints[column, new_row[i]] = ints[column, i]
+        move_up(holes, jobs, 1, ints[column])
+    types = per_type.shape[2]
     for column in range(per_type.shape[0]):
-        for i in moves_up:
-            for t in range(per_type.shape[2]):
-                per_type[column, new_row[i], t] = per_type[column, i, t]
-    return new_row
+        move_up(holes, jobs, types, per_type[column].reshape(-1))
+    return _renumbered(gone, jobs)
 
 
 @kernel()

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from phasewise.sched.api import Order
-from phasewise.sched.round import kernels
+from phasewise.sched.round import selection_kernels
 from phasewise.sched.round.jobs import JobTable
 
 Floats = npt.NDArray[np.float64]
@@ -57,22 +57,19 @@ def select(jobs: JobTable, priority: Floats, type_order: Ints, capacity_milli: F
     capacity_milli
         (W,) thousandths of GPUs of each type.
     """
-    deficit_s, x, demand_milli, among = jobs.deficit_s, jobs.x, jobs.demand_milli, rules.among
-    if among is not None:
-        priority, deficit_s, x, demand_milli = priority[among], deficit_s[among], x[among], demand_milli[among]
-    rows = np.empty(len(demand_milli), np.int64)
-    types = np.empty(len(demand_milli), np.int64)
-    chosen = kernels.select_jobs(
+    among = np.arange(len(priority)) if rules.among is None else rules.among
+    rows, types = np.empty(len(among), np.int64), np.empty(len(among), np.int64)
+    chosen = selection_kernels.select_jobs(
         type_order,
+        among,
         priority,
-        deficit_s,
-        x,
+        jobs.deficit_s,
+        jobs.x,
         rules.speed,
-        demand_milli,
+        jobs.demand_milli,
         capacity_milli,
         rules.positive_only,
         rows,
         types,
     )
-    row = rows[:chosen] if among is None else among[rows[:chosen]]
-    return Order(row, types[:chosen], jobs.scale_factor, jobs.placeable)
+    return Order(rows[:chosen], types[:chosen], jobs.scale_factor, jobs.placeable)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phasewise.sched.round import kernels
+from phasewise.sched.round import kernels, selection_kernels
 
 SEEDS = st.integers(0, 2**32 - 1)
 FEW = (0.0, 0.25, 0.5, 1.0)  # many ties, and zeros
@@ -87,15 +87,14 @@ def test_priorities_are_the_allocation_over_the_share_received(seed: int) -> Non
 def plain_selection(
     type_order: list[int], keys: list[np.ndarray], speed: np.ndarray, scale: np.ndarray, left: list[float], fifo: bool
 ) -> list[tuple[int, int]]:
-    chosen: list[tuple[int, int]] = []
+    chosen: dict[int, int] = {}
     for t in type_order:
         by_key = sorted(range(len(scale)), key=lambda i: tuple(key[i, t] for key in keys), reverse=True)
         for i in by_key:
-            waits = i not in [row for row, _ in chosen]
-            if waits and speed[i, t] > 0 and (keys[0][i, t] > 0 or not fifo) and scale[i] <= left[t]:
-                chosen.append((i, t))
+            if i not in chosen and speed[i, t] > 0 and (keys[0][i, t] > 0 or not fifo) and scale[i] <= left[t]:
+                chosen[i] = t
                 left[t] -= scale[i]
-    return chosen
+    return list(chosen.items())
 
 
 @many
@@ -107,10 +106,34 @@ def test_selection_takes_the_first_jobs_that_fit_type_by_type(seed: int) -> None
     x, speed = some(rng, FEW, jobs, types), some(rng, FEW, jobs, types)
     scale, capacity = some(rng, SCALES, jobs), rng.integers(0, 10, types).astype(float)
     order, fifo = rng.permutation(types)[: rng.integers(0, types + 1)], bool(rng.integers(2))
-    row, worker_type = np.full(jobs, -7), np.full(jobs, -7)
-    count = kernels.select_jobs(order, priority, deficit_s, x, speed, scale, capacity, fifo, row, worker_type)
+    chosen = selected(np.arange(jobs), order, (priority, deficit_s, x), speed, scale, capacity, fifo)
     expected = plain_selection(order.tolist(), [priority, deficit_s, x], speed, scale, capacity.tolist(), fifo)
-    assert list(zip(row[:count].tolist(), worker_type[:count].tolist(), strict=True)) == expected
+    assert chosen == expected
+
+
+def selected(
+    among: np.ndarray, order: np.ndarray, keys: tuple[np.ndarray, ...], *rest: np.ndarray | bool
+) -> list[tuple[int, int]]:
+    row, worker_type = np.full(len(among), -7), np.full(len(among), -7)
+    count = selection_kernels.select_jobs(order, among, *keys, *rest, row, worker_type)
+    return list(zip(row[:count].tolist(), worker_type[:count].tolist(), strict=True))
+
+
+@settings(max_examples=20)
+@given(SEEDS)
+def test_of_many_jobs_a_sample_tells_where_to_begin_and_changes_nothing(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    jobs, types = int(rng.integers(2 * selection_kernels.SAMPLE, 8 * selection_kernels.SAMPLE)), int(rng.integers(1, 4))
+    priority, deficit_s = some(rng, FEW, jobs, types, high=1e6), some(rng, SIGNED, jobs, types, low=-1e6, high=1e6)
+    x, speed = some(rng, FEW, jobs, types), some(rng, FEW, jobs, types)
+    scale = some(rng, (110.0, 500.0, 1000.0, 2000.0), jobs)
+    capacity = 1000.0 * np.floor(jobs * rng.choice([0.0, 0.02, 0.1, 0.5, 2.0], types))
+    among = np.flatnonzero(rng.random(jobs) < rng.choice([0.2, 1.0]))
+    order, fifo = rng.permutation(types), bool(rng.integers(2))
+    chosen = selected(among, order, (priority, deficit_s, x), speed[among], scale, capacity, fifo)
+    keys = [priority[among], deficit_s[among], x[among]]
+    expected = plain_selection(order.tolist(), keys, speed[among], scale[among], capacity.tolist(), fifo)
+    assert chosen == [(int(among[i]), t) for i, t in expected]
 
 
 # -- progress ------------------------------------------------------------------------------------------------------

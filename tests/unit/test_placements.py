@@ -165,3 +165,23 @@ def test_a_chosen_job_that_may_not_be_placed_holds_nothing(compiled: bool) -> No
     placed = state.place_round(rules()["best_fit"], order, view_of(state, jobs, nothing_placed(2)))
     assert placed.worker_type.tolist() == [-1, 1]
     assert state.fragmentation().occupied_nodes == 1
+
+
+@both_forms
+def test_who_waits_is_listed_where_a_node_of_a_type_has_room_on_which_it_can_run(compiled: bool) -> None:
+    layout = ClusterLayout.of([Node("n0", "A", 2, 8_000, 100), Node("n1", "B", 1, 8_000, 100)])
+    state = NodeState(layout, TASKS, compiled=compiled)
+    index = [
+        state.register(request) for request in (WHOLE, HALF, PAIR, Request(9_000, 1000, 1), Request(0, 500, 1, "B"))
+    ]
+    assert state.place(rules()["first_fit"], index[1], 0, 1)  # half a GPU of A
+    request = np.array([index[k] for k in (0, 1, 2, 3, 4, 0, 1, 0)])
+    runs_on = np.array([-1, -1, -1, -1, -1, 0, -1, -1])
+    placeable = np.array([True] * 6 + [False, True])
+    throughput = np.array([[1.0, 2.0]] * 7 + [[0.0, 0.0]])
+    row, speed = state.waiting_with_room(request, runs_on, placeable, throughput)
+    assert row.tolist() == [0, 1, 4]  # a pair and 9 cores find no room, 5 runs, 6 may not be placed, 7 can run nowhere
+    assert speed.tolist() == [[1.0, 2.0], [1.0, 2.0], [0.0, 2.0]]
+    state.place(rules()["first_fit"], index[0], 1, 2)
+    row, speed = state.waiting_with_room(request, runs_on, placeable, throughput)
+    assert (row.tolist(), speed.tolist()) == ([0, 1], [[1.0, 0.0], [1.0, 0.0]])
