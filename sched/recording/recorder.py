@@ -1,16 +1,14 @@
 """From records of what happened to the run directory: tables, lines, summary.
 
-Rounds are recorded some at a time, gathered in fixed arrays, and written in chunks, so that memory does not grow with the
-run. A chunk is written with `run.json`, which holds the summary so far, marked as interrupted until the run says
+Rounds are recorded some at a time, gathered in fixed arrays, and written in chunks, so that memory does not grow with
+the run. A chunk is written with `run.json`, which holds the summary so far, marked as interrupted until the run says
 otherwise. At a barrier all that is kept here is written down, too, so that a run can go on from there.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +29,7 @@ from phasewise.sched.recording.checkpoint import Checkpoint
 from phasewise.sched.recording.run_files import OVER, RunFiles, origin, own_number
 from phasewise.sched.recording.run_tables import Origins, nobodys
 from phasewise.sched.recording.summary import Totals
+from phasewise.sched.recording.waiting import WaitingRounds
 from phasewise.sched.round.outcome import AllocationRecord, JobRecord, News, RoundOutcome
 from phasewise.sched.round.rules import MAX_FAILURES
 from phasewise.sched.scenario.config import Output, Scenario
@@ -38,21 +37,6 @@ from phasewise.sched.workload.arrivals import Arrival
 from phasewise.solvers.api import RebuildReason
 
 DROPPED: Final = f"failed in {MAX_FAILURES} rounds in a row"
-
-
-BLOCK_ROUNDS: Final = 16
-"""Rounds that are recorded together: a round of some dozen jobs finds little of this code in the processor's cache."""
-
-BLOCK_NS: Final = 20_000_000
-"""Wall time of rounds that are not recorded yet, at most and but for the last one: whoever follows lines sees them."""
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """A round that is not recorded yet, and where its time went once that is known."""
-
-    outcome: RoundOutcome
-    profile: PhaseProfile | None = None
 
 
 class Recorder:
@@ -83,7 +67,6 @@ class Recorder:
         self._worker_types = layout.worker_types
         output = scenario.output
         self._log = rounds.RoundLog(layout.worker_types, layout.capacity, _whole_rows(output))
-        self._block = min(BLOCK_ROUNDS, _whole_rows(output))
         self._intervals = intervals.Intervals(layout)
         self._jobs: list[JobRecord] = []
         self._profile: PhaseProfile | None = None
@@ -91,8 +74,8 @@ class Recorder:
         self._rebuild: RebuildReason | None = None
         self._busy_s = np.zeros(layout.gpus)
         self._totals = Totals(layout.gpus, scenario.stop.window)
-        self._waiting: deque[_Waiting] = deque()
-        self._waited_ns = 0
+        self._waiting = WaitingRounds(_whole_rows(output))
+        self._left: Sequence[JobRecord] | None = None
         self.out = out
         self._lines = lines
         self._is_heard = (out is not None and output.lines == "all") or not isinstance(lines, NullSink)
@@ -174,27 +157,22 @@ class Recorder:
             self._event(event, fields)
 
     def round(self, outcome: RoundOutcome) -> None:
-        """Note a round, from what it began with to what it came to; rounds are recorded some at a time."""
-        self._waiting.append(_Waiting(outcome))
-        if len(self._waiting) >= self._block or self._waited_ns >= BLOCK_NS:
+        """Note a round, from what it began with to what it came to."""
+        if self._waiting.add(outcome):
             self._note_waiting()
 
     def took(self, profile: PhaseProfile) -> None:
         """Note where the time of the last round went (or of work after it); written with the next round."""
-        if self._waiting:
-            self._waiting[-1].profile = profile
-            self._waited_ns += sum(profile.wall_ns)
-        else:
+        if not self._waiting.took(profile):
             self._took(profile)
 
     def _note_waiting(self) -> None:
-        """Record the rounds that wait, in their order."""
-        waiting, self._waited_ns = self._waiting, 0
-        while waiting:
-            first = waiting.popleft()
-            self._round(first.outcome)
-            if first.profile is not None:
-                self._took(first.profile)
+        for outcome, profile in self._waiting.taken():
+            try:
+                self._round(outcome)
+            finally:
+                if profile is not None:
+                    self._took(profile)
 
     def _round(self, outcome: RoundOutcome) -> None:
         self._begun(outcome.news)
@@ -238,11 +216,9 @@ class Recorder:
             self._files.checkpoint(round_index, state, self._kept())
 
     def leave(self, jobs: Sequence[JobRecord]) -> None:
-        """Note the jobs that the end of the run leaves behind."""
-        self._note_waiting()
-        self._jobs.extend(jobs)
-        for job in jobs:
-            self._totals.spent(job)
+        """Note the jobs that the end of the run leaves behind, once; writes nothing."""
+        if self._left is None:
+            self._left = jobs
 
     # -- writing -------------------------------------------------------------------------------------------------
 
@@ -371,6 +347,10 @@ class Recorder:
     def finish(self, status: Status, reason: str) -> dict[str, Any]:
         """Write all that is left and return the summary."""
         self._note_waiting()
+        for job in self._left or ():
+            self._totals.spent(job)
+            self._jobs.append(job)
+        self._left = ()
         if self._profile is None and self._log.untimed:
             self._profile = PhaseTotals().profile  # cut short after the round, before its times were known
         self._complete_last_round()
@@ -389,6 +369,9 @@ class Recorder:
     def abandon(self, status: Status, reason: str) -> None:
         """Write what can still be written of a run that failed or was interrupted."""
         try:
+            while self._waiting:  # what cannot be written of a round is lost, but not the rounds behind it
+                with suppress(ProfilingError):
+                    self._note_waiting()
             with suppress(ProfilingError):
                 self.finish(status, reason)
         finally:
