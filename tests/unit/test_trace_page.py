@@ -30,6 +30,6 @@ def test_shares_are_bars_in_the_colour_of_the_page(tmp_path: Path, phasewise: Ca
     columns = "submit=at,gpus=gpus,duration=seconds,user=who"
     assert phasewise("trace", "describe", trace, "--format", "csv", "--map", columns, "--html", page, "-q").code == 0
     text = page.read_text()
-    assert re.findall(r">(ann|bob)</td>.*?width: ([\d.]+)%", text) == [("ann", "25.00"), ("bob", "75.00")]
+    assert re.findall(r">(ann|bob)</td>.*?width: ([\d.]+)%", text) == [("bob", "75.00"), ("ann", "25.00")]
     assert "75.0 %" in text
     assert "<meter" not in text
