@@ -125,6 +125,7 @@ def test_a_study_is_run_looked_into_and_drawn(tmp_path: Path) -> None:
     )
     study = phasewise.study(definition, tmp_path / "study")
     assert study.done
+    assert repr(study) == f"<Study 'study': 2 of 2 points done, {tmp_path / 'study'}>"
     rows = study.table
     assert sorted(rows["policy.name"]) == ["fifo", "isolated"]
     run = phasewise.load(study.run_path(rows["point"][0]))
