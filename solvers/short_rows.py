@@ -15,13 +15,13 @@ Bools = npt.NDArray[np.bool_]
 
 def row_max(matrix: Floats) -> Floats:
     """Return (R,) the largest entry of each row of ``matrix`` (R, W); W of at least 1."""
-    largest: Floats = np.ascontiguousarray(matrix.T).max(axis=0)
+    largest: Floats = np.maximum.reduce(np.ascontiguousarray(matrix.T), axis=0)
     return largest
 
 
 def row_sum(matrix: Floats) -> Floats:
     """Return (R,) the sum of each row of ``matrix`` (R, W), its entries added in their order."""
-    total: Floats = np.ascontiguousarray(matrix.T).sum(axis=0)
+    total: Floats = np.add.reduce(np.ascontiguousarray(matrix.T), axis=0)
     return total
 
 
