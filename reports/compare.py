@@ -295,6 +295,10 @@ _COST: tuple[tuple[str, Quantity, Callable[[Summary], float | None]], ...] = (("
 _SLOS: tuple[tuple[str, Quantity, Callable[[Summary], float | None]], ...] = (
     ("SLOs missed", PLAIN, lambda s: s.slo_misses),
 )
+_OWNERS: tuple[tuple[str, Quantity, Callable[[Summary], float | None]], ...] = (
+    ("Jain's index, users", PLAIN, lambda s: s.jain_users),
+    ("Jain's index, vcs", PLAIN, lambda s: s.jain_vcs),
+)
 
 _GAP = "worst gap"
 _SOLVER: tuple[tuple[str, Quantity, Callable[[SolverFigures], float | None]], ...] = (
@@ -319,6 +323,7 @@ def _metrics(summaries: Sequence[Summary]) -> tuple[Row, ...]:
         asked += _COST
     if any(summary.slo_misses is not None for summary in summaries):
         asked += _SLOS
+    asked += [each for each in _OWNERS if any(each[2](summary) is not None for summary in summaries)]
     return tuple(
         Row(label, quantity, tuple(quantity.of(read(summary)) for summary in summaries))
         for label, quantity, read in asked

@@ -14,8 +14,21 @@ from phasewise.reports.errors import ReportWriteError
 from phasewise.reports.flame_changes import FlameChanges
 
 
+class CountCell(NamedTuple):
+    """The instructions of a case: of base and head, head over base in words, the verdict, or why they are not known."""
+
+    base: int
+    head: int
+    ratio: str
+    verdict: str
+    absent: str
+
+
 class GateRow(NamedTuple):
-    """A case: CPU time of the head over that of the base with its interval, verdict, and the counters that differ."""
+    """A case: CPU time of the head over that of the base with its interval, verdict, and the counters that differ.
+
+    ``counted`` is None where its instructions were not counted.
+    """
 
     case: str
     low: float
@@ -23,6 +36,7 @@ class GateRow(NamedTuple):
     high: float
     verdict: str
     counters: Sequence[str]
+    counted: CountCell | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +49,9 @@ class GatePage:
         Of the whole gate: in a word, and what follows from it.
     places
         Of each case that became slower, its name as the key.
+    counted_by, counts
+        What counted instructions, and the second verdict in a sentence; both empty where it was not asked for, the
+        first also where nothing could count.
     """
 
     title: str
@@ -43,6 +60,8 @@ class GatePage:
     machine: str
     rows: Sequence[GateRow]
     places: Sequence[FlameChanges]
+    counted_by: str = ""
+    counts: str = ""
 
 
 def write_page(shown: GatePage, path: Path) -> None:

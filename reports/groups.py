@@ -143,6 +143,8 @@ FIGURES: Final = (
     ("rho, p99", PLAIN, lambda run: None if run.summary.rho is None else run.summary.rho.p99),
     ("rho, worst", PLAIN, lambda run: None if run.summary.rho is None else run.summary.rho.worst),
     ("Jain's index", PLAIN, lambda run: run.summary.jain),
+    ("Jain's index, users", PLAIN, lambda run: run.summary.jain_users),
+    ("Jain's index, vcs", PLAIN, lambda run: run.summary.jain_vcs),
     ("makespan", MAKESPAN, lambda run: run.summary.makespan_s),
     ("utilisation", SHARE, lambda run: run.summary.utilization),
     ("drift", SHARE, lambda run: None if run.summary.drift is None else run.summary.drift.share),

@@ -184,6 +184,7 @@ def _told_standing(scenario: Scenario, out: Path, callbacks: Callbacks) -> Stand
 
 def _tell_of_import(scenario: Scenario, workload: Workload, recorder: Recorder, callbacks: Callbacks) -> None:
     """Tell what was assumed of a trace of other origin, and have it recorded."""
+    recorder.owned(workload.origins)
     account = workload.imported
     if account is None:
         return
@@ -191,7 +192,7 @@ def _tell_of_import(scenario: Scenario, workload: Workload, recorder: Recorder, 
     if correction:
         callbacks.warn(correction)
         account = account | {"assumptions": [*account["assumptions"], correction]}
-    recorder.imported(account, workload.origins)
+    recorder.imported(account)
     for sentence in account["assumptions"]:
         if sentence != correction:
             callbacks.notify(f"assumed: {sentence}")

@@ -140,8 +140,6 @@ class WaterFiller:
 
     def __init__(self) -> None:
         self._overload = Overload()
-        # compiled, or loaded, before anything is timed
-        self.fill(np.array([[1.0, 3.0], [2.0, 1.0], [1.0, 1.3]]), np.array([1.0, 2.0, 1.0]), np.array([0.9, 1.1]))
 
     def answer(self, problem: LexicographicProblem, timer: PhaseTimer) -> Answer:
         """Return the answer to a lexicographic problem, timed by phase, with the prices that prove every level."""

@@ -2,7 +2,7 @@
 
 Every module in ``backends/`` is imported once and each backend in its ``BACKENDS`` is registered; then the entry points
 of group ``phasewise.solvers``, each a class that makes a backend without arguments. Backend modules import their native
-solver only when opened, so that finding them all costs milliseconds.
+solver only when opened, so that finding them all costs milliseconds; one whose module bears its name is found alone.
 
 AllocationProblem families are found likewise: every module in ``families/`` with its ``FAMILIES``, classes of problems.
 """
@@ -96,7 +96,9 @@ def get(name: str) -> SolverBackend:
     Raises `UnknownBackendError`: says what there is, or what is wrong with the file.
     """
     is_own = own_files.is_named(name)
-    backend = own_backends.of_file(name) if is_own else _backends().get(aliases().get(name, name))
+    backend = own_backends.of_file(name) if is_own else _ADDED.get(name) or _by_module(name)
+    if backend is None and not is_own:
+        backend = _backends().get(aliases().get(name, name))
     if backend is None:
         if reason := _discovered()[1].get(name):
             raise UnknownBackendError(f"solver backend {name!r} cannot be loaded: {reason}")
@@ -251,6 +253,19 @@ def _discovered_families() -> Mapping[str, type[AllocationProblem]]:
 def _backends() -> Mapping[str, SolverBackend]:
     """Return every backend by name."""
     return {**_discovered()[0], **_ADDED}
+
+
+@cache
+def _by_module(name: str) -> SolverBackend | None:
+    """Return the built-in backend whose module is named as it is, without importing the others; None where none is."""
+    module = name.partition(":")[0].replace("-", "_")
+    if module not in {each.name for each in pkgutil.iter_modules(backends.__path__)}:
+        return None
+    try:
+        listed = importlib.import_module(f"{backends.__name__}.{module}").BACKENDS
+    except Exception:  # `_discovered` says what is wrong with it
+        return None
+    return next((backend for backend in listed if backend.name == name), None)
 
 
 @cache

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from phasewise.bench.gate.counts import Counts, count
 from phasewise.bench.gate.errors import GateError
 from phasewise.bench.gate.limits import LIMITS_FILE, Base, Limits, load_base, load_limits
 from phasewise.bench.gate.measure import Bench, Judged, Say
@@ -18,7 +19,13 @@ Tell = Callable[[Sequence[Judged], str], None]
 """Takes the verdicts and the base commit."""
 
 
-def run_gate(revision: str | None, names: Sequence[str], say: Say, tell: Tell) -> Found:
+TellCounts = Callable[[Counts, str], None]
+"""Takes the second verdict and the base commit."""
+
+
+def run_gate(
+    revision: str | None, names: Sequence[str], say: Say, tell: Tell, tell_counts: TellCounts | None = None
+) -> Found:
     """Return every case with its verdict and, of those that became slower, where.
 
     Parameters
@@ -32,6 +39,9 @@ def run_gate(revision: str | None, names: Sequence[str], say: Say, tell: Tell) -
     tell
         Called with the verdicts as soon as they stand, before call stacks are sampled: that takes minutes, and may be
         interrupted.
+    tell_counts
+        Called with the instructions of the short cases once they are counted, before call stacks are sampled; None
+        where they are not wanted.
 
     Raises
     ------
@@ -49,7 +59,11 @@ def run_gate(revision: str | None, names: Sequence[str], say: Say, tell: Tell) -
         judged = Bench(head, base, root, say).judge(limits)
         say(f"measured in {time.monotonic() - began_s:.0f} s")
         tell(judged, commit)
-        return Found(commit, judged, places(judged, head, base, root, say))
+        counts = None
+        if tell_counts is not None:
+            counts = count(limits, head, base, root, say)
+            tell_counts(counts, commit)
+        return Found(commit, judged, places(judged, head, base, root, say), counts)
 
 
 def require_new_reason(base: Base, before: Base) -> None:

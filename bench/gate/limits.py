@@ -102,6 +102,13 @@ class CounterLimit(_Strict, frozen=True):
     reason: str
 
 
+class CountLimit(_Strict, frozen=True):
+    """What the instructions of a case may differ by: a fraction of the base's count."""
+
+    within: float
+    reason: str
+
+
 class GateCase(_Strict, frozen=True):
     """A case of the catalogue that the gate measures.
 
@@ -113,22 +120,26 @@ class GateCase(_Strict, frozen=True):
         Instances of a walk; None for as many as the suite walks over.
     walks
         Walks of a sample, for a case whose walk is short.
+    counted
+        Whether its instructions are counted where that is asked for: it is short enough.
     """
 
     name: str
     reason: str
     steps: int | None = None
     walks: int = 1
+    counted: bool = False
 
 
 class Limits(_Strict, frozen=True):
-    """The whole file."""
+    """The whole file; without ``counts``, no instructions are counted."""
 
     base: Base
     sampling: Sampling
     band: Band
     counters: dict[str, CounterLimit]
     cases: tuple[GateCase, ...]
+    counts: CountLimit | None = None
 
 
 def load_limits(path: Path = LIMITS_FILE) -> Limits:
@@ -180,11 +191,14 @@ def _rules(limits: Limits) -> list[tuple[bool, str, str]]:
         "band": band.reason,
         **{f"counters.{name}": limit.reason for name, limit in limits.counters.items()},
         **{f"cases: {case.name}": case.reason for case in limits.cases},
+        **({"counts": limits.counts.reason} if limits.counts else {}),
     }
     bare = [where for where, reason in reasons.items() if not reason.strip()]
     ordered = 0.0 <= band.undecided_above <= band.estimate_above and band.low_above >= 0.0
     least = min((min(1 if case.steps is None else case.steps, case.walks) for case in limits.cases), default=1)
-    negative = [name for name, limit in limits.counters.items() if not 0.0 <= limit.within < 1.0]
+    within = {f"counters.{name}": limit.within for name, limit in limits.counters.items()}
+    within |= {"counts": limits.counts.within} if limits.counts else {}
+    negative = [name for name, fraction in within.items() if not 0.0 <= fraction < 1.0]
     return [
         (bool(_FULL_HASH.fullmatch(base.commit)), f"base.commit is {base.commit!r}", "the 40 hex digits of a commit"),
         (sampling.pairs >= 4, f"sampling.pairs is {sampling.pairs}", "at least 4"),
@@ -195,6 +209,6 @@ def _rules(limits: Limits) -> list[tuple[bool, str, str]]:
         (bool(names), "there are no cases", "at least one [[cases]]"),
         (len(set(names)) == len(names), "a case is named twice", "each case once"),
         (least >= 1, "steps or walks of a case are below 1", "at least 1"),
-        (not negative, f"counters.{', '.join(negative)}: within", "from 0 to below 1"),
+        (not negative, f"{', '.join(negative)}: within", "from 0 to below 1"),
         (not bare, f"{', '.join(bare)}: the reason is empty", "a reason for every limit"),
     ]

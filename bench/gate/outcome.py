@@ -7,6 +7,7 @@ from enum import IntEnum
 
 import numpy as np
 
+from phasewise.bench.gate.counts import Counts
 from phasewise.bench.gate.measure import Judged
 from phasewise.bench.gate.places import Place
 from phasewise.bench.gate.verdict import CounterChange, Verdict
@@ -20,10 +21,15 @@ class GateExit(IntEnum):
     NOT_COMPARABLE = 2
 
 
-def exit_code(cases: Sequence[Judged]) -> GateExit:
-    """Return the code: slower where a case is, whatever the others are; otherwise not comparable where one is not."""
+def exit_code(cases: Sequence[Judged], counts: Counts | None = None) -> GateExit:
+    """Return the code: slower where a case is, whatever the others are; otherwise not comparable where one is not.
+
+    A case is slower by its clock and counters, or by its instructions. Instructions that could not be counted change
+    nothing.
+    """
     verdicts = {case.verdict for case in cases}
-    if Verdict.SLOWER in verdicts:
+    counted = {case.verdict for case in counts.cases} if counts else set()
+    if Verdict.SLOWER in verdicts | counted:
         return GateExit.SLOWER
     if not cases or verdicts & {Verdict.DIFFERENT, Verdict.UNDECIDED}:
         return GateExit.NOT_COMPARABLE
@@ -44,6 +50,32 @@ def render(cases: Sequence[Judged], commit: str) -> Iterator[str]:
         for change in case.changes:
             yield f"{'':<{width}}  {_change(change)}"
     yield _sentence(exit_code(cases), commit)
+
+
+def render_counts(counts: Counts, commit: str) -> Iterator[str]:
+    """Yield the lines of the second verdict: a table and the sentence that ends it, or why it cannot be had."""
+    if counts.absent:
+        yield f"instructions are not counted: {counts.absent}"
+        return
+    width = max(len(case.case) for case in counts.cases)
+    yield f"{'instructions, by ' + counts.tool:<{width}}  {'base':>14}  {'head/base':>9}  verdict"
+    for case in counts.cases:
+        if case.absent:
+            yield f"{case.case:<{width}}  {'-':>14}  {'-':>9}  not known: {case.absent}"
+        else:
+            yield f"{case.case:<{width}}  {case.base:>14,}  {case.ratio:>9.4f}  {case.verdict}"
+    yield counts_sentence(counts, commit)
+
+
+def counts_sentence(counts: Counts, commit: str) -> str:
+    """Return what follows from the counts."""
+    if counts.absent:
+        return f"instructions are not counted: {counts.absent}"
+    verdicts = {case.verdict for case in counts.cases}
+    if Verdict.SLOWER in verdicts:
+        return f"more instructions than at {commit[:12]}: slower, whatever the clock says"
+    known = sum(not case.absent for case in counts.cases)
+    return f"no more instructions than at {commit[:12]}, in {known} of {len(counts.cases)} cases that are counted"
 
 
 def render_places(places: Sequence[Place]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from phasewise.bench.gate.counts import Counted, Counts
 from phasewise.bench.gate.errors import GateError
 from phasewise.bench.gate.measure import Judged
 from phasewise.bench.gate.places import Place
@@ -24,11 +25,29 @@ class Found(NamedTuple):
     ----------
     base
         Full hash of the commit that the tree was compared with.
+    counts
+        The second verdict; None where it was not asked for.
     """
 
     base: str
     cases: Sequence[Judged]
     places: Sequence[Place]
+    counts: Counts | None = None
+
+
+class CountRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """The instructions of a case.
+
+    Attributes
+    ----------
+    head, base
+        Of all walks; 0 where ``absent`` says why they are not known.
+    """
+
+    verdict: str
+    head: int
+    base: int
+    absent: str = ""
 
 
 class CaseRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +63,8 @@ class CaseRecord(msgspec.Struct, frozen=True, kw_only=True):
         The work of a walk.
     head_stacks, base_stacks
         Sampled call stacks, one a process; empty where the case did not become slower.
+    counts
+        Its instructions; None where they were not asked for, or the case is not counted.
     """
 
     name: str
@@ -55,6 +76,7 @@ class CaseRecord(msgspec.Struct, frozen=True, kw_only=True):
     base_counters: dict[str, float]
     head_stacks: list[Folded] = []
     base_stacks: list[Folded] = []
+    counts: CountRecord | None = None
 
 
 class GateRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +90,10 @@ class GateRecord(msgspec.Struct, frozen=True, kw_only=True):
         Full hash of the base.
     environment
         Of the head: its commit and whether the tree was modified, machine, versions.
+    counted_by
+        What counted instructions: ``perf`` or ``callgrind``; empty where nothing did.
+    counts_absent
+        Why nothing did; empty where it was not asked for.
     """
 
     kind: Literal["phasewise gate"] = "phasewise gate"
@@ -75,15 +101,20 @@ class GateRecord(msgspec.Struct, frozen=True, kw_only=True):
     base: str
     environment: dict[str, Any]
     cases: list[CaseRecord]
+    counted_by: str = ""
+    counts_absent: str = ""
 
 
 def record_of(found: Found) -> GateRecord:
     """Return what a run of the gate found as a record."""
     stacks = {place.case: place for place in found.places}
+    counts = found.counts or Counts()
     return GateRecord(
         base=found.base,
         environment=describe_environment(),
-        cases=[_case(case, stacks.get(case.measured.case.name)) for case in found.cases],
+        cases=[_case(case, stacks.get(name := case.measured.case.name), counts.of(name)) for case in found.cases],
+        counted_by=counts.tool,
+        counts_absent=counts.absent,
     )
 
 
@@ -112,7 +143,7 @@ def read_record(path: Path) -> GateRecord:
         ) from error
 
 
-def _case(case: Judged, place: Place | None) -> CaseRecord:
+def _case(case: Judged, place: Place | None, counted: Counted | None) -> CaseRecord:
     measured = case.measured
     low, estimate, high = case.ratio
     return CaseRecord(
@@ -125,4 +156,9 @@ def _case(case: Judged, place: Place | None) -> CaseRecord:
         base_counters=measured.base_counters,
         head_stacks=list(place.head) if place else [],
         base_stacks=list(place.base) if place else [],
+        counts=_counts(counted) if counted else None,
     )
+
+
+def _counts(counted: Counted) -> CountRecord:
+    return CountRecord(verdict=str(counted.verdict), head=counted.head, base=counted.base, absent=counted.absent)

@@ -172,6 +172,18 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
             since=2,
         ),
     ] = None
+    jain_users: Annotated[
+        float | None,
+        told(
+            "Jain's index over users, each with the mean of isolated time over JCT of its jobs",
+            null="no user is known, or none of their jobs completed",
+            since=2,
+        ),
+    ] = None
+    jain_vcs: Annotated[
+        float | None,
+        told("the same over virtual clusters", null="none is known, or none of their jobs completed", since=2),
+    ] = None
     queue_s_p50: Annotated[
         float | None,
         told("median wait from arrival to first start, over the jobs of `jct_jobs`", "s", null=_NO_MEAN, since=2),

@@ -70,7 +70,8 @@ class Intervals:
     def take(self) -> dict[str, Ints]:
         """Return the intervals that ended since the last call, as columns, by end, then GPU, then job."""
         held = np.concatenate([np.empty((0, 4), np.int64), *(piece for piece, _ in self._ended)])
-        end = np.concatenate([np.empty(0, np.int64), *(np.full(len(piece), end) for piece, end in self._ended)])
+        rounds = np.array([end for _, end in self._ended], np.int64)
+        end = np.repeat(rounds, np.array([len(piece) for piece, _ in self._ended], np.int64))
         self._ended = []
         job, gpu, share, start = held.T.copy()
         return {

@@ -166,5 +166,9 @@ def jain_index(rho: Floats) -> float | None:
     -----
     Source: Jain, Chiu, Hawe, A quantitative measure of fairness (DEC-TR-301, 1984).
     """
-    got = 1.0 / rho[rho > 0.0]
+    return jain_of(1.0 / rho[rho > 0.0])
+
+
+def jain_of(got: Floats) -> float | None:
+    """Return Jain's index of what each of K got, (K,) and above 0: 1 / K to 1; None where there is nobody."""
     return float(got.sum() ** 2 / (got.size * (got @ got))) if got.size else None

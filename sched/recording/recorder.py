@@ -1,8 +1,8 @@
 """From records of what happened to the run directory: tables, lines, summary.
 
-Rounds are gathered in fixed arrays and written in chunks, so that memory does not grow with the run. A chunk is
-written with `run.json`, which holds the summary so far, marked as interrupted until the run says otherwise. At a
-barrier all that is kept here is written down, too, so that a run can go on from there.
+Rounds are recorded some at a time, gathered in fixed arrays, and written in chunks, so that memory does not grow with
+the run. A chunk is written with `run.json`, which holds the summary so far, marked as interrupted until the run says
+otherwise. At a barrier all that is kept here is written down, too, so that a run can go on from there.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.recording import intervals, kept, rounds, thinning, told
 from phasewise.sched.recording.checkpoint import Checkpoint
 from phasewise.sched.recording.run_files import OVER, RunFiles, origin, own_number
-from phasewise.sched.recording.run_tables import Origins
+from phasewise.sched.recording.run_tables import Origins, nobodys
 from phasewise.sched.recording.summary import Totals
+from phasewise.sched.recording.waiting import WaitingRounds
 from phasewise.sched.round.outcome import AllocationRecord, JobRecord, News, RoundOutcome
 from phasewise.sched.round.rules import MAX_FAILURES
 from phasewise.sched.scenario.config import Output, Scenario
@@ -72,11 +73,14 @@ class Recorder:
         self._solver, self._iterations = scenario.solver.name, 0
         self._rebuild: RebuildReason | None = None
         self._busy_s = np.zeros(layout.gpus)
-        self.totals = Totals(layout.gpus, scenario.stop.window)
+        self._totals = Totals(layout.gpus, scenario.stop.window)
+        self._waiting = WaitingRounds(_whole_rows(output))
+        self._left: Sequence[JobRecord] | None = None
         self.out = out
         self._lines = lines
         self._is_heard = (out is not None and output.lines == "all") or not isinstance(lines, NullSink)
         self._files: RunFiles | None = None
+        self._origins: Origins = nobodys
         start = {"scenario": msgspec.to_builtins(scenario)}
         if out is not None:
             self._files = RunFiles(out, layout.worker_types, origin(scenario, layout, command, begun), output)
@@ -90,33 +94,47 @@ class Recorder:
             self._write_run("interrupted")
         self._event("run_start", start)
 
-    def imported(self, account: Mapping[str, Any], origins: Origins) -> None:
-        """Note where the jobs came from: how their trace was read, and whose each is."""
+    @property
+    def totals(self) -> Totals:
+        """What the run came to so far."""
+        self._note_waiting()
+        return self._totals
+
+    def imported(self, account: Mapping[str, Any]) -> None:
+        """Note how the trace of the jobs was read."""
         if self._files is not None:
-            self._files.imported(account, origins)
+            self._files.imported(account)
+
+    def owned(self, origins: Origins) -> None:
+        """Note what tells whose each job is."""
+        self._origins = origins
 
     # -- what is told of a run -----------------------------------------------------------------------------------
 
     def begun(self, news: News) -> None:
         """Note what a round began with; of a round that ends, `round` does so."""
+        self._note_waiting()
+        self._begun(news)
+
+    def _begun(self, news: News) -> None:
         for job, reason in news.refused:
             self._refused(news, job, reason)
         for job in news.arrived:
             self._arrived(news.round_index, job)
-        self.totals.offered(news)
+        self._totals.offered(news)
         if news.last_arrival is not None:
-            self.totals.last_arrival_s, self.totals.busy_until_last_arrival_s = news.last_arrival
+            self._totals.last_arrival_s, self._totals.busy_until_last_arrival_s = news.last_arrival
         if news.allocation is not None:
             self._allocated(news.round_index, news.now_s, news.allocation)
 
     def _arrived(self, round_index: int, job: Arrival) -> None:
         """Note that a job was admitted."""
-        self.totals.arrived(job.job_id, job.arrival_s, job.slo_s)
+        self._totals.arrived(job.job_id, job.arrival_s, job.slo_s)
         self._event("job_arrival", told.arrival(round_index, job))
 
     def _refused(self, news: News, job: Arrival, reason: str) -> None:
         """Note that a job can never run here."""
-        self.totals.arrived(job.job_id, job.arrival_s, job.slo_s)
+        self._totals.arrived(job.job_id, job.arrival_s, job.slo_s)
         needs = job.needs
         record = JobRecord(
             job.job_id, job.job_type, job.arrival_s, job.scale_factor, job.priority_weight, job.total_steps,
@@ -124,14 +142,14 @@ class Recorder:
             demand_milli=needs.demand_milli, cpu_milli=needs.cpu_milli, memory_mib=needs.memory_mib, slo_s=job.slo_s,
             cost=0.0 if self.scenario.cluster.gpu_hour_prices else None,
         )  # fmt: skip
-        self.totals.over(record, reason)
+        self._totals.over(record, reason)
         self._jobs.append(record)
         refused = {"round": news.round_index, "job_id": job.job_id, "job_type": job.job_type, "reason": reason}
         self._event("job_refused", refused)
 
     def _allocated(self, round_index: int, now_s: float, record: AllocationRecord) -> None:
         """Note a call of the policy."""
-        self.totals.allocated(record)
+        self._totals.allocated(record)
         for solution in record.solutions:
             self._solver, self._rebuild = solution.backend, solution.rebuild
             self._iterations += solution.iterations
@@ -140,9 +158,26 @@ class Recorder:
 
     def round(self, outcome: RoundOutcome) -> None:
         """Note a round, from what it began with to what it came to."""
-        self.begun(outcome.news)
+        if self._waiting.add(outcome):
+            self._note_waiting()
+
+    def took(self, profile: PhaseProfile) -> None:
+        """Note where the time of the last round went (or of work after it); written with the next round."""
+        if not self._waiting.took(profile):
+            self._took(profile)
+
+    def _note_waiting(self) -> None:
+        for outcome, profile in self._waiting.taken():
+            try:
+                self._round(outcome)
+            finally:
+                if profile is not None:
+                    self._took(profile)
+
+    def _round(self, outcome: RoundOutcome) -> None:
+        self._begun(outcome.news)
         self._complete_last_round()
-        totals, log = self.totals, self._log
+        totals, log = self._totals, self._log
         totals.round(outcome)
         self._busy_s = outcome.busy_s
         for job in outcome.over:
@@ -164,15 +199,15 @@ class Recorder:
         line_fields.TELEMETRY.require(telemetry)
         self._write(encode(LineKind.TELEMETRY, telemetry))
 
-    def took(self, profile: PhaseProfile) -> None:
-        """Note where the time of the last round went (or of work after it); written with the next round."""
+    def _took(self, profile: PhaseProfile) -> None:
         if self._profile is not None:
-            self.totals.phases.add(profile)  # the call after the last round belongs to the run, not to a round
+            self._totals.phases.add(profile)  # the call after the last round belongs to the run, not to a round
         else:
             self._profile = profile
 
     def barrier(self, round_index: int, state: Mapping[str, Leaf]) -> None:
         """Write what is held back, how far the run is, and a checkpoint: this ``state``, and what is kept here."""
+        self._note_waiting()
         self._complete_last_round()
         if self._log.holds or self._jobs:  # else the chunk has just been written
             self._write_chunk()
@@ -181,10 +216,9 @@ class Recorder:
             self._files.checkpoint(round_index, state, self._kept())
 
     def leave(self, jobs: Sequence[JobRecord]) -> None:
-        """Note the jobs that the end of the run leaves behind."""
-        self._jobs.extend(jobs)
-        for job in jobs:
-            self.totals.spent(job)
+        """Note the jobs that the end of the run leaves behind, once; writes nothing."""
+        if self._left is None:
+            self._left = jobs
 
     # -- writing -------------------------------------------------------------------------------------------------
 
@@ -202,7 +236,7 @@ class Recorder:
         self._lines.write(line)
 
     def _over(self, round_index: int, job: JobRecord) -> None:
-        self.totals.over(job, DROPPED)
+        self._totals.over(job, DROPPED)
         self._jobs.append(job)
         if job.completion_s is None:
             self._event("job_failed", {"round": round_index, "job_id": job.job_id})
@@ -217,7 +251,7 @@ class Recorder:
         self._log.time(self._profile)
         self._profile = None
         output = self.scenario.output
-        if output.debug or self.totals.rounds % output.profile_every == 0:
+        if output.debug or self._totals.rounds % output.profile_every == 0:
             self._write_profile(self._log.since_last_line())
         if self._log.full:
             self._write_chunk()
@@ -227,9 +261,9 @@ class Recorder:
     def _write_profile(self, profile: PhaseProfile, **extra: object) -> None:
         record = {
             "v": 1,
-            "round": self.totals.rounds - 1,
-            "sim_time_s": self.totals.now_s,
-            "jobs": self.totals.active,
+            "round": self._totals.rounds - 1,
+            "sim_time_s": self._totals.now_s,
+            "jobs": self._totals.active,
             "solver": self._solver,
             "rebuild": self._rebuild,
             "iterations": self._iterations,
@@ -259,11 +293,14 @@ class Recorder:
 
     def _write_chunk(self) -> None:
         columns, profile = self._log.take()
-        self.totals.phases.add(profile)
+        self._totals.phases.add(profile)
         placements, jobs, self._jobs = self._intervals.take(), self._jobs, []
+        weights = [job.priority_weight for job in jobs]
+        origins = self._origins([job.job_id for job in jobs], weights) if jobs else {}
+        self._totals.owned(jobs, origins)
         if self._files is not None:
             rows = thinning.thinned(columns, self.scenario.output.rounds_every)
-            self._files.chunk(rounds=rows, placements=placements, jobs=jobs)
+            self._files.chunk(rounds=rows, placements=placements, jobs=jobs, origins=origins)
 
     def _write_run(self, status: Status) -> None:
         if self._files is not None:
@@ -273,14 +310,14 @@ class Recorder:
 
     def _kept(self) -> kept.Leaves:
         """Return what has to be known to go on behind a chunk, by name."""
-        self.totals.peak_rss_mib = max(self.totals.peak_rss_mib, peak_rss_mib())
+        self._totals.peak_rss_mib = max(self._totals.peak_rss_mib, peak_rss_mib())
         return {name: leaf for part, value in self._keeping().items() for name, leaf in kept.leaves_of(part, value)}
 
     def _refill(self, leaves: Mapping[str, Leaf]) -> None:
         """Become what was kept."""
         left = dict(leaves)
         found = {part: kept.refilled(part, value, left) for part, value in self._keeping().items()}
-        self.totals, self._busy_s, self._solver, self._iterations, self._rebuild = (
+        self._totals, self._busy_s, self._solver, self._iterations, self._rebuild = (
             found[part] for part in ("totals", "busy_s", "solver", "iterations", "rebuild")
         )
         self._intervals.held = found["held"]
@@ -288,7 +325,7 @@ class Recorder:
 
     def _keeping(self) -> dict[str, Any]:
         return {
-            "totals": self.totals,
+            "totals": self._totals,
             "busy_s": self._busy_s,
             "solver": self._solver,
             "iterations": self._iterations,
@@ -301,20 +338,26 @@ class Recorder:
 
     def summary(self) -> dict[str, Any]:
         """Return the summary of the run so far."""
+        self._note_waiting()
         return msgspec.json.decode(msgspec.json.encode(self._summary(), enc_hook=own_number), type=dict[str, Any])
 
     def _summary(self) -> Summary:
-        return self.totals.summary(self._busy_s)
+        return self._totals.summary(self._busy_s)
 
     def finish(self, status: Status, reason: str) -> dict[str, Any]:
         """Write all that is left and return the summary."""
+        self._note_waiting()
+        for job in self._left or ():
+            self._totals.spent(job)
+            self._jobs.append(job)
+        self._left = ()
         if self._profile is None and self._log.untimed:
             self._profile = PhaseTotals().profile  # cut short after the round, before its times were known
         self._complete_last_round()
-        self._intervals.close(self.totals.rounds)
+        self._intervals.close(self._totals.rounds)
         self._write_chunk()
-        self._write_profile(self.totals.phases.profile, final=True)
-        ended = {"rounds": self.totals.rounds, "sim_time_s": self.totals.now_s}
+        self._write_profile(self._totals.phases.profile, final=True)
+        ended = {"rounds": self._totals.rounds, "sim_time_s": self._totals.now_s}
         self._event("run_end", {"status": status, "reason": reason, **ended})
         if self._files is not None:
             self._files.close()  # the other sink belongs to the caller
@@ -326,6 +369,9 @@ class Recorder:
     def abandon(self, status: Status, reason: str) -> None:
         """Write what can still be written of a run that failed or was interrupted."""
         try:
+            while self._waiting:  # what cannot be written of a round is lost, but not the rounds behind it
+                with suppress(ProfilingError):
+                    self._note_waiting()
             with suppress(ProfilingError):
                 self.finish(status, reason)
         finally:

@@ -18,7 +18,7 @@ from phasewise.sched.basis import basis_of
 from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.errors import ResumeError
 from phasewise.sched.recording.checkpoint import Checkpoint, Checkpoints, Marks
-from phasewise.sched.recording.run_tables import Columns, Origins, RunTables
+from phasewise.sched.recording.run_tables import Columns, RunTables
 from phasewise.sched.round.outcome import JobRecord
 from phasewise.sched.scenario.config import Output, Scenario
 
@@ -95,22 +95,20 @@ class RunFiles:
         except OSError as error:
             raise cannot_write(self._out, error) from error
 
-    def imported(self, account: Mapping[str, Any], origins: Origins) -> None:
-        """Note where the jobs came from: how their trace was read, and whose each is."""
+    def imported(self, account: Mapping[str, Any]) -> None:
+        """Note how the trace of the jobs was read."""
         self._origin["workload"] = dict(account)
-        if self._tables is not None:
-            self._tables.origins = origins
 
     def line(self, line: bytes) -> None:
         """Take a line."""
         if self._lines is not None:
             self._lines.write(line)
 
-    def chunk(self, *, rounds: Columns, placements: Columns, jobs: Sequence[JobRecord]) -> None:
+    def chunk(self, *, rounds: Columns, placements: Columns, jobs: Sequence[JobRecord], origins: Columns) -> None:
         """Add a chunk of each table."""
         self._folder.require()
         if self._tables is not None:
-            self._tables.write(rounds=rounds, placements=placements, jobs=jobs)
+            self._tables.write(rounds=rounds, placements=placements, jobs=jobs, origins=origins)
 
     def run(self, run: Mapping[str, Any]) -> None:
         """Write `run.json`."""

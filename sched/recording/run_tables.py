@@ -15,13 +15,13 @@ from phasewise.sched.recording import rounds
 from phasewise.sched.round.outcome import JobRecord
 
 Columns = Mapping[str, Any]
-Origins = Callable[[Sequence[int]], Columns]
-"""Returns, for ids of jobs, columns of jobs.parquet that only the workload knows."""
+Origins = Callable[[Sequence[int], Sequence[float]], Mapping[str, list[str | None]]]
+"""Returns, for ids and weights of jobs, columns of jobs.parquet that only the workload knows."""
 
 
-def nobodys(job_ids: Sequence[int]) -> Columns:
+def nobodys(job_ids: Sequence[int], weights: Sequence[float]) -> Mapping[str, list[str | None]]:
     """Return no columns."""
-    del job_ids
+    del job_ids, weights
     return {}
 
 
@@ -38,8 +38,6 @@ class RunTables:
         from phasewise.profiling.artefacts.rewinding import rewind_table  # noqa: PLC0415  as below
         from phasewise.profiling.artefacts.tables import TableSink  # noqa: PLC0415  pyarrow: only where tables are written
 
-        self.origins: Origins = nobodys
-
         def sink(record: Record, **names: Sequence[str]) -> TableSink:
             path, columns = out / record.name, record.columns(**names)
             if kept is None:
@@ -55,11 +53,11 @@ class RunTables:
         """Rows of each table so far, by its file."""
         return {each.path.name: each.rows for each in (self._jobs, self._rounds, self._placements)}
 
-    def write(self, *, rounds: Columns, placements: Columns, jobs: Sequence[JobRecord]) -> None:
-        """Add a chunk of each table."""
+    def write(self, *, rounds: Columns, placements: Columns, jobs: Sequence[JobRecord], origins: Columns) -> None:
+        """Add a chunk of each table; ``origins`` are columns of the jobs that only the workload knows."""
         self._rounds.write(rounds)
         self._placements.write(placements)
-        self._jobs.write(_job_columns(jobs) | dict(self.origins([job.job_id for job in jobs]) if jobs else {}))
+        self._jobs.write(_job_columns(jobs) | dict(origins))
 
     def close(self) -> None:
         """Complete the tables."""

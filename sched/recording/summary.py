@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,7 @@ from phasewise.profiling.environment import package_version, peak_rss_mib
 from phasewise.profiling.phases import PhaseTotals
 from phasewise.sched.recording.completed import Completed, figures
 from phasewise.sched.recording.metrics import worker_utilization
+from phasewise.sched.recording.owners import Served
 from phasewise.sched.round.outcome import (
     NOTHING_PAID,
     USE,
@@ -58,6 +60,8 @@ class Totals:
         When the first and the latest job came, None before, and the least GPU-seconds that those after the first take.
     completed
         A row a completed job.
+    users, vcs
+        What the completed jobs of each user and of each virtual cluster got, as far as they are written.
     drift
         The part of arrivals that piles up, and the ends of its interval, as of the last round; empty where too few have
         come to say.
@@ -125,6 +129,8 @@ class Totals:
     drift: tuple[float, ...] = ()
     use: dict[str, float] = field(default_factory=dict)
     completed: Completed = field(default_factory=Completed)
+    users: Served = field(default_factory=Served)
+    vcs: Served = field(default_factory=Served)
     _present: dict[int, float] = field(default_factory=dict)  # jobs that count and are active: id -> arrival, seconds
     _due_s: dict[int, float] = field(default_factory=dict)  # of these with an SLO: id -> when it will have been missed
 
@@ -222,6 +228,13 @@ class Totals:
         self.jobs_completed += 1
         self.completed.add(job, jct_s)
 
+    def owned(self, jobs: Sequence[JobRecord], origins: Mapping[str, Sequence[str | None]]) -> None:
+        """Count whose the jobs are that completed, by the columns of jobs.parquet that tell it."""
+        rho = [job.rho if job.completion_s is not None and self.counts(job.job_id) else None for job in jobs]
+        for served, column in ((self.users, "user"), (self.vcs, "vc")):
+            if column in origins:
+                served.add(origins[column], rho)
+
     def spent(self, job: JobRecord) -> None:
         """Add what a job's GPU time costs, which is over or left behind."""
         if job.cost is not None:
@@ -290,6 +303,8 @@ class Totals:
         return {
             "avg_jct_lower_bound_s": lower_bound_s,
             **figures(counting, censored=censored),
+            "jain_users": self.users.jain(),
+            "jain_vcs": self.vcs.jain(),
             "window_jobs": jobs,
             "window_done": self.done,
             "censored": censored,

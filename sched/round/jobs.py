@@ -20,6 +20,8 @@ Ints = npt.NDArray[np.int64]
 
 _VECTORS: Final = (*FLOATS, *INTS)
 _FIRST_CAPACITY: Final = 64
+_KEPT_VIEWS: Final = 64
+"""Numbers of jobs whose views are kept: 5 KB each."""
 
 
 class JobTable:
@@ -112,6 +114,7 @@ class JobTable:
         self.floats = np.zeros((len(FLOATS), _FIRST_CAPACITY))
         self.ints = np.zeros((len(INTS), _FIRST_CAPACITY), np.int64)
         self.per_type = np.zeros((len(PER_TYPE), _FIRST_CAPACITY, width))
+        self._views: dict[int, dict[str, Floats | Ints]] = {}
         self._resize(0)
 
     def __len__(self) -> int:
@@ -120,11 +123,22 @@ class JobTable:
     def _resize(self, count: int) -> None:
         """Make every attribute a view of its column's first ``count`` rows."""
         self._count = count
+        views = self._views.get(count)
+        if views is None:
+            views = self._views[count] = self._viewed(count)
         attributes = self.__dict__  # a third of the time of one setattr a column
         attributes.pop("placeable", None)
-        attributes.update(zip(FLOATS, self.floats[:, :count], strict=True))
-        attributes.update(zip(INTS, self.ints[:, :count], strict=True))
-        attributes.update(zip(PER_TYPE, self.per_type[:, :count], strict=True))
+        attributes.update(views)
+
+    def _viewed(self, count: int) -> dict[str, Floats | Ints]:
+        """Return a view of each column's first ``count`` rows by name; some are kept, as the number of jobs wanders."""
+        if len(self._views) == _KEPT_VIEWS:
+            self._views.clear()
+        return {
+            **dict(zip(FLOATS, self.floats[:, :count], strict=True)),
+            **dict(zip(INTS, self.ints[:, :count], strict=True)),
+            **dict(zip(PER_TYPE, self.per_type[:, :count], strict=True)),
+        }
 
     def _reserve(self, count: int) -> None:
         capacity = self.floats.shape[1]
@@ -134,6 +148,7 @@ class JobTable:
             capacity *= 2
         self.floats, self.ints = _grown(self.floats, capacity), _grown(self.ints, capacity)
         self.per_type = _grown(self.per_type, capacity)
+        self._views.clear()
 
     def admit(self, arrivals: Sequence[Arrival], throughput: Floats, prior_s: float, requests: Sequence[int]) -> None:
         """Append jobs with their (K, W) throughputs, each credited with ``prior_s`` seconds on every type.

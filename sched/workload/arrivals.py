@@ -101,8 +101,8 @@ class Workload(Protocol):
         """Return how a trace of another origin was read, None where it is none."""
         ...
 
-    def origins(self, job_ids: Sequence[int]) -> Mapping[str, list[str | None]]:
-        """Return what a trace says of jobs by a column of jobs.parquet; nothing where it says nothing."""
+    def origins(self, job_ids: Sequence[int], weights: Sequence[float]) -> Mapping[str, list[str | None]]:
+        """Return whose jobs of these ids and priority weights are, by columns of jobs.parquet; nothing if unknown."""
         ...
 
     @property
@@ -143,9 +143,9 @@ class ListedWorkload:
         self.held: int | None = len(arrivals)
         self.imported: dict[str, Any] | None = None
 
-    def origins(self, job_ids: Sequence[int]) -> Mapping[str, list[str | None]]:
+    def origins(self, job_ids: Sequence[int], weights: Sequence[float]) -> Mapping[str, list[str | None]]:
         """Return nothing: such a trace does not say whose a job is."""
-        del job_ids
+        del job_ids, weights
         return {}
 
     @property

@@ -18,7 +18,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -27,9 +27,12 @@ from phasewise.sched.errors import ScenarioError
 from phasewise.sched.streams import Streams
 from phasewise.sched.workload.arrivals import Arrival, Position
 from phasewise.sched.workload.job_mixes import MINUTE_S, ORIGINAL, JobMix
+from phasewise.sched.workload.owners import Owners
 from phasewise.sched.workload.throughputs import ThroughputTable, ThroughputView
 
 HOUR_S = 3600.0
+HIGH_WEIGHT: Final = 5.0
+"""Priority weight of jobs of high priority; that of the others is 1."""
 
 
 def _sized(family: str, sizes: tuple[int, ...]) -> tuple[str, ...]:
@@ -171,15 +174,21 @@ class GeneratedWorkload:
         self.throughputs: ThroughputView = table.for_types(worker_types)
         self._demands = Demands(recipe)
         self._sorts = _sorts(recipe, self._demands.gpus(), table, self.throughputs)
+        self._owners = Owners(recipe.seed, recipe.mix.vcs)
         self._initial = _initial(recipe, self._demands, self._sorts)
         self.total: int | None = None if recipe.jobs is None else recipe.initial_jobs + recipe.at_once + recipe.jobs
         self.held: int | None = None
         self.imported: dict[str, Any] | None = None
 
-    def origins(self, job_ids: Sequence[int]) -> Mapping[str, list[str | None]]:
-        """Return nothing: a generated job is nobody's."""
-        del job_ids
-        return {}
+    def origins(self, job_ids: Sequence[int], weights: Sequence[float]) -> Mapping[str, list[str | None]]:
+        """Return virtual cluster and class of the jobs where the mix has them."""
+        columns: dict[str, list[str | None]] = {}
+        if self._recipe.mix.vcs:
+            columns["vc"] = [self._owners.vc(job_id) for job_id in job_ids]
+        if self._recipe.mix.classes and self._recipe.priorities:
+            high, others = self._recipe.mix.classes
+            columns["class"] = [high if weight == HIGH_WEIGHT else others for weight in weights]
+        return columns
 
     @property
     def tasks(self) -> TaskDistribution:
@@ -214,7 +223,7 @@ class GeneratedWorkload:
         while (job_type, demand.gpus) not in self._sorts:  # an undistributed type cannot take several GPUs
             job_type = rng.choice(JOB_TYPES)
         sort = self._sorts[job_type, demand.gpus]
-        weight = 5.0 if recipe.priorities and rng.random() <= recipe.mix.high_priority else 1.0
+        weight = HIGH_WEIGHT if recipe.priorities and rng.random() <= recipe.mix.high_priority else 1.0
         arrival_s = position.next_s
         if recipe.mean_gap_s and position.given >= recipe.at_once:
             position.next_s += -math.log(1.0 - streams.gaps.random()) * recipe.mean_gap_s
@@ -283,7 +292,7 @@ def _initial(recipe: Recipe, demands: Demands, sorts: dict[tuple[str, int], Sort
         sort = sorts[types[int(rng.integers(len(types)))], demand.gpus]
         low, high = recipe.mix.running(float(rng.random())).bounds_s
         left_s = float(rng.uniform(low, high)) * (1.0 - float(rng.random()))  # in (0, 1]: some work is left
-        weight = 5.0 if recipe.priorities and float(rng.random()) <= recipe.mix.high_priority else 1.0
+        weight = HIGH_WEIGHT if recipe.priorities and float(rng.random()) <= recipe.mix.high_priority else 1.0
         steps = left_s * sort.reference_rate
         job = Arrival(job_id, sort.job_type, sort.row, demand.scale_factor, weight, steps, 0.0, demand.request)
         jobs.append((job, left_s))

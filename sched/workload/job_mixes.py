@@ -46,10 +46,16 @@ class JobMix:
         Their durations.
     high_priority
         Share of jobs with priority weight 5, where there are priorities.
+    classes
+        Names of the classes of jobs with that weight and of the others; empty where they have none.
+    vcs
+        Names of virtual clusters, each with how many of the jobs are its; empty where jobs are nobody's.
     """
 
     pieces: tuple[Piece, ...]
     high_priority: float
+    classes: tuple[str, ...] = ()
+    vcs: tuple[tuple[str, int], ...] = ()
 
     def piece(self, drawn: float) -> Piece:
         """Return the piece of a job for a number drawn uniformly from [0, 1)."""
@@ -98,4 +104,5 @@ def job_mix(pods: str) -> JobMix:
         for count, least_s, largest_s in told["durations"]
     ]
     high, of = told["high_priority"]
-    return JobMix(tuple(pieces), high / of)
+    vcs = tuple((name, jobs) for name, jobs in told.get("vcs", ()))
+    return JobMix(tuple(pieces), high / of, tuple(told.get("classes", ())), vcs)

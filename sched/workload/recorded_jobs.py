@@ -97,8 +97,9 @@ class RecordedJobs:
         """Yield every job, by id."""
         return map(self._at, range(self._count))
 
-    def origins(self, job_ids: Sequence[int]) -> Mapping[str, list[str | None]]:
+    def origins(self, job_ids: Sequence[int], weights: Sequence[float]) -> Mapping[str, list[str | None]]:
         """Return, by a column of jobs.parquet, what the trace says of jobs: its name for them, user, vc and class."""
+        del weights
         columns: dict[str, list[str | None]] = {name: [None] * len(job_ids) for name in ORIGIN}
         places: dict[int, list[int]] = {}
         for place, job_id in enumerate(job_ids):

@@ -51,12 +51,14 @@ class HighsDirect:
 class HighsDirectSession:
     """One live HiGHS object; every solve passes a whole new model, and the basis of the last one goes with it.
 
-    Primal simplex starts from a family's starting vertex, where it has one, unless the options choose a method.
+    Primal simplex starts from a family's starting vertex, where it has one, unless the options choose a method. Where
+    that vertex is an optimum for certain, HiGHS would make no pivot, and is not asked unless it has options.
     """
 
     def __init__(self, name: str, options: Mapping[str, object], timer: PhaseTimer) -> None:
         self._model = HighsModel(name, options)
         self._chooses_start = not (_CHOOSES_START & options.keys())
+        self._has_defaults = not options
         self._stages: dict[type[AllocationProblem], Stages] = {}
         self._sequences = Sequences(HighsDirect.tolerance, timer, remembers=False)
         self._timer = timer
@@ -72,13 +74,17 @@ class HighsDirectSession:
                 self._stages[family] = by_stages()
             return self._stages[family].answer(problem, self._timer), None
         with self._timer.phase(Phase.LP_BUILD):
+            build_start = START.get(family) if self._chooses_start else None
+            start = None if build_start is None else build_start(problem)
+            known = start.optimum() if start is not None and self._has_defaults else None
+            if known is not None:
+                self._timer.turn(Phase.LP_SOLVE)  # entered once a problem, whoever solves it
+                return known, None
             lp = to_lp(problem)
             self._model.load(lp)
-            start = START.get(family) if self._chooses_start else None
-            basis = None if start is None else start(problem, lp)
-            if basis is not None:
-                self._model.start_from(basis)
-        with self._timer.phase(Phase.LP_SOLVE):
+            if start is not None:
+                self._model.start_from(start.basis(lp))
+            self._timer.turn(Phase.LP_SOLVE)
             self._model.run()
         return self._model.outcome().answer(lp, RebuildReason.FRESH), None
 

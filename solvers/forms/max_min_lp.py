@@ -32,6 +32,7 @@ from phasewise.solvers.lp import INFINITE, KEPT_SHAPES, Int32s, LinearProgram
 from phasewise.solvers.problems import Floats
 from phasewise.solvers.proofs import Duals
 from phasewise.solvers.rows import Teams
+from phasewise.solvers.short_rows import row_max
 
 _LEAST_ROW_SCALE: Final = 1e-6
 _MOST_ROW_SCALE: Final = 1e6  # beyond, t's coefficient would come near the 1e-9 below which HiGHS drops an entry
@@ -53,7 +54,7 @@ def _single(problem: MaxMinProblem) -> LinearProgram:
     value = np.empty(3 * pairs + jobs)
     entries = value[: 3 * pairs].reshape(jobs, types, 3)
     scaled = problem.usable_gain / scale
-    row_scale = scaled.max(axis=1).clip(_LEAST_ROW_SCALE, _MOST_ROW_SCALE)
+    row_scale = row_scales(problem)
     np.divide(scaled, row_scale[:, None], out=entries[:, :, 0])
     entries[:, :, 1] = 1.0
     entries[:, :, 2] = problem.scale_factor[:, None]
@@ -81,6 +82,13 @@ def _single(problem: MaxMinProblem) -> LinearProgram:
         _to_duals(jobs, scale, row_scale),
         scale,
     )
+
+
+def row_scales(problem: MaxMinProblem) -> Floats:
+    """Return (J,) what each gain row of a program of single jobs is divided by, in units of its scale."""
+    most = row_max(problem.usable_gain)
+    most /= problem.gain_scale
+    return np.clip(most, _LEAST_ROW_SCALE, _MOST_ROW_SCALE, out=most)
 
 
 def _teams(problem: MaxMinProblem, teams: Teams) -> LinearProgram:

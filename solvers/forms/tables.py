@@ -39,6 +39,18 @@ class Stages(Protocol):
         ...
 
 
+class Start(Protocol):
+    """A vertex of one problem, to start from."""
+
+    def basis(self, lp: LinearProgram) -> Basis:
+        """Return its basis in the problem's linear program."""
+        ...
+
+    def optimum(self) -> Answer | None:
+        """Return the answer that the vertex is where it is an optimum for certain; None where it may not be."""
+        ...
+
+
 class Carry(Protocol):
     """How a basis of one family's program is taken apart by rows, and put together for the next problem."""
 
@@ -116,8 +128,8 @@ class Forms(Generic[Builder]):
 LP: Final[Forms[Callable[[Any], LinearProgram]]] = Forms("lp", "linear form")
 """A problem as sparse arrays, see `phasewise.solvers.lp`."""
 
-START: Final[Forms[Callable[[Any, LinearProgram], Basis | None]]] = Forms("start", "starting vertex")
-"""A problem and its linear program: a basis to start the primal simplex method from, None where none is cheap."""
+START: Final[Forms[Callable[[Any], Start | None]]] = Forms("start", "starting vertex")
+"""A problem: a vertex to start the primal simplex method from, None where none is cheap."""
 
 CARRY: Final[Forms[Callable[[], Carry]]] = Forms("carry", "way to carry a basis")
 """What makes what carries a simplex basis from round to round, for `highs-warm`."""

@@ -136,7 +136,7 @@ def broken(kind: str, folder: Path, examples: int) -> None:
 @pytest.mark.thorough
 @pytest.mark.parametrize("kind", [*KINDS, *SCALES])
 def test_a_run_cut_short_three_times_ends_as_one_that_never_was(kind: str, tmp_path: Path) -> None:
-    broken(kind, tmp_path, max(2, settings.default.max_examples // 13))
+    broken(kind, tmp_path, max(2, settings.default.max_examples // 20))
 
 
 def test_a_run_of_nodes_cut_short_ends_as_one_that_never_was(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def test_jobs_come_in_order_each_once_and_only_as_many_as_asked_for(tmp_path: Pa
 def test_whose_a_job_is_can_be_asked_for_in_any_order(tmp_path: Path) -> None:
     jobs = RecordedJobs(import_trace(spot(tmp_path, BLOCK + 50)), Rules(), TABLE, HERE)
     ids = [BLOCK + 3, 0, 8]
-    assert jobs.origins(ids) == {
+    assert jobs.origins(ids, [1.0] * len(ids)) == {
         "name": [str(each) for each in ids],
         "user": [None] * 3,
         "vc": [f"org{each % 7}" for each in ids],

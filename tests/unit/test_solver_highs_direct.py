@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from phasewise.profiling.phases import PhaseTimer
+from phasewise.profiling.phases import Phase, PhaseTimer
+from phasewise.solvers.backends.highs_direct import HighsDirectSession
+from phasewise.solvers.forms.max_min_start import start
 from phasewise.solvers.instances import Trait, random_problem
 from phasewise.solvers.session import Walk
 
@@ -15,6 +17,60 @@ def test_where_capacity_does_not_bind_the_start_is_the_optimum() -> None:
     for seed in range(20):
         for traits in ({Trait.AMPLE}, {Trait.AMPLE, Trait.CANONICAL}, {Trait.AMPLE, Trait.TIES, Trait.GANGS}):
             assert solver.solve(random_problem(seed, 40, 3, traits)).iterations == 0
+
+
+ROOMY = (
+    (),
+    (Trait.GANGS,),
+    (Trait.FRACTIONAL,),
+    (Trait.TIES,),
+    (Trait.DUPLICATES,),
+    (Trait.ZEROS, Trait.MASKED),
+    (Trait.NO_CAPACITY,),
+    (Trait.HUGE,),
+    (Trait.TINY,),
+    (Trait.UNITS,),
+)
+
+
+@pytest.mark.parametrize("traits", ROOMY, ids=lambda traits: "+".join(traits) or "plain")
+def test_an_optimum_that_is_written_down_is_what_highs_returns_to_the_last_bit(traits: tuple[Trait, ...]) -> None:
+    asked, written = HighsDirectSession("highs-direct", {"threads": 1}, PhaseTimer()), 0
+    for seed in range(24):
+        jobs, types = ((1, 1), (3, 2), (7, 3), (44, 3), (60, 6), (300, 4))[seed % 6]
+        problem = random_problem(seed, jobs, types, {Trait.AMPLE, *traits})
+        vertex = start(problem)
+        ours = None if vertex is None else vertex.optimum()
+        if ours is None:
+            continue
+        theirs, _ = asked.solve(problem.anew())
+        assert ours.x is not None
+        assert theirs.x is not None
+        assert ours.x.tobytes() == theirs.x.tobytes()
+        assert (ours.status, ours.iterations, ours.rebuild) == (theirs.status, theirs.iterations, theirs.rebuild)
+        for name in ("capacity", "gain", "time"):
+            np.testing.assert_array_equal(getattr(ours.duals, name), getattr(theirs.duals, name), strict=True)
+        written += 1
+    assert written > 2
+
+
+@pytest.mark.parametrize(
+    "traits", [{Trait.SCARCE}, {Trait.AMPLE, Trait.CANONICAL}, {Trait.AMPLE, Trait.SWITCHING}], ids=str
+)
+def test_highs_is_asked_where_another_vertex_may_be_better(traits: set[Trait]) -> None:
+    for seed in range(5):
+        vertex = start(random_problem(seed, 40, 3, traits))
+        assert vertex is not None
+        assert vertex.optimum() is None
+
+
+def test_a_solve_is_entered_once_a_problem_whoever_solves_it() -> None:
+    timer = PhaseTimer()
+    session = HighsDirectSession("highs-direct", {}, timer)
+    for traits in ({Trait.AMPLE}, {Trait.SCARCE}):
+        session.solve(random_problem(1, 20, 3, traits))
+        calls = dict(zip(Phase, timer.take().calls, strict=True))
+        assert (calls[Phase.LP_BUILD], calls[Phase.LP_SOLVE]) == (1, 1)
 
 
 @pytest.mark.parametrize("jobs", [40, 300])

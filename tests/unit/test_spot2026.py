@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from phasewise.sched.scenario.workloads import build_workload
 from phasewise.sched.streams import Streams
 from phasewise.sched.workload.arrivals import Position
 from phasewise.sched.workload.job_mixes import ORIGINAL, JobMix, Piece, job_mix
+from phasewise.sched.workload.owners import BLOCK, Owners
 from phasewise.sched.workload.pods import misfits, read_pod_mix
 
 PUBLISHED = {
@@ -77,10 +79,50 @@ def test_other_pods_leave_durations_as_the_original_has_them() -> None:
     assert job_mix("openb") is job_mix("") is job_mix("no/such.csv") is ORIGINAL
 
 
+def test_jobs_are_of_organisations_as_often_as_they_were_counted() -> None:
+    told = tomllib.loads((POD_TABLES / "spot2026.toml").read_text())["vcs"]
+    assert len(told) == 84
+    assert sum(jobs for _, jobs in told) == 466_867
+    assert told[0] == ["13", 181_107]
+    workload = build_workload(load_scenario("spot2026"), tuple(sorted(PUBLISHED)))
+    ids = list(range(50_000))
+    drawn = Counter(workload.origins(ids, [1.0] * len(ids))["vc"])
+    for name, jobs in told:
+        share = jobs / 466_867
+        assert drawn[name] / len(ids) == pytest.approx(share, abs=4 * (share / len(ids)) ** 0.5)
+
+
+def test_whose_a_job_is_follows_from_the_seed_and_its_id_alone() -> None:
+    def vcs(ids: list[int], seed: int = 0) -> list[str | None]:
+        return build_workload(load_scenario("spot2026", {"seed": seed}), types).origins(ids, [1.0] * len(ids))["vc"]
+
+    types = tuple(sorted(PUBLISHED))
+    assert vcs([7, 400_000, 3]) == [vcs([each])[0] for each in (7, 400_000, 3)]
+    assert vcs(list(range(100))) != vcs(list(range(100)), seed=1)
+    owners = Owners(0, [("a", 1), ("b", 1)])
+    first = owners.vc(0)
+    for block in range(200):
+        owners.vc(block * BLOCK)
+    assert owners.vc(0) == first
+
+
 @pytest.mark.thorough
 def test_it_runs_on_nodes_with_both_classes() -> None:
-    run = phasewise.run("spot2026", overrides={"stop.rounds": 4, "output.check_invariants": True})
+    run = phasewise.run(
+        "spot2026", overrides={"stop.rounds": 4, "stop.window": "none", "output.check_invariants": True}
+    )
     assert run.status == "stopped"
     assert run.scenario["placement"]["name"] == "fgd"
     assert set(run.jobs["priority_weight"].tolist()) == {1.0, 5.0}
     assert run.rounds["running"][-1] > 3000
+    class_of = dict(zip(run.jobs["class"].tolist(), run.jobs["priority_weight"].tolist(), strict=True))
+    assert class_of == {"HP": 5.0, "Spot": 1.0}
+    assert set(run.jobs["user"].tolist()) == {None}
+    by_vc: dict[str, list[float]] = {}
+    done = ~np.isnan(run.jobs["completion_s"])
+    for vc, rho in zip(run.jobs["vc"][done].tolist(), run.jobs["rho"][done].tolist(), strict=True):
+        by_vc.setdefault(vc, []).append(1.0 / rho)
+    got = np.array([np.mean(each) for each in by_vc.values()])
+    assert len(got) > 10
+    assert run.summary["jain_vcs"] == pytest.approx(got.sum() ** 2 / (len(got) * (got**2).sum()))
+    assert run.summary["jain_users"] is None

@@ -28,17 +28,31 @@ import click
 @click.option(
     "--json", "record", type=click.Path(path_type=Path), metavar="FILE", help="Write samples and verdicts to FILE."
 )
+@click.option(
+    "--counts",
+    is_flag=True,
+    help="Also count the instructions of the short cases, by perf or callgrind: a second verdict.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
-def command(
-    revision: str | None, names: tuple[str, ...], history: Path | None, page: Path, record: Path | None, quiet: bool
+def command(  # noqa: PLR0913, PLR0917  (an option each)
+    revision: str | None,
+    names: tuple[str, ...],
+    history: Path | None,
+    page: Path,
+    record: Path | None,
+    counts: bool,
+    quiet: bool,
 ) -> int:
     """Check the working tree for slowdowns: compare its CPU time and work counts with a base commit.
 
     Both trees run in turn, in pairs of live processes. Exit code: 0 if no case is slower, 1 if one is, 2 if they cannot
     be compared. If a case became slower, its call stacks are sampled afterwards, and the functions that moved named.
+
+    With --counts, a case that takes more instructions than bench/gate.toml allows is slower too. Where neither perf nor
+    callgrind can count, one line says why, and the exit code is that of the first verdict.
     """
     from phasewise.bench.gate.gate import run_gate
-    from phasewise.bench.gate.outcome import exit_code, render, render_places
+    from phasewise.bench.gate.outcome import exit_code, render, render_counts, render_places
     from phasewise.bench.gate.record import write_record
 
     if history is not None:
@@ -47,18 +61,19 @@ def command(
 
         require_commit(checkout())  # before minutes of measuring
     say = (lambda _: None) if quiet else (lambda text: click.echo(f"gate: {text}", err=True))
-    found = run_gate(revision, names, say, lambda cases, base: _echo(render(cases, base)))
+    tell_counts = (lambda found, base: _echo(render_counts(found, base))) if counts else None
+    found = run_gate(revision, names, say, lambda cases, base: _echo(render(cases, base)), tell_counts)
     _echo(render_places(found.places))
     if record is not None:
         write_record(found, record)
-    if found.places:
+    if found.places or found.counts:
         from phasewise.bench.gate.page import write_gate_page
 
         write_gate_page(found, page)
         click.echo(f"page: {page}")
     if history is not None:
         click.echo(f"added to {keep_gate(history, checkout(), found.base, found.cases)}")
-    return exit_code(found.cases)
+    return exit_code(found.cases, found.counts)
 
 
 def _echo(lines: Iterable[str]) -> None:
