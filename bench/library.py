@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phasewise.reports.columns import ColumnTable
+from phasewise.reports.figures import PhaseRow, phase_rows
 from phasewise.reports.run_directory import Run as RunDirectory
 from phasewise.reports.run_directory import Summary, load_run
 
@@ -75,6 +76,15 @@ class Run:
     def placements(self) -> ColumnTable:
         """A row an interval in which a job held a GPU, as `jobs`."""
         return self._directory.placements
+
+    @property
+    def profile(self) -> Mapping[str, PhaseRow]:
+        """Where the time of the loop went, by phase, the most CPU time first: ``run.profile["lp_solve"].cpu_s``.
+
+        Times are exclusive seconds; ``other`` is what is in no phase, and the shares of CPU time add up to 1. Empty for
+        a run that ended before its first round.
+        """
+        return {row.name: row for row in phase_rows(self.summary)}
 
     def report(self, path: Path | str | None = None) -> Path:
         """Write the HTML report, ``report.html`` in the run directory unless a path is given; return where it is.

@@ -13,6 +13,7 @@ WIDTH: Final = 720.0  # of a picture, in its own units
 HEIGHT: Final = 140.0
 MOST_BARS: Final = 180  # days are added up to so many bars
 MOST_ROWS: Final = 20
+WHOLE_FROM: Final = 1000.0  # from here on heights are told without decimals
 
 
 class Bar(NamedTuple):
@@ -111,14 +112,19 @@ def over_days(title: str, note: str, values: Sequence[float], level: float | Non
     unit = note.partition(";")[0]
     rows: list[Sequence[object]] = [["first day", "days", unit]]
     rows += [[index * each, min(each, days - index * each), mean] for index, mean in enumerate(means)]
-    ticks = [(HEIGHT * (1.0 - part), f"{part * top:,.4g}") for part in (0.0, 0.5, 1.0)]
+    ticks = [(HEIGHT * (1.0 - part), short(part * top)) for part in (0.0, 0.5, 1.0)]
     return Picture(title, note, bars, unit, ticks, f"{days:,} days", line_y, rows)
 
 
 def _named(index: int, each: int, mean: float) -> str:
     day = index * each
     span = f"day {day}" if each == 1 else f"days {day} to {day + each - 1}"
-    return f"{span}: {mean:,.4g}"
+    return f"{span}: {short(mean)}"
+
+
+def short(value: float) -> str:
+    """Return a height in words: four digits, or all of a larger whole number, and never an exponent."""
+    return f"{value:,.0f}" if value >= WHOLE_FROM else f"{value:,.4g}"
 
 
 def tables(figures: Mapping[str, Any]) -> list[Table]:

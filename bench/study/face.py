@@ -53,6 +53,10 @@ class Study:
         columns = columns_of(self.states)
         return {name: _column(values) for name, values in columns.items()}
 
+    def __repr__(self) -> str:
+        over = sum(state.done for state in self.states)
+        return f"<Study {self.path.name!r}: {over} of {len(self.states)} points done, {self.path}>"
+
     def run_path(self, point: str) -> Path:
         """Return the run directory of a point, by its name in the table's column ``point``."""
         return StudyFolder(self.path).run_path(point)

@@ -46,6 +46,9 @@ _TOML: Final = re.compile(r"(?m)^\s*(\[[\w.\" -]+\]|[\w.\"-]+\s*=)")
 _PAI: Final = re.compile(
     r"([^,]*,){3}([^,]*,[^,]*,)?(Terminated|Failed|Running|Waiting|Interrupted)(,[\d.]*){2}(,[^,]*)?"
 )
+# machine_spec, which comes without a header
+_PAI_NODE: Final = re.compile(r"[^,]+,[^,]+(,\d+(\.\d+)?){2},\d{1,2}(\.0)?")
+_HELIOS_GPUS: Final = re.compile(r"date,([^,]+,)+total")
 PAI_BESIDE: Final = "a job or instance table of the Alibaba PAI traces; of these the task table is to be named"
 _LINE: Final = re.compile(rb"(PROFILE|TELEMETRY|EVENT) \{")
 
@@ -85,6 +88,7 @@ OUR_TABLES: Final = (
     _table(NODES, "sn,cpu_milli,memory_mib,gpu,model"),
     _table(PODS, "name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec,qos,pod_phase,creation_time,deletion_time"),
 )
+AS_NODES: Final = ", which is no jobs; give it to `--nodes`"
 _TABLES: Final = (
     _table("a job log of the Helios traces", "job_id,user,vc,gpu_num,cpu_num,node_num,state,submit_time,queue"),
     _table("a job log of the Acme traces", "job_id,user,node_num,gpu_num,cpu_num,type,state,submit_time,gpu_time"),
@@ -96,7 +100,12 @@ _TABLES: Final = (
         "a job list of Alibaba's spot traces",
         "job_name,organization,gpu_model,cpu_request,gpu_request,worker_num,submit_time",
     ),
-    _table("a node list of Alibaba's spot traces", "gpu_model,gpu_capacity_num,cpu_num,node_name"),
+    _table(f"a node list of Alibaba's spot traces{AS_NODES}", "gpu_model,gpu_capacity_num,cpu_num,node_name"),
+    _table(f"a node list of the Alibaba PAI traces{AS_NODES}", "machine,gpu_type,cap_cpu,cap_mem,cap_gpu"),
+    _table(f"a node list of the Philly traces{AS_NODES}", "machineId,number of GPUs,single GPU mem"),
+    _table(
+        f"a node list of Tiresias{AS_NODES}", "num_switch,num_node_p_switch,num_gpu_p_node,num_cpu_p_node,mem_p_node"
+    ),
     _table(
         "an output of sacct (SLURM)", "JobIDRaw,User,Account,Partition,QOS,Submit,Eligible,Start,End,State,AllocTRES"
     ),
@@ -198,9 +207,19 @@ def _plain(lines: list[str], first: str) -> Recognised:
     if first.startswith(";") or all(re.fullmatch(r"\s*(-?[\d.]+\s+){17}-?[\d.]+\s*", line) for line in lines[:20]):
         return Recognised(seems="a workload in the standard form of parallel machines (SWF)")
     if first.count(",") >= 2:
-        unknown = "a table separated by commas whose header has no column that is known here"
-        return Recognised(seems=PAI_BESIDE if _PAI.fullmatch(first) else unknown)
+        return Recognised(seems=_by_first_line(first.strip()))
     return Recognised()
+
+
+def _by_first_line(first: str) -> str:
+    """Return what a table separated by commas is whose header, if it has one, has too few known columns."""
+    if _PAI.fullmatch(first):
+        return PAI_BESIDE
+    if _PAI_NODE.fullmatch(first):
+        return f"a node list of the Alibaba PAI traces{AS_NODES}"
+    if _HELIOS_GPUS.fullmatch(first):
+        return f"the GPUs of the Helios clusters by day{AS_NODES}"
+    return "a table separated by commas whose header has no column that is known here"
 
 
 def _best(tables: Iterable[_Table], names: set[str]) -> str:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from trace_samples import DAY_S, SAMPLES
 
+from phasewise import load
 from phasewise.sched.scenario.loading import load_scenario
 from phasewise.sched.workload.importing import registry
 from phasewise.sched.workload.importing.reference import page
@@ -203,3 +204,19 @@ def test_node_lists_of_public_traces_are_clusters(listed: str, gpus: dict[str, i
     path = tmp_path / "nodes.csv"
     path.write_text(listed)
     assert load_scenario("toy", {"cluster.nodes": str(path)}).cluster.gpus == gpus
+
+
+def test_a_swf_log_runs_whole_with_the_options_of_the_how_to(tmp_path: Path, phasewise: Callable) -> None:
+    log = tmp_path / "log.swf"
+    log.write_text("".join(f"{job} {job * 60} 0 600 {procs} -1 -1 {procs} 600 -1 1 1 1 -1 1 1 -1 -1\n"
+                           for job, procs in enumerate((8, 1, 9, 64))))  # fmt: skip
+    machines = ("--speed", "v100=1", "--cluster", "v100=16", "--gpus-per-node", "v100=8")
+    said = phasewise(
+        "run", "toy", "--trace", log, "--map", "gpus=procs/8", *machines, "--json", "--out", tmp_path / "r"
+    )
+    summary = json.loads(said.out)["summary"]
+    assert (said.code, summary["jobs_completed"], summary["jobs_refused"]) == (0, 4, 0)
+    jobs = load(tmp_path / "r").jobs
+    assert sorted(zip(jobs["job_id"].tolist(), jobs["gpu_milli"].tolist(), strict=True)) == [
+        (0, 1000), (1, 125), (2, 2000), (3, 8000)
+    ]  # fmt: skip

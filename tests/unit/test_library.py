@@ -64,6 +64,20 @@ def test_figures_and_columns_go_by_name(tmp_path: Path) -> None:
         run.summary["nonesuch"]
 
 
+def test_the_profile_has_every_phase_by_name_and_adds_up_to_the_loop(tmp_path: Path) -> None:
+    run = phasewise.run("toy", tmp_path / "run", SMALL)
+    profile = run.profile
+    assert set(profile) == {*run.summary.phases, "other"}
+    assert profile["policy"].cpu_s == run.summary.phases["policy"].cpu_s
+    assert profile["policy"].calls == run.summary.phases["policy"].calls
+    assert sum(row.cpu_s or 0.0 for row in profile.values()) == pytest.approx(run.summary.cpu_s)
+    assert sum(row.share or 0.0 for row in profile.values()) == pytest.approx(1.0)
+    costs = [row.cpu_s or 0.0 for name, row in profile.items() if name != "other"]
+    assert costs == sorted(costs, reverse=True)
+    assert list(profile)[-1] == "other"
+    assert phasewise.load(tmp_path / "run").profile == profile
+
+
 def test_a_run_without_a_folder_lives_as_long_as_it_is_held() -> None:
     run = phasewise.run("toy", overrides=SMALL)
     place = run.path
@@ -111,6 +125,7 @@ def test_a_study_is_run_looked_into_and_drawn(tmp_path: Path) -> None:
     )
     study = phasewise.study(definition, tmp_path / "study")
     assert study.done
+    assert repr(study) == f"<Study 'study': 2 of 2 points done, {tmp_path / 'study'}>"
     rows = study.table
     assert sorted(rows["policy.name"]) == ["fifo", "isolated"]
     run = phasewise.load(study.run_path(rows["point"][0]))

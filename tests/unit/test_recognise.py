@@ -285,3 +285,27 @@ def test_a_scenario_that_a_run_refuses_does_not_pass_validate(
     assert (refused.code, judged.code) == (BAD_INPUT, BAD_INPUT)
     assert words in refused.err
     assert words in judged.err
+
+
+NODE_LISTS = {
+    "spot": "gpu_model,gpu_capacity_num,cpu_num,node_name\nA10,1,128,0\n",
+    "PAI, with a header": "machine,gpu_type,cap_cpu,cap_mem,cap_gpu\nbe06,T4,96,512,2\n",
+    "PAI, as it comes": "be063909c05bed0e0b5b4cd9,T4,96,512,2\n",
+    "Philly": "machineId,number of GPUs,single GPU mem\nm1,8,24GB\n",
+    "Tiresias": "num_switch,num_node_p_switch,num_gpu_p_node,num_cpu_p_node,mem_p_node\n4,32,8,128,256\n",
+    "Helios": "date,vchbv,vc4om,total\n2020-09-01,64,96,160\n",
+}
+
+
+@pytest.mark.parametrize("name", NODE_LISTS)
+@pytest.mark.parametrize("command", [("trace", "describe"), ("run", "toy", "-q", "--trace")])
+def test_a_node_list_in_place_of_a_trace_is_named_with_the_option_that_takes_it(
+    name: str, command: tuple[str, ...], tmp_path: Path, phasewise: Callable
+) -> None:
+    path = tmp_path / "machines.csv"
+    path.write_text(NODE_LISTS[name])
+    said = phasewise(*command, path)
+    assert said.code == 2
+    assert name.split(",", maxsplit=1)[0] in said.err
+    assert "which is no jobs; give it to `--nodes`" in said.err
+    assert phasewise("validate", path).code == 0

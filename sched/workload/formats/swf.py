@@ -40,8 +40,8 @@ class Swf:
         self._map = {**_MAP, **columns}
         if "gpus" not in columns:
             notes.add(
-                "each processor counts as a GPU: the format has no GPUs (--map gpus=procs/8 makes a GPU of eight, "
-                "rounded up)",
+                "each processor counts as a GPU: the format has no GPUs (--map gpus=procs/8 makes a GPU of eight: "
+                "fewer share one, more are rounded up to whole ones)",
                 0,
             )
 
