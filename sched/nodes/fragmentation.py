@@ -229,6 +229,14 @@ def integer_score(thresholds: IntVector, gradient: int) -> int:
 
 
 @compilable
+def has_score(thresholds: IntVector, gradient: int, score: int) -> bool:
+    """Return whether `integer_score` of a gradient is ``score``."""
+    if score > 0 and thresholds[score] > gradient:
+        return False
+    return score + 1 == len(thresholds) or bool(thresholds[score + 1] > gradient)
+
+
+@compilable
 def on_threshold(tables: Tables, score: int | Ints, gradient: int | Ints) -> bool | Bools:
     """Return whether a gradient of that score lies so near where the score changes that rounding would decide.
 

@@ -27,14 +27,19 @@ def has_room(
     requests: Requests, q: int, low: int, high: int, most: IntVector, free: IntVector, cpu_left: IntVector,
     memory_left: IntVector, tasks: IntVector,
 ) -> bool:  # fmt: skip
-    """Return whether any of the nodes low to high has room for a request; ``most`` (N,) is from `largest_left`."""
+    """Return whether any of the nodes low to high has room for a request; ``most`` (N,) is from `largest_left`.
+
+    Along slices and to their end, so that the compiler looks at several nodes at once: where many wait, few find room.
+    """
     whole = requests.milli[q] == WHOLE_MILLI
-    for node in range(low, high):
-        enough = free[node] >= requests.gpus[q] if whole else most[node] >= requests.milli[q]
-        fits = cpu_left[node] >= requests.cpu[q] and memory_left[node] >= requests.memory[q]
-        if enough and fits and tasks[node] < TASKS_A_NODE:
-            return True
-    return False
+    gpus, wanted = (free if whole else most)[low:high], requests.gpus[q] if whole else requests.milli[q]
+    cpu, memory, count = cpu_left[low:high], memory_left[low:high], tasks[low:high]
+    wanted_cpu, wanted_memory = requests.cpu[q], requests.memory[q]
+    found = 0
+    for at in range(len(gpus)):
+        fits = (gpus[at] >= wanted) & (cpu[at] >= wanted_cpu) & (memory[at] >= wanted_memory)
+        found |= int(fits & (count[at] < TASKS_A_NODE))
+    return found > 0
 
 
 @kernel()

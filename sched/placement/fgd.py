@@ -17,6 +17,7 @@ from phasewise.sched.nodes.fragmentation import (
     SIGN_BITS,
     class_ordered,
     cpu_rank,
+    has_score,
     integer_score,
     on_threshold,
     score_of,
@@ -100,9 +101,33 @@ def literal_score(nodes: NodeArrays, need: Need, node: int, device: int) -> int:
 
 
 @compilable
-def exact_score(nodes: NodeArrays, need: Need, node: int, device: int) -> int:
-    """Return the score of a placement on one device, or on the best where that is -1: no change at all is 50."""
-    return integer_score(nodes.tables.thresholds, gradient(nodes, need, node, device))
+def exact_score(nodes: NodeArrays, need: Need, node: int) -> int:
+    """Return the score of a placement on the device that is best for it: no change at all is 50."""
+    return integer_score(nodes.tables.thresholds, gradient(nodes, need, node, -1))
+
+
+@compilable
+def first_of_score(nodes: NodeArrays, need: Need, node: int, score: int) -> int:
+    """Return the first GPU on which a task that shares one has that score, -1 for none.
+
+    By `gradient`, of which what does not depend on the GPU is added up once.
+    """
+    tables, kind, free = nodes.tables, nodes.kind[node], nodes.free[node]
+    rank = cpu_rank(tables.cpu_steps, nodes.cpu_left[node] - need.cpu)
+    single, several = tables.single[kind, rank], tables.several[kind, rank]
+    rest = nodes.fragmented[node] - (nodes.idle[node] - need.milli) * tables.whole + several[free]
+    for d in range(nodes.size[node]):
+        rest += single[nodes.left[node, d]]
+    for d in range(nodes.size[node]):
+        left = nodes.left[node, d]
+        if left < need.milli:
+            continue
+        lowered = rest + single[left - need.milli] - single[left]
+        if left == WHOLE_MILLI:
+            lowered += several[free - 1] - several[free]
+        if has_score(tables.thresholds, lowered, score):
+            return d
+    return -1
 
 
 @compilable
@@ -118,14 +143,11 @@ class LeastFragmentation(NamedTuple):
 
     def score(self, nodes: NodeArrays, need: Need, node: int) -> int:
         """Return the score of a node, by the GPU that is best for the task."""
-        return exact_score(nodes, need, node, -1)
+        return exact_score(nodes, need, node)
 
     def device(self, nodes: NodeArrays, need: Need, node: int, score: int) -> int:
         """Return the first GPU that has the score of the node."""
-        for device in range(nodes.size[node]):
-            if nodes.left[node, device] >= need.milli and exact_score(nodes, need, node, device) == score:
-                return device
-        return -1
+        return first_of_score(nodes, need, node, score)
 
     def scores(self, nodes: NodeArrays, need: Need, at: Ints) -> Ints:
         """Return the scores of nodes on which the task fits."""

@@ -15,6 +15,7 @@ from phasewise.profiling.jit.layouts import IntVector, Matrix, Vector
 
 RUNS, COMPLETED, TASK_FAILED = 0, 1, 2
 HOUR_S: Final = 3600.0
+FEW: Final = 512  # values by which indices are put in order without being compared
 BLOCK: Final = 8  # rows of priorities in one go
 
 
@@ -53,6 +54,40 @@ def sort_descending(order: IntVector, first: Vector, second: Vector, third: Vect
                     left += 1
                 k += 1
         width *= 2
+
+
+@inner
+def sort_by_few(order: IntVector, key: Vector) -> bool:
+    """Do what `sort_descending` does by one key of at most `FEW` values; False, and nothing done, if it has more.
+
+    Values are told apart by open addressing, and then only counted: a round's finish times are few, as they follow
+    from the speeds of few kinds of jobs.
+    """
+    slots, values, count = np.full(2 * FEW, -1), np.empty(FEW), np.zeros(FEW + 1, np.int64)
+    kind = np.empty(len(order), np.int64)
+    distinct = 0
+    for at in range(len(order)):
+        value = key[order[at]] + 0.0  # -0 is 0
+        bits = np.float64(value).view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        slot = np.int64(bits >> np.uint64(33)) & (2 * FEW - 1)
+        while slots[slot] >= 0 and values[slots[slot]] != value:
+            slot = (slot + 1) & (2 * FEW - 1)
+        if slots[slot] < 0:
+            if distinct == FEW:
+                return False
+            slots[slot], values[distinct] = distinct, value
+            distinct += 1
+        kind[at] = slots[slot]
+        count[kind[at]] += 1
+    end = 0
+    for k in np.argsort(values[:distinct])[::-1]:
+        count[k], end = end, end + count[k]
+    sorted_order = np.empty(len(order), np.int64)
+    for at in range(len(order)):
+        sorted_order[count[kind[at]]] = order[at]
+        count[kind[at]] += 1
+    order[:] = sorted_order
+    return True
 
 
 @kernel()
@@ -136,7 +171,8 @@ def settle(
     ``outcome`` (J,) one of RUNS, COMPLETED, TASK_FAILED.
     """
     order = np.flatnonzero(worker_type >= 0)
-    sort_descending(order, finish_s, finish_s, finish_s)
+    if len(order) < FEW or not sort_by_few(order, finish_s):
+        sort_descending(order, finish_s, finish_s, finish_s)
     executed_s[:] = 0.0
     busy_gpu_s[:] = 0.0
     outcome[:] = RUNS

@@ -21,7 +21,7 @@ from phasewise.solvers.problems import (
 )
 from phasewise.solvers.proofs import Duals, Proof, relative_gap
 from phasewise.solvers.rows import Keys, Teams
-from phasewise.solvers.short_rows import row_max
+from phasewise.solvers.short_rows import BLOCK, row_max
 
 MAX_MIN: Final = "max_min"
 MAX_MIN_SWITCHING: Final = "max_min_switching"
@@ -271,9 +271,13 @@ class MaxMinProblem(AllocationProblem):
         if gain.size <= _FEW_PAIRS:
             best = row_max(self._valued(weights, prices))
             return float(np.add.reduce(best[best > 0.0]))
-        best = gain[:, 0] * weights - use * prices[0]
-        for j in range(1, self.types):
-            np.maximum(best, gain[:, j] * weights - use * prices[j], out=best)
+        best = np.empty(self.rows)
+        for start in range(0, self.rows, BLOCK):
+            part = slice(start, start + BLOCK)
+            rows, weight, asked, most = gain[part], weights[part], use[part], best[part]
+            np.subtract(rows[:, 0] * weight, asked * prices[0], out=most)
+            for j in range(1, self.types):
+                np.maximum(most, rows[:, j] * weight - asked * prices[j], out=most)
         return float(best[best > 0.0].sum())
 
     def _valued(self, weights: Floats, prices: Floats) -> Floats:

@@ -62,12 +62,14 @@ def nearest_optimum(problem: MaxMinProblem, x: Floats, home: Ints) -> Floats:
         (J, W) time fractions; ``x`` itself where nothing better was found.
     """
     gain, use, x = laid_out(problem.usable_gain), laid_out(problem.scale_factor), laid_out(x)
-    gains, order = np.empty(use.size), _smallest_first(problem)
+    gains = np.empty(use.size)
     least, total = tally(gain, x, gains)
     most = float((row_max(gain) / use).max())  # a GPU
     for margin in _MARGINS:
-        rows, reward = rewards(gain, use, x, gains, order, least, margin, _DUST, most / _UNITS)
-        found = _arranged(_Jobs(rows, reward, gain, use, home), laid_out(problem.capacity), most, x)
+        rows, reward = rewards(gain, use, x, gains, least, margin, _DUST, most / _UNITS)
+        order = _smallest_first(problem, rows)
+        jobs = _Jobs(rows.take(order), reward.take(order, axis=0), gain, use, home)
+        found = _arranged(jobs, laid_out(problem.capacity), most, x)
         if found is not None:
             now_least, now_total = tally(gain, found, np.empty(use.size))
             if now_least >= least * (1.0 - _SAME) and now_total >= total * (1.0 - _SAME):
@@ -80,12 +82,12 @@ def mostly_on(x: Floats) -> Ints:
     return largest(laid_out(x))
 
 
-def _smallest_first(problem: MaxMinProblem) -> Ints:
-    """Return all jobs, those of fewest GPUs first, of these those of the lowest keys."""
-    keys = problem.keys
+def _smallest_first(problem: MaxMinProblem, rows: Ints) -> Ints:
+    """Return the order of the jobs ``rows`` (F,), ascending: those of fewest GPUs first, of these the lowest keys."""
+    use, keys = problem.scale_factor.take(rows), problem.keys
     if keys is None or (keys[1:] > keys[:-1]).all():
-        return np.argsort(problem.scale_factor, kind="stable")
-    return np.lexsort((keys, problem.scale_factor))
+        return np.argsort(use, kind="stable")
+    return np.lexsort((keys[rows], use))
 
 
 class _Jobs(NamedTuple):

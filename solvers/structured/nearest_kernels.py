@@ -44,7 +44,6 @@ def rewards(
     use: Vector,
     x: Matrix,
     gains: Vector,
-    order: IntVector,
     level: float,
     margin: float,
     dust: float,
@@ -55,12 +54,12 @@ def rewards(
     Above it is who gains more by the part ``margin`` of it.
 
     And (F, W) what each gains a GPU on these types, in units of ``unit`` and rounded, so that equal jobs are equal; 0
-    on the others. Jobs come in the order of ``order`` (J,).
+    on the others.
     """
     jobs, types = gain.shape
     rows, reward = np.empty(jobs, np.int64), np.empty((jobs, types))
     count = 0
-    for i in order:
+    for i in range(jobs):
         if gains[i] <= level * (1.0 + margin):
             continue
         time = 0.0

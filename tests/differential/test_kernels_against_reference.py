@@ -54,6 +54,21 @@ def test_sorting_is_stable_and_descending_by_three_keys(seed: int) -> None:
     assert order.tolist() == expected
 
 
+@settings(max_examples=20)
+@given(SEEDS)
+def test_sorting_by_few_values_is_the_same_and_by_many_is_left_alone(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    jobs, values = int(rng.integers(1, 3_000)), int(rng.choice([1, 7, kernels.FEW, kernels.FEW + 1]))
+    few = rng.permutation(values) * 1.25 - 2.0
+    few[0] = -0.0
+    key = few[rng.integers(0, values, jobs)]
+    order = rng.permutation(jobs)[: rng.integers(1, jobs + 1)]
+    before, expected = order.copy(), sorted(order.tolist(), key=lambda i: float(key[i]), reverse=True)
+    done = kernels.sort_by_few(order, key)
+    assert done == (len(np.unique(key[before])) <= kernels.FEW)
+    assert order.tolist() == (expected if done else before.tolist())
+
+
 # -- priorities ----------------------------------------------------------------------------------------------------
 
 

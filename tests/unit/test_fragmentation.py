@@ -104,6 +104,9 @@ def test_scores_rise_with_the_gradient_through_every_threshold() -> None:
     assert (np.diff(thresholds[: len(reached) + 1]) > 0).all()
     for score, threshold in enumerate(reached.tolist(), start=1):
         assert fragmentation.integer_score(thresholds, threshold) == score
+        for near in (threshold - 1, threshold, threshold + 1):
+            told = [k for k in range(len(thresholds)) if fragmentation.has_score(thresholds, near, k)]
+            assert told == [fragmentation.integer_score(thresholds, near)]
         assert fragmentation.integer_score(thresholds, threshold - 1) == score - 1
 
 
