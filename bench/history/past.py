@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Callable, Iterator, Sequence, Set
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -122,8 +123,13 @@ class Tried:
             lines = self._others.read_bytes().splitlines()
         except OSError:
             return set()
-        found = [msgspec.json.decode(line, type=LeftOut) for line in lines]
-        return {each.commit for each in found if each.base == self._base and set(each.cases) <= set(self._cases)}
+        found = set()
+        for line in lines:
+            with suppress(msgspec.MsgspecError):  # what a killed process left: then the commit is tried again
+                each = msgspec.json.decode(line, type=LeftOut)
+                if each.base == self._base and set(each.cases) <= set(self._cases):
+                    found.add(each.commit)
+        return found
 
     def leave_out(self, commit: Commit, message: str) -> None:
         """Note a commit that cannot be measured; raises `OutputError` where that cannot be written."""
@@ -131,6 +137,6 @@ class Tried:
         try:
             self._others.parent.mkdir(parents=True, exist_ok=True)
             with self._others.open("ab") as file:
-                file.write(line + b"\n")
+                file.write(b"\n" + line + b"\n")  # apart from what a killed process left
         except OSError as error:
             raise cannot_write(self._others, error) from error

@@ -314,6 +314,12 @@ def test_past_commits_are_kept_as_they_are_measured_and_not_measured_twice(
     assert f"{named(4)[:12]} Change 4: solvers/philly/structured 1.000" in said
     again = list(past.take(tmp_path / "history", tmp_path, limits, commits, lambda _: None))
     assert again == []  # what cannot be measured is not tried again
+    (noted,) = (tmp_path / "history").glob("*.left-out")
+    noted.write_bytes(noted.read_bytes().rstrip()[:-9])  # as a killed process leaves it
+    assert list(past.take(tmp_path / "history", tmp_path, limits, commits, lambda _: None)) == [
+        line for line in said if "left out" in line
+    ]
+    assert list(past.take(tmp_path / "history", tmp_path, limits, commits, lambda _: None)) == []
     other = list(past.take(tmp_path / "history", tmp_path, only(load_limits(), [OTHER]), commits, lambda _: None))
     assert len(other) == 4  # another case may be there
     assert measured == 2 * [named(4), named(1), named(3)]
