@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import msgspec
 import pytest
 from toy_trees import catalogue, make_tree, toy_limits
 
-from phasewise.bench.gate import count_self_test, count_tools, counts
+from phasewise.bench.gate import count_self_test, count_tools, counts, gate
 from phasewise.bench.gate.count_tools import Tool, find_tool
 from phasewise.bench.gate.counts import Counted, Counts, count, judge_counts
 from phasewise.bench.gate.errors import GateError
@@ -213,6 +214,29 @@ def test_cases_that_are_not_short_are_not_counted() -> None:
 
 def test_the_command_takes_it(phasewise: Callable[..., Any]) -> None:
     assert "--counts" in phasewise("gate", "--help").out
+
+
+def test_the_gate_counts_after_its_verdict_and_only_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    answer = Counts(absent="nothing counts here")
+
+    def found(*_: object) -> Counts:
+        told.append("counting")
+        return answer
+
+    monkeypatch.setattr(gate, "checkout", Path)
+    monkeypatch.setattr(gate, "resolve", lambda *_: "b" * 40)
+    monkeypatch.setattr(gate, "both", lambda *_: nullcontext((None, None)))
+    monkeypatch.setattr(gate.Bench, "judge", lambda *_: [judged(Verdict.SAME)])
+    monkeypatch.setattr(gate, "count", found)
+
+    def run(*counts: Callable[[Counts, str], None]) -> Found:
+        return gate.run_gate("b", (), lambda _: None, lambda *_: told.append("verdict"), *counts)
+
+    assert run(lambda counts, base: told.append(f"{counts.absent} {base[:1]}")).counts is answer
+    assert told == ["verdict", "counting", "nothing counts here b"]
+    assert run().counts is None
+    assert told[3:] == ["verdict"]
 
 
 # -- the self-test ---------------------------------------------------------------------------------------------------
