@@ -125,6 +125,7 @@ def measured_past(
     """
     limits = only(load_limits(), names)
     given = {name: value for name, value in sampling.items() if value is not None}
+    given["again"] = 0  # a history keeps ratios and their intervals; that a verdict is open is none of its business
     limits = msgspec.structs.replace(limits, sampling=msgspec.structs.replace(limits.sampling, **given))
     end_s = float("inf") if minutes is None else time.monotonic() + 60.0 * minutes
 

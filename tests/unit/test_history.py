@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from phasewise.bench.cli import remembering
 from phasewise.bench.gate.errors import GateError
 from phasewise.bench.gate.gate import only
 from phasewise.bench.gate.limits import Limits, load_limits
@@ -280,6 +281,29 @@ def test_a_budget_of_time_ends_before_the_next_commit(monkeypatch: pytest.Monkey
     limits = only(load_limits(), ["solvers/philly/structured"])
     said = list(past.take(tmp_path, tmp_path, limits, commits, lambda _: None, lambda: True))
     assert said == ["the time is up: 4 of 4 commits are left"]
+
+
+def test_the_command_measures_as_little_as_it_is_told_and_nothing_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[object] = []
+
+    def take(*given: object) -> list[str]:
+        asked[:] = given
+        return []
+
+    monkeypatch.setattr(past, "take", take)
+    monkeypatch.setattr(remembering, "checkout", lambda: tmp_path)
+    monkeypatch.setattr(remembering, "last", lambda *given: list(given))
+    said = remembering.measured_past(tmp_path, (9, "v1"), (), quiet=True, minutes=0.0, pairs=1, samples=None)
+    assert list(said) == []
+    folder, root, limits, found, _, ended = asked
+    assert (folder, root, found) == (tmp_path, tmp_path, [tmp_path, 9, "v1"])
+    assert isinstance(limits, Limits)
+    sampling = limits.sampling
+    assert (sampling.pairs, sampling.samples, sampling.again) == (1, load_limits().sampling.samples, 0)
+    assert callable(ended)
+    assert ended()
 
 
 OTHER = "placement/alibaba/fgd"
