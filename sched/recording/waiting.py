@@ -10,7 +10,7 @@ from typing import Final
 from phasewise.profiling.phases import PhaseProfile
 from phasewise.sched.round.outcome import RoundOutcome
 
-BLOCK_ROUNDS: Final = 16
+BLOCK_ROUNDS: Final = 64
 """Rounds that wait at most. A round of some dozen jobs finds little of the recorder in the processor's cache."""
 
 BLOCK_NS: Final = 20_000_000
