@@ -93,7 +93,7 @@ class MemoryTimer(PhaseTimer):
         Where memory is read; the process's own unless a test brings another.
     rounds
         For how many rounds there is room from the start: what is kept of a round must not look like a leak. With more,
-        the room doubles.
+        the room doubles. None keeps no rounds: each `take` tells what resident memory grew by, and that is all.
     """
 
     __slots__ = (
@@ -101,6 +101,7 @@ class MemoryTimer(PhaseTimer):
         "_current",
         "_grown",
         "_high",
+        "_keeps",
         "_last",
         "_outer",
         "_read_memory",
@@ -109,13 +110,14 @@ class MemoryTimer(PhaseTimer):
         "_watched",
     )
 
-    def __init__(self, clock: Clock | None = None, read: Callable[[], Held] = held, rounds: int = 1024) -> None:
+    def __init__(self, clock: Clock | None = None, read: Callable[[], Held] = held, rounds: int | None = 1024) -> None:
         super().__init__(clock)
         self._read_memory = read
         self._watched: dict[str, Span] = {}
         self._outer: list[int] = []
         self._current = 0
-        self._table = np.zeros((rounds + 2, 2 + 3 * len(ACCOUNTS)), np.int64)
+        self._keeps = rounds is not None
+        self._table = np.zeros(((rounds or 0) + 2, 2 + 3 * len(ACCOUNTS)), np.int64)
         self._taken = 0
         self._empty()
         self._last = read()
@@ -134,15 +136,20 @@ class MemoryTimer(PhaseTimer):
         super().turn(name)
 
     def take(self) -> PhaseProfile:
-        """Return the times since the last call as `PhaseTimer.take`, and keep a row of the memory."""
+        """Return the times since the last call as `PhaseTimer.take`, and what memory grew by; keep a row of it."""
         self.charge()
+        grown = tuple(self._grown)
+        if self._keeps:
+            self._keep_row()
+        self._empty()
+        return super().take()._replace(grown=grown)
+
+    def _keep_row(self) -> None:
         if self._taken == len(self._table):
             self._table = np.concatenate((self._table, np.zeros_like(self._table)))
         row = (self._last.resident, self._last.traced, *self._grown, *self._allocated, *self._high)
         self._table[self._taken] = row
         self._taken += 1
-        self._empty()
-        return super().take()
 
     def rows(self) -> list[MemoryRow]:
         """Return a row for every `take`: the first is what came before the first round."""

@@ -102,12 +102,15 @@ class PhaseProfile(NamedTuple):
         Exclusive time of each account, nanoseconds. Their sums are the time that passed, exactly.
     entries
         How often each account was entered; 0 for ``"other"``, unless somebody entered it by that name.
+    grown
+        Bytes by which resident memory grew in each of `ACCOUNTS`; empty where nobody reads memory.
     """
 
     accounts: tuple[str, ...]
     wall_ns: tuple[int, ...]
     cpu_ns: tuple[int, ...]
     entries: tuple[int, ...]
+    grown: tuple[int, ...] = ()
 
     @property
     def wall_s(self) -> tuple[float, ...]:
@@ -363,7 +366,7 @@ class PhaseTotals:
         whole_ns = sum(total.wall_ns) or 1
         rows = {
             name: {"wall_s": wall / NANOSECONDS, "cpu_s": cpu / NANOSECONDS, "calls": calls, "share": wall / whole_ns}
-            for name, wall, cpu, calls in zip(*total, strict=True)
+            for name, wall, cpu, calls in zip(*total[:4], strict=True)
             if calls or wall or cpu or name == OTHER
         }
         rows[OTHER] = rows.pop(OTHER)

@@ -151,6 +151,29 @@ def binned(bins: Bins) -> str:
     return f"Means over bins of {count(bins.size)} rounds."
 
 
+def memory_by_phase(rounds: ColumnTable, bins: Bins, prefix: str) -> Chart | None:
+    """Return what phases added to resident memory since the start, over rounds; None where that was not recorded."""
+    columns = {name: figures.memory_column(name) for name in figures.phase_names(rounds)}
+    grown = {name: rounds.numbers(column) for name, column in columns.items()}
+    added = {name: np.cumsum(np.nan_to_num(values)) for name, values in grown.items() if np.isfinite(values).any()}
+    if not added:
+        return None
+    last = bins.starts + np.minimum(bins.size, bins.rows - bins.starts) - 1
+    whole = float(sum(each[-1] for each in added.values()))
+    moved = sorted((name for name in added if np.any(added[name])), key=lambda name: -abs(added[name][-1]))
+    return Chart(
+        f"{prefix}memory-phases",
+        "Resident memory added since the start, by phase",
+        "What a phase frees stays with the process for the next one that allocates, so a phase that grows is not "
+        f"always the one that keeps. To the end, they added {whole:+.1f} MiB.",
+        Axis("Round"),
+        Axis("Added since the start (MiB)"),
+        bins.first(rounds.numbers("round")),
+        [Series(name, palette.phase_colour(name), added[name][last], "MiB") for name in moved],
+        sync=f"{prefix}rounds",
+    )
+
+
 def memory(rounds: ColumnTable, bins: Bins, prefix: str) -> Chart:
     """Return resident memory over rounds."""
     rss = rounds.numbers("rss_mib")

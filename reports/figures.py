@@ -120,6 +120,11 @@ def phase_names(rounds: ColumnTable) -> list[str]:
     return sorted(set(found), key=lambda name: (rank.get(name, len(PIPELINE) + (name == OTHER)), name))
 
 
+def memory_column(name: str) -> str:
+    """Return the column of what resident memory grew by in a phase, or in ``other``."""
+    return "other_rss_mib" if name == OTHER else f"phase_{name}_rss_mib"
+
+
 def phase_column(name: str, clock: str = "") -> str:
     """Return the column of a phase's seconds; ``clock`` is ``"cpu_"`` for CPU time."""
     return f"other_{clock}s" if name == OTHER else f"phase_{name}_{clock}s"

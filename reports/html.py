@@ -184,7 +184,8 @@ def _sections(run: Run, prefix: str) -> list[Section]:
         jct = [*charts.jct_charts(run, prefix), *charts.rho_charts(run, prefix)]
     except RunDirectoryError as error:
         jct = [charts.missing(f"{prefix}jct", "Job completion time", str(error))]
-    memory = [charts.memory(rounds, bins, prefix)] if len(rounds) else []
+    by_phase = charts.memory_by_phase(rounds, bins, prefix) if len(rounds) else None
+    memory = [charts.memory(rounds, bins, prefix), *([by_phase] if by_phase else [])] if len(rounds) else []
     return [
         Section("time", "Time over the run", [phase_charts.time_per_round(rounds, bins, prefix)]),
         Section("solver", "Solver", [*solver[:1], *charts.solve_time_charts(rounds, prefix), *solver[1:]], no_lp),

@@ -18,6 +18,7 @@ from phasewise.profiling.defects import said
 from phasewise.profiling.errors import OutputError, ProfilingError
 from phasewise.profiling.jit.account import ACCOUNT, Charge
 from phasewise.profiling.jit.prepare import KernelError, prepare
+from phasewise.profiling.memory import MemoryTimer
 from phasewise.profiling.phases import PhaseTimer
 from phasewise.sched.building import build_parts, contradicted
 from phasewise.sched.defects import defect
@@ -146,7 +147,7 @@ def simulate(
     before = _told_standing(scenario, out, callbacks) if resume and out is not None else Standing()
     if before.over is not None:
         return RunOutcome(before.over["status"], dict(before.over["summary"]), out)
-    timer, limit = callbacks.timer or PhaseTimer(), resource_limit(scenario)
+    timer, limit = callbacks.timer or _timer(scenario), resource_limit(scenario)
     with _blamed(scenario):
         parts = build_parts(scenario, timer)
     if callbacks.on_problem is not None:
@@ -170,6 +171,11 @@ def simulate(
     if out is not None and scenario.output.trace:
         _draw_phases(out, parts.layout.worker_types, callbacks)
     return outcome
+
+
+def _timer(scenario: Scenario) -> PhaseTimer:
+    """Return what measures phases: memory, too, where that is asked for, of which no round is kept."""
+    return MemoryTimer(rounds=None) if scenario.output.memory else PhaseTimer()
 
 
 def _told_standing(scenario: Scenario, out: Path, callbacks: Callbacks) -> Standing:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import numpy as np
 
-from phasewise.sched.api import ClusterView, Floats, Ints
+from phasewise.sched.api import ClusterView, Floats
 from phasewise.sched.errors import ScenarioError
 from phasewise.sched.policy_options import MaxMinOptions, PolicyOptions, SpeedOptions
 from phasewise.solvers.families.lexicographic import LexicographicProblem
 from phasewise.solvers.families.max_min import MAX_MIN, MAX_MIN_SWITCHING, MaxMinProblem
 from phasewise.solvers.problems import Bools
 from phasewise.solvers.short_rows import row_any
-
-Array = TypeVar("Array", Floats, Ints, Bools)
 
 GAVEL_REFERENCE = "v100"
 CANONICAL_WEIGHT = 1e-3  # large enough to choose among equal optima, too small to move the least gain
@@ -137,18 +133,19 @@ def max_min_problem(view: ClusterView, throughput: Floats, options: MaxMinOption
     Source: OSDI'20 s4.1.
     """
     pairs, rows = possible_pairs(view, options)
+    chosen = _chosen(rows)
     previous, lost = movement(view, rows, options)
     if lost is not None:
         lost = lost / max(1, int(rows.sum()))
     problem = MaxMinProblem(
-        gain=_fair_gain(view, throughput, rows),
-        scale_factor=_of(view.scale_factor, rows),
+        gain=_fair_gain(view, throughput, chosen),
+        scale_factor=view.scale_factor[chosen],
         capacity=view.capacity,
         allowed=pairs,
         linear_weight=CANONICAL_WEIGHT if options.canonical else 0.0,
         previous=previous,
         move_cost=lost,
-        keys=_of(view.job_id, rows),
+        keys=view.job_id[chosen],
     )
     return problem, rows
 
@@ -160,22 +157,22 @@ def possible_pairs(view: ClusterView, options: PolicyOptions) -> tuple[Bools, Bo
     """
     pairs = runnable_pairs(view.throughput, view.capacity)
     rows = row_any(pairs)
-    pairs = _of(pairs, rows)
+    pairs = pairs[_chosen(rows)]
     return (pairs if options.mask_impossible else np.ones_like(pairs)), rows
 
 
-def _fair_gain(view: ClusterView, throughput: Floats, rows: Bools) -> Floats:
-    """Return s_i T_ij / (w_i norm_i) of the jobs in ``rows``."""
-    throughput = _of(throughput, rows)
+def _fair_gain(view: ClusterView, throughput: Floats, chosen: Bools | slice) -> Floats:
+    """Return s_i T_ij / (w_i norm_i) of the ``chosen`` jobs."""
+    throughput = throughput[chosen]
     norm = proportional_throughput(throughput, view.capacity)
-    factor = _of(view.scale_factor, rows) / (_of(view.priority_weight, rows) * norm)
+    factor = view.scale_factor[chosen] / (view.priority_weight[chosen] * norm)
     gain: Floats = factor[:, None] * throughput
     return gain
 
 
-def _of(values: Array, rows: Bools) -> Array:
-    """Return the ``rows`` of an array, itself where these are all, as they nearly always are."""
-    return values if rows.all() else values[rows]
+def _chosen(rows: Bools) -> Bools | slice:
+    """Return what takes ``rows`` (J,) out of an array: a slice, which copies nothing, where these are all, as usual."""
+    return slice(None) if rows.all() else rows
 
 
 def max_min_families(options: MaxMinOptions) -> frozenset[str]:
@@ -191,7 +188,7 @@ def water_filling_problem(
     Its levels are unique, so that no linear term has to choose among optima; moving costs nothing in it.
     """
     pairs, rows = possible_pairs(view, options)
-    gain = _fair_gain(view, throughput, rows)
+    gain = _fair_gain(view, throughput, _chosen(rows))
     return LexicographicProblem(gain, view.scale_factor[rows], view.capacity, pairs, view.job_id[rows]), rows
 
 

@@ -223,7 +223,8 @@ class AllocationProblem(ABC):
         over = self.scale_factor @ x
         over -= self.capacity
         over /= np.maximum(self.capacity, 1.0)
-        worst = max(0.0, float(over.max()), float(self.time(x).max()) - 1.0, -float(x.min()))  # 0.0 first: not -0.0
+        most, most_time = np.maximum.reduce(over), np.maximum.reduce(self.time(x))
+        worst = max(0.0, float(most), float(most_time) - 1.0, -float(np.minimum.reduce(x, axis=None)))  # not -0.0
         if self.allows_all:
             return worst
         return max(worst, float(np.abs(x[~self.allowed_mask]).max()))
@@ -257,8 +258,8 @@ class AllocationProblem(ABC):
 
     def utilization(self, x: Floats) -> float:
         """Return the share of all GPUs that ``x`` uses, 0 for an empty cluster."""
-        total = float(self.capacity.sum())
-        return float((self.scale_factor @ x).sum()) / total if total > 0 else 0.0
+        total = float(np.add.reduce(self.capacity))
+        return float(np.add.reduce(self.scale_factor @ x)) / total if total > 0 else 0.0
 
     def utilization_ceiling(self) -> float:
         """Return the largest share of all GPUs that any feasible allocation uses, whatever its objective.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -103,16 +104,34 @@ def searched(case: str, good: str, bad: str, *, quiet: bool) -> list[str]:
 
 
 def measured_past(
-    folder: Path, wanted: tuple[int, str], names: Sequence[str], pairs: int | None, *, quiet: bool
+    folder: Path,
+    wanted: tuple[int, str],
+    names: Sequence[str],
+    *,
+    quiet: bool,
+    minutes: float | None = None,
+    **sampling: int | None,
 ) -> Iterator[str]:
-    """Yield a line for each of some commits, as it is measured; ``wanted`` says how many, up to which."""
+    """Yield a line for each of some commits, as it is measured.
+
+    Parameters
+    ----------
+    wanted
+        How many commits, up to which.
+    minutes
+        Wall time after which no commit is begun; None for as long as it takes.
+    sampling
+        ``pairs`` and ``samples`` instead of those of the gate, where they are not None.
+    """
     limits = only(load_limits(), names)
-    if pairs is not None:
-        limits = msgspec.structs.replace(limits, sampling=msgspec.structs.replace(limits.sampling, pairs=pairs))
+    given = {name: value for name, value in sampling.items() if value is not None}
+    given["again"] = 0  # a history keeps ratios and their intervals; that a verdict is open is none of its business
+    limits = msgspec.structs.replace(limits, sampling=msgspec.structs.replace(limits.sampling, **given))
+    end_s = float("inf") if minutes is None else time.monotonic() + 60.0 * minutes
 
     def say(text: str) -> None:
         if not quiet:
             click.echo(f"history: {text}", err=True)
 
     root = checkout()
-    yield from past.take(folder, root, limits, last(root, *wanted), say)
+    yield from past.take(folder, root, limits, last(root, *wanted), say, lambda: time.monotonic() >= end_s)

@@ -25,6 +25,19 @@ def _planted(call):
     return slowed
 
 '''
+_LOOPS: Final = '''
+
+def _planted(call):
+    """Return `call`, which loops {loops} times before it does anything: so many more instructions in every run."""
+
+    def looped(*given, **named):
+        for _ in range({loops}):
+            pass
+        return call(*given, **named)
+
+    return looped
+
+'''
 _FORGETS: Final = '''
 
 def _planted(call):
@@ -61,13 +74,19 @@ class Plant:
 
     def put_into(self, root: Path, by: float) -> None:
         """Append the defect, slower by the fraction ``by``, to a copy; raise `GateError` without a place."""
+        self._append(root, _SLOWER.format(by=f"{by:.0%}", factor=1.0 + by) if self.calls else _FORGETS)
+
+    def put_loops_into(self, root: Path, loops: int) -> None:
+        """Append to a copy that each call loops so often first; raise `GateError` without a place."""
+        self._append(root, _LOOPS.format(loops=loops))
+
+    def _append(self, root: Path, added: str) -> None:
         path = root / self.file
         source = path.read_text(encoding="utf-8")
         for call in self.calls or ("HighsWarmSession.solve",):
             kind, _, method = call.partition(".")
             if f"class {kind}" not in source or f"def {method}(" not in source:
                 raise GateError(f"{self.file} has no {call} to make slower: mend bench/gate/plants.py")
-        added = _SLOWER.format(by=f"{by:.0%}", factor=1.0 + by) if self.calls else _FORGETS
         added += "".join(f"{call} = _planted({call})\n" for call in self.calls)
         path.write_text(source + added, encoding="utf-8")
 

@@ -16,6 +16,7 @@ import numpy as np
 from phasewise.solvers.families.lexicographic import LexicographicProblem
 from phasewise.solvers.families.packed import PackedMaxMinProblem
 from phasewise.solvers.families.packed_finish_time import PackedFinishTimeProblem
+from phasewise.solvers.families.packed_moving import PackedMovingProblem
 from phasewise.solvers.finish_time_instances import finish_time_rounds
 from phasewise.solvers.instances import ChurnedRound, Load, churned_rounds
 from phasewise.solvers.packed_instances import lexicographic, packed_rounds, random_table
@@ -130,6 +131,28 @@ def _packed(size: Size) -> Iterator[PackedMaxMinProblem]:
     return packed_rounds(size.seed, table, size.jobs, size.problems, churn=size.churn, capacity=capacity)
 
 
+def _packed_switching(size: Size) -> Iterator[PackedMovingProblem]:
+    """Yield the same rounds in which each job that stays has on few types what it was given when it came.
+
+    Moving costs a job at most a tenth of a job's equal share of the objective, more on every other type.
+    """
+    rng = np.random.default_rng([size.seed, size.jobs, 6])
+    ids = size.jobs + size.problems * size.churn
+    wish = rng.dirichlet(np.full(size.types, 0.3), size=ids) * rng.random((ids, 1))
+    wish[wish < 0.05] = 0.0
+    price, dear = rng.uniform(0.0, 0.1, ids), np.where(np.arange(size.types) % 2, 1.2, 1.0)
+    before: frozenset[int] = frozenset()
+    for packed in _packed(size):
+        keys = np.asarray(packed.keys)
+        stays = np.isin(keys, list(before))
+        held = np.where(stays[:, None] & packed.allowed_mask, wish[keys], 0.0)
+        busy = held.T @ packed.scale_factor
+        held *= np.minimum(1.0, packed.capacity / np.maximum(busy, 1e-9))  # what was in force fitted
+        cost = price[keys][:, None] * dear / packed.rows
+        yield PackedMovingProblem(**packed.stated(), previous=held, move_cost=cost)
+        before = frozenset(keys.tolist())
+
+
 def _packed_finish_times(size: Size) -> Iterator[AllocationProblem]:
     """Yield the same rounds with jobs of a tenth of an hour to a hundred, each a round older than the round before."""
     rng = np.random.default_rng([size.seed, size.jobs, 4])
@@ -162,6 +185,7 @@ GENERATORS: Final[Mapping[str, Callable[[Size], Iterable[AllocationProblem]]]] =
     "max_min_packed": _packed,
     "lexicographic_packed": lambda size: map(lexicographic, _packed(size)),
     "finish_time_packed": _packed_finish_times,
+    "max_min_packed_switching": _packed_switching,
 }
 """By the names that the manifest has for them."""
 

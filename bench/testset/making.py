@@ -63,10 +63,13 @@ _COMMAND: Final = (
     "--scale-factors {factors} --seed 11 --cluster v100=4,p100=4,k80=4 --gpus-per-node v100=4,p100=4,k80=4"
 )
 _KEPT: Final = 8  # problems of a recorded tape
-_PACKED: Final = frozenset({"max_min_packed", "lexicographic_packed", "finish_time_packed"})
+_PACKED: Final = frozenset({"max_min_packed", "lexicographic_packed", "finish_time_packed", "max_min_packed_switching"})
 _ALONE: Final = (
     "max_min_switching", "lexicographic", "lexicographic_confined", "finish_time", "max_sum", "max_sum_slo",
     "max_sum_switching",
+)  # fmt: skip
+_SMALL: Final = (
+    "max_min_switching", "lexicographic_confined", "max_sum_slo", "max_sum_switching", "max_min_packed_switching",
 )  # fmt: skip
 _MOST: Final = {Scale.SMALL: 10.0, Scale.MEDIUM: 20.0, Scale.LARGE: 60.0}  # CPU seconds a problem
 
@@ -82,7 +85,7 @@ class Made(NamedTuple):
 
 def recipes() -> Iterator[Made]:
     """Yield every generated instance."""
-    for generator in ("max_min_switching", "lexicographic_confined", "max_sum_slo", "max_sum_switching"):
+    for generator in _SMALL:
         yield Made(f"small/{generator}", Scale.SMALL, generator, Size(_SEED, 24, _KEPT, 3))
     for scale, jobs, queued, shared, problems in ((Scale.MEDIUM, 300, 100, 150, 8), (Scale.LARGE, 3000, 400, 600, 5)):
         for generator in ("max_min", "max_min_canonical"):

@@ -10,6 +10,7 @@ _SPANS = "jobs may span nodes"
 _NO_SOLVE = "nothing was solved"
 _OPEN = "the run ended first"
 _NO_TEAMS = "the policy does not pack"
+_NO_MEMORY = "`output.memory` is off"
 _NOBODYS = "the workload does not say"
 
 JOBS: Final = Record(
@@ -169,6 +170,22 @@ ROUNDS: Final = Record(
         Field("phase_<name>_s", "float64", "s", "exclusive wall time of a phase"),
         Field("other_cpu_s", "float64", "s", "CPU time of the round outside the nine phases"),
         Field("phase_<name>_cpu_s", "float64", "s", "exclusive CPU time of a phase"),
+        Field(
+            "other_rss_mib",
+            "float64",
+            "MiB",
+            "what resident memory grew by in the round outside the nine phases",
+            _NO_MEMORY,
+            2,
+        ),
+        Field(
+            "phase_<name>_rss_mib",
+            "float64",
+            "MiB",
+            "what resident memory grew by in a phase; below 0 where it shrank",
+            _NO_MEMORY,
+            2,
+        ),
     ),
     "One row per round, in order.",
 )

@@ -200,8 +200,8 @@ class Recorder:
         self._write(encode(LineKind.TELEMETRY, telemetry))
 
     def _took(self, profile: PhaseProfile) -> None:
-        if self._profile is not None:
-            self._totals.phases.add(profile)  # the call after the last round belongs to the run, not to a round
+        if self._profile is not None or not self._log.untimed:
+            self._totals.phases.add(profile)  # of the call after the last round, or of a round that is not in the log
         else:
             self._profile = profile
 
@@ -251,12 +251,14 @@ class Recorder:
         self._log.time(self._profile)
         self._profile = None
         output = self.scenario.output
-        if output.debug or self._totals.rounds % output.profile_every == 0:
-            self._write_profile(self._log.since_last_line())
-        if self._log.full:
-            self._write_chunk()
-            self._write_run("interrupted")
-            release_memory()
+        try:
+            if output.debug or self._totals.rounds % output.profile_every == 0:
+                self._write_profile(self._log.since_last_line())
+        finally:  # also where the line cannot be written: further rounds may wait, and need the room
+            if self._log.full:
+                self._write_chunk()
+                self._write_run("interrupted")
+                release_memory()
 
     def _write_profile(self, profile: PhaseProfile, **extra: object) -> None:
         record = {

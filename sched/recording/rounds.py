@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from phasewise.profiling.environment import rss_mib
+from phasewise.profiling.environment import MIB, rss_mib
 from phasewise.profiling.phases import ACCOUNTS, NANOSECONDS, OTHER, PhaseProfile, PhaseTotals
 from phasewise.sched.round.outcome import USE, RoundOutcome, Sharing, use_figures
 from phasewise.solvers.api import Solution
@@ -24,6 +24,7 @@ _FIGURES = ("sim_time_s", "end_s", "utilization", *USE, "migration_s", "teams", 
 RSS_EVERY = 16  # rounds between two readings of the memory in use: a reading costs as much as a phase
 WALL_COLUMNS = tuple(f"{name}_s" if name == OTHER else f"phase_{name}_s" for name in ACCOUNTS)
 CPU_COLUMNS = tuple(f"{name}_cpu_s" if name == OTHER else f"phase_{name}_cpu_s" for name in ACCOUNTS)
+MEMORY_COLUMNS = tuple(f"{name}_rss_mib" if name == OTHER else f"phase_{name}_rss_mib" for name in ACCOUNTS)
 _NO_VALUE = float("nan")
 
 
@@ -69,6 +70,7 @@ class RoundLog:
         self._counts = np.zeros((rounds, len(_COUNTS)), np.int64)
         self._figures = np.zeros((rounds, len(_FIGURES) + len(worker_types)))
         self._times_ns = np.zeros((rounds, 3 * len(ACCOUNTS)), np.int64)
+        self._grown_mib = np.full((rounds, len(ACCOUNTS)), _NO_VALUE)
         # Writing a row of Python's numbers so takes a third of the time of assigning it.
         self._count = _row_writer(self._counts)
         self._figure = _row_writer(self._figures)
@@ -143,6 +145,8 @@ class RoundLog:
         if len(profile.accounts) > len(ACCOUNTS):
             profile = self._folded(profile)
         self._time(self._timed, *profile.wall_ns, *profile.cpu_ns, *profile.entries)
+        if profile.grown:
+            self._grown_mib[self._timed] = np.array(profile.grown) / MIB
         self._timed += 1
 
     def _folded(self, profile: PhaseProfile) -> PhaseProfile:
@@ -161,7 +165,11 @@ class RoundLog:
         other_wall_ns, *wall = profile.wall_ns[:own]
         other_cpu_ns, *cpu = profile.cpu_ns[:own]
         return PhaseProfile(
-            ACCOUNTS, (other_wall_ns + wall_ns, *wall), (other_cpu_ns + cpu_ns, *cpu), profile.entries[:own]
+            ACCOUNTS,
+            (other_wall_ns + wall_ns, *wall),
+            (other_cpu_ns + cpu_ns, *cpu),
+            profile.entries[:own],
+            profile.grown,
         )
 
     def since_last_line(self) -> PhaseProfile:
@@ -183,6 +191,8 @@ class RoundLog:
         seconds = self._times_ns[:end] / NANOSECONDS
         for index, name in enumerate((*WALL_COLUMNS, *CPU_COLUMNS)):
             columns[name] = seconds[:, index]
+        for index, name in enumerate(MEMORY_COLUMNS):
+            columns[name] = self._grown_mib[:end, index].copy()
         total = _unfolded(self._times_ns[:end].sum(axis=0), self._named)
         self._before_ns += self._times_ns[self._since_line : end].sum(axis=0)
         self._keep_from(end)

@@ -173,6 +173,8 @@ def _parsed(row: Mapping[str, str]) -> tuple[Pair, str, tuple[float, float]]:
         raise ValueError(
             f"rates {rates[0]:g} and {rates[1]:g}; allowed: both above 0, or both 0 where they cannot share"
         )
+    if row["job_type_0"] == row["job_type_1"] and rates[0] != rates[1]:
+        raise ValueError(f"rates {rates[0]:g} and {rates[1]:g} of two jobs of one type; allowed: the same for both")
     sides = sorted(zip((row["job_type_0"], row["job_type_1"]), rates, strict=True), key=lambda side: side[0])
     return (sides[0][0], sides[1][0], factors[0]), row["gpu_type"], (sides[0][1], sides[1][1])
 

@@ -26,6 +26,9 @@ from phasewise.solvers.short_rows import BLOCK, row_max
 MAX_MIN: Final = "max_min"
 MAX_MIN_SWITCHING: Final = "max_min_switching"
 
+_FEW_PAIRS: Final = 1024
+"""Of rows and types, up to which an operation on all takes about as long as one on a type."""
+
 _ABSURD: Final = 1e100  # duals of this size prove nothing and would overflow
 
 
@@ -176,7 +179,7 @@ class MaxMinProblem(AllocationProblem):
         if self.rows == 0:
             return 0.0
         gains = self.gains(x)
-        value = float(gains.min())
+        value = float(np.minimum.reduce(gains))  # as min(), without detours
         if self.linear_weight:
             value += self.linear_weight * (float(gains.sum()) / gains.size)  # `mean` says the same, and takes longer
         switching = self.switching
@@ -244,8 +247,8 @@ class MaxMinProblem(AllocationProblem):
         if self.rows == 0:
             return 0.0
         switching, ceiling = self.switching, self._ceiling
-        total = float(job_weights.sum())
-        if not 0.0 < total < _ABSURD or not float(capacity_prices.sum()) < _ABSURD:
+        total = float(np.add.reduce(job_weights))
+        if not 0.0 < total < _ABSURD or not float(np.add.reduce(capacity_prices)) < _ABSURD:
             return ceiling  # also where a dual is NaN
         unit = 1.0 / total if switching is None and not self.linear_weight else max(1.0, total) / total
         prices = capacity_prices * unit
@@ -262,9 +265,12 @@ class MaxMinProblem(AllocationProblem):
     def _plain_worth(self, weights: Floats, prices: Floats) -> float:
         """Return the sum over the jobs of the most that each can make of its time, where moving is free.
 
-        By type and not by job: there are few types, and `_valued` need not be written down.
+        By type and not by job: there are few types, and `_valued` need not be written down where it is large.
         """
         gain, use = self.usable_gain, self.scale_factor
+        if gain.size <= _FEW_PAIRS:
+            best = row_max(self._valued(weights, prices))
+            return float(np.add.reduce(best[best > 0.0]))
         best = np.empty(self.rows)
         for start in range(0, self.rows, BLOCK):
             part = slice(start, start + BLOCK)
@@ -303,7 +309,7 @@ class MaxMinProblem(AllocationProblem):
             np.maximum.at(own, self.teams.first, ceilings)
             np.maximum.at(own, self.teams.second, partner)
             ceilings = own
-        ceiling = float(ceilings.min())
+        ceiling = float(np.minimum.reduce(ceilings))
         if self.switching is not None:  # as if each row had its time for itself
             weighted = self._weighted(np.full(self.jobs, self._mean_weight))
             return ceiling + self.switching.worth(weighted, self.allowed_mask)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 import numpy as np
 
 from phasewise.solvers.errors import ProblemError
 from phasewise.solvers.families.packed import MAX_MIN_PACKED, PackedMaxMinProblem, PackedProblem
-from phasewise.solvers.packing.crowd import Crowd, crowd_of
-from phasewise.solvers.packing.worth import worth
+from phasewise.solvers.packing.crowd import Crowd, Ints, crowd_of
+from phasewise.solvers.packing.worth import Prices, offers, worth
 from phasewise.solvers.problems import Bools, Floats, Sense, check_values, usable_pairs
 from phasewise.solvers.proofs import ULP, Duals, Proof, relative_gap
 from phasewise.solvers.rows import Keys
@@ -23,6 +24,31 @@ _ROUNDED: Final = 1.0 - 1e-15  # what rounding may add to a ceiling
 _SUMMED: Final = 1.0 + 1e-14  # and to the worth of all jobs
 _MOST_STEPS: Final = 200
 _STILL: Final = 1.0 + 1e-16
+_AT_THE_CEILING: Final = 1.0 - 1e-9
+_ABOVE_IT: Final = 1.0 + 1e-11  # a ratio that is the ceiling still
+
+
+class PackedStep(NamedTuple):
+    """A max-min problem of some of the jobs of a finish-time problem that may share, and what the others have.
+
+    Attributes
+    ----------
+    problem
+        Of the jobs in ``rows``, on what GPUs the others leave.
+    rows
+        (J,) whose problem it is.
+    fixed
+        (J, W) time fractions of the others, alone.
+    """
+
+    problem: PackedMaxMinProblem
+    rows: Bools
+    fixed: Floats
+
+    @property
+    def held(self) -> Bools:
+        """(J,) who has its fastest type for itself."""
+        return row_any(self.fixed > 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,13 +141,25 @@ class PackedFinishTimeProblem(PackedProblem):
         ratios = np.where(counts, (self.since_arrival + left) / self.isolated, 0.0)
         return float(ratios.max(initial=0.0))
 
+    def ratios(self, gains: Floats) -> Floats:
+        """Return (J,) the ratio of each job that `waits` names at the throughputs ``gains`` (J,), 0 of others."""
+        left = np.full(self.rows, np.inf)
+        with np.errstate(over="ignore"):
+            np.divide(self.steps_remaining, gains, out=left, where=gains > 0.0)
+        ratios: Floats = np.where(self.waits, (self.since_arrival + left) / self.isolated, 0.0)
+        return ratios
+
+    @cached_property
+    def soonest(self) -> Floats:
+        """(J,) the ratio of each job that `waits` names if it had what is best for it, 0 of others."""
+        return self.ratios(self.fastest)
+
     @cached_property
     def ceiling(self) -> float:
         """A bound that needs no prices: the worst ratio if each job had what is best for it."""
-        left = np.divide(self.steps_remaining, self.fastest, out=np.zeros(self.rows), where=self.waits)
-        ratios = (self.since_arrival + left) / self.isolated
-        over = ratios[self.steps_remaining == 0.0]
-        return max(float(over.max(initial=0.0)), float(ratios[self.waits].max(initial=0.0)) * _ROUNDED)
+        over = self.steps_remaining == 0.0
+        done = self.since_arrival[over] / self.isolated[over]
+        return max(float(done.max(initial=0.0)), float(self.soonest.max(initial=0.0)) * _ROUNDED)
 
     def proven(self, gains: Floats, duals: Duals) -> Proof | None:
         """Return the bound that weights of throughputs and prices of time and GPUs give, over all pairs."""
@@ -143,19 +181,25 @@ class PackedFinishTimeProblem(PackedProblem):
         if not counted.size:
             return self.ceiling
         most = worth(crowd, prices, self.capacity) * _SUMMED
-        job = crowd.example[counted]
-        paid = crowd.size[counted] * prices.weight[counted] * self.steps_remaining[job]
-        since, isolated = self.since_arrival[job], self.isolated[job]
-        ratio = self.ceiling
+        job, paid = crowd.example[counted], crowd.size[counted] * prices.weight[counted]
+        return self._out_of_reach(job, paid, most, self.ceiling)
+
+    def _out_of_reach(self, job: Ints, paid: Floats, most: float, ratio: float) -> float:
+        """Return the least ratio, from ``ratio`` on, at which needs of ``job`` at prices ``paid`` are worth ``most``.
+
+        ``ratio`` itself where they are worth less there, or where some of them cannot have it.
+        """
+        since, isolated, left = self.since_arrival[job], self.isolated[job], paid * self.steps_remaining[job]
+        start = ratio
         for _ in range(_MOST_STEPS):
             room = ratio * isolated - since
-            if not room.min() > 0.0:
-                return self.ceiling
-            over = float((paid / room).sum()) - most
-            step = over / float((paid * isolated / room**2).sum())
-            if not step > 0.0 or ratio + step <= ratio * _STILL:
+            if not room.min(initial=np.inf) > 0.0:
+                return start
+            over = float((left / room).sum()) - most
+            fall = float((left * isolated / room**2).sum())
+            if not over > 0.0 or ratio + over / fall <= ratio * _STILL:
                 break
-            ratio += step
+            ratio += over / fall
         return ratio
 
     def needs(self, ratio: float) -> Floats:
@@ -170,20 +214,114 @@ class PackedFinishTimeProblem(PackedProblem):
         needs = np.where(within, self.steps_remaining / np.where(within, room, 1.0), self.fastest)
         return np.where(self.waits, needs, 1.0)
 
-    def at(self, ratio: float) -> PackedMaxMinProblem:
-        """Return the max-min problem of those that `waits` names, of optimum 1 or more where all can have ``ratio``."""
-        part: slice | Bools = slice(None) if self.waits.all() else self.waits
-        needs = self.needs(ratio)[part]
+    def at(self, ratio: float) -> PackedStep:
+        """Return the max-min problem at ``ratio``, of optimum 1 or more where all who can can have it.
+
+        Where a ratio is out of reach of some jobs even at best, these are left out, and have their fastest type for
+        themselves, if there are the GPUs for it, and if no partner makes them faster than that.
+        """
+        rows, fixed = self.waits, np.zeros((self.rows, self.types))
+        held = self.waits & (self.soonest >= min(ratio, self.ceiling * _AT_THE_CEILING)) & self._best_alone
+        if ratio <= self.ceiling * _ABOVE_IT and held.any():
+            fixed[held, np.where(self.allowed_mask, self.throughput, 0.0)[held].argmax(axis=1)] = 1.0
+        capacity = self.capacity - self.scale_factor @ fixed
+        if capacity.min() < 0.0:
+            fixed, capacity = np.zeros_like(fixed), self.capacity
+        rows = self.waits & ~fixed.any(axis=1)
+        return PackedStep(self._step(rows, self.needs(ratio), capacity), rows, fixed)
+
+    @cached_property
+    def _best_alone(self) -> Bools:
+        """(J,) whether any partner makes a job slower than it is alone at best."""
+        crowd = self.crowd
+        beside = np.where(crowd.usable, crowd.rate[crowd.kind], 0.0).max(axis=(1, 2), initial=0.0)
+        best: Bools = (crowd.gain.max(axis=1, initial=0.0) > crowd.factor * beside)[crowd.of_job]
+        return best
+
+    def _step(self, rows: Bools, needs: Floats, capacity: Floats) -> PackedMaxMinProblem:
+        """Return the max-min problem of the jobs in ``rows`` (J,), who need the throughputs ``needs`` (J,)."""
+        part: slice | Bools = slice(None) if rows.all() else rows
+        needs = needs[part]
         return PackedMaxMinProblem(
             gain=self.throughput[part] / needs[:, None],
             kind=self.kind[part],
             factor=1.0 / needs,
             rate=self.rate,
             scale_factor=self.scale_factor[part],
-            capacity=self.capacity,
+            capacity=capacity,
             allowed=None if self.allowed is None else self.allowed[part],
             keys=None if self.keys is None else self.keys[part],
         )
+
+    def affordable(self, duals: Duals, held: Bools) -> float:
+        """Return a ratio that not all who could at best can have, even if the others have only what is best for them.
+
+        As `bound`, but for the `ceiling`: the most that ``duals`` say, where they are those of a problem without the
+        jobs in ``held`` (J,), which have their fastest type for themselves. 0 where they say nothing.
+        """
+        prices = self.prices(duals)
+        if prices is None:
+            return 0.0
+        crowd = self.crowd
+        prices = self._with(prices, held[crowd.example])
+        counted = np.flatnonzero(self.waits[crowd.example] & (prices.weight > 0.0))
+        if not counted.size:
+            return 0.0
+        job, paid = crowd.example[counted], crowd.size[counted] * prices.weight[counted]
+        most, soonest = worth(crowd, prices, self.capacity), self.soonest[job]
+        best = paid * self.fastest[job]
+
+        def is_over(ratio: float) -> bool:
+            can = np.flatnonzero(soonest < ratio)
+            room = ratio * self.isolated[job[can]] - self.since_arrival[job[can]]
+            needed = float((paid[can] * self.steps_remaining[job[can]] / room).sum())
+            return needed + float(best[soonest >= ratio].sum()) > most
+
+        steps = np.sort(soonest)  # between two of them it is the same jobs that have all they can
+        place = bisect_left(steps, 1, key=lambda ratio: 1 - is_over(ratio))
+        if not place:
+            return 0.0
+        ratio = float(steps[place - 1])
+        can = soonest <= ratio
+        return self._out_of_reach(job[can], paid[can], most - float(best[~can].sum()), ratio)
+
+    def _with(self, prices: Prices, held: Bools) -> Prices:
+        """Return ``prices`` with those of the classes ``held`` (C,), so that all of their fastest type is their best.
+
+        A unit of gain is worth as little as that takes, so that they give up most where they need less: another type
+        costs less than they lose by it, and what they lose beside anybody is worth more than what that one gains.
+        """
+        crowd, rows = self.crowd, np.flatnonzero(held)
+        if not rows.size:
+            return prices
+        others, speed = prices._replace(time=np.where(held, np.inf, prices.time)), crowd.gain[rows]
+        fastest = speed.argmax(axis=1)[:, None]
+        taken = np.bincount(fastest[:, 0], crowd.size[rows] * crowd.use[rows], self.types)
+        prices = prices._replace(capacity=_asked(crowd, others, taken >= self.capacity))
+        cost = crowd.use[rows, None] * prices.capacity
+        own, most = np.take_along_axis(cost, fastest, 1), np.take_along_axis(speed, fastest, 1)
+        less = most - np.where(crowd.open[rows], speed, 0.0)
+        dear = np.divide(own - cost, less, out=own / most + np.zeros(cost.shape), where=less > 0.0).max(axis=1)
+        beside = offers(crowd, others).partner[rows]
+        less = most[:, :, None] - crowd.rate[crowd.kind[rows]]
+        alike = np.bincount(crowd.kind[rows], minlength=crowd.kinds) > 0
+        gained = beside + (own - cost)[:, None, :]
+        gained[:, alike] = np.maximum(gained[:, alike], (own - 0.5 * cost)[:, None, :])
+        worth_it = crowd.usable[rows] & np.isfinite(gained) & (less > 0.0)
+        lost = np.divide(gained, less, out=np.zeros(less.shape), where=worth_it)
+        weight, time = prices.weight.copy(), prices.time.copy()
+        weight[rows] = np.maximum(np.maximum(dear, own[:, 0] / most[:, 0]), lost.max(axis=(1, 2), initial=0.0))
+        time[rows] = np.maximum(weight[rows] * most[:, 0] - own[:, 0], 0.0)
+        return prices._replace(weight=weight, time=time)
+
+
+def _asked(crowd: Crowd, prices: Prices, gone: Bools) -> Floats:
+    """Return (W,) prices of GPUs, of types of which none is left, ``gone`` (W,), as much as anybody would pay."""
+    free = prices._replace(capacity=np.where(gone, 0.0, prices.capacity))
+    alone = crowd.gain * prices.weight[:, None] - prices.time[:, None]
+    most = np.maximum(alone, offers(crowd, free).short.max(axis=1, initial=0.0)) / crowd.use[:, None]
+    asked: Floats = np.where(gone, most.max(axis=0, initial=0.0), prices.capacity)
+    return asked
 
 
 FAMILIES: Final = (PackedFinishTimeProblem,)

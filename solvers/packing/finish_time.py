@@ -2,19 +2,24 @@
 
 As for jobs alone (`phasewise.solvers.finish_time_newton`): at a ratio the problem is one of max-min, whose optimum is 1
 at the best ratio; each answer gives the ratio that it achieves, and by its duals one that is out of reach.
+
+Where a job decides the worst ratio that nobody can help, the search goes on below it. Who could not have a ratio even
+at best has all it can have, alone, and the ratio is sought that the others can have then: the *level*. So ratios are as
+small as they can be one after another, the worst first, down to the level, where GPUs decide.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from phasewise.solvers.api import Answer, Found, Status
 from phasewise.solvers.families.packed import OverTeams, PackedMaxMinProblem
-from phasewise.solvers.families.packed_finish_time import PackedFinishTimeProblem
+from phasewise.solvers.families.packed_finish_time import PackedFinishTimeProblem, PackedStep
+from phasewise.solvers.problems import Floats
 from phasewise.solvers.proofs import Duals, relative_gap
 from phasewise.solvers.rows import NOBODY, Keys
 
@@ -23,64 +28,96 @@ _USABLE: Final = frozenset({Status.OPTIMAL, Status.INACCURATE})
 _STILL: Final = 1.0 + 1e-15  # a bound that moves by less than this does not move
 _NEXT_TO_NOTHING: Final = 1e-7  # of a job's time
 _BEYOND: Final = 1.0 + 1e-12  # by how much the next ratio is more than the bound: all can have it then
+_LEVEL: Final = 1e-6  # to what a level below a ratio that nobody can help is sought
+_BEFORE: Final = 0.998  # of the last level: below a level duals always say something of it, above it not always
+_BACK: Final = 0.01  # how far a ratio is lowered at first, of which duals say only that one job can have no better
+_AT_BEST: Final = 1.0 + 1e-9  # a ratio that is as good as the job's best one
+
+
+class _Reached(NamedTuple):
+    """What an answer comes to, brought within the constraints: the worst ratio, and the worst that GPUs decide."""
+
+    ratio: float
+    level: float
 
 
 def packed_finish_time_answer(
     problem: PackedFinishTimeProblem, last: float | None, tolerance: float
 ) -> Generator[PackedMaxMinProblem, Answer, Found]:
-    """Yield the max-min problems to solve, each time sent its answer; return what they come to, and the ratio.
+    """Yield the max-min problems to solve, each time sent its answer; return what they come to, and the level.
 
     Parameters
     ----------
     last
-        The best ratio of a problem much like this one, if there is one.
+        The level of a problem much like this one, if there is one; 0 where all had what is best for them.
     tolerance
         Largest relative gap that is good enough.
     """
-    below, above = problem.ceiling, np.inf
-    ratio = max(below, last or 0.0)
-    best, proof = Answer(Status.FAILED, None), Duals()
+    below, certain = problem.ceiling, 0.0
+    ratio, back = below if last is None else last * _BEFORE, _BACK
+    best, reached, proof = Answer(Status.FAILED, None), _Reached(np.inf, np.inf), Duals()
     iterations = solved = 0
     note = ""
     while solved < MOST_PROBLEMS and problem.waits.any():
-        answer = yield problem.at(ratio * _BEYOND)
+        step = problem.at(ratio * _BEYOND)
+        answer = (yield step.problem) if step.problem.rows else _nobody(problem)
         solved += 1
         iterations += answer.iterations
         if answer.status not in _USABLE or answer.x is None:
             best, note = best if best.x is not None else answer, answer.note
             break
-        whole = _topped_up(problem, _whole(problem, answer), ratio * _BEYOND)
-        achieved = _achieved(problem, whole)
-        if achieved < above:
-            above, best = achieved, whole
-        duals = _duals(problem, answer.duals or Duals(), ratio * _BEYOND)
-        lower = problem.bound(duals)
-        moved = lower > below * _STILL
-        if lower >= below:
+        whole = _topped_up(problem, _whole(problem, step, answer), ratio * _BEYOND)
+        found = _reached(problem, whole)
+        if _better(found, reached, below * (1.0 + tolerance)):
+            reached, best = found, whole
+        duals = _duals(problem, step, answer.duals or Duals(), ratio * _BEYOND)
+        if (lower := problem.bound(duals)) >= below:
             below, proof = lower, duals
-        if relative_gap(below, above) <= tolerance or (not moved and ratio <= below):
+        level = problem.affordable(duals, step.held)
+        moved = level > certain * _STILL
+        certain = max(certain, level)
+        proven = relative_gap(below, reached.ratio) <= tolerance
+        if (proven and relative_gap(certain, reached.level) <= _LEVEL) or (not moved and ratio <= certain):
             break
-        ratio = below
+        if certain:
+            ratio = certain
+        else:
+            ratio, back = max(0.0, min(ratio, reached.level) * (1.0 - back)), 4.0 * back
     if not problem.waits.any():
-        above, best = below, Answer(Status.OPTIMAL, np.zeros((problem.rows, problem.types)))
+        reached, best = _Reached(below, below), Answer(Status.OPTIMAL, np.zeros((problem.rows, problem.types)))
     note = f"{solved} max-min problems" + (f"; {note}" if note else "")
     final = replace(best, duals=proof, iterations=iterations, note=note)
-    return Found(final, below, relative_gap(below, above))
+    return Found(final, certain, relative_gap(below, reached.ratio))
 
 
-def _whole(problem: PackedFinishTimeProblem, answer: Answer) -> Answer:
-    """Return the answer to the problem of those who wait with a row for each of the others."""
-    rows = np.flatnonzero(problem.waits)
+def _nobody(problem: PackedFinishTimeProblem) -> Answer:
+    """Return the answer to a problem of no jobs."""
+    return Answer(Status.OPTIMAL, np.zeros((0, problem.types)))
+
+
+def _better(found: _Reached, before: _Reached, enough: float) -> bool:
+    """Return whether an answer is better than another: by its worst ratio, and where both have ``enough`` by level."""
+    if found.ratio <= enough and before.ratio <= enough:
+        return found.level < before.level
+    return found.ratio < before.ratio
+
+
+def _whole(problem: PackedFinishTimeProblem, step: PackedStep, answer: Answer) -> Answer:
+    """Return the answer to a step, within its GPUs, with a row for each job that is not part of it."""
+    rows = np.flatnonzero(step.rows)
     members: Keys = np.column_stack((np.arange(rows.size), np.full(rows.size, NOBODY)))
     if answer.members is not None:
         members = answer.members
-    named = np.where(members == NOBODY, NOBODY, rows[members])
-    idle = np.flatnonzero(~problem.waits)
+    named = np.where(members == NOBODY, NOBODY, rows[members]) if rows.size else members
+    others = np.flatnonzero(~step.rows)
     assert answer.x is not None
+    used = problem.scale_factor[named[:, 0]] @ answer.x
+    most = step.problem.capacity  # else those who have all they can would lose by it
+    fits = np.divide(most, used, out=np.ones(used.size), where=used > most)
     return replace(
         answer,
-        members=np.concatenate((named, np.column_stack((idle, np.full(idle.size, NOBODY))))),
-        x=np.concatenate((answer.x, np.zeros((idle.size, problem.types)))),
+        members=np.concatenate((named, np.column_stack((others, np.full(others.size, NOBODY))))),
+        x=np.concatenate((answer.x * fits, step.fixed[others])),
     )
 
 
@@ -106,21 +143,25 @@ def _topped_up(problem: PackedFinishTimeProblem, answer: Answer, ratio: float) -
     return replace(answer, x=x)
 
 
-def _achieved(problem: PackedFinishTimeProblem, answer: Answer) -> float:
-    """Return the ratio that an answer achieves once it is brought within the constraints."""
+def _reached(problem: PackedFinishTimeProblem, answer: Answer) -> _Reached:
+    """Return what an answer comes to once it is brought within the constraints."""
     assert answer.members is not None
     assert answer.x is not None
     stated = problem.over(answer.members)
-    return stated.objective(stated.packed(answer.x))
+    assert isinstance(stated, OverTeams)
+    gains: Floats = stated.gains(stated.packed(answer.x))
+    ratios = problem.ratios(gains)
+    level = ratios[ratios > problem.soonest * _AT_BEST].max(initial=0.0)
+    return _Reached(problem.value(gains), float(level))
 
 
-def _duals(problem: PackedFinishTimeProblem, duals: Duals, ratio: float) -> Duals:
-    """Return the duals of the max-min problem at ``ratio`` as weights of throughputs, 0 for those who do not wait."""
-    count = int(problem.waits.sum())
+def _duals(problem: PackedFinishTimeProblem, step: PackedStep, duals: Duals, ratio: float) -> Duals:
+    """Return the duals of the max-min problem at ``ratio`` as weights of throughputs, 0 for those not part of it."""
+    count = step.problem.rows
     gain, time = duals.vector("gain", count), duals.vector("time", count)
     if gain is None:
         return Duals()
     weight, price = np.zeros(problem.rows), np.zeros(problem.rows)
-    weight[problem.waits] = gain / problem.needs(ratio)[problem.waits]
-    price[problem.waits] = 0.0 if time is None else time
+    weight[step.rows] = gain / problem.needs(ratio)[step.rows]
+    price[step.rows] = 0.0 if time is None else time
     return Duals(capacity=duals.capacity, gain=weight, time=price)

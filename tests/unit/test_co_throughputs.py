@@ -64,6 +64,7 @@ def test_worker_types_without_measurements_are_the_same_multiples_as_alone() -> 
     [
         ("a,1,b,2,v100,1,1", "scale factors 1 and 2; only jobs of the same number of GPUs share them"),
         ("a,1,b,1,v100,1,0", "rates 1 and 0; allowed: both above 0, or both 0"),
+        ("a,1,a,1,v100,4.5,3.1", "rates 4.5 and 3.1 of two jobs of one type; allowed: the same for both"),
         ("a,0,b,1,v100,1,1", "scale_factor_0 is '0'; allowed: a positive integer"),
         ("a,1,b,1,v100,-1,1", "steps_per_second_0 is '-1'; allowed: a finite number of at least 0"),
         ("a,1,,1,v100,1,1", "job_type_1 is empty"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import msgspec
 import pytest
 from toy_trees import catalogue, make_tree, toy_limits
 
-from phasewise.bench.gate import count_tools, counts
+from phasewise.bench.gate import count_self_test, count_tools, counts, gate
 from phasewise.bench.gate.count_tools import Tool, find_tool
 from phasewise.bench.gate.counts import Counted, Counts, count, judge_counts
 from phasewise.bench.gate.errors import GateError
@@ -21,6 +22,7 @@ from phasewise.bench.gate.link import Tree
 from phasewise.bench.gate.measure import Judged, Measured
 from phasewise.bench.gate.outcome import GateExit, exit_code, render_counts
 from phasewise.bench.gate.page import write_gate_page
+from phasewise.bench.gate.plants import PLANTS
 from phasewise.bench.gate.record import Found, read_record, write_record
 from phasewise.bench.gate.verdict import Verdict
 from phasewise.profiling.stats import Interval
@@ -212,3 +214,61 @@ def test_cases_that_are_not_short_are_not_counted() -> None:
 
 def test_the_command_takes_it(phasewise: Callable[..., Any]) -> None:
     assert "--counts" in phasewise("gate", "--help").out
+
+
+def test_the_gate_counts_after_its_verdict_and_only_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    answer = Counts(absent="nothing counts here")
+
+    def found(*_: object) -> Counts:
+        told.append("counting")
+        return answer
+
+    monkeypatch.setattr(gate, "checkout", Path)
+    monkeypatch.setattr(gate, "resolve", lambda *_: "b" * 40)
+    monkeypatch.setattr(gate, "both", lambda *_: nullcontext((None, None)))
+    monkeypatch.setattr(gate.Bench, "judge", lambda *_: [judged(Verdict.SAME)])
+    monkeypatch.setattr(gate, "count", found)
+
+    def run(*counts: Callable[[Counts, str], None]) -> Found:
+        return gate.run_gate("b", (), lambda _: None, lambda *_: told.append("verdict"), *counts)
+
+    assert run(lambda counts, base: told.append(f"{counts.absent} {base[:1]}")).counts is answer
+    assert told == ["verdict", "counting", "nothing counts here b"]
+    assert run().counts is None
+    assert told[3:] == ["verdict"]
+
+
+# -- the self-test ---------------------------------------------------------------------------------------------------
+
+
+def test_planted_loops_are_in_every_call_of_the_plant_and_nowhere_else(tmp_path: Path) -> None:
+    (tmp_path / "solvers").mkdir()
+    (tmp_path / "solvers/session.py").write_text("class Solver:\n    def solve(self):\n        return 7\n")
+    PLANTS["solver"].put_loops_into(tmp_path, 13)
+    source = (tmp_path / "solvers/session.py").read_text()
+    found: dict[str, Any] = {}
+    exec(source, found)
+    assert found["Solver"]().solve() == 7
+    assert "range(13)" in source
+    assert source.endswith("Solver.solve = _planted(Solver.solve)\n")
+
+
+def test_the_self_test_needs_equal_copies_to_be_the_same_and_loops_to_be_slower(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def found(_: Limits, plant: object, loops: int) -> Counts:
+        head = 1000 + (loops if plant else 1)
+        return Counts("perf", cases=[Counted(TOY, 1000, head, judge_counts(head, 1000, CountLimit(0.005, "a test")))])
+
+    monkeypatch.setattr(count_self_test, "count_copies", found)
+    ask = count_self_test.command.main
+    assert ask(["--runs", "2"], standalone_mode=False) == 0
+    assert f"{TOY}: 4 processes, spread 0.1000%" in capsys.readouterr().out
+    assert ask(["--plant", "solver", "--loops", "10"], standalone_mode=False) == 0
+    assert ask(["--plant", "solver", "--loops", "3"], standalone_mode=False) == 1
+
+
+def test_copies_are_compared_without_a_tool_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counts, "find_tool", lambda: "nothing counts here")
+    assert count_self_test.count_copies(load_limits(), PLANTS["solver"], 10).absent == "nothing counts here"

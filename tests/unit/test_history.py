@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from phasewise.bench.cli import remembering
 from phasewise.bench.gate.errors import GateError
 from phasewise.bench.gate.gate import only
 from phasewise.bench.gate.limits import Limits, load_limits
@@ -24,7 +25,7 @@ from phasewise.bench.history import past
 from phasewise.bench.history.commits import Commit
 from phasewise.bench.history.errors import HistoryError
 from phasewise.bench.history.measurements import Kind, Measurement, append, files, fingerprint, read
-from phasewise.bench.history.past import halving
+from phasewise.bench.history.past import next_commit
 from phasewise.bench.history.series import all_series
 from phasewise.profiling.environment import describe_environment
 from phasewise.profiling.stats import Interval
@@ -254,14 +255,58 @@ def test_a_gate_that_could_not_be_kept_does_not_measure_first(
 
 
 def test_commits_of_the_past_are_taken_spread_evenly() -> None:
-    commits = [Commit(named(number), float(number), "") for number in range(33)]
-    order = [int(each.committed_s) for each in halving(commits)]
-    assert sorted(order) == list(range(33))
+    names, done, order = [str(number) for number in range(33)], {"0"}, list[int]()
+    while (at := next_commit(names, done, set())) is not None:
+        order.append(at)
+        done.add(names[at])
+    assert sorted(order) == list(range(1, 33))
     assert order[:2] == [32, 16]
     for first in (2, 4, 8, 16):
-        reached = sorted([-1, *order[: first + 1]])
+        reached = sorted([0, *order[: first + 1]])
         assert max(b - a for a, b in pairwise(reached)) <= 2 * 33 / first
-    assert halving([]) == []
+
+
+def test_the_largest_gap_reaches_across_commits_that_cannot_be_measured() -> None:
+    names = [str(number) for number in range(20)]
+    assert next_commit(names, {"0"}, {"19"}) == 18  # the last that can be
+    assert next_commit(names, {"0", "19", "6"}, set()) == 12
+    assert next_commit(names, {"0", "19", "6"}, {"12", "13"}) == 11
+    assert next_commit(names, {"19"}, set()) == 9  # not even the oldest is there yet
+    assert next_commit(names, {"0"}, set(names)) is None
+
+
+def test_a_budget_of_time_ends_before_the_next_commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    commits = [Commit(named(number), 1.7e9 + number, f"Change {number}") for number in range(5)]
+    monkeypatch.setattr(past, "commits", None)  # nobody asks for a tree
+    limits = only(load_limits(), ["solvers/philly/structured"])
+    said = list(past.take(tmp_path, tmp_path, limits, commits, lambda _: None, lambda: True))
+    assert said == ["the time is up: 4 of 4 commits are left"]
+
+
+def test_the_command_measures_as_little_as_it_is_told_and_nothing_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[object] = []
+
+    def take(*given: object) -> list[str]:
+        asked[:] = given
+        return []
+
+    monkeypatch.setattr(past, "take", take)
+    monkeypatch.setattr(remembering, "checkout", lambda: tmp_path)
+    monkeypatch.setattr(remembering, "last", lambda *given: list(given))
+    said = remembering.measured_past(tmp_path, (9, "v1"), (), quiet=True, minutes=0.0, pairs=1, samples=None)
+    assert list(said) == []
+    folder, root, limits, found, _, ended = asked
+    assert (folder, root, found) == (tmp_path, tmp_path, [tmp_path, 9, "v1"])
+    assert isinstance(limits, Limits)
+    sampling = limits.sampling
+    assert (sampling.pairs, sampling.samples, sampling.again) == (1, load_limits().sampling.samples, 0)
+    assert callable(ended)
+    assert ended()
+
+
+OTHER = "placement/alibaba/fgd"
 
 
 def test_past_commits_are_kept_as_they_are_measured_and_not_measured_twice(
@@ -288,12 +333,20 @@ def test_past_commits_are_kept_as_they_are_measured_and_not_measured_twice(
     monkeypatch.setattr(Bench, "judge", judge)
     limits = only(load_limits(), ["solvers/philly/structured"])
     said = list(past.take(tmp_path / "history", tmp_path, limits, commits, lambda _: None))
-    assert measured == [named(4), named(3), named(1)]
+    assert measured == [named(4), named(1), named(3)]
     assert f"{named(2)[:12]} Change 2: left out: the head is older than the gate" in said
     assert f"{named(4)[:12]} Change 4: solvers/philly/structured 1.000" in said
     again = list(past.take(tmp_path / "history", tmp_path, limits, commits, lambda _: None))
-    assert again == [line for line in said if "left out" in line]
-    assert measured == [named(4), named(3), named(1)]
+    assert again == []  # what cannot be measured is not tried again
+    (noted,) = (tmp_path / "history").glob("*.left-out")
+    noted.write_bytes(noted.read_bytes().rstrip()[:-9])  # as a killed process leaves it
+    assert list(past.take(tmp_path / "history", tmp_path, limits, commits, lambda _: None)) == [
+        line for line in said if "left out" in line
+    ]
+    assert list(past.take(tmp_path / "history", tmp_path, limits, commits, lambda _: None)) == []
+    other = list(past.take(tmp_path / "history", tmp_path, only(load_limits(), [OTHER]), commits, lambda _: None))
+    assert len(other) == 4  # another case may be there
+    assert measured == 2 * [named(4), named(1), named(3)]
     kept = read(files(tmp_path / "history")[0]).measurements
     assert {each.commit for each in kept} == {named(4), named(3), named(1)}
     assert {each.base for each in kept} == {named(0)}

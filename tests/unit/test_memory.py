@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_runs import perform
 
 from phasewise.profiling.errors import SampleError
 from phasewise.profiling.memory import Held, MemoryTimer, by_phase, columns, held, slope, traced
-from phasewise.profiling.phases import ACCOUNTS, FakeClock, Phase
+from phasewise.profiling.phases import ACCOUNTS, FakeClock, Phase, PhaseProfile, PhaseTotals
+from phasewise.reports import charts, figures
+from phasewise.reports.html import write_report
+from phasewise.reports.run_directory import load_run
+from phasewise.sched.scenario.loading import load_scenario
 
 STEPS = st.lists(
     st.one_of(st.sampled_from(list(Phase)), st.just("leave"), st.just("take"), st.integers(-1000, 1000)),
@@ -115,3 +122,46 @@ def test_a_leak_is_found_and_a_flat_run_is_not_one() -> None:
 def test_a_slope_needs_rounds() -> None:
     with pytest.raises(SampleError, match="a slope over 10 stretches needs at least 20 rounds, not 19"):
         slope(np.ones(19))
+
+
+# -- of a run --------------------------------------------------------------------------------------------------------
+
+
+def test_without_rows_a_take_tells_what_resident_memory_grew_by() -> None:
+    found = iter((Held(100), Held(100), Held(160), Held(150), Held(150), Held(150), Held(155)))
+    timer = MemoryTimer(FakeClock(), lambda: next(found), rounds=None)
+    with timer.phase(Phase.POLICY), timer.phase(Phase.LP_SOLVE):
+        pass
+    profile = timer.take()
+    grown = dict(zip(ACCOUNTS, profile.grown, strict=True))
+    assert (grown["policy"], grown["lp_solve"], grown["other"]) == (60, -10, 0)
+    assert timer.take().grown == (5, *[0] * (len(ACCOUNTS) - 1))
+    assert timer.rows() == []
+    assert sum(call["calls"] for call in totals_of(profile).values()) == 2
+
+
+def totals_of(profile: PhaseProfile) -> dict[str, dict[str, float]]:
+    totals = PhaseTotals()
+    totals.add(profile)
+    return totals.phases()
+
+
+@pytest.mark.parametrize("every", [1, 7])
+def test_a_run_that_is_asked_to_has_what_each_phase_added(every: int, tmp_path: Path) -> None:
+    overrides = {"stop.rounds": 40, "output.trace": False, "output.rounds_every": every}
+    run = perform(load_scenario("toy", {**overrides, "output.memory": True}), tmp_path / "with")
+    without = perform(load_scenario("toy", overrides), tmp_path / "without")
+    names = [figures.memory_column(name) for name in ACCOUNTS]
+    table = load_run(run.out).rounds
+    added = sum(table.numbers(name).sum() for name in names)
+    assert all(np.isfinite(table.numbers(name)).all() for name in names)
+    assert added == pytest.approx(table.numbers("rss_mib")[-1] - table.numbers("rss_mib")[0], abs=8.0)
+    assert all(np.isnan(load_run(without.out).rounds.numbers(name)).all() for name in names)
+    bins = figures.bins_of(len(table), 10)
+    chart = charts.memory_by_phase(table, bins, "")
+    assert chart is not None
+    assert sum(float(series.values[-1]) for series in chart.series) == pytest.approx(added)
+    assert charts.memory_by_phase(load_run(without.out).rounds, bins, "") is None
+    title = "Resident memory added since the start, by phase"
+    assert title in write_report([load_run(run.out)], tmp_path / "with.html").read_text()
+    assert title not in write_report([load_run(without.out)], tmp_path / "without.html").read_text()

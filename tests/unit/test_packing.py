@@ -234,3 +234,19 @@ def test_the_report_of_a_run_that_packs_draws_teams_and_their_gain(tmp_path: Pat
     alone.mkdir()
     without = perform(trace_scenario(alone, [Job(100.0)], {"v100": 1}), alone / "out")
     assert sharing_charts(load_run(without.out).rounds, bins_of(1, 100), "") == []
+
+
+@pytest.mark.parametrize("slow", [0, 1], ids=["the first member", "the second member"])
+def test_a_micro_task_of_a_team_that_fails_is_a_failure_of_neither_member(tmp_path: Path, slow: int) -> None:
+    # 1e-9 of its rate is no step in a round: under the original's rules the micro-task fails, and with it the team's
+    kept = [1e-9 if member == slow else 1.0 for member in (0, 1)]
+    jobs = [Job(1500.0), Job(3000.0, job_type="other")]
+    rates = [f"{kept[side] * RATES['v100']!r}" for side in (0, 1)]
+    path = tmp_path / "own.csv"
+    path.write_text("\n".join([",".join(COLUMNS), f"plain,1,other,1,v100,{','.join(rates)}"]) + "\n")
+    together = [{(0,): 0.0, (1,): 0.0, (0, 1): 1.0}]
+    chosen = {"timing__preset": "gavel", "workload__co_throughputs": str(path), "stop__rounds": 12}
+    run = run_of(tmp_path, jobs, together, {"v100": 1}, **chosen)
+    assert run.table("rounds")["teams"] == [1] * 12
+    # nor does the quicker one make a step: it would be done in the first round
+    assert [run.jobs[job]["status"] for job in (0, 1)] == ["active", "active"], "five failures alone are the end of it"

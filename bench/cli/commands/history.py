@@ -75,12 +75,20 @@ def add(results: Path, folder: Path) -> None:
     metavar="N",
     help="Pairs of worker processes for each commit, instead of those of bench/gate.toml.",
 )
+@click.option(
+    "--samples",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Samples of each worker process, instead of those of bench/gate.toml.",
+)
+@click.option("--minutes", type=click.FloatRange(min=0.0), metavar="N", help="Begin no commit after so many minutes.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on standard error.")
 def past(folder: Path, last: int, upto: str, quiet: bool, **measuring: Any) -> None:
     """Measure the last commits that changed code, as the gate does, against the oldest of them.
 
-    Commits are taken so that those that are measured are spread evenly at any time: after an interruption, the history
-    holds what was measured, and the same command goes on.
+    The last commit comes first, then always the one in the middle of the largest gap: so those that are measured are
+    spread evenly at any time. After an interruption or --minutes, the history holds what was measured, and the same
+    command goes on. Commits that cannot be measured are noted beside the history, and not tried again.
     """
     from phasewise.bench.cli.remembering import measured_past
 
