@@ -15,6 +15,7 @@ from phasewise.sched.round.kernels import sort_descending
 
 NOWHERE: Final = -np.inf  # below any priority
 SAMPLE: Final = 128  # jobs of which one learns where to begin
+MOST: Final = 2.0  # times what is left: where no more is asked for, all are sorted
 ENOUGH: Final = 1.25  # times what is left: so much may those ask for who are looked at first
 
 
@@ -166,11 +167,19 @@ def take_in_order(
 ) -> tuple[int, float]:
     """Write into ``taken`` the indices of who gets something of what is left, in order; return how many, what is left.
 
-    By (first, second, third) descending, then by index; who does not fit is passed over. Indices come off a heap: where
-    little is left after a few of them, the others need not be sorted. As soon as one does not fit, all that do not are
-    dropped: what is left only shrinks.
+    By (first, second, third) descending, then by index; who does not fit is passed over. Where most get something, all
+    are sorted. Otherwise indices come off a heap, so that those behind need not be sorted; as soon as one does not fit,
+    all that do not are dropped: what is left only shrinks.
     """
     heap, size, count = np.arange(len(first)), len(first), 0
+    if demand.sum() <= MOST * left:
+        sort_descending(heap, first, second, third)
+        for at in heap:
+            if demand[at] <= left:
+                left -= demand[at]
+                taken[count] = at
+                count += 1
+        return count, left
     make_heap(heap, size, first, second, third)
     while size > 0 and left > 0.0:
         at = heap[0]
