@@ -55,7 +55,9 @@ def test_an_optimum_that_is_written_down_is_what_highs_returns_to_the_last_bit(t
 
 
 @pytest.mark.parametrize(
-    "traits", [{Trait.SCARCE}, {Trait.AMPLE, Trait.CANONICAL}, {Trait.AMPLE, Trait.SWITCHING}], ids=str
+    "traits",
+    [{Trait.SCARCE}, {Trait.AMPLE, Trait.CANONICAL}, {Trait.AMPLE, Trait.SWITCHING}],
+    ids=["scarce", "canonical", "switching"],
 )
 def test_highs_is_asked_where_another_vertex_may_be_better(traits: set[Trait]) -> None:
     for seed in range(5):
