@@ -259,7 +259,9 @@ const exporting = (() => {
     await image.decode();
     const canvas = Object.assign(document.createElement("canvas"), { width: SCALE * svg.getAttribute("width"), height: SCALE * svg.getAttribute("height") });
     canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
-    return new Promise((done) => canvas.toBlob(done, "image/png"));
+    // Not by `toBlob`: Chromium does that when the page is idle, seconds later, when a click no longer lets a page save.
+    const bytes = atob(canvas.toDataURL("image/png").split(",")[1]);
+    return new Blob([Uint8Array.from(bytes, (byte) => byte.charCodeAt(0))], { type: "image/png" });
   }
 
   const FORMATS = {

@@ -18,6 +18,7 @@ await tab.waitForFunction(() => !document.getElementById("viewer") || document.d
 const charts = await tab.locator("figure:not(.absent):visible").count();
 
 for (const button of await tab.locator(".save button:visible").all()) {
+  await tab.waitForTimeout(300); // as a person would: of two clicks at once, Chromium lets a page save one file
   const coming = tab.waitForEvent("download", { timeout: 120000 });
   await button.click(); // a real click: a page may not save many files unasked
   const download = await coming, path = `${folder}/${files.length}-${download.suggestedFilename()}`;
