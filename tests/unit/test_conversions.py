@@ -17,12 +17,13 @@ BLOCKS = {
 }
 GAVEL = "reads throughputs.json, writes gavel_speeds.csv"
 SIA = "reads workload.csv, writes sia.csv"
+MILLION = "writes million.csv"
 SPEEDS = {"v100": {"('encoder0', 1)": {"null": 2.5, "('encoder1', 1)": [0.7, 0.6]}, "('encoder0', 2)": {"null": 4.5}}}
 WORKLOAD = "name,time,application,num_replicas,batch_size\ncifar10-0,107,cifar10,2,512\nbert-1,200,bert,1,64\n"
 
 
 def test_every_block_of_the_page_is_tried_here() -> None:
-    assert set(BLOCKS) == {GAVEL, SIA}
+    assert set(BLOCKS) == {GAVEL, SIA, MILLION}
 
 
 def test_a_table_of_gavel_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phasewise: Callable) -> None:
@@ -45,3 +46,16 @@ def test_a_workload_of_sia_is_read_by_the_command_shown(
     assert said.code == 0, said.err
     figures = json.loads(said.out)
     assert (figures["jobs"], figures["gpu_s"]) == (2, 2 * 1_200.0 + 14_400.0)
+
+
+def test_the_log_of_a_million_jobs_is_read_and_is_as_described(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phasewise: Callable
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    few = 3_000
+    exec(BLOCKS[MILLION].replace("1_000_000", str(few)), {})  # as many days: the jobs come so much further apart
+    said = phasewise("trace", "describe", "million.csv", "--json")
+    assert said.code == 0, said.err
+    figures = json.loads(said.out)
+    assert figures["jobs"] == few
+    assert figures["gpu_s"] / few == pytest.approx(7.9 * 3_600 * 3.5, rel=0.15)

@@ -124,7 +124,7 @@ def test_an_older_tree_without_a_sampler_is_sampled_by_the_heads(tmp_path: Path)
             head.root / "bench/gate/stack_worker.py",
             "solvers/philly/structured",
             "3",
-            "0.01",
+            "0.3",
         ],
         cwd=root,
         env=environment(old),

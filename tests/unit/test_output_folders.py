@@ -24,7 +24,7 @@ pytestmark = pytest.mark.thorough
 COMMAND = Path(sys.executable).with_name("phasewise")
 BAD_INPUT, FAILED, INTERRUPTED = 2, 3, 130
 PATIENCE_S = 60.0
-LONG = ("philly", "-q", "--window", "50:5000", "--set", "output.chunk_rounds=32", "--set", "output.trace=false")
+LONG = ("philly", "-q", "--window", "50:20000", "--set", "output.chunk_rounds=32", "--set", "output.trace=false")
 
 
 def status_of(out: Path) -> str:
