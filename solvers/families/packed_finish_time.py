@@ -230,6 +230,11 @@ class PackedFinishTimeProblem(PackedProblem):
         rows = self.waits & ~fixed.any(axis=1)
         return PackedStep(self._step(rows, self.needs(ratio), capacity), rows, fixed)
 
+    def all_at(self, ratio: float) -> PackedStep:
+        """Return the max-min problem at ``ratio`` of all that `waits` names; who cannot have it needs his best."""
+        step = self._step(self.waits, self.needs(ratio), self.capacity)
+        return PackedStep(step, self.waits, np.zeros((self.rows, self.types)))
+
     @cached_property
     def _best_alone(self) -> Bools:
         """(J,) whether any partner makes a job slower than it is alone at best."""
@@ -268,7 +273,7 @@ class PackedFinishTimeProblem(PackedProblem):
         if not counted.size:
             return 0.0
         job, paid = crowd.example[counted], crowd.size[counted] * prices.weight[counted]
-        most, soonest = worth(crowd, prices, self.capacity), self.soonest[job]
+        most, soonest = worth(crowd, prices, self.capacity) * _SUMMED, self.soonest[job]
         best = paid * self.fastest[job]
 
         def is_over(ratio: float) -> bool:

@@ -29,7 +29,9 @@ _STILL: Final = 1.0 + 1e-15  # a bound that moves by less than this does not mov
 _NEXT_TO_NOTHING: Final = 1e-7  # of a job's time
 _BEYOND: Final = 1.0 + 1e-12  # by how much the next ratio is more than the bound: all can have it then
 _LEVEL: Final = 1e-6  # to what a level below a ratio that nobody can help is sought
-_BEFORE: Final = 0.998  # of the last level: below a level duals always say something of it, above it not always
+BEFORE: Final = (
+    0.998  # of a level that is thought to be near: below a level duals always say something of it, above it not always
+)
 _BACK: Final = 0.01  # how far a ratio is lowered at first, of which duals say only that one job can have no better
 _AT_BEST: Final = 1.0 + 1e-9  # a ratio that is as good as the job's best one
 
@@ -49,12 +51,13 @@ def packed_finish_time_answer(
     Parameters
     ----------
     last
-        The level of a problem much like this one, if there is one; 0 where all had what is best for them.
+        The ratio to begin with, if one is known: the level of this problem, or a little less than that of one much like
+        it, or 0 where all have what is best for them.
     tolerance
         Largest relative gap that is good enough.
     """
     below, certain = problem.ceiling, 0.0
-    ratio, back = below if last is None else last * _BEFORE, _BACK
+    ratio, back = below if last is None else last, _BACK
     best, reached, proof = Answer(Status.FAILED, None), _Reached(np.inf, np.inf), Duals()
     iterations = solved = 0
     note = ""
@@ -87,7 +90,33 @@ def packed_finish_time_answer(
         reached, best = _Reached(below, below), Answer(Status.OPTIMAL, np.zeros((problem.rows, problem.types)))
     note = f"{solved} max-min problems" + (f"; {note}" if note else "")
     final = replace(best, duals=proof, iterations=iterations, note=note)
-    return Found(final, certain, relative_gap(below, reached.ratio))
+    return Found(final, certain * BEFORE, relative_gap(below, reached.ratio))
+
+
+def found_at_once(
+    problem: PackedFinishTimeProblem, answer: Answer, weights: Duals, ratio: float, tolerance: float
+) -> Found | None:
+    """Return what an answer for all that wait comes to, and the level; None where that is not proven.
+
+    Parameters
+    ----------
+    answer
+        Of `PackedFinishTimeProblem.all_at` ``ratio``.
+    weights
+        Its duals, of throughputs, by job of the whole problem.
+    tolerance
+        Largest relative gap that is good enough.
+    """
+    whole = _topped_up(problem, _whole(problem, problem.all_at(ratio), answer), ratio)
+    reached = _reached(problem, whole)
+    below, proof = problem.ceiling, Duals()
+    if relative_gap(below, reached.ratio) > tolerance:
+        below, proof = problem.bound(weights), weights
+    certain = problem.affordable(weights, np.zeros(problem.rows, dtype=np.bool_))
+    gap = relative_gap(below, reached.ratio)
+    if gap > tolerance or relative_gap(certain, reached.level) > _LEVEL:
+        return None
+    return Found(replace(whole, duals=proof), certain * BEFORE, gap)
 
 
 def _nobody(problem: PackedFinishTimeProblem) -> Answer:

@@ -104,7 +104,7 @@ class Program:
     mean_weight: float
 
 
-class _Entries:
+class Entries:
     """The matrix, entry by entry; rows and columns are added block by block."""
 
     def __init__(self) -> None:
@@ -192,7 +192,7 @@ class _Writer:
             crowd.size[self.alone.first], self._most_time(self.slices), crowd.size[self.shares.first],
             crowd.size[kept], [1.0],
         ))  # fmt: skip
-        self.entries = _Entries()
+        self.entries = Entries()
         first = 2 * crowd.classes + capacity.size
         self.stays = slice(first, first + kept.size)
         self.rows = self.stays.stop

@@ -13,9 +13,8 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from phasewise.solvers.api import Status
-from phasewise.solvers.basis import BASIC, LOWER, UPPER, Basis
-from phasewise.solvers.basis import Codes as BasisCodes
 from phasewise.solvers.highs import HighsModel, HighsOutcome
+from phasewise.solvers.packing.bases import basic_codes, started
 from phasewise.solvers.packing.codes import Codes
 from phasewise.solvers.packing.crowd import Bools, Crowd, Floats, Ints, Keys, by_kinds
 from phasewise.solvers.packing.program import Goal, Program, program
@@ -108,7 +107,7 @@ class PairSolver:
             values, row_duals = outcome.columns, outcome.row_duals
             if values is None or row_duals is None:
                 break
-            basis = self._basic(solved)
+            basis = basic_codes(self._model, solved.columns, solved.rows)
             halved, added = _wanting(crowd, solved, outcome, halves, several & ~shares)
             if not (halved.any() or added.any()):
                 break
@@ -140,24 +139,9 @@ class PairSolver:
     def _run(self, solved: Program, basis: Codes | None) -> HighsOutcome:
         self._model.load(solved.lp)
         if basis is not None:
-            self._model.start_from(_start(solved, basis))
+            self._model.start_from(started(solved.lp, solved.columns, solved.rows, basis))
         self._model.run()
         return self._model.outcome()
-
-    def _basic(self, solved: Program) -> Codes | None:
-        """Return the codes of what is basic, None where HiGHS has no basis."""
-        basic = self._model.basic_variables()
-        if basic is None:
-            return None
-        return np.concatenate((solved.columns[basic[basic >= 0]], solved.rows[-1 - basic[basic < 0]]))
-
-
-def _start(solved: Program, basis: Codes) -> Basis:
-    """Return the basis of a program in which what was basic is basic."""
-    columns: BasisCodes = np.where(np.isin(solved.columns, basis), BASIC, LOWER)
-    upper = np.isfinite(solved.lp.row_upper) & ~np.isfinite(solved.lp.row_lower)
-    rows: BasisCodes = np.where(np.isin(solved.rows, basis), BASIC, np.where(upper, UPPER, LOWER))
-    return Basis(columns, rows)
 
 
 def _wanting(

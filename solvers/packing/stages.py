@@ -15,7 +15,7 @@ from phasewise.solvers.api import Answer, RebuildReason, Status
 from phasewise.solvers.families.packed_lexicographic import PackedLexicographicProblem, settled
 from phasewise.solvers.packing.program import Goal
 from phasewise.solvers.packing.solver import Optimum, PairSolver, prices_of
-from phasewise.solvers.packing.teams import teams
+from phasewise.solvers.packing.teams import spread_of, teams
 from phasewise.solvers.packing.worth import Prices
 from phasewise.solvers.proofs import Duals
 
@@ -52,7 +52,7 @@ class PairFiller:
                 rising = rising & ~done
             if optimum is None or optimum.program is None or optimum.values is None:
                 return Answer(Status.OPTIMAL, np.zeros((problem.rows, problem.types)))
-            teamed = teams(crowd, optimum.program, optimum.values, np.empty((0, 2), dtype=np.int64))
+            teamed = teams(crowd, spread_of(crowd, optimum.program, optimum.values), np.empty((0, 2), dtype=np.int64))
         duals = Duals(
             stages=np.array([each.capacity for each in found]),
             stage_gain=np.array([each.weight for each in found]),

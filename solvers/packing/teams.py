@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from phasewise.solvers.packing.crowd import Bools, Crowd, Floats, Ints, Keys
-from phasewise.solvers.packing.program import Program
+from phasewise.solvers.packing.program import Program, Triples
 from phasewise.solvers.rows import NOBODY
 
 _DUST: Final = 1e-13  # of a slice: what rounding leaves between cells that should meet
@@ -74,20 +74,46 @@ class _Slices(NamedTuple):
     middle: Ints
 
 
-def teams(crowd: Crowd, solved: Program, values: Floats, last: Keys) -> Teamed:
-    """Return teams of jobs in which every class has what the ``values`` (n,) of the program's columns give it.
+class Spread(NamedTuple):
+    """What every class has.
+
+    Attributes
+    ----------
+    alone
+        (C, W) time of a job alone.
+    slices, total
+        (kind, kind, type) of the slices, and (S,) the time of each.
+    beside
+        (C, K, W) time of a job beside jobs of a kind; where all jobs of a kind are equal it is not looked at.
+    """
+
+    alone: Floats
+    slices: Triples
+    total: Floats
+    beside: Floats
+
+
+def spread_of(crowd: Crowd, solved: Program, values: Floats) -> Spread:
+    """Return what every class has where the program's columns have the ``values`` (n,)."""
+    time = np.maximum(values, 0.0) * solved.unit
+    alone, beside = np.zeros(crowd.gain.shape), np.zeros((crowd.classes, crowd.kinds, crowd.gain.shape[1]))
+    alone[solved.alone.first, solved.alone.kind] = time[solved.lp.columns["alone"]] / crowd.size[solved.alone.first]
+    shares = solved.shares
+    beside[shares.first, shares.second, shares.kind] = time[solved.lp.columns["shares"]] / crowd.size[shares.first]
+    return Spread(alone, solved.slices, time[solved.lp.columns["slices"]], beside)
+
+
+def teams(crowd: Crowd, spread: Spread, last: Keys) -> Teamed:
+    """Return teams of jobs in which every class has what ``spread`` gives it.
 
     Parameters
     ----------
     last
         (P, 2) pairs of jobs, by their place, that are rather kept than others, the most welcome first.
     """
-    jobs, types = crowd.of_job.size, solved.lp.shape[1]
-    time = np.maximum(values, 0.0) * solved.unit
-    alone = np.zeros((crowd.classes, types))
-    alone[solved.alone.first, solved.alone.kind] = time[solved.lp.columns["alone"]] / crowd.size[solved.alone.first]
+    jobs = crowd.of_job.size
     by_kind = np.argsort(crowd.of_job, kind="stable")
-    slices, nodes = _nodes(crowd, solved, time, by_kind)
+    slices, nodes = _nodes(crowd, spread, by_kind)
     rank = np.empty(jobs, dtype=np.intp)
     rank[by_kind] = np.arange(jobs) - np.repeat(_starts(crowd.jobs_of_kind), crowd.jobs_of_kind.astype(np.intp))
     old = _old_pairs(crowd, slices, rank, last)
@@ -95,7 +121,7 @@ def teams(crowd: Crowd, solved: Program, values: Floats, last: Keys) -> Teamed:
     pairs, shared = _filled(nodes, slices, within, matching(old, nodes.job.size), old)
     of_slice = nodes.slice[pairs[:, 0]]
     there = shared > _DUST * np.bincount(nodes.slice, nodes.supply, slices.kind.size)[of_slice]
-    return _joined(alone[crowd.of_job], nodes.job[pairs[there]], slices.kind[of_slice[there]], shared[there])
+    return _joined(spread.alone[crowd.of_job], nodes.job[pairs[there]], slices.kind[of_slice[there]], shared[there])
 
 
 def _starts(counts: Floats) -> Ints:
@@ -104,11 +130,10 @@ def _starts(counts: Floats) -> Ints:
     return starts
 
 
-def _nodes(crowd: Crowd, solved: Program, time: Floats, by_kind: Ints) -> tuple[_Slices, _Nodes]:
-    """Return the slices that have ``time``, and their nodes, the jobs of a kind in the order of ``by_kind`` (J,)."""
-    total = time[solved.lp.columns["slices"]]
-    used = np.flatnonzero(total > 0.0)
-    first, second, kind = (part[used] for part in solved.slices)
+def _nodes(crowd: Crowd, spread: Spread, by_kind: Ints) -> tuple[_Slices, _Nodes]:
+    """Return the slices that have time, and their nodes, the jobs of a kind in the order of ``by_kind`` (J,)."""
+    used = np.flatnonzero(spread.total > 0.0)
+    first, second, kind = (part[used] for part in spread.slices)
     within = first == second
     count = crowd.jobs_of_kind.astype(np.intp)
     sizes = np.column_stack((count[first], np.where(within, 0, count[second]))).ravel()
@@ -117,12 +142,9 @@ def _nodes(crowd: Crowd, solved: Program, time: Floats, by_kind: Ints) -> tuple[
     of_slice, is_second = side // 2, side % 2 == 1
     own = np.column_stack((first, second)).ravel()
     job = by_kind[_starts(crowd.jobs_of_kind)[own[side]] + np.arange(side.size) - begin[side]]
-    supply = np.zeros((crowd.classes, crowd.kinds, crowd.gain.shape[1]))
-    shares = solved.shares
-    supply[shares.first, shares.second, shares.kind] = time[solved.lp.columns["shares"]] / crowd.size[shares.first]
     other = np.column_stack((second, first)).ravel()[side]
-    plain = total[used][of_slice] * np.where(within[of_slice], 2.0, 1.0) / count[own[side]]
-    parted = supply[crowd.of_job[job], other, kind[of_slice]]
+    plain = spread.total[used][of_slice] * np.where(within[of_slice], 2.0, 1.0) / count[own[side]]
+    parted = spread.beside[crowd.of_job[job], other, kind[of_slice]]
     nodes = _Nodes(job, of_slice, is_second, np.where(crowd.single[own[side]], plain, parted))
     middle = np.where(within, begin[::2], begin[1::2])
     return _Slices(first, second, kind, begin[::2], middle), nodes
