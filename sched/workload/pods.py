@@ -13,9 +13,9 @@ from typing import Final
 
 import numpy as np
 
+from phasewise.sched.cluster.gangs import types_for_job
 from phasewise.sched.cluster.inventories import POD_TABLES, pod_table_names, refusal
 from phasewise.sched.cluster.layout import UNLIMITED, ClusterLayout
-from phasewise.sched.cluster.node_lists import types_with_room
 from phasewise.sched.cluster.requests import WHOLE_MILLI, Request
 from phasewise.sched.errors import ScenarioError
 from phasewise.sched.workload.openb import Pod, read_pods
@@ -73,7 +73,7 @@ def misfits(mix: PodMix, layout: ClusterLayout) -> str:
 
     Jobs drawn from those few are refused when they arrive, as are the jobs of a trace that no machine can hold.
     """
-    unfit = [(request, count) for request, count in mix if not types_with_room(layout, request).any()]
+    unfit = [(request, count) for request, count in mix if not types_for_job(layout, request).any()]
     pods, total = sum(count for _, count in unfit), sum(count for _, count in mix)
     if pods <= MISFITS * total:
         return ""
