@@ -132,7 +132,7 @@ def place_one(
 
 
 @by_rule
-def place_gang(
+def place_job(
     rule: NodeRule,
     nodes: NodeArrays,
     requests: Requests,
@@ -143,22 +143,31 @@ def place_gang(
     high: int,
     gpu: IntVector,
 ) -> bool:
-    """Put a gang on the nodes low to high, all of one type, part by part; return whether all of it found room.
+    """Put a job, part by part if it is a gang, on the nodes low to high, all of one type; return whether it found room.
 
-    Fill in ``gpu``, ascending. Nothing changes where there is no room, but that a rule may have drawn.
+    Fill in ``gpu``, ascending. Nothing changes where there is no room for all of it, but that a rule may have drawn.
     """
-    left = (nodes.free, nodes.cpu_left, nodes.memory_left, nodes.tasks)
-    if not has_room_for_gang(requests, request, kind, low, high, *left):
-        return False
-    whole, used, asked = requests.whole[request, kind], 0, requests.gpus[request]
-    while used < asked:
-        part = whole if asked - used >= requests.gpus[whole] else requests.rest[request, kind]
-        node, _ = place_one(rule, nodes, requests, rows, part, low, high, gpu[used:])
-        if node < 0:  # a rule may turn down nodes that have room
-            give_back_all(nodes, requests, request, gpu[:used])
+    whole, asked, used = requests.whole[request, kind], requests.gpus[request], 0
+    if whole >= 0:
+        left = (nodes.free, nodes.cpu_left, nodes.memory_left, nodes.tasks)
+        if not has_room_for_gang(requests, request, kind, low, high, *left):
             return False
+    while True:  # one call of `place_one`, so that it becomes a part of this
+        part = request
+        if whole >= 0:
+            part = whole if asked - used >= requests.gpus[whole] else requests.rest[request, kind]
+        node, _ = place_one(rule, nodes, requests, rows, part, low, high, gpu[used:])
+        if node < 0:
+            break
         used += requests.gpus[part]
-    sort_gpus(gpu[:asked])
+        if used >= asked:
+            break
+    if node < 0:
+        if used > 0:  # a rule may turn down nodes that have room
+            give_back_all(nodes, requests, request, gpu[:used])
+        return False
+    if whole >= 0:
+        sort_gpus(gpu[:asked])
     return True
 
 
@@ -267,11 +276,7 @@ def place_in_round(
         i = order[k]
         t = wanted[i]
         low, high = type_first_node[t], type_first_node[t + 1]
-        if requests.whole[request[i], t] >= 0:
-            placed = place_gang(rule, nodes, requests, rows, request[i], t, low, high, given[used:])
-        else:
-            placed = place_one(rule, nodes, requests, rows, request[i], low, high, given[used:])[0] >= 0
-        if placed:
+        if place_job(rule, nodes, requests, rows, request[i], t, low, high, given[used:]):
             runs_on[i] = t
             given_first[i] = used
             used += requests.gpus[request[i]]
