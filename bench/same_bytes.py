@@ -50,9 +50,11 @@ RUNS: Final[Mapping[str, Sequence[str]]] = {
     "moving costs": ("run", "philly", "--set", "migration.enabled=true", "--rounds", "60", "--seed", "6"),
     "alibaba": ("run", "alibaba", "--rounds", "6"),
     "alibaba by packing": ("run", "alibaba", "--placement", "gpu_packing", "--rounds", "3", "--seed", "5"),
+    "spot2026": ("run", "spot2026", "--rounds", "6"),
+    "toy on nodes": ("run", "toy", "--placement", "fgd"),
     "inflate": ("inflate", "--nodes", "nodes.csv", "--pods", "pods.csv", "--placement", "fgd", "--seed", "7"),
 }
-"""What is run, by the name that is printed: both scales, every kind of policy and placement, migration, a fill."""
+"""What is run, by the name that is printed: all scales, every kind of policy and placement, migration, a fill."""
 
 _CALL: Final = """
 try:

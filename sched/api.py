@@ -383,8 +383,8 @@ class NodeAccount(Protocol):
         """Release what is not to run on its type any more, and place what is new by a `NodeRule`."""
         ...
 
-    def exchange(self, node: int, old: int, new: int) -> bool:
-        """Let what holds whole GPUs of a node by request ``old`` hold them by ``new``; False where there is no room."""
+    def exchange(self, gpus: Ints, old: int, new: int) -> bool:
+        """Let what holds the whole ``gpus`` by request ``old`` hold them by ``new``; False where there is no room."""
         ...
 
     def release(self, rows: Ints, holding: Holding, request: Ints) -> None:

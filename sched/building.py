@@ -16,6 +16,7 @@ from phasewise.profiling.phases import PhaseTimer
 from phasewise.sched import registry
 from phasewise.sched.api import Ints, NodeAccount, Placement, Policy, Ruled, StatesProblems
 from phasewise.sched.cluster.corrections import as_seen
+from phasewise.sched.cluster.gangs import by_node
 from phasewise.sched.cluster.layout import ClusterLayout, Node
 from phasewise.sched.cluster.node_lists import build_layout, listed_nodes, node_count
 from phasewise.sched.cluster.requests import WHOLE_MILLI
@@ -165,7 +166,7 @@ def _idle_nodes(layout: ClusterLayout, workload: Workload) -> Callable[[Ints], N
     """Return what makes idle nodes, whose fragmentation is judged by what the workload's jobs typically ask for."""
     from phasewise.sched.nodes.state import NodeState  # noqa: PLC0415  (its kernels are of no use where jobs span nodes)
 
-    return lambda stream: NodeState(layout, workload.tasks, stream=stream)
+    return lambda stream: NodeState(layout, by_node(workload.tasks, layout), stream=stream)
 
 
 def _require_families(policy: Policy, solver: Solver) -> None:

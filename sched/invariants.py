@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from phasewise.sched.api import NodeAccount
+from phasewise.sched.cluster.gangs import gpus_a_node, is_gang
 from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.errors import InvariantError
@@ -95,19 +96,33 @@ def _check_nodes(
     state: SimulationState, nodes: NodeAccount, layout: ClusterLayout, row: Ints, used_milli: Floats
 ) -> None:
     """Check what binds jobs to nodes, and that the account of what is left agrees with who holds what."""
-    jobs, (first, gpu) = state.jobs, state.holding
-    node = layout.gpu_node[gpu]
-    _require((np.diff(node) == 0)[row[1:] == row[:-1]].all(), "a job's GPUs are on one node", state)
-    holds = np.flatnonzero(np.diff(first) > 0)
-    on = node[first[holds]]
-    cpu = np.bincount(on, jobs.cpu_milli[holds], layout.nodes)
-    memory = np.bincount(on, jobs.memory_mib[holds], layout.nodes)
+    jobs, held = state.jobs, np.column_stack((row, layout.gpu_node[state.holding.gpu]))
+    parts, count = np.unique(held, axis=0, return_counts=True)
+    job, on = np.ascontiguousarray(parts.T)
+    gang = np.array([is_gang(request, layout) for request in nodes.requests], np.bool_)[jobs.request][job]
+    _require((count[~gang] == jobs.gpus[job[~gang]]).all(), "the GPUs of a job that is no gang are on one node", state)
+    broken = np.bincount(job[gang & (count < gpus_a_node(layout)[layout.node_type[on]])], minlength=len(jobs))
+    _require((broken <= 1).all(), "a gang fills every node that it is on but one", state)
+    cpu, memory = (
+        np.bincount(on, -(-_of_leads(asked, state)[job] * count // jobs.gpus[job]), layout.nodes)
+        for asked in (jobs.cpu_milli, jobs.memory_mib)
+    )
     _require((cpu <= layout.cpu_milli).all(), "no node gives away more CPU than it has", state)
     _require((memory <= layout.memory_mib).all(), "no node gives away more memory than it has", state)
     _require((nodes.gpu_left == WHOLE_MILLI - used_milli).all(), "what is left of each GPU is kept right", state)
     _require((nodes.cpu_left == layout.cpu_milli - cpu).all(), "the CPU left on each node is kept right", state)
     _require((nodes.memory_left == layout.memory_mib - memory).all(), "the memory left is kept right", state)
     _require(nodes.fragmentation() == nodes.recount(), "fragmentation is what a recount gives", state)
+
+
+def _of_leads(asked: Ints, state: SimulationState) -> Ints:
+    """Return (J,) what jobs ask for, that of a team in the row of its first member."""
+    if state.teams is None:
+        return asked
+    mate, rows = state.teams.partner_rows(state.jobs.job_id), np.arange(len(asked))
+    together = np.where(mate == ALONE, asked, asked + asked[mate])
+    leads: Ints = np.where((mate == ALONE) | (rows < mate), together, 0)
+    return leads
 
 
 def _check_clocks(state: SimulationState, parts: Parts) -> None:

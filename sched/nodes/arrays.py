@@ -133,10 +133,19 @@ class Requests(NamedTuple):
     milli: IntVector  # (Q,) thousandths of each GPU
     gpus: IntVector  # (Q,)
     admitted: FlagMatrix  # (Q, W) whether it may run on each type
+    whole: IntMatrix  # (Q, W) which request a gang makes of each node of a type that it fills; -1 where it is no gang
+    rest: IntMatrix  # (Q, W) which it makes of one node more, -1 where nothing remains
 
     def need(self, index: int) -> Need:
         """Return one of them."""
         return Need(int(self.cpu[index]), int(self.memory[index]), int(self.milli[index]), int(self.gpus[index]))
+
+    def part(self, index: int, kind: int, held: int) -> int:
+        """Return the request of what a job has on a node of a type where it holds so many GPUs."""
+        whole = int(self.whole[index, kind])
+        if whole < 0:
+            return index
+        return whole if self.gpus[whole] == held else int(self.rest[index, kind])
 
 
 class ScoreRows(NamedTuple):
@@ -156,11 +165,20 @@ class ScoreRows(NamedTuple):
         return cls(np.empty((rows, nodes), np.int16), np.full(rows, -1), np.zeros(rows, np.int64))
 
 
-def joined(columns: Sequence[Sequence[int]], admitted: Sequence[Sequence[bool]], types: int) -> Requests:
-    """Return the arrays of requests given as (CPU, memory, GPU milli, GPUs) and by which types admit each."""
+def joined(
+    columns: Sequence[Sequence[int]],
+    admitted: Sequence[Sequence[bool]],
+    parts: Sequence[tuple[Sequence[int], Sequence[int]]],
+    types: int,
+) -> Requests:
+    """Return the arrays of requests given as (CPU, memory, GPU milli, GPUs), by which types admit each, and its parts.
+
+    The parts are, for each type, the indices of the requests `Requests.whole` and `Requests.rest`.
+    """
     figures = np.array(columns, np.int64).reshape(-1, 4)
     cpu, memory, milli, gpus = np.ascontiguousarray(figures.T)
-    return Requests(cpu, memory, milli, gpus, np.array(admitted, np.bool_).reshape(-1, types))
+    whole, rest = np.ascontiguousarray(np.array(parts, np.int64).reshape(-1, 2, types).transpose(1, 0, 2))
+    return Requests(cpu, memory, milli, gpus, np.array(admitted, np.bool_).reshape(-1, types), whole, rest)
 
 
 @compilable

@@ -12,6 +12,7 @@ from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.nodes.arrays import Need, NodeArrays, Requests
 from phasewise.sched.nodes.compilable import register_marked
 from phasewise.sched.nodes.fragmentation import cpu_rank
+from phasewise.sched.nodes.gang_kernels import part_of
 
 register_marked()
 
@@ -100,6 +101,19 @@ def give_back(nodes: NodeArrays, need: Need, node: int, gpu: IntVector) -> None:
     touch(nodes, node)
 
 
+@loop
+def give_back_all(nodes: NodeArrays, requests: Requests, request: int, gpu: IntVector) -> None:
+    """Take a job off all its nodes, where it held the GPUs ``gpu``, those of a node side by side."""
+    start = 0
+    while start < len(gpu):
+        node, end = nodes.gpu_node[gpu[start]], start + 1
+        while end < len(gpu) and nodes.gpu_node[gpu[end]] == node:
+            end += 1
+        part = part_of(requests, request, nodes.kind[node], end - start)
+        give_back(nodes, need_of(requests, part), node, gpu[start:end])
+        start = end
+
+
 @kernel(allocates=False)
 def release_rows(
     nodes: NodeArrays, requests: Requests, row: IntVector, first: IntVector, gpu: IntVector, request: IntVector
@@ -108,8 +122,7 @@ def release_rows(
     for k in range(len(row)):
         i = row[k]
         if first[i + 1] > first[i]:
-            held = gpu[first[i] : first[i + 1]]
-            give_back(nodes, need_of(requests, request[i]), nodes.gpu_node[held[0]], held)
+            give_back_all(nodes, requests, request[i], gpu[first[i] : first[i + 1]])
 
 
 @kernel(allocates=False)

@@ -45,7 +45,7 @@ class NumpyBookkeeping:
         for i in row:
             held = gpu[first[i] : first[i + 1]]
             if len(held):
-                give_back(nodes, requests.need(request[i]), int(nodes.gpu_node[held[0]]), held)
+                give_back_all(nodes, requests, int(request[i]), held)
 
     @staticmethod
     def release_task(nodes: NodeArrays, requests: Requests, request: int, node: int, gpu: Ints) -> None:
@@ -70,6 +70,9 @@ class NumpyBookkeeping:
         room &= (nodes.cpu_left >= cpu) & (nodes.memory_left >= memory) & (nodes.tasks < TASKS_A_NODE)
         room &= requests.admitted[distinct][:, nodes.kind]
         by_type: Bools = np.logical_or.reduceat(room, type_first_node[:-1], axis=1)
+        for row, kind in np.argwhere(requests.whole[distinct] >= 0).tolist():
+            low, high = type_first_node[kind], type_first_node[kind + 1]
+            by_type[row, kind] = has_room_for_gang(nodes, requests, int(distinct[row]), kind, int(low), int(high))
         return by_type[back]
 
     @classmethod
@@ -126,6 +129,32 @@ class NumpyRounds:
         return node, score
 
     @classmethod
+    def place_gang(
+        cls,
+        rule: NodeRule,
+        nodes: NodeArrays,
+        requests: Requests,
+        rows: ScoreRows,
+        request: int,
+        kind: int,
+        low: int,
+        high: int,
+        gpu: Ints,
+    ) -> bool:
+        """Put a gang on the nodes low to high, all of one type; return whether all of it found room."""
+        if not has_room_for_gang(nodes, requests, request, kind, low, high):
+            return False
+        whole, used, asked = int(requests.whole[request, kind]), 0, int(requests.gpus[request])
+        while used < asked:
+            part = whole if asked - used >= requests.gpus[whole] else int(requests.rest[request, kind])
+            if cls.place_one(rule, nodes, requests, rows, part, low, high, gpu[used:])[0] < 0:
+                give_back_all(nodes, requests, request, gpu[:used])
+                return False
+            used += int(requests.gpus[part])
+        gpu.sort()
+        return True
+
+    @classmethod
     def place_in_order(
         cls, rule: NodeRule, nodes: NodeArrays, requests: Requests, rows: ScoreRows, request: Ints
     ) -> tuple[Ints, Ints, Ints, Ints, Ints, Floats]:
@@ -174,10 +203,14 @@ class NumpyRounds:
         holds = {i: gpu[first[i] : first[i + 1]] for i in np.flatnonzero(kept).tolist()}
         new = row[~kept[row]]
         for i in new[np.argsort(-requests.gpus[request[new]], kind="stable")].tolist():
-            given = np.empty(requests.gpus[request[i]], np.int64)
-            low, high = type_first_node[wanted[i]], type_first_node[wanted[i] + 1]
-            if cls.place_one(rule, nodes, requests, rows, int(request[i]), int(low), int(high), given)[0] >= 0:
-                runs_on[i], holds[i] = wanted[i], given
+            q, kind, given = int(request[i]), int(wanted[i]), np.empty(requests.gpus[request[i]], np.int64)
+            low, high = int(type_first_node[kind]), int(type_first_node[kind + 1])
+            if requests.whole[q, kind] >= 0:
+                placed = cls.place_gang(rule, nodes, requests, rows, q, kind, low, high, given)
+            else:
+                placed = cls.place_one(rule, nodes, requests, rows, q, low, high, given)[0] >= 0
+            if placed:
+                runs_on[i], holds[i] = kind, given
         widths = np.zeros(len(request) + 1, np.int64)
         for i, gpus in holds.items():
             widths[i + 1] = len(gpus)
@@ -218,6 +251,18 @@ def fitting(nodes: NodeArrays, need: Need, admitted: Bools, at: Ints) -> Bools:
     if need.gpus:
         fits &= nodes.free[at] >= need.gpus if need.milli == WHOLE_MILLI else nodes.left[at].max(1) >= need.milli
     return fits
+
+
+def has_room_for_gang(nodes: NodeArrays, requests: Requests, request: int, kind: int, low: int, high: int) -> bool:
+    """Return whether the nodes low to high, of one type, have room for all parts of a gang; see `gang_kernels`."""
+    whole, rest = int(requests.whole[request, kind]), int(requests.rest[request, kind])
+    wholes, at = int(requests.gpus[request]) // int(requests.gpus[whole]), np.arange(low, high)
+    admitted = requests.admitted[request]
+    able = [
+        np.count_nonzero(fitting(nodes, requests.need(part), admitted, at))
+        for part in (whole, rest if rest >= 0 else whole)
+    ]
+    return bool(able[0] >= wholes and able[1] >= wholes + (rest >= 0))
 
 
 def refresh(
@@ -285,3 +330,13 @@ def give_back(nodes: NodeArrays, need: Need, node: int, gpu: Ints) -> None:
     nodes.left[node, gpu - nodes.first_gpu[node]] += need.milli
     change_counts(nodes, need, node, -1)
     touch(nodes, node)
+
+
+def give_back_all(nodes: NodeArrays, requests: Requests, request: int, gpu: Ints) -> None:
+    """Take a job off all its nodes, where it held the GPUs ``gpu``, those of a node side by side."""
+    on = nodes.gpu_node[gpu]
+    starts = np.flatnonzero(np.diff(on, prepend=-1)).tolist()
+    for start, end in zip(starts, [*starts[1:], len(gpu)], strict=False):
+        node = int(on[start])
+        part = requests.part(request, int(nodes.kind[node]), end - start)
+        give_back(nodes, requests.need(part), node, gpu[start:end])

@@ -1,4 +1,4 @@
-"""Whether any node has room for a request, compiled: the question that is asked of all who wait."""
+"""Whether nodes have room for a request, or for all of a gang, compiled: the question that is asked of all who wait."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from phasewise.profiling.jit.kernel import inner, kernel, loop
 from phasewise.profiling.jit.layouts import FlagMatrix, FlagVector, IntMatrix, IntVector, Matrix
 from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.nodes.arrays import TASKS_A_NODE, Requests
+from phasewise.sched.nodes.gang_kernels import has_room_for_gang
 
 UNKNOWN, FULL, ROOM = 0, 1, 2
 
@@ -24,13 +25,15 @@ def largest_left(left: IntMatrix) -> IntVector:
 
 @loop
 def has_room(
-    requests: Requests, q: int, low: int, high: int, most: IntVector, free: IntVector, cpu_left: IntVector,
-    memory_left: IntVector, tasks: IntVector,
+    requests: Requests, q: int, kind: int, low: int, high: int, most: IntVector, free: IntVector,
+    cpu_left: IntVector, memory_left: IntVector, tasks: IntVector,
 ) -> bool:  # fmt: skip
-    """Return whether any of the nodes low to high has room for a request; ``most`` (N,) is from `largest_left`.
+    """Return whether the nodes low to high, of one type, have room for a request; ``most`` is from `largest_left`.
 
     Along slices and to their end, so that the compiler looks at several nodes at once: where many wait, few find room.
     """
+    if requests.whole[q, kind] >= 0:
+        return has_room_for_gang(requests, q, kind, low, high, free, cpu_left, memory_left, tasks)
     whole = requests.milli[q] == WHOLE_MILLI
     gpus, wanted = (free if whole else most)[low:high], requests.gpus[q] if whole else requests.milli[q]
     cpu, memory, count = cpu_left[low:high], memory_left[low:high], tasks[low:high]
@@ -67,7 +70,7 @@ def types_with_room(
             if known[q, t] == UNKNOWN:
                 low, high = type_first_node[t], type_first_node[t + 1]
                 found = requests.admitted[q, t] and has_room(
-                    requests, q, low, high, most, free, cpu_left, memory_left, tasks
+                    requests, q, t, low, high, most, free, cpu_left, memory_left, tasks
                 )
                 known[q, t] = ROOM if found else FULL
             room[row, t] = known[q, t] == ROOM
@@ -107,7 +110,7 @@ def waiting_with_room(
             for t in range(types):
                 low, high = type_first_node[t], type_first_node[t + 1]
                 room[q, t] = requests.admitted[q, t] and has_room(
-                    requests, q, low, high, most, free, cpu_left, memory_left, tasks
+                    requests, q, t, low, high, most, free, cpu_left, memory_left, tasks
                 )
                 anywhere[q] = anywhere[q] or room[q, t]
         if anywhere[q]:

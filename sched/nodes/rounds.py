@@ -23,7 +23,8 @@ from phasewise.sched.nodes.arrays import (
     row_slot,
 )
 from phasewise.sched.nodes.compilable import register_marked
-from phasewise.sched.nodes.kernels import need_of, take
+from phasewise.sched.nodes.gang_kernels import has_room_for_gang, sort_gpus
+from phasewise.sched.nodes.kernels import give_back_all, need_of, take
 from phasewise.sched.nodes.rules import NodeRule
 from phasewise.sched.round.kernels import sort_descending
 
@@ -128,6 +129,46 @@ def place_one(
         device = choose_device(rule, nodes, need, node, score)
     take(nodes, need, node, device, gpu)
     return node, score
+
+
+@by_rule
+def place_job(
+    rule: NodeRule,
+    nodes: NodeArrays,
+    requests: Requests,
+    rows: ScoreRows,
+    request: int,
+    kind: int,
+    low: int,
+    high: int,
+    gpu: IntVector,
+) -> bool:
+    """Put a job, part by part if it is a gang, on the nodes low to high, all of one type; return whether it found room.
+
+    Fill in ``gpu``, ascending. Nothing changes where there is no room for all of it, but that a rule may have drawn.
+    """
+    whole, asked, used = requests.whole[request, kind], requests.gpus[request], 0
+    if whole >= 0:
+        left = (nodes.free, nodes.cpu_left, nodes.memory_left, nodes.tasks)
+        if not has_room_for_gang(requests, request, kind, low, high, *left):
+            return False
+    while True:  # one call of `place_one`, so that it becomes a part of this
+        part = request
+        if whole >= 0:
+            part = whole if asked - used >= requests.gpus[whole] else requests.rest[request, kind]
+        node, _ = place_one(rule, nodes, requests, rows, part, low, high, gpu[used:])
+        if node < 0:
+            break
+        used += requests.gpus[part]
+        if used >= asked:
+            break
+    if node < 0:
+        if used > 0:  # a rule may turn down nodes that have room
+            give_back_all(nodes, requests, request, gpu[:used])
+        return False
+    if whole >= 0:
+        sort_gpus(gpu[:asked])
+    return True
 
 
 # -- many tasks ------------------------------------------------------------------------------------------------------
@@ -235,8 +276,7 @@ def place_in_round(
         i = order[k]
         t = wanted[i]
         low, high = type_first_node[t], type_first_node[t + 1]
-        node, _ = place_one(rule, nodes, requests, rows, request[i], low, high, given[used:])
-        if node >= 0:
+        if place_job(rule, nodes, requests, rows, request[i], t, low, high, given[used:]):
             runs_on[i] = t
             given_first[i] = used
             used += requests.gpus[request[i]]

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from phasewise.sched.api import Fragmentation, Holding, Leaf, NodeView, Order, Placed
+from phasewise.sched.cluster.gangs import Gang, gpus_a_node, is_gang
 from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.cluster.requests import Request, TaskDistribution
 from phasewise.sched.nodes.arrays import NodeArrays, Requests, ScoreRows, joined
@@ -99,7 +100,9 @@ class NodeState:
         self._nodes = NodeArrays.idle_nodes(layout, tasks, ranks, drawn)
         NumpyBookkeeping().judge_all(self._nodes)  # the same bits; building a state compiles nothing
         self._index: dict[Request, int] = {}
-        self._requests = joined([], [], len(layout.worker_types))
+        self._gpus_a_node: list[int] = gpus_a_node(layout).tolist()
+        self._parts: list[tuple[list[int], list[int]]] = []  # of each request on each type, as `Requests` has them
+        self._requests = joined([], [], [], len(layout.worker_types))
         self._stale = False
         self._rule: NodeRule | None = None  # the one to which the score rows belong
         self._rows = ScoreRows.empty(0, layout.nodes)
@@ -133,9 +136,23 @@ class NodeState:
     # -- requests ----------------------------------------------------------------------------------------------------
 
     def register(self, request: Request) -> int:
-        """Return the index of a request; equal ones share it, and the scores kept for it."""
-        index = self._index.setdefault(request, len(self._index))
-        self._stale = self._stale or index >= len(self._requests.cpu)
+        """Return the index of a request; equal ones share it, and the scores kept for it. A gang's parts get their own.
+
+        The parts are registered behind it, so that the order in which requests are written down brings them back.
+        """
+        known = self._index.get(request)
+        if known is not None:
+            return known
+        index = self._index[request] = len(self._index)
+        types = range(len(self._gpus_a_node))
+        whole, rest = [-1 for _ in types], [-1 for _ in types]
+        self._parts.append((whole, rest))
+        self._stale = True
+        if is_gang(request, self._layout):
+            for kind, gpus in enumerate(self._gpus_a_node):
+                gang = Gang.of(request, gpus)
+                whole[kind] = self.register(gang.whole)
+                rest[kind] = -1 if gang.rest is None else self.register(gang.rest)
         return index
 
     @property
@@ -147,7 +164,8 @@ class NodeState:
         if self._stale:
             columns = [(r.cpu_milli, r.memory_mib, r.gpu_milli, r.gpus) for r in self._index]
             names = self._layout.worker_types
-            self._requests = joined(columns, [[r.admits(name) for name in names] for r in self._index], len(names))
+            admitted = [[r.admits(name) for name in names] for r in self._index]
+            self._requests = joined(columns, admitted, self._parts, len(names))
             self._stale = False
         return self._requests
 
@@ -161,7 +179,7 @@ class NodeState:
         return self._rows
 
     def types_with_room(self, requests: Ints) -> Bools:
-        """Return (R, W) on which worker types some node has room for each of the requests (R,) as things stand."""
+        """Return (R, W) on which worker types there is room for each of the requests (R,) as things stand."""
         return self._bookkeeping.types_with_room(self._nodes, self._known(), self._layout.type_first_node, requests)
 
     def waiting_with_room(
@@ -220,14 +238,19 @@ class NodeState:
         held = np.array(gpus, np.int64)
         self._bookkeeping.release_task(self._nodes, self._known(), request, node, held)
 
-    def exchange(self, node: int, old: int, new: int) -> bool:
-        """Let a task that holds whole GPUs of a node ask for other CPU and memory; False where the node has no room."""
-        known = self._known()
-        cpu = self._nodes.cpu_left[node] + known.cpu[old] - known.cpu[new]
-        memory = self._nodes.memory_left[node] + known.memory[old] - known.memory[new]
-        if cpu < 0 or memory < 0:
-            return False
-        self._bookkeeping.exchange(self._nodes, known, old, new, node)
+    def exchange(self, gpus: Ints, old: int, new: int) -> bool:
+        """Let a job that holds whole GPUs ask for other CPU and memory; False where one of its nodes has no room."""
+        known, changes = self._known(), []
+        for node, held in zip(*np.unique(self._layout.gpu_node[gpus], return_counts=True), strict=True):
+            kind = int(self._layout.node_type[node])
+            before, after = known.part(old, kind, int(held)), known.part(new, kind, int(held))
+            cpu = self._nodes.cpu_left[node] + known.cpu[before] - known.cpu[after]
+            memory = self._nodes.memory_left[node] + known.memory[before] - known.memory[after]
+            if cpu < 0 or memory < 0:
+                return False
+            changes.append((before, after, int(node)))
+        for change in changes:
+            self._bookkeeping.exchange(self._nodes, known, *change)
         return True
 
     def recount(self) -> Fragmentation:

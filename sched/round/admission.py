@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from phasewise.sched.cluster.gangs import Gang, gpus_a_node, is_gang, types_for_job
 from phasewise.sched.cluster.layout import UNLIMITED, ClusterLayout
-from phasewise.sched.cluster.node_lists import types_with_room
 from phasewise.sched.cluster.requests import WHOLE_MILLI, Request
 from phasewise.sched.round.outcome import Refused
 from phasewise.sched.workload.arrivals import Arrival
@@ -52,7 +52,8 @@ class AdmissionGate:
     Parameters
     ----------
     spans_nodes
-        Whether a job may hold GPUs of several nodes; otherwise one node must have all that it needs.
+        Whether any job may hold GPUs of several nodes; otherwise one node must have all that it needs, or, where it
+        needs more GPUs than a node has, a node for each of its parts.
     """
 
     def __init__(self, layout: ClusterLayout, throughputs: ThroughputView, *, spans_nodes: bool) -> None:
@@ -98,7 +99,7 @@ class AdmissionGate:
     def _judge(self, request: Request) -> Bools:
         layout = self._layout
         if not self._spans_nodes:
-            return types_with_room(layout, request)
+            return types_for_job(layout, request)
         allowed = np.array([request.admits(name) for name in layout.worker_types])
         fitting: Bools = allowed & (layout.capacity * WHOLE_MILLI >= request.demand_milli)
         return fitting
@@ -114,8 +115,20 @@ class AdmissionGate:
         if self._spans_nodes:
             pools = ", ".join(f"{name}={layout.capacity[kind]:g}" for name, kind in usable) or "none"
             return f"needs {job.scale_factor:g} GPUs of one type{only}; types that can run it: {pools}"
+        if is_gang(needs, layout):
+            pools = ", ".join(self._needed(needs, kind) for _, kind in usable) or "none"
+            return f"needs {_listed(needs)} on several nodes of one type{only}; types that can run it: {pools}"
         largest = ", ".join(f"{name} up to {self._largest(kind)}" for name, kind in usable) or "none"
         return f"needs {_listed(needs)} on one node{only}; types that can run it: {largest}"
+
+    def _needed(self, needs: Request, kind: int) -> str:
+        """Return what a gang needs of a type's nodes, and how many there are."""
+        layout = self._layout
+        gang = Gang.of(needs, int(gpus_a_node(layout)[kind]))
+        there = int(np.diff(layout.type_first_node)[kind])
+        wanted = f"{gang.wholes} nodes with {_listed(gang.whole)}"
+        wanted += f" and one with {_listed(gang.rest)}" if gang.rest else ""
+        return f"{layout.worker_types[kind]} ({wanted}; it has {there}, the largest with {self._largest(kind)})"
 
     def _largest(self, kind: int) -> str:
         """Return what the largest node of a type has."""

@@ -133,7 +133,7 @@ def retire(
     for record in over:
         parts.stopper.observe_gone(state.departures, record.job_id)
     if state.teams is not None:
-        packing.part(state, state.teams, parts.layout, gone)
+        packing.part(state, state.teams, gone)
     elif state.nodes is not None:
         state.nodes.release(gone, state.holding, state.jobs.request)
     new_row = state.jobs.remove(gone)

@@ -106,17 +106,24 @@ def _fitting(scenario: Scenario) -> Iterator[Told]:
             f"names {', '.join(others)}, but timing preset 'gavel' schedules {', '.join(GAVEL_TYPES)} only; "
             "use --timing corrected",
         )
+    if scenario.workload.gangs and not pods:
+        yield "workload.gangs", "is true, which workload.pods = 'spot2026' alone has counts of; name it, or set false"
     if pods and not scenario.workload.trace:
         from phasewise.sched.cluster.node_lists import build_layout  # noqa: PLC0415  (imports NumPy)
-        from phasewise.sched.workload.pods import misfits, read_pod_mix  # noqa: PLC0415
+        from phasewise.sched.scenario.workloads import pods_of  # noqa: PLC0415
+        from phasewise.sched.workload.pods import gangs_without_room, misfits, read_pod_mix  # noqa: PLC0415
 
         try:
-            unfit = misfits(read_pod_mix(pods), build_layout(msgspec.structs.replace(cluster, copies=1)))
+            layout = build_layout(msgspec.structs.replace(cluster, copies=1))
+            unfit = misfits(read_pod_mix(pods), layout)
+            wide = gangs_without_room(pods_of(scenario.workload), layout) if scenario.workload.gangs else ""
         except SchedulingError as error:
             yield "workload.pods", str(error)
         else:
             if unfit:
                 yield "workload.pods", unfit + ("" if cluster.nodes else "; cluster.gpus_per_node gives larger ones")
+            elif wide:
+                yield "workload.gangs", f"is true, but {wide}; set it to false, or take a larger cluster"
 
 
 def _files(scenario: Scenario) -> Iterator[Told]:

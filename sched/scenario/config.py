@@ -91,6 +91,9 @@ class Workload(Section, frozen=True):
         relative to the scenario file. Each generated job draws its GPUs (or its share of one), CPU, memory and allowed
         worker types jointly from it. ``spot2026`` also gives durations and the share of jobs with priority. Empty: jobs
         need only whole GPUs.
+    gangs
+        Whether generated jobs of more than 8 GPUs come too, on several nodes: 16, 32, 64, 128 and 256 GPUs, with
+        durations of their own. Only with the pods of ``spot2026``, which have counts of them.
     scale_factors
         GPUs of a generated job. ``single``: one; ``gavel``: 1, 2, 4, 8 with probabilities .70, .10, .15, .05. Not with
         ``pods``.
@@ -131,6 +134,7 @@ class Workload(Section, frozen=True):
     initial_jobs: Count = 0
     filled: bool = False
     pods: str = ""
+    gangs: bool = False
     scale_factors: Literal["single", "gavel"] = "single"
     scale_factor_cap: Natural = 0
     priorities: bool = False

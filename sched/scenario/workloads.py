@@ -14,7 +14,7 @@ from phasewise.sched.workload.importing import registry
 from phasewise.sched.workload.importing.choice import Choice
 from phasewise.sched.workload.importing.source import CONVERTED, Head, Source
 from phasewise.sched.workload.job_mixes import job_mix
-from phasewise.sched.workload.pods import read_pod_mix
+from phasewise.sched.workload.pods import PodMix, read_pod_mix, with_gangs
 from phasewise.sched.workload.throughputs import ThroughputTable
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ def recipe(scenario: Scenario) -> Recipe:
     chosen = scenario.workload
     mean_gap_s = HOUR_S / chosen.rate_per_hour if chosen.rate_per_hour else 0.0
     endless = mean_gap_s > 0.0 and not chosen.jobs
+    mix = job_mix(chosen.pods)
     return Recipe(
         seed=scenario.seed,
         jobs=None if endless else chosen.jobs,
@@ -113,6 +114,24 @@ def recipe(scenario: Scenario) -> Recipe:
         priorities=chosen.priorities,
         slos=chosen.slos,
         reference_type=chosen.reference_type,
-        mix=job_mix(chosen.pods),
-        pods=read_pod_mix(chosen.pods) if chosen.pods else (),
+        mix=mix,
+        pods=pods_of(chosen),
+        stretch=mix.stretch if chosen.gangs else {},
     )
+
+
+def pods_of(chosen: WorkloadSection) -> PodMix:
+    """Return what generated jobs ask for, each with how often it comes; empty where no pods are named.
+
+    Raises
+    ------
+    ScenarioError
+        As `read_pod_mix`, and where gangs are asked for of pods that have no counts of them.
+    TraceError
+        As `read_pod_mix`.
+    """
+    gangs = job_mix(chosen.pods).gangs
+    if chosen.gangs and not gangs:
+        raise ScenarioError("workload.gangs is true, which workload.pods = 'spot2026' alone has counts of")
+    pods = read_pod_mix(chosen.pods) if chosen.pods else ()
+    return with_gangs(pods, gangs) if chosen.gangs else pods

@@ -16,7 +16,7 @@ import math
 import random
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
@@ -83,6 +83,8 @@ class Recipe:
         How long jobs take, and how many are of high priority.
     pods
         What jobs ask for on a node, each with its frequency; then the scale factor is not drawn. Empty: whole GPUs.
+    stretch
+        By what a drawn duration is multiplied for a job of so many GPUs; 1 where a number is not named.
     """
 
     seed: int
@@ -97,6 +99,7 @@ class Recipe:
     reference_type: str = "v100"
     mix: JobMix = ORIGINAL
     pods: tuple[tuple[Request, int], ...] = ()
+    stretch: Mapping[int, float] = field(default_factory=dict)
 
     def limited(self, drawn: int) -> int:
         """Return the scale factor that counts, for the one drawn."""
@@ -120,6 +123,14 @@ class Demands:
         self._recipe = recipe
         self._pods = [Demand(request.gpus, request.demand_milli / WHOLE_MILLI, request) for request, _ in recipe.pods]
         self._below = list(accumulate(count for _, count in recipe.pods))
+        stretch = recipe.stretch
+        self._running = list(accumulate(count * stretch.get(pod.gpus, 1.0) for pod, count in recipe.pods))
+
+    def running(self, drawn: float) -> Demand:
+        """Return the demand of a job found running: those of long durations are found more often."""
+        if not self._recipe.stretch:
+            return self.at(drawn)
+        return self._pods[bisect_right(self._running, drawn * self._running[-1])]
 
     def at(self, drawn: float) -> Demand:
         """Return the demand for a number drawn uniformly from [0, 1)."""
@@ -171,6 +182,8 @@ class GeneratedWorkload:
                 "jobs that never stop need a rate above 0; give workload.rate_per_hour or workload.jobs"
             )
         self._recipe = recipe
+        if recipe.stretch:
+            table = table.with_factors(DISTRIBUTED, recipe.stretch)
         self.throughputs: ThroughputView = table.for_types(worker_types)
         self._demands = Demands(recipe)
         self._sorts = _sorts(recipe, self._demands.gpus(), table, self.throughputs)
@@ -218,7 +231,7 @@ class GeneratedWorkload:
             job, duration_s = self._initial[job_id]
             return job if multiple is None else replace(job, slo=multiple, slo_s=multiple * duration_s)
         demand = self._demands.at(rng.random())
-        duration_s = _duration_s(rng, recipe.mix)
+        duration_s = _duration_s(rng, recipe.mix) * recipe.stretch.get(demand.gpus, 1.0)
         job_type = rng.choice(JOB_TYPES)
         while (job_type, demand.gpus) not in self._sorts:  # an undistributed type cannot take several GPUs
             job_type = rng.choice(JOB_TYPES)
@@ -287,11 +300,12 @@ def _initial(recipe: Recipe, demands: Demands, sorts: dict[tuple[str, int], Sort
     rng = np.random.default_rng(np.random.SeedSequence(recipe.seed).spawn(1)[0])
     jobs: list[tuple[Arrival, float]] = []
     for job_id in range(recipe.initial_jobs):
-        demand = demands.at(float(rng.random()))
+        demand = demands.running(float(rng.random()))
         types = JOB_TYPES if demand.gpus == 1 else DISTRIBUTED
         sort = sorts[types[int(rng.integers(len(types)))], demand.gpus]
         low, high = recipe.mix.running(float(rng.random())).bounds_s
         left_s = float(rng.uniform(low, high)) * (1.0 - float(rng.random()))  # in (0, 1]: some work is left
+        left_s *= recipe.stretch.get(demand.gpus, 1.0)
         weight = HIGH_WEIGHT if recipe.priorities and float(rng.random()) <= recipe.mix.high_priority else 1.0
         steps = left_s * sort.reference_rate
         job = Arrival(job_id, sort.job_type, sort.row, demand.scale_factor, weight, steps, 0.0, demand.request)

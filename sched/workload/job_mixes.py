@@ -36,6 +36,29 @@ class Piece(NamedTuple):
         return MINUTE_S * 10**self.least, MINUTE_S * 10**self.largest
 
 
+class Gangs(NamedTuple):
+    """Jobs of more GPUs than a node has.
+
+    Attributes
+    ----------
+    gpus
+        Of each.
+    jobs
+        How many there are, where ``JobMix`` and its pods count all.
+    gpu_hours
+        Of all of them.
+    """
+
+    gpus: int
+    jobs: int
+    gpu_hours: float
+
+    @property
+    def mean_s(self) -> float:
+        """The mean duration, seconds."""
+        return self.gpu_hours * 3600.0 / (self.gpus * self.jobs)
+
+
 @dataclass(frozen=True)
 class JobMix:
     """What generated jobs are like besides what they ask for.
@@ -50,12 +73,15 @@ class JobMix:
         Names of the classes of jobs with that weight and of the others; empty where they have none.
     vcs
         Names of virtual clusters, each with how many of the jobs are its; empty where jobs are nobody's.
+    gangs
+        The jobs of more GPUs than a node has, which come where they are asked for.
     """
 
     pieces: tuple[Piece, ...]
     high_priority: float
     classes: tuple[str, ...] = ()
     vcs: tuple[tuple[str, int], ...] = ()
+    gangs: tuple[Gangs, ...] = ()
 
     def piece(self, drawn: float) -> Piece:
         """Return the piece of a job for a number drawn uniformly from [0, 1)."""
@@ -68,6 +94,11 @@ class JobMix:
         piece is uniform in d, and has a weight of share (high - low) / ln(high/low).
         """
         return self.pieces[bisect_right(self._below_running, drawn)]
+
+    @cached_property
+    def stretch(self) -> dict[int, float]:
+        """By what the durations of gangs of so many GPUs are multiplied, which gives them their own mean."""
+        return {each.gpus: each.mean_s / self.mean_s() for each in self.gangs}
 
     @cached_property
     def _below(self) -> list[float]:
@@ -105,4 +136,5 @@ def job_mix(pods: str) -> JobMix:
     ]
     high, of = told["high_priority"]
     vcs = tuple((name, jobs) for name, jobs in told.get("vcs", ()))
-    return JobMix(tuple(pieces), high / of, tuple(told.get("classes", ())), vcs)
+    gangs = tuple(Gangs(*figures) for figures in told.get("gangs", ()))
+    return JobMix(tuple(pieces), high / of, tuple(told.get("classes", ())), vcs, gangs)

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from phasewise.sched.cluster.gangs import types_for_job
 from phasewise.sched.cluster.inventories import POD_TABLES, pod_table_names, refusal
 from phasewise.sched.cluster.layout import UNLIMITED, ClusterLayout
 from phasewise.sched.cluster.node_lists import types_with_room
 from phasewise.sched.cluster.requests import WHOLE_MILLI, Request
 from phasewise.sched.errors import ScenarioError
+from phasewise.sched.workload.job_mixes import Gangs
 from phasewise.sched.workload.openb import Pod, read_pods
 
 PodMix = tuple[tuple[Request, int], ...]
@@ -54,6 +57,23 @@ def read_pod_mix(name_or_path: str) -> PodMix:
     return mix
 
 
+def with_gangs(mix: PodMix, gangs: Sequence[Gangs]) -> PodMix:
+    """Return a mix with gangs in it: of those of most GPUs in the mix, each is so much larger, and as many a core.
+
+    Their CPU and memory for a GPU are those of the largest requests, as often as these come.
+    """
+    most = max(request.gpus for request, _ in mix)
+    widest = [(request, count) for request, count in mix if request.gpus == most]
+    of = sum(count for _, count in widest)
+    more: list[tuple[Request, int]] = []
+    for gang in gangs:
+        for request, count in widest:
+            cpu_milli, memory_mib = (asked * gang.gpus // most for asked in (request.cpu_milli, request.memory_mib))
+            wider = request._replace(cpu_milli=cpu_milli, memory_mib=memory_mib, gpus=gang.gpus)
+            more.append((wider, round(gang.jobs * count / of)))
+    return (*mix, *more)
+
+
 def pod_list(name_or_path: str | Path) -> list[Pod]:
     """Return the pods of a list, in its order; of a built-in table as many of each specification as it counts.
 
@@ -88,6 +108,15 @@ def misfits(mix: PodMix, layout: ClusterLayout) -> str:
         f"{pods} of {total} pods fit on no node{only}, for example one of {_in_words(request)}; "
         f"the largest nodes{only} have {_in_words(_largest(layout, request))}"
     )
+
+
+def gangs_without_room(mix: PodMix, layout: ClusterLayout) -> str:
+    """Return for which of a mix with gangs the idle nodes of no type are enough, in words; empty where for few."""
+    unfit = [(request, count) for request, count in mix if not types_for_job(layout, request).any()]
+    jobs, total = sum(count for _, count in unfit), sum(count for _, count in mix)
+    if jobs <= MISFITS * total:
+        return ""
+    return f"{jobs} of {total} jobs find too few nodes of one type, for example one of {_in_words(unfit[0][0])}"
 
 
 def _largest(layout: ClusterLayout, request: Request) -> Request:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -166,6 +166,19 @@ class ThroughputTable:
         row = self.row(job_type, scale_factor)
         known = row.get(worker_type, math.nan)
         return known if known > 0.0 else max((rate for rate in row.values() if rate > 0.0), default=0.0)
+
+    def with_factors(self, job_types: Iterable[str], factors: Iterable[int]) -> ThroughputTable:
+        """Return the table with rows for further scale factors: the row of the largest smaller one, scaled up."""
+        rates = {key: self.row(*key) for key in self._index}
+        for job_type in job_types:
+            known = self.factors(job_type)
+            for factor in factors:
+                below = max((each for each in known if each < factor), default=0)
+                if below and factor not in known:
+                    rates[job_type, factor] = {
+                        name: rate * factor / below for name, rate in self.row(job_type, below).items()
+                    }
+        return assembled(self.source, rates)
 
     def for_types(self, worker_types: tuple[str, ...]) -> ThroughputView:
         """Return the table with a column for each of ``worker_types``, in that order.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from node_cases import GPU_REQUESTS, LAYOUT, TASKS, nothing_placed, order_of, rules, view_of
+from node_cases import GANGS, GPU_REQUESTS, LAYOUT, TASKS, nothing_placed, order_of, rules, view_of
 
 from phasewise.sched.api import Holding, Placed
 from phasewise.sched.cluster.requests import Request
@@ -29,15 +31,20 @@ def require_sound(state: NodeState, jobs: list[Request], placed: Placed) -> None
             continue
         assert len(held) == job.gpus
         assert (np.diff(held) > 0).all()
-        nodes = LAYOUT.gpu_node[held]
-        assert (nodes == nodes[0]).all(), "a job of several GPUs runs on one node"
-        kind = LAYOUT.node_type[nodes[0]]
-        assert kind == placed.worker_type[row]
+        kind = placed.worker_type[row]
         assert job.admits(LAYOUT.worker_types[kind])
         gpu_left[held] -= job.gpu_milli
-        cpu_left[nodes[0]] -= job.cpu_milli
-        memory_left[nodes[0]] -= job.memory_mib
-        tasks[nodes[0]] += 1
+        nodes, parts = np.unique(LAYOUT.gpu_node[held], return_counts=True)
+        assert (LAYOUT.node_type[nodes] == kind).all()
+        if job in GANGS:
+            most = max(np.diff(LAYOUT.node_start)[LAYOUT.node_type == kind])
+            assert sorted(parts.tolist(), reverse=True)[:-1] == [most] * (len(parts) - 1), "all nodes but one are full"
+        else:
+            assert len(nodes) == 1, "a job that a node can hold runs on one node"
+        for node, share in zip(nodes.tolist(), parts.tolist(), strict=True):
+            cpu_left[node] -= math.ceil(job.cpu_milli * share / job.gpus)
+            memory_left[node] -= math.ceil(job.memory_mib * share / job.gpus)
+            tasks[node] += 1
     assert (gpu_left >= 0).all(), "no GPU gives more than it has"
     assert (cpu_left >= 0).all(), "no CPU is overdrawn"
     assert (memory_left >= 0).all(), "no memory is overdrawn"
@@ -100,7 +107,7 @@ def test_what_is_left_follows_from_who_holds_what(name: str, data: st.DataObject
     for _ in range(data.draw(st.integers(1, 5), "rounds")):
         count = len(machines[0].jobs)
         gone = sorted(data.draw(st.sets(st.integers(0, count - 1), max_size=3), "departs")) if count else []
-        new = data.draw(st.lists(st.sampled_from(GPU_REQUESTS), max_size=8), "arrives")
+        new = data.draw(st.lists(st.sampled_from(GPU_REQUESTS + GANGS), max_size=8), "arrives")
         count += len(new) - len(gone)
         kinds = data.draw(st.lists(st.integers(-1, TYPES - 1), min_size=count, max_size=count), "chosen")
         chosen = {row: kind for row, kind in enumerate(kinds) if kind >= 0}

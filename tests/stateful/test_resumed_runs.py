@@ -34,6 +34,12 @@ NODES = {
     "cluster.gpus": "v100=16,k80=8",
     "cluster.gpus_per_node": "v100=8,k80=8",
 }
+GANGS = {
+    "workload.scale_factors": "gavel",
+    "workload.scale_factor_cap": 8,
+    "cluster.gpus": "v100=8,k80=8",
+    "cluster.gpus_per_node": "v100=2,k80=3",
+}
 PRICES = {"cluster.gpu_hour_prices": {"v100": 2.5, "p100": 1.5, "k80": 0.5}, "workload.slos": True}
 GAVEL = {"timing.preset": "gavel"}
 MOVING = {"migration.enabled": True}
@@ -64,6 +70,8 @@ KINDS: Mapping[str, Mapping[str, object]] = {
     "least duration, packed": {"policy.name": "min_total_duration_packed", **BUSY, **MOVING},
     "first in, first out, packed": {"policy.name": "fifo_packed", "workload.rate_per_hour": 30.0},
     "fgd": {"placement.name": "fgd", **NODES},
+    "gangs": {"placement.name": "fgd", **GANGS, **MOVING},
+    "gangs in pairs": {"policy.name": "gandiva", "placement.name": "best_fit", **GANGS, "workload.rate_per_hour": 90.0},
     "fgd, moving costs": {"placement.name": "fgd", "policy.name": "fifo_perf", **NODES, **MOVING},
     "best fit as the original": {"placement.name": "best_fit", **NODES, **GAVEL},
     "random nodes": {"placement.name": "random", **NODES, **MOVING},
@@ -139,8 +147,9 @@ def test_a_run_cut_short_three_times_ends_as_one_that_never_was(kind: str, tmp_p
     broken(kind, tmp_path, max(2, settings.default.max_examples // 20))
 
 
-def test_a_run_of_nodes_cut_short_ends_as_one_that_never_was(tmp_path: Path) -> None:
-    scenario = scenario_of("random nodes", 1)
+@pytest.mark.parametrize("kind", ["random nodes", "gangs", "gangs in pairs"])
+def test_a_run_of_nodes_cut_short_ends_as_one_that_never_was(kind: str, tmp_path: Path) -> None:
+    scenario = scenario_of(kind, 1)
     resumed(scenario, tmp_path / "whole")
     for rounds, cut in ((12, interrupted), (30, killed), (70, failed)):
         cut(scenario, tmp_path / "broken", rounds)

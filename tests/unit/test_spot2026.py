@@ -12,19 +12,21 @@ import phasewise
 from phasewise.sched.cluster.inventories import POD_TABLES
 from phasewise.sched.cluster.layout import ClusterLayout
 from phasewise.sched.cluster.node_lists import gpus_by_type, read_node_list
+from phasewise.sched.errors import ScenarioError
 from phasewise.sched.scenario.loading import load_scenario
-from phasewise.sched.scenario.workloads import build_workload
+from phasewise.sched.scenario.workloads import build_workload, pods_of
 from phasewise.sched.streams import Streams
 from phasewise.sched.workload.arrivals import Position
 from phasewise.sched.workload.job_mixes import ORIGINAL, JobMix, Piece, job_mix
 from phasewise.sched.workload.owners import BLOCK, Owners
-from phasewise.sched.workload.pods import misfits, read_pod_mix
+from phasewise.sched.workload.pods import gangs_without_room, misfits, read_pod_mix
 
 PUBLISHED = {
     "A10": (2494, 2494), "A100-SXM4-80GB": (432, 3456), "A800-SXM4-80GB": (22, 176), "GPU-series-1": (989, 1558),
     "GPU-series-2": (122, 976), "H800": (219, 1752),
 }  # fmt: skip
 HOUR_S = 3600.0
+TYPES = tuple(sorted(PUBLISHED))
 
 
 def test_the_machines_have_the_published_counts() -> None:
@@ -50,7 +52,7 @@ def test_durations_and_classes_are_drawn_as_often_as_they_were_counted() -> None
     told = tomllib.loads((POD_TABLES / "spot2026.toml").read_text())
     workload = build_workload(load_scenario("spot2026", {"workload.initial_jobs": 0}), tuple(sorted(PUBLISHED)))
     jobs = workload.until(200 * HOUR_S, Position(), Streams.of(0))
-    assert len(jobs) == pytest.approx(99.8 * 200, rel=0.03)
+    assert len(jobs) == pytest.approx(105.7 * 200, rel=0.03)
     high = np.mean([job.priority_weight == 5.0 for job in jobs])
     assert high == pytest.approx(415_713 / 466_867, abs=0.01)
     mix, rng = job_mix("spot2026"), np.random.default_rng(0)
@@ -66,6 +68,64 @@ def test_the_longest_duration_gives_the_published_gpu_time() -> None:
     gpus = sum(request.demand_milli / 1000 * count for request, count in mix) / jobs
     published_gpu_s = 77_856_117_851.5 + 11_171_263_736.5 + 1_069_695_774.56 + 13_612_350_665.5  # of up to 8 GPUs
     assert job_mix("spot2026").mean_s() * gpus == pytest.approx(published_gpu_s / jobs, rel=0.01)
+
+
+GANGS = {16: (12_051, 1_405_008), 32: (6_760, 1_400_724), 64: (3_262, 1_026_098), 128: (1_594, 916_472),
+         256: (2_287, 5_975_221)}  # fmt: skip
+
+
+def test_gangs_come_as_often_as_they_were_counted_and_take_the_published_gpu_time() -> None:
+    scenario = load_scenario("spot2026", {"workload.initial_jobs": 0})
+    jobs = pods_of(scenario.workload)
+    assert sum(count for _, count in jobs) == pytest.approx(466_867, abs=10)
+    stretch, mean_h = job_mix("spot2026").stretch, job_mix("spot2026").mean_s() / HOUR_S
+    layout = ClusterLayout.of(read_node_list("spot2026"))
+    assert gangs_without_room(jobs, layout) == ""
+    for gpus, (count, gpu_hours) in GANGS.items():
+        of_size = [(request, number) for request, number in jobs if request.gpus == gpus]
+        assert sum(number for _, number in of_size) == pytest.approx(count, abs=2)
+        assert {request.cpu_milli // gpus for request, _ in of_size} == {3_000, 6_000, 12_000, 24_000}
+        assert stretch[gpus] * mean_h * gpus * count == pytest.approx(gpu_hours)
+    workload = build_workload(scenario, tuple(sorted(PUBLISHED)))
+    drawn = workload.until(400 * HOUR_S, Position(), Streams.of(0))
+    wide = [job for job in drawn if job.scale_factor > 8]
+    assert len(wide) / len(drawn) == pytest.approx(25_954 / 466_867, abs=0.004)
+    assert {job.scale_factor for job in wide} == {float(gpus) for gpus in GANGS}
+
+
+def test_without_gangs_jobs_are_those_of_up_to_8_gpus_alone() -> None:
+    alone = load_scenario("spot2026", {"workload.gangs": False})
+    assert pods_of(alone.workload) == read_pod_mix("spot2026")
+    assert max(job.scale_factor for job in build_workload(alone, TYPES).until(0.0, Position(), Streams.of(0))) == 8.0
+
+
+def test_gangs_found_running_are_as_many_as_their_durations_make_them() -> None:
+    jobs = build_workload(load_scenario("spot2026"), TYPES).until(0.0, Position(), Streams.of(0))
+    # 40 of 3,440 by Little's law: 5.9 an hour of 6.9 h on average.
+    assert sum(job.scale_factor > 8 for job in jobs[:3440]) == pytest.approx(40, abs=20)
+
+
+def test_a_job_of_a_gang_is_as_fast_as_its_gpus_say() -> None:
+    view = build_workload(load_scenario("spot2026"), TYPES).throughputs
+    name = "ResNet-50 (batch size 64)"
+    np.testing.assert_allclose(view.row(name, 256), 32 * view.row(name, 8))
+
+
+FEW = {"cluster.nodes": "", "cluster.gpus": "H800=64", "cluster.gpus_per_node": "H800=8"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"workload.pods": "openb", "cluster.nodes": "openb"}, "workload.gangs is true, which workload.pods"),
+        ({"workload.pods": ""}, "workload.gangs: is true, which workload.pods = 'spot2026' alone has counts of"),
+        (FEW, "find too few nodes of one type, for example one of"),
+    ],
+)
+def test_gangs_that_cannot_come_are_one_message(changes: dict[str, object], told: str) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        load_scenario("spot2026", changes)
+    assert told in str(caught.value)
 
 
 def test_a_job_found_running_is_of_a_piece_by_its_share_of_the_time() -> None:

@@ -92,7 +92,7 @@ def kept_view(
             _register(ground.nodes, *pair)
             for pair in zip(jobs.request[leads].tolist(), jobs.request[mates].tolist(), strict=True)
         ]
-        source = _settled(source, request, teams, jobs, ground, layout)
+        source = _settled(source, request, teams, jobs, ground)
     last_type = np.where(source >= 0, crews.wanted, -1)
     holding = gathered(ground.last, source)
     return NodeView(
@@ -145,7 +145,6 @@ def _settled(
     teams: TeamTable,
     jobs: JobTable,
     ground: Ground,
-    layout: ClusterLayout,
 ) -> Ints:
     """Return ``source`` without those for whose new team the node has no room; tell the nodes of all the others."""
     nodes = ground.nodes
@@ -162,8 +161,8 @@ def _settled(
     changed = changed[teams.account[source[changed]] != request[changed]]
     for lead in changed.tolist():
         row = team[source[lead]]
-        node = int(layout.gpu_node[last.gpu[last.first[row]]])
-        if not nodes.exchange(node, int(teams.account[row]), int(request[lead])):
+        gpus = last.gpu[last.first[row] : last.first[row + 1]]
+        if not nodes.exchange(gpus, int(teams.account[row]), int(request[lead])):
             nodes.release(np.array([row]), last, teams.account)
             source[lead] = ALONE
     return source
