@@ -62,8 +62,8 @@ def is_gang(request: Request, layout: ClusterLayout) -> bool:
     """Return whether a request takes more whole GPUs than any node has of a type that admits it."""
     if request.gpu_milli != WHOLE_MILLI:
         return False
-    admitting = [most for most, name in zip(gpus_a_node(layout), layout.worker_types, strict=True) if
-                 request.admits(name)]  # fmt: skip
+    sizes = zip(gpus_a_node(layout).tolist(), layout.worker_types, strict=True)
+    admitting = [most for most, name in sizes if most and request.admits(name)]  # some types are nodes without GPUs
     return bool(admitting) and request.gpus > max(admitting)
 
 
@@ -73,6 +73,8 @@ def types_for_job(layout: ClusterLayout, request: Request) -> Bools:
         return types_with_room(layout, request)
     size, found = np.diff(layout.node_start), np.zeros(len(layout.worker_types), np.bool_)
     for kind, most in enumerate(gpus_a_node(layout).tolist()):
+        if not most:
+            continue
         gang = Gang.of(request, most)
         nodes = slice(int(layout.type_first_node[kind]), int(layout.type_first_node[kind + 1]))
         able = [

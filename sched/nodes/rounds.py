@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numba.extending import overload
 
-from phasewise.profiling.jit.kernel import kernel, loop
+from phasewise.profiling.jit.kernel import inner, kernel, loop
 from phasewise.profiling.jit.layouts import FlagVector, IntVector, ShortVector, Vector
 from phasewise.sched.cluster.requests import WHOLE_MILLI
 from phasewise.sched.nodes import rules
@@ -131,7 +131,7 @@ def place_one(
     return node, score
 
 
-@by_rule
+@inner
 def place_job(
     rule: NodeRule,
     nodes: NodeArrays,

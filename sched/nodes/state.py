@@ -150,6 +150,8 @@ class NodeState:
         self._stale = True
         if is_gang(request, self._layout):
             for kind, gpus in enumerate(self._gpus_a_node):
+                if not gpus:
+                    continue
                 gang = Gang.of(request, gpus)
                 whole[kind] = self.register(gang.whole)
                 rest[kind] = -1 if gang.rest is None else self.register(gang.rest)

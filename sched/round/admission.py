@@ -116,7 +116,8 @@ class AdmissionGate:
             pools = ", ".join(f"{name}={layout.capacity[kind]:g}" for name, kind in usable) or "none"
             return f"needs {job.scale_factor:g} GPUs of one type{only}; types that can run it: {pools}"
         if is_gang(needs, layout):
-            pools = ", ".join(self._needed(needs, kind) for _, kind in usable) or "none"
+            sizes = gpus_a_node(layout)
+            pools = ", ".join(self._needed(needs, kind) for _, kind in usable if sizes[kind]) or "none"
             return f"needs {_listed(needs)} on several nodes of one type{only}; types that can run it: {pools}"
         largest = ", ".join(f"{name} up to {self._largest(kind)}" for name, kind in usable) or "none"
         return f"needs {_listed(needs)} on one node{only}; types that can run it: {largest}"

@@ -262,3 +262,12 @@ def test_a_gang_is_refused_where_the_nodes_are_too_few_and_it_says_what_is_lacki
         "job 0 (job) needs 13 GPUs, 13 cores on several nodes of one type; types that can run it: V100 (3 nodes with "
         "4 GPUs, 4 cores and one with 1 GPUs, 1 cores; it has 3, the largest with 4 GPUs, 40 cores, 400000 MiB)"
     )
+
+
+def test_nodes_without_gpus_hold_no_part_of_a_gang() -> None:
+    nodes = [Node("bare", "none", 0, 64_000, 64_000), *(Node(f"n{k}", "v100", 2, 8_000, 8_000) for k in range(2))]
+    layout = ClusterLayout.of(nodes)
+    gang, single = Request(4_000, 1000, 4), Request(4_000, 1000, 2)
+    assert is_gang(gang, layout)
+    assert not is_gang(single, layout)
+    assert types_for_job(layout, gang).tolist() == [name == "v100" for name in layout.worker_types]

@@ -22,13 +22,14 @@ from phasewise.profiling.jit.prepare import KernelError, prepare
 from phasewise.profiling.jit.store import Store, used
 
 MORE_THAN = 100  # there are more compiled functions; fewer would mean that they were not found
-RULED = {
+RULED = {  # a rule of placement is handed to these
     "place_one",
+    "place_job",
     "place_in_order",
     "place_in_round",
     "refresh",
     "rescore",
-}  # a rule of placement is handed to these
+}
 OPEN = RULED | {"move_up"}  # and to this a column of any type
 
 
