@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -103,31 +103,40 @@ def _memory(made: Sequence[Run]) -> published.Memory:
 
 def growth(scale: str, plan: Plan, place: Workplace) -> published.Growth:
     """Return what each phase costs at each size of the scale's sweep."""
-    watch, sweep, sizes = Stopwatch(), plan.sweep, []
-    for times in sweep.sizes:
+    watch, sweep = Stopwatch(), plan.sweep
+    made: dict[float, list[Run]] = {times: [] for times in sweep.sizes}
+    for turn, (times, done) in product(range(sweep.turns), made.items()):
         sweep.prepare(times)
-        out = place.folder / f"{scale}-grown-{times:g}"
+        out = place.folder / f"{scale}-grown-{times:g}-{turn}"
         run_into(out, plan.scenario, {**SWEEP_COMMON, **sweep.at(times), "stop.rounds": sweep.rounds})
-        run = load_run(out)
-        sizes.append(
-            published.Size(
-                times=float(times),
-                gpus=_gpus(run),
-                jobs=float(run.rounds.numbers("active")[sweep.warm_up :].mean()),
-                rounds=run.summary.rounds - sweep.warm_up,
-                peak_mib=run.summary.peak_rss_mib or 0.0,
-                cost_ms=typical_costs(run.rounds, sweep.warm_up),
-            )
-        )
-        place.say(f"{scale}: {times:g} times: {run.summary.cpu_s:.1f} CPU s, {sizes[-1].peak_mib:.0f} MiB")
+        done.append(load_run(out))
+        place.say(f"{scale}: {times:g} times: {done[-1].summary.cpu_s:.1f} CPU s")
     made_by = origin(
         f"make reports ARGS='--scale {scale} --part growth'",
-        f"one run of {sweep.rounds} rounds a size, the first {sweep.warm_up} left out",
+        f"{_times(sweep.turns)} of {sweep.rounds} rounds a size, the first {sweep.warm_up} left out",
         "median stretch of rounds with its 95 % bootstrap interval; exponents by least squares of the logarithms, "
         "95 % interval by Student's t",
         watch.cpu_s(),
     )
+    sizes = [_size(times, done, sweep.warm_up) for times, done in made.items()]
     return published.Growth(made_by, settings(plan.scenario, {**SWEEP_COMMON, **sweep.at(1)}), sizes)
+
+
+def _times(turns: int) -> str:
+    return "one run" if turns == 1 else f"{turns} runs, all sizes in turn,"
+
+
+def _size(times: float, made: Sequence[Run], warm_up: int) -> published.Size:
+    """Return a size of the growth study, of the runs that were made at it."""
+    first = made[0]
+    return published.Size(
+        times=float(times),
+        gpus=_gpus(first),
+        jobs=float(first.rounds.numbers("active")[warm_up:].mean()),
+        rounds=first.summary.rounds - warm_up,
+        peak_mib=max(run.summary.peak_rss_mib or 0.0 for run in made),
+        cost_ms=typical_costs([run.rounds for run in made], warm_up),
+    )
 
 
 def replay(scale: str, plan: Plan, place: Workplace) -> published.Replay:

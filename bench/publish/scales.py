@@ -29,6 +29,8 @@ class Sweep:
         Of each size, the warm-up included.
     warm_up
         Rounds that do not count: the jobs of the start arrive, and the first solve starts from nothing.
+    turns
+        How often all sizes are run, one after another: a machine that is slower for a while weighs on several of them.
     prepare
         Makes the files that the overrides of a size name.
     """
@@ -37,6 +39,7 @@ class Sweep:
     sizes: tuple[float, ...]
     rounds: int
     warm_up: int
+    turns: int = 1
     prepare: Callable[[float], None] = lambda _: None
 
 
@@ -156,7 +159,7 @@ PLANS: Final[Mapping[str, Plan]] = {
         "philly-busy",
         {},
         repeats=5,
-        sweep=Sweep(_philly, (1, 2, 3, 4, 6, 8, 16), rounds=140, warm_up=40),
+        sweep=Sweep(_philly, (1, 2, 3, 4, 6, 8, 16), rounds=1320, warm_up=40, turns=2),
         check=Check(Phase.EVENT_COMPLETION, pairs=4, rounds=400),
         profiled_rounds=500,
         tape=Tape(
@@ -210,6 +213,7 @@ PLANS: Final[Mapping[str, Plan]] = {
             (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1),
             rounds=600,
             warm_up=400,
+            turns=3,
             prepare=lambda times: million.trace(_part(times), times, _SWEPT_DAYS),
         ),
         check=Check(Phase.EVENT_COMPLETION, pairs=2, rounds=400),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,10 +13,10 @@ import pytest
 from phasewise.bench.publish import measured, million
 from phasewise.bench.publish.__main__ import PARTS, measure
 from phasewise.bench.publish.auto_points import rivals
-from phasewise.bench.publish.measured import rows_of
+from phasewise.bench.publish.measured import Workplace, rows_of
 from phasewise.bench.publish.origins import commit_of, settings
 from phasewise.bench.publish.profiles import ROOT, anywhere, hot_lines, warmest
-from phasewise.bench.publish.scales import PLANS, Tape
+from phasewise.bench.publish.scales import PLANS, Sweep, Tape
 from phasewise.bench.series.runs import run_into
 from phasewise.bench.series.what_if import SLOWED, STRETCH
 from phasewise.reports.publication import load_publication
@@ -167,6 +168,18 @@ def test_the_run_and_the_check_of_a_scale_are_valid(scale: str, few: Path) -> No
     assert scenario.name.endswith("-busy") or scenario.workload.trace
     assert plan.check.phase in SLOWED
     assert plan.check.rounds % (2 * STRETCH) == 0
+
+
+def test_sizes_are_run_in_turn_and_their_stretches_put_together(tmp_path: Path) -> None:
+    prepared, said = [], []
+    sweep = Sweep(lambda times: {"workload.jobs": 6 * times}, (1, 2), 30, 10, turns=2, prepare=prepared.append)
+    plan = dataclasses.replace(PLANS["philly"], scenario="toy", sweep=sweep)
+    found = measured.growth("toy", plan, Workplace(tmp_path, said.append))
+    assert prepared == [1, 2, 1, 2]
+    assert [line.split(" times")[0] for line in said] == ["toy: 1", "toy: 2", "toy: 1", "toy: 2"]
+    assert [size.times for size in found.sizes] == [1.0, 2.0]
+    assert all(size.cost_ms["all"].low > 0.0 for size in found.sizes)
+    assert "2 runs, all sizes in turn" in found.origin.n
 
 
 def test_a_part_that_a_scale_lacks_is_not_measured_and_its_reason_is_kept(
