@@ -111,9 +111,11 @@ class ScaleView:
 
     @property
     def added(self) -> list[tuple[str, float]]:
-        """Return by phase what resident memory grew by (MiB), most first."""
-        runs = self.publication.runs
-        return sorted(runs.memory.added_mib.items(), key=lambda item: (-item[1], item[0])) if runs else []
+        """Return by phase what resident memory grew by (MiB), most first, and the sum last."""
+        by_phase = self.publication.runs.memory.added_mib if self.publication.runs else {}
+        if not by_phase:
+            return []
+        return [*sorted(by_phase.items(), key=lambda item: (-item[1], item[0])), (ALL, sum(by_phase.values()))]
 
     @property
     def largest(self) -> tuple[WhatIf, ...]:

@@ -40,7 +40,9 @@ def measure(scale: str, parts: tuple[str, ...], pages: Path) -> None:
     for part in parts:
         found = None if part in plan.absent else by_name[part]()
         before = load_publication(file) if file.is_file() else Publication(scale, plan.title)
-        save_publication(msgspec.structs.replace(before, absent=dict(plan.absent), **{part: found}), file)
+        save_publication(
+            msgspec.structs.replace(before, title=plan.title, absent=dict(plan.absent), **{part: found}), file
+        )
 
 
 @click.command(help="Measure every scale and make the pages of docs/reports.")

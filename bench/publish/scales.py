@@ -204,7 +204,7 @@ PLANS: Final[Mapping[str, Plan]] = {
         ),
     ),
     "million": Plan(
-        "A million jobs",
+        "Million-job scale",
         "toy",
         {**_million(1, WHOLE), "stop.rounds": 3000},
         repeats=2,

@@ -182,10 +182,10 @@ def test_a_what_if_that_was_checked_stands_beside_what_was_measured(text: str, p
 
 
 def test_memory_is_told_by_the_phase_it_grew_in(text: str, page: str) -> None:
-    assert "| `policy` | +3.2 |\n| `telemetry` | −0.5 |" in text
+    assert "| `policy` | +3.2 |\n| `telemetry` | −0.5 |\n| all phases | +2.8 |" in text
     assert page.count("−0.5</td>") == 2
     rows = added_rows([view_of(BOTH[0]), view_of(Publication("bare", "Bare"))])
-    assert rows == [("policy", (3.25, None)), ("telemetry", (-0.5, None))]
+    assert rows == [("policy", (3.25, None)), ("telemetry", (-0.5, None)), ("all", (2.75, None))]
 
 
 def test_shares_at_a_size_lie_within_their_ends() -> None:
