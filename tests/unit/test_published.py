@@ -158,6 +158,8 @@ def test_parts_that_were_not_measured_are_said_to_be_missing() -> None:
     bare = Publication("philly", "Philly scale")
     assert render_markdown(view_of(bare)).count("Not measured.") == 8
     assert "Not measured." in render_html([view_of(bare)])
+    beside = render_html([view_of(BOTH[0]), view_of(Publication("bare", "Bare"))])
+    assert '<tr data-phase="worker_assignment">' in beside
     half = msgspec.structs.replace(BOTH[1], growth=None, replay=None)
     assert "Not measured." in render_html([view_of(BOTH[0]), view_of(half)])
 
