@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import pyarrow.csv
 import pytest
 
 from phasewise.bench.publish import measured, million
@@ -201,6 +203,15 @@ def test_a_part_of_the_log_of_a_million_jobs_has_its_jobs_an_hour() -> None:
     assert (part["end_time"].to_numpy() - part["start_time"].to_numpy()).astype(int).tolist() == part[
         "duration"
     ].to_pylist()
+
+
+def test_the_log_is_the_one_that_the_documentation_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "howto" / "bring-your-own-trace.md").read_text("utf-8")
+    script = re.search(r"```python\n# writes million.csv\n(.*?)```", page, re.DOTALL)[1]
+    monkeypatch.chdir(tmp_path)
+    exec(script.replace("1_000_000", "2_000"), {})
+    written = pyarrow.csv.read_csv(tmp_path / "million.csv")
+    assert written.equals(million.log(times=0.002).cast(written.schema))
 
 
 def test_the_log_is_converted_once_and_runs_as_a_trace(few: Path, tmp_path: Path) -> None:
