@@ -28,7 +28,7 @@ help:  ## Say what there is.
 profile: $(RUN_STAMP)  ## Simulate at Philly scale, profile it, and say where the report is.
 	@$(BIN)/phasewise profile $(SCENARIO) $(ARGS)
 
-reports: $(RUN_STAMP)  ## Measure both scales and publish docs/reports (ARGS=--pages: only make the pages anew).
+reports: $(RUN_STAMP)  ## Measure every scale and publish docs/reports (ARGS=--pages: only make the pages anew).
 	@$(BIN)/python -P -m phasewise.bench.publish $(ARGS)
 
 quotes: $(RUN_STAMP)  ## Make the outputs that the documentation quotes anew, where they have changed (ARGS=--all: times, too).

@@ -79,13 +79,15 @@ def round_ms(tables: Sequence[ColumnTable]) -> Figure:
     return figure(mean_interval(pooled, np.random.default_rng(0)))
 
 
-def typical_costs(rounds: ColumnTable, skip: int) -> dict[str, Figure]:
+def typical_costs(tables: Sequence[ColumnTable], skip: int) -> dict[str, Figure]:
     """Return the median stretch of rounds by phase and in `ALL`, CPU milliseconds a round, with its interval.
 
-    The median and not the mean: one run a size must not be decided by one disturbance.
+    The median of those of all runs, and not the mean: a size must not be decided by one disturbance.
     """
     rng = np.random.default_rng(0)
-    return {name: figure(median_interval(values, rng)) for name, values in cpu_blocks(rounds, skip).items()}
+    runs = [cpu_blocks(table, skip) for table in tables]
+    pooled = {name: np.concatenate([run[name] for run in runs]) for name in runs[0]}
+    return {name: figure(median_interval(values, rng)) for name, values in pooled.items()}
 
 
 def exponents(sizes: Sequence[Size]) -> dict[str, PowerLaw | None]:

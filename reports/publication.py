@@ -71,6 +71,8 @@ class Memory(msgspec.Struct, frozen=True):
     ----------
     peaks_mib
         Of all runs, ascending; the curve is that of the median one. Empty where only that one is known.
+    added_mib
+        What resident memory grew by within each phase of a further run, from the first round to the last.
     """
 
     round: list[int]
@@ -78,6 +80,7 @@ class Memory(msgspec.Struct, frozen=True):
     peak_mib: float
     growth: float | None
     peaks_mib: list[float] = []
+    added_mib: dict[str, float] = {}
 
 
 class Runs(msgspec.Struct, frozen=True):
@@ -112,6 +115,33 @@ class Growth(msgspec.Struct, frozen=True):
     origin: Origin
     scenario: str
     sizes: list[Size]
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """A what-if that was checked: what rounds with a dear phase predict of those without, and what was measured.
+
+    Attributes
+    ----------
+    phase, times
+        Which was made dear, and how many times its own time it took then.
+    scenario
+        The command of the runs.
+    share
+        Of the phase in the dear rounds.
+    predicted, measured
+        How many times faster a run gets where the phase takes its own time.
+    holds
+        Whether the two intervals have a figure in common.
+    """
+
+    origin: Origin
+    phase: str
+    times: float
+    scenario: str
+    share: Figure
+    predicted: Figure
+    measured: Figure
+    holds: bool
 
 
 class SolverCost(msgspec.Struct, frozen=True):
@@ -226,7 +256,13 @@ class Profiles(msgspec.Struct, frozen=True):
 
 
 class Publication(msgspec.Struct, frozen=True):
-    """All that is published about a scale; None where a part was not measured."""
+    """All that is published about a scale; None where a part was not measured.
+
+    Attributes
+    ----------
+    absent
+        Why a part is not, by its name.
+    """
 
     scale: str
     title: str
@@ -236,6 +272,8 @@ class Publication(msgspec.Struct, frozen=True):
     replay: Replay | None = None
     auto: Auto | None = None
     profiles: Profiles | None = None
+    check: Checked | None = None
+    absent: dict[str, str] = {}
 
 
 def load_publication(path: Path) -> Publication:

@@ -16,7 +16,7 @@ from phasewise.reports import palette, phase_costs, published_charts, quantities
 from phasewise.reports.glossary import PHASES
 from phasewise.reports.phase_costs import ALL, SPEED_UPS
 from phasewise.reports.publication import Figure, Origin, Publication, SolverCost, write_page
-from phasewise.reports.published_views import ScaleView, peaks_of, view_of
+from phasewise.reports.published_views import ScaleView, added_rows, peaks_of, view_of
 
 _MOST_TICKS = 5
 _FINE, _COARSE = 2.0, 10.0  # speed-ups below which there are three decimals, and two
@@ -60,6 +60,7 @@ def render_html(views: Sequence[ScaleView]) -> str:
     for view in views:
         whiskers |= published_charts.whiskers(view)
 
+    remembered = [view for view in views if view.added]
     return (
         _environment(html=True)
         .get_template("published.html")
@@ -67,6 +68,8 @@ def render_html(views: Sequence[ScaleView]) -> str:
             views=views,
             charts=drawn,
             shifts=_shifts(views),
+            remembered=remembered,
+            added=added_rows(remembered),
             payload=[chart.payload() for charts in drawn.values() for chart in charts.values()],
             whiskers=whiskers,
             share_cells=published_charts.share_cells(views),

@@ -110,6 +110,14 @@ class ScaleView:
         return next((phase for phase in self.phases if phase.name != OTHER), None)
 
     @property
+    def added(self) -> list[tuple[str, float]]:
+        """Return by phase what resident memory grew by (MiB), most first, and the sum last."""
+        by_phase = self.publication.runs.memory.added_mib if self.publication.runs else {}
+        if not by_phase:
+            return []
+        return [*sorted(by_phase.items(), key=lambda item: (-item[1], item[0])), (ALL, sum(by_phase.values()))]
+
+    @property
     def largest(self) -> tuple[WhatIf, ...]:
         """Return the what-if of the largest size of the growth study."""
         growth = self.publication.growth
@@ -204,6 +212,13 @@ def peaks_of(seen: Memory) -> str:
         return f"{peak}, of the run whose peak is the median"
     low, high = seen.peaks_mib[0], seen.peaks_mib[-1]
     return f"{peak}, the median of {len(seen.peaks_mib)} runs (least to most: {count(low)} to {count(high)})"
+
+
+def added_rows(views: Sequence[ScaleView]) -> list[tuple[str, tuple[float | None, ...]]]:
+    """Return a row a phase: what memory grew by in it at each of the scales (MiB), None where one has no such phase."""
+    by_scale = [dict(view.added) for view in views]
+    names = dict.fromkeys(name for each in reversed(by_scale) for name in each)
+    return [(name, tuple(each.get(name) for each in by_scale)) for name in names]
 
 
 def growth_rows(growth: Growth) -> list[GrowthRow]:

@@ -1,1 +1,1 @@
-"""What `make reports` measures and publishes: runs, growth, solvers and profiles of both scales."""
+"""What `make reports` measures and publishes: runs, growth, what-ifs, solvers and profiles of every scale."""

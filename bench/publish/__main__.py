@@ -1,4 +1,4 @@
-"""``make reports``: measure both scales, keep the figures as JSON, and make the pages of them.
+"""``make reports``: measure every scale, keep the figures as JSON, and make the pages of them.
 
 ``python -P -m phasewise.bench.publish`` measures everything; ``--part`` and ``--scale`` measure some of it anew and
 keep the rest; ``--pages`` measures nothing.
@@ -14,42 +14,43 @@ import click
 import msgspec
 
 from phasewise.bench.cli.boundary import guarded
-from phasewise.bench.publish import auto_points, measured
+from phasewise.bench.publish import auto_points, checks, measured
 from phasewise.bench.publish.measured import Workplace
 from phasewise.bench.publish.profiles import profiles
-from phasewise.bench.publish.scales import PLANS
-from phasewise.bench.suite_tapes import Scale
+from phasewise.bench.publish.scales import PLANS, WORK
 from phasewise.reports.errors import RunDirectoryError
 from phasewise.reports.publication import Publication, load_publication, save_publication
 
 OUT: Final = Path("docs") / "reports"
-WORK: Final = Path(".bench") / "reports"
-PARTS: Final = ("runs", "growth", "replay", "auto", "profiles")
+PARTS: Final = ("runs", "growth", "check", "replay", "auto", "profiles")
 
 
-def measure(scale: Scale, parts: tuple[str, ...], pages: Path) -> None:
+def measure(scale: str, parts: tuple[str, ...], pages: Path) -> None:
     """Measure some parts of a scale and put them into its file of figures, which keeps the others."""
     plan, place = PLANS[scale], Workplace(WORK, lambda text: click.echo(text, err=True))
     file = pages / "data" / f"{scale}.json"
     by_name: dict[str, Callable[[], Any]] = {
         "runs": lambda: measured.runs(scale, plan, place),
         "growth": lambda: measured.growth(scale, plan, place),
+        "check": lambda: checks.check(scale, plan, place),
         "replay": lambda: measured.replay(scale, plan, place),
         "auto": lambda: auto_points.auto(scale, place),
         "profiles": lambda: profiles(scale, plan, place, pages),
     }
     for part in parts:
-        found = by_name[part]()
-        before = load_publication(file) if file.is_file() else Publication(str(scale), plan.title)
-        save_publication(msgspec.structs.replace(before, **{part: found}), file)
+        found = None if part in plan.absent else by_name[part]()
+        before = load_publication(file) if file.is_file() else Publication(scale, plan.title)
+        save_publication(
+            msgspec.structs.replace(before, title=plan.title, absent=dict(plan.absent), **{part: found}), file
+        )
 
 
-@click.command(help="Measure both scales and make the pages of docs/reports.")
+@click.command(help="Measure every scale and make the pages of docs/reports.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=OUT, show_default=True, metavar="DIR")
 @click.option(
     "--scale",
     "scales",
-    type=click.Choice([str(scale) for scale in Scale]),
+    type=click.Choice(list(PLANS)),
     multiple=True,
     help="Only this one; repeatable.",
 )
@@ -60,9 +61,9 @@ def command(out: Path, scales: tuple[str, ...], parts: tuple[str, ...], pages: b
     from phasewise.reports.published import write_pages
 
     if not pages:
-        for scale in map(Scale, scales or tuple(Scale)):
+        for scale in scales or PLANS:
             measure(scale, parts or PARTS, out)
-    files = [file for scale in Scale if (file := out / "data" / f"{scale}.json").is_file()]
+    files = [file for scale in PLANS if (file := out / "data" / f"{scale}.json").is_file()]
     if not files:
         raise RunDirectoryError(f"{out / 'data'}: no figures are there yet; make reports measures them")
     for page in write_pages([load_publication(file) for file in files], out):

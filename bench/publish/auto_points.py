@@ -10,7 +10,6 @@ import numpy as np
 from phasewise.bench.calibrate_auto import problems
 from phasewise.bench.publish.measured import Workplace
 from phasewise.bench.publish.origins import Stopwatch, commit_of, origin
-from phasewise.bench.suite_tapes import Scale
 from phasewise.profiling.stats import median_interval, median_ratio_interval
 from phasewise.reports import publication as published
 from phasewise.reports.phase_costs import figure
@@ -27,7 +26,7 @@ _KINDS: Final = {  # of `phasewise.bench.calibrate_auto.problems`, by family and
 }
 
 
-def auto(scale: Scale, place: Workplace) -> published.Auto:
+def auto(scale: str, place: Workplace) -> published.Auto:
     """Return the table of `auto` as it lies beside the backend, with the figures of today for those it chooses from."""
     from phasewise.solvers.backends.auto import ADVANTAGE, PATIENCE, TABLE, load_table
 

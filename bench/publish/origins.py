@@ -65,9 +65,9 @@ def _git(folder: Path, *words: str) -> str | None:
     return done.stdout.strip()
 
 
-def settings(scenario: str, overrides: Mapping[str, object]) -> str:
+def settings(scenario: str, overrides: Mapping[str, object], command: str = "run") -> str:
     """Return the command that runs ``scenario`` with ``overrides``."""
-    return " ".join(["phasewise run", scenario, *(f"--set {key}={value}" for key, value in overrides.items())])
+    return " ".join([f"phasewise {command}", scenario, *(f"--set {key}={value}" for key, value in overrides.items())])
 
 
 Report = Callable[[str], None]

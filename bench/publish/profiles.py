@@ -14,10 +14,9 @@ from typing import Final
 import phasewise.profiling as _package
 from phasewise.bench.cli.profiled import modules_of, run_of, shortened
 from phasewise.bench.publish.measured import Workplace
-from phasewise.bench.publish.origins import Stopwatch, origin
+from phasewise.bench.publish.origins import Stopwatch, origin, settings
 from phasewise.bench.publish.scales import Plan
 from phasewise.bench.series.runs import run_into
-from phasewise.bench.suite_tapes import Scale
 from phasewise.profiling import sampling
 from phasewise.profiling.errors import SamplingError
 from phasewise.reports.publication import HotLine, Profiles, write_page
@@ -34,17 +33,18 @@ _FUNCTION = re.compile(r"^Total time: (\S+) s\nFile: (.+)\nFunction: (.+) at lin
 _LINE = re.compile(r"^ *(\d+) +(\d+) +([\d.e+]+) +[\d.e+]+ +[\d.]+  (.*)$", re.MULTILINE)
 
 
-def profiles(scale: Scale, plan: Plan, place: Workplace, pages: Path) -> Profiles:
+def profiles(scale: str, plan: Plan, place: Workplace, pages: Path) -> Profiles:
     """Write the profiles of a scale into the folder ``pages/scale`` and return what they are and what is in them."""
     from phasewise.sched.scenario.loading import load_scenario
 
+    plan.prepare()
     watch, rounds = Stopwatch(), plan.profiled_rounds
-    scenario = shortened(load_scenario(str(scale), plan.overrides), rounds)
-    home = pages / str(scale)
+    scenario = shortened(load_scenario(plan.scenario, plan.overrides), rounds)
+    home = pages / scale
     with TemporaryDirectory(prefix="phasewise-") as scratch:
         folder = Path(scratch)
         traced = folder / "traced"
-        run_into(traced, str(scale), {**plan.overrides, "stop.rounds": rounds})
+        run_into(traced, plan.scenario, {**plan.overrides, "stop.rounds": rounds})
         stacks, lines = folder / FLAME, folder / LINES
         sampling.sample_stacks(run_of(scenario, folder / "a"), stacks, most=MOST_SAMPLES)
         place.say(f"{scale}: call stacks of {rounds} rounds")
@@ -59,7 +59,7 @@ def profiles(scale: Scale, plan: Plan, place: Workplace, pages: Path) -> Profile
         done = json.loads((traced / "run.json").read_text("utf-8"))["summary"]["rounds"]
     return Profiles(
         origin=origin(
-            f"phasewise profile {scale} --profile-rounds {rounds}",
+            f"{settings(plan.scenario, plan.overrides, 'profile')} --profile-rounds {rounds}",
             f"one run of {done} rounds under each profiler",
             "none: a profiled run is for reading, never for timing",
             watch.cpu_s(),

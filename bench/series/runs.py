@@ -58,8 +58,12 @@ def run(scenario: str, overrides: Mapping[str, object], rounds_columns: Sequence
 def run_into(out: Path, scenario: str, overrides: Mapping[str, object]) -> None:
     """Run ``scenario`` with ``overrides`` in a process of its own, its run directory ``out``; raises as `run`."""
     settings = [word for key, value in overrides.items() for word in ("--set", f"{key}={value}")]
+    phasewise("run", scenario, *settings, "--out", str(out), "--overwrite", "--quiet")
+
+
+def phasewise(*words: str) -> None:
+    """Run the command ``phasewise`` with these words in a process of its own; raises as `run`."""
     command = [sys.executable, "-P", "-c", "from phasewise.bench.cli.main import main; main()"]
-    words = ["run", scenario, *settings, "--out", str(out), "--overwrite", "--quiet"]
     done = subprocess.run([*command, *words], capture_output=True, text=True, check=False)
     if done.returncode:
         raise click.ClickException(f"phasewise {' '.join(words)}: exit code {done.returncode}: {done.stderr.strip()}")

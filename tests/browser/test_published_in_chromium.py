@@ -16,7 +16,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.thorough]
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / "docs" / "reports"
 VIEWS = ("wide-light", "wide-dark", "phone")
-CHARTS = {f"{scale}-{what}" for scale in ("philly", "alibaba") for what in ("growth", "shares", "whatif", "memory")}
+SCALES = ("philly", "alibaba", "million")
+CHARTS = {f"{scale}-{what}" for scale in SCALES for what in ("growth", "shares", "whatif", "memory")}
 
 
 @pytest.fixture(scope="module", params=["sample", "kept"])
@@ -25,7 +26,11 @@ def views(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     if request.param == "kept":
         return run_in_chromium("inspect_published.mjs", KEPT / "index.html")
     out = tmp_path_factory.mktemp("published")
-    write_pages([publication(), publication("alibaba", "Alibaba scale", heavier=4.0)], out)
+    larger = [
+        publication("alibaba", "Alibaba scale", heavier=4.0),
+        publication("million", "A million jobs", heavier=9.0),
+    ]
+    write_pages([publication(), *larger], out)
     return run_in_chromium("inspect_published.mjs", out / "index.html")
 
 
@@ -63,7 +68,7 @@ def test_light_and_dark_differ(views: dict[str, Any]) -> None:
 
 def test_the_kept_profiles_ask_for_nothing() -> None:
     pages = sorted(KEPT.glob("*/*.html"))
-    assert len(pages) == 2
+    assert len(pages) == len(SCALES)
     assert [page.name for page in pages if "https://fonts" in page.read_text(encoding="utf-8")] == []
     assert all(page.stat().st_size < 1_000_000 for page in KEPT.rglob("*") if page.is_file())
 

@@ -65,7 +65,8 @@ def test_rounds_of_the_warm_up_do_not_count(run: Run) -> None:
     everything, late = cpu_blocks(run.rounds), cpu_blocks(run.rounds, skip=100)
     assert late["policy"].mean() == pytest.approx(1e3 * run.rounds.numbers("phase_policy_cpu_s")[100:].mean())
     assert late["policy"].mean() != pytest.approx(everything["policy"].mean())
-    assert set(typical_costs(run.rounds, 100)) == set(everything)
+    assert set(typical_costs([run.rounds], 100)) == set(everything)
+    assert typical_costs([run.rounds] * 3, 100)["all"].estimate == typical_costs([run.rounds], 100)["all"].estimate
 
 
 def test_exponents_are_found_again() -> None:

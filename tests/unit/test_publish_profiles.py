@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+import pyarrow.csv
 import pytest
 
+from phasewise.bench.publish import measured, million
+from phasewise.bench.publish.__main__ import PARTS, measure
 from phasewise.bench.publish.auto_points import rivals
-from phasewise.bench.publish.measured import rows_of
+from phasewise.bench.publish.measured import Workplace, rows_of
 from phasewise.bench.publish.origins import commit_of, settings
 from phasewise.bench.publish.profiles import ROOT, anywhere, hot_lines, warmest
-from phasewise.bench.publish.scales import PLANS
-from phasewise.bench.suite_tapes import Scale
+from phasewise.bench.publish.scales import PLANS, Sweep, Tape
+from phasewise.bench.series.runs import run_into
+from phasewise.bench.series.what_if import SLOWED, STRETCH
+from phasewise.reports.publication import load_publication
+from phasewise.reports.run_directory import load_run
 from phasewise.sched.scenario.loading import load_scenario
 from phasewise.solvers import registry
 from phasewise.solvers.backends.auto import MeasuredPoint
@@ -95,6 +105,7 @@ def test_the_backends_measured_at_a_point_are_its_two_quickest_and_the_quickest_
 def test_a_command_can_be_given_to_a_shell_as_it_stands() -> None:
     assert settings("alibaba", {"stop.rounds": 600}) == "phasewise run alibaba --set stop.rounds=600"
     assert settings("philly", {}) == "phasewise run philly"
+    assert settings("philly", {}, "profile") == "phasewise profile philly"
 
 
 def test_backends_are_measured_against_the_quickest_exact_one_on_the_same_problems() -> None:
@@ -112,20 +123,101 @@ def test_backends_are_measured_against_the_quickest_exact_one_on_the_same_proble
     assert (rows[1].build_ms.estimate, rows[1].solve_ms.estimate) == (3.0, 5.0)
 
 
-@pytest.mark.parametrize("scale", list(Scale))
-def test_every_backend_is_compared_or_the_page_says_why_not(scale: Scale) -> None:
-    plan = PLANS[scale]
+@pytest.mark.parametrize("tape", [plan.tape for plan in PLANS.values() if plan.tape], ids=lambda tape: tape.scale)
+def test_every_backend_is_compared_or_the_page_says_why_not(tape: Tape) -> None:
     for backend in registry.describe():
-        told = {backend.name, backend.name.split(":")[0]} & set(plan.left_out)
-        assert (backend.name in plan.solvers) != bool(told), backend.name
+        told = {backend.name, backend.name.split(":")[0]} & set(tape.left_out)
+        assert (backend.name in tape.solvers) != bool(told), backend.name
 
 
-@pytest.mark.parametrize("scale", list(Scale))
-def test_every_size_of_a_sweep_is_a_valid_scenario_and_there_are_five_at_least(scale: Scale) -> None:
+@pytest.mark.parametrize("scale", list(PLANS))
+def test_a_scale_without_a_tape_says_why_its_backends_are_not_compared(scale: str) -> None:
+    plan = PLANS[scale]
+    assert ("replay" in plan.absent) == (plan.tape is None)
+    assert set(plan.absent) <= set(PARTS)
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a small part of the log of a million jobs, converted, in a folder of its own."""
+    path = tmp_path_factory.mktemp("few") / "logs" / "few.parquet"
+    million.trace(path, times=0.001, days=3.0)
+    return path
+
+
+def on(trace: Path, overrides: Mapping[str, object]) -> dict[str, object]:
+    """Return overrides with another trace in the place of theirs, which only measuring makes."""
+    return {key: str(trace) if key == "workload.trace" else value for key, value in overrides.items()}
+
+
+@pytest.mark.parametrize("scale", list(PLANS))
+def test_every_size_of_a_sweep_is_a_valid_scenario_and_there_are_five_at_least(scale: str, few: Path) -> None:
     plan = PLANS[scale]
     assert len(plan.sweep.sizes) >= 5
     assert plan.sweep.rounds - plan.sweep.warm_up >= 20
+    first = load_scenario(plan.scenario, on(few, plan.sweep.at(1)))
     for times in plan.sweep.sizes:
-        scenario = load_scenario(str(scale), plan.sweep.at(times))
-        first = load_scenario(str(scale), plan.sweep.at(1))
+        scenario = load_scenario(plan.scenario, on(few, plan.sweep.at(times)))
         assert scenario.workload.initial_jobs == times * first.workload.initial_jobs
+        gpus = sum(first.cluster.gpus.values())
+        assert sum(scenario.cluster.gpus.values()) == pytest.approx(times * gpus, rel=0.01)
+
+
+@pytest.mark.parametrize("scale", list(PLANS))
+def test_the_run_and_the_check_of_a_scale_are_valid(scale: str, few: Path) -> None:
+    plan = PLANS[scale]
+    scenario = load_scenario(plan.scenario, on(few, plan.overrides))
+    assert scenario.name.endswith("-busy") or scenario.workload.trace
+    assert plan.check.phase in SLOWED
+    assert plan.check.rounds % (2 * STRETCH) == 0
+
+
+def test_sizes_are_run_in_turn_and_their_stretches_put_together(tmp_path: Path) -> None:
+    prepared, said = [], []
+    sweep = Sweep(lambda times: {"workload.jobs": 6 * times}, (1, 2), 30, 10, turns=2, prepare=prepared.append)
+    plan = dataclasses.replace(PLANS["philly"], scenario="toy", sweep=sweep)
+    found = measured.growth("toy", plan, Workplace(tmp_path, said.append))
+    assert prepared == [1, 2, 1, 2]
+    assert [line.split(" times")[0] for line in said] == ["toy: 1", "toy: 2", "toy: 1", "toy: 2"]
+    assert [size.times for size in found.sizes] == [1.0, 2.0]
+    assert all(size.cost_ms["all"].low > 0.0 for size in found.sizes)
+    assert "2 runs, all sizes in turn" in found.origin.n
+
+
+def test_a_part_that_a_scale_lacks_is_not_measured_and_its_reason_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measured, "replay", lambda *_: pytest.fail("measured"))
+    measure("million", ("replay",), tmp_path)
+    kept = load_publication(tmp_path / "data" / "million.json")
+    assert kept.replay is None
+    assert kept.absent == dict(PLANS["million"].absent)
+
+
+def test_a_part_of_the_log_of_a_million_jobs_has_its_jobs_an_hour() -> None:
+    part = million.log(times=0.25, days=0.6)
+    assert part.num_rows == 2500
+    submitted = part["submit_time"].to_numpy()
+    assert (submitted[-1] - submitted[0]) / np.timedelta64(1, "h") == pytest.approx(14.4, rel=0.1)
+    assert million.log(times=0.25, days=0.6).equals(part)
+    assert (part["end_time"].to_numpy() - part["start_time"].to_numpy()).astype(int).tolist() == part[
+        "duration"
+    ].to_pylist()
+
+
+def test_the_log_is_the_one_that_the_documentation_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "howto" / "bring-your-own-trace.md").read_text("utf-8")
+    script = re.search(r"```python\n# writes million.csv\n(.*?)```", page, re.DOTALL)[1]
+    monkeypatch.chdir(tmp_path)
+    exec(script.replace("1_000_000", "2_000"), {})
+    written = pyarrow.csv.read_csv(tmp_path / "million.csv")
+    assert written.equals(million.log(times=0.002).cast(written.schema))
+
+
+def test_the_log_is_converted_once_and_runs_as_a_trace(few: Path, tmp_path: Path) -> None:
+    assert [each.name for each in few.parent.iterdir()] == [few.name]
+    content = few.read_bytes()
+    million.trace(few, times=1.0)  # it is there: nothing is drawn
+    assert few.read_bytes() == content
+    run_into(tmp_path / "run", "toy", {**on(few, PLANS["million"].sweep.at(0.001)), "stop.rounds": 20})
+    assert load_run(tmp_path / "run").summary.rounds == 20

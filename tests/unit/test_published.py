@@ -22,7 +22,7 @@ from phasewise.reports.published import (
     render_markdown,
     write_pages,
 )
-from phasewise.reports.published_views import crossing, size_shares, view_of
+from phasewise.reports.published_views import added_rows, crossing, size_shares, view_of
 
 BOTH = [publication(), publication("alibaba", "Alibaba scale", heavier=4.0)]
 
@@ -83,7 +83,7 @@ def test_the_page_asks_for_nothing_outside_itself(page: str) -> None:
 
 def test_every_section_says_what_made_its_figures(page: str) -> None:
     origins = page.count('class="origin"')
-    assert origins >= 2 * 5
+    assert origins >= 2 * 6
     assert page.count("commit 4f2a91c0de") == origins
     assert page.count("n: 3 runs of 100 rounds") == origins
     assert page.count("interval: 95 % bootstrap") == origins
@@ -118,7 +118,7 @@ def test_a_backend_without_a_row_has_a_reason_on_both_pages(text: str, page: str
 
 def test_every_section_of_the_text_says_what_made_its_figures(text: str) -> None:
     sections = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
-    assert len(sections) == 7
+    assert len(sections) == 8
     for section in sections:
         assert "```console" in section, section[:40]
         assert section.rstrip().endswith("interval: 95 % bootstrap."), section[:40]
@@ -156,10 +156,38 @@ def test_source_with_the_signs_of_a_table_stays_in_its_cell(text: str) -> None:
 
 def test_parts_that_were_not_measured_are_said_to_be_missing() -> None:
     bare = Publication("philly", "Philly scale")
-    assert render_markdown(view_of(bare)).count("Not measured.") == 7
+    assert render_markdown(view_of(bare)).count("Not measured.") == 8
     assert "Not measured." in render_html([view_of(bare)])
+    beside = render_html([view_of(BOTH[0]), view_of(Publication("bare", "Bare"))])
+    assert '<tr data-phase="worker_assignment">' in beside
     half = msgspec.structs.replace(BOTH[1], growth=None, replay=None)
     assert "Not measured." in render_html([view_of(BOTH[0]), view_of(half)])
+
+
+def test_a_part_that_a_scale_lacks_is_said_to_be_missing_with_the_reason() -> None:
+    without = msgspec.structs.replace(BOTH[1], replay=None, check=None, absent={"replay": "no tape"})
+    assert "Not measured: no tape." in render_markdown(view_of(without))
+    page = render_html([view_of(BOTH[0]), view_of(without)])
+    assert "Alibaba scale: Not measured: no tape." in page
+    assert "Alibaba scale: Not measured." in page
+    assert page.count("it holds") == 1
+
+
+def test_a_what_if_that_was_checked_stands_beside_what_was_measured(text: str, page: str) -> None:
+    assert (
+        "| 40.0\u202f% (39.2 to 40.8) | 1.250 (1.225 to 1.275) | 1.260 (1.235 to 1.285) | the what-if holds |" in text
+    )
+    assert page.count("it holds") == 2
+    failed = msgspec.structs.replace(BOTH[0], check=msgspec.structs.replace(BOTH[0].check, holds=False))
+    assert "the what-if does not hold" in render_markdown(view_of(failed))
+    assert "it does not hold" in render_html([view_of(failed)])
+
+
+def test_memory_is_told_by_the_phase_it_grew_in(text: str, page: str) -> None:
+    assert "| `policy` | +3.2 |\n| `telemetry` | −0.5 |\n| all phases | +2.8 |" in text
+    assert page.count("−0.5</td>") == 2
+    rows = added_rows([view_of(BOTH[0]), view_of(Publication("bare", "Bare"))])
+    assert rows == [("policy", (3.25, None)), ("telemetry", (-0.5, None)), ("all", (2.75, None))]
 
 
 def test_shares_at_a_size_lie_within_their_ends() -> None:
