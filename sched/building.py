@@ -159,7 +159,10 @@ def _co_rates(scenario: Scenario, policy: Policy, workload: Workload) -> CoRates
             f"policy {policy.name} packs, and timing.mechanism 'ideal' knows no teams; "
             "allowed: 'rounds', or a policy that does not pack"
         )
-    return CoThroughputTable.chosen(scenario.workload.co_throughputs).of_jobs(workload.throughputs)
+    table = CoThroughputTable.chosen(scenario.workload.co_throughputs)
+    if scenario.workload.co_throughputs:
+        table.require_some(workload.throughputs)
+    return table.of_jobs(workload.throughputs)
 
 
 def _idle_nodes(layout: ClusterLayout, workload: Workload) -> Callable[[Ints], NodeAccount]:

@@ -77,8 +77,19 @@ class CoThroughputTable:
         """Return the table in a file, or the built-in one where ``path`` is empty; raises as `from_csv`."""
         return CoThroughputTable.from_csv(Path(path)) if path else CoThroughputTable.builtin()
 
+    def require_some(self, view: ThroughputView) -> None:
+        """Raise `TraceError` where no pair is of job types and a worker type of ``view``: names are misspelt, then."""
+        there, types = {key for key, _ in view.items()}, set(view.worker_types)
+        if not any(worker in types and there.issuperset(_sides(names)) for names, worker in self.rates):
+            name, factor = min(there)
+            raise TraceError(
+                f"{self.source}: no pair is of two job types and a worker type of the scenario; "
+                f"its job types are such as {name!r} with scale factor {factor}, "
+                f"its worker types {', '.join(sorted(types))}"
+            )
+
     def of_jobs(self, view: ThroughputView) -> CoRates:
-        """Return the table for the job types and the worker types of a throughput table."""
+        """Return the table for the job types and worker types of a throughput table; pairs of others are not used."""
         known = sorted({(name, factor) for names, _ in self.rates for name, factor in _sides(names)})
         place = {key: index for index, key in enumerate(known)}
         rate = np.zeros((len(known) + 1, len(known) + 1, len(view.worker_types), 2))

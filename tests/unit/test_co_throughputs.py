@@ -102,6 +102,19 @@ def test_a_scenario_names_its_table_and_a_run_that_packs_reads_it(tmp_path: Path
     simulate(load_scenario("toy", {**chosen, "policy.name": "fifo", "stop.rounds": 1}), None)  # of no concern to it
 
 
+@pytest.mark.parametrize("row", ["resnet,1,vgg,1,v100,1,2", f"{LM},1,{LM},1,a100,2,2"])
+def test_a_table_of_other_jobs_or_other_gpus_is_an_error(tmp_path: Path, row: str) -> None:
+    chosen = {"workload.co_throughputs": str(written(tmp_path, row)), "policy.name": "max_min_fairness_packed"}
+    with pytest.raises(TraceError, match=r"pairs\.csv: no pair is of two job types and a worker type of the scenario"):
+        simulate(load_scenario("toy", chosen), None)
+
+
+def test_a_table_may_have_more_than_a_scenario_has(tmp_path: Path) -> None:
+    table = written(tmp_path, f"{LM},1,{LM},1,v100,2,2", "resnet,1,vgg,1,v100,1,2")
+    chosen = {"workload.co_throughputs": str(table), "policy.name": "gandiva", "stop.rounds": 3, "stop.window": "none"}
+    assert simulate(load_scenario("toy", chosen), None).summary["rounds"] == 3
+
+
 def test_a_scenario_file_is_validated_with_its_table(tmp_path: Path) -> None:
     written(tmp_path, "a,1,b,1,v100,1,0")
     scenario = tmp_path / "mine.toml"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -217,6 +218,22 @@ def test_a_job_that_can_run_nowhere_has_a_row_and_no_time(policy: str) -> None:
     assert together(allocation) == pytest.approx({(10, -1): 1.0})
     assert allocation.members is not None
     assert [12, -1] in allocation.members.tolist()
+
+
+@pytest.mark.parametrize("policy", [*(f"{name}_packed" for name in (*PACKED, "fifo")), "gandiva"])
+def test_jobs_that_all_ask_for_more_gpus_than_there_are_are_refused_and_the_run_ends(
+    policy: str, tmp_path: Path
+) -> None:
+    rows = (
+        "\t".join(("ResNet-18 (batch size 32)", "run", ".", "-n", "0", "1000", "4", "1", "-1", f"{at}.0"))
+        for at in (0, 9)
+    )
+    (tmp_path / "wide.trace").write_text("\n".join(rows) + "\n")
+    cluster = {"cluster.gpus": {"v100": 2, "p100": 2, "k80": 2}, "cluster.gpus_per_node": {}}
+    chosen = {"workload.trace": str(tmp_path / "wide.trace"), "policy.name": policy, **cluster}
+    outcome = simulate(load_scenario("toy", chosen), None)
+    assert outcome.status == "complete"
+    assert (outcome.summary["jobs_refused"], outcome.summary["jobs_completed"]) == (2, 0)
 
 
 def test_max_min_fairness_states_the_movement_cost_of_all_time_on_a_type() -> None:
