@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
 
 from phasewise.solvers.families.packed_finish_time import PackedFinishTimeProblem
 from phasewise.solvers.lp import LinearProgram
@@ -143,6 +142,8 @@ class _Waiting:
 
     def out_of_reach(self, rows: Rows, price: Floats, budget: float) -> float:
         """Return up to which ratio needs are worth more than ``budget`` at the ``price`` (P,) of rows; 0 if none."""
+        from scipy.optimize import brentq
+
         paid = np.flatnonzero(price > 0.0)
         speed, worth = self._by_kind(rows, paid, price)
 
