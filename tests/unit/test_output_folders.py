@@ -24,7 +24,7 @@ pytestmark = pytest.mark.thorough
 COMMAND = Path(sys.executable).with_name("phasewise")
 BAD_INPUT, FAILED, INTERRUPTED = 2, 3, 130
 PATIENCE_S = 60.0
-LONG = ("philly", "-q", "--window", "50:20000", "--set", "output.chunk_rounds=32", "--set", "output.trace=false")
+LONG = ("philly", "-q", "--window", "50:5000", "--set", "output.chunk_rounds=32", "--set", "output.trace=false")
 
 
 def status_of(out: Path) -> str:
@@ -43,8 +43,9 @@ def names(out: Path) -> set[str]:
 def going_on(out: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
     """Start a long run, wait for its first chunk, and kill it at the end of the block where it still goes on."""
     process = subprocess.Popen(
-        [COMMAND, "run", *LONG, "--out", out, *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
+        [COMMAND, "run", *LONG, "--out", out, *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # noqa: PLW1509  (nohup ignores it, rightly)
+    )  # fmt: skip
     deadline = time.monotonic() + PATIENCE_S
     try:
         while not (out / "rounds.parquet.parts" / "000001.parquet").exists():
