@@ -47,7 +47,7 @@ def children() -> list[int]:
 def long(folder: Path) -> Definition:
     path = folder / "long.toml"
     path.write_text(
-        '[study]\nname = "long"\nscenario = "philly"\n[set]\nstop.window = "100:250"\n[grid]\nseed = [0, 1]\n'
+        '[study]\nname = "long"\nscenario = "philly"\n[set]\nstop.window = "100:1200"\n[grid]\nseed = [0, 1]\n'
     )
     return load_definition(path)
 
