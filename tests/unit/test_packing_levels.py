@@ -6,48 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from shared_finish_times import ratios, solved, stated
 
-from phasewise.profiling.phases import PhaseTimer
-from phasewise.solvers.api import Solution
-from phasewise.solvers.families.packed import OverTeams
-from phasewise.solvers.families.packed_finish_time import PackedFinishTimeProblem
 from phasewise.solvers.packed_instances import random_packed_finish_time
 from phasewise.solvers.packing.levels import level_of
 from phasewise.solvers.packing.profiles import ProfileSolver, has_profiles
 from phasewise.solvers.packing.splitting import spread
-from phasewise.solvers.problems import Floats
-from phasewise.solvers.session import Walk
-
-
-def stated(rate: float, capacity: float, since: list[float]) -> PackedFinishTimeProblem:
-    """Return equal jobs on one type, 100 s of work each, of which two beside each other make ``rate`` steps/s each."""
-    jobs = len(since)
-    return PackedFinishTimeProblem(
-        throughput=np.ones((jobs, 1)),
-        kind=np.zeros(jobs, dtype=np.int64),
-        rate=np.full((1, 1, 1), rate),
-        scale_factor=np.ones(jobs),
-        capacity=np.array([capacity]),
-        steps_remaining=np.full(jobs, 100.0),
-        since_arrival=np.array(since),
-        isolated=np.full(jobs, 100.0),
-    )
-
-
-def ratios(problem: PackedFinishTimeProblem, solution: Solution) -> Floats:
-    """Return (J,) the ratio of every job."""
-    assert solution.members is not None
-    over = problem.over(solution.members)
-    assert isinstance(over, OverTeams)
-    return problem.ratios(over.gains(solution.x))
-
-
-def solved(problem: PackedFinishTimeProblem, solver: str = "by-kinds") -> Solution:
-    """Return the certified answer, proven to a billionth."""
-    solution = Walk.of(solver, {}, PhaseTimer()).solve(problem)
-    assert solution.gap is not None
-    assert solution.gap <= 1e-9
-    return solution
 
 
 @pytest.mark.parametrize("seed", range(8))
