@@ -60,11 +60,7 @@ def gpus_a_node(layout: ClusterLayout) -> Ints:
 
 def is_gang(request: Request, layout: ClusterLayout) -> bool:
     """Return whether a request takes more whole GPUs than any node has of a type that admits it."""
-    if request.gpu_milli != WHOLE_MILLI:
-        return False
-    sizes = zip(gpus_a_node(layout).tolist(), layout.worker_types, strict=True)
-    admitting = [most for most, name in sizes if most and request.admits(name)]  # some types are nodes without GPUs
-    return bool(admitting) and request.gpus > max(admitting)
+    return request.gpu_milli == WHOLE_MILLI and 0 < _most_on_a_node(request, layout) < request.gpus
 
 
 def types_for_job(layout: ClusterLayout, request: Request) -> Bools:
@@ -96,16 +92,16 @@ def by_node(tasks: TaskDistribution, layout: ClusterLayout) -> TaskDistribution:
         return tasks
     counts: list[tuple[Request, float]] = []
     for request, share in zip(tasks.requests, tasks.share.tolist(), strict=True):
-        parts = [request]
-        if is_gang(request, layout):
-            most = max(
-                each
-                for each, name in zip(gpus_a_node(layout).tolist(), layout.worker_types, strict=True)
-                if request.admits(name)
-            )
-            parts = Gang.of(request, most).parts()
+        gang = is_gang(request, layout)
+        parts = Gang.of(request, _most_on_a_node(request, layout)).parts() if gang else [request]
         counts += [(part, share) for part in parts]
     return typical(counts, popularity=1.0)
+
+
+def _most_on_a_node(request: Request, layout: ClusterLayout) -> int:
+    """Return the GPUs of the largest node of a type that admits a request; 0 where none does, or none has any."""
+    sizes = zip(gpus_a_node(layout).tolist(), layout.worker_types, strict=True)
+    return max((most for most, name in sizes if request.admits(name)), default=0)
 
 
 def _part(request: Request, gpus: int) -> Request:
